@@ -1,0 +1,2 @@
+//! The `avowal` command.
+fn main() {}

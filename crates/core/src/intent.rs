@@ -1,0 +1,80 @@
+//! Outgoing changes: the difference between belief and shadow, never a reaction to an event.
+
+use crate::ids::FieldName;
+use crate::value::Value;
+use crate::version::{Dot, VersionVector};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// What an intent does to the target's copy.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Operation {
+    /// Makes the copy.
+    Create,
+    /// Changes the listed fields of it.
+    Update,
+    /// Removes it.
+    Delete,
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Operation::Create => "create",
+            Operation::Update => "update",
+            Operation::Delete => "delete",
+        })
+    }
+}
+
+/// How far an intent has come. Persists across restarts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IntentStatus {
+    /// Set when the difference was recorded, and again after an attempt that provably had no effect.
+    Planned,
+    /// Set, durably, before the call goes out. After a crash it means the same as `Unknown`.
+    Sent,
+    /// Set when the call's outcome could not be learned. Settled by read-back or look-up, never assumed.
+    Unknown,
+}
+
+impl fmt::Display for IntentStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            IntentStatus::Planned => "pending",
+            IntentStatus::Sent => "sent",
+            IntentStatus::Unknown => "unknown",
+        })
+    }
+}
+
+/// One value on its way to a copy.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Outgoing {
+    /// The believed value.
+    pub value: Value,
+    /// The change that made us believe it.
+    pub dot: Dot,
+}
+
+/// An outgoing change to one copy, with only the fields that differ.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Intent {
+    /// Business identity and direction; the same difference always gets the same key.
+    pub key: String,
+    /// What it does.
+    pub operation: Operation,
+    /// The fields it writes; empty for a delete.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub fields: BTreeMap<FieldName, Outgoing>,
+    /// The record's vector when it was planned.
+    pub vector: VersionVector,
+    /// How far it has come.
+    pub status: IntentStatus,
+    /// How often it has been sent.
+    #[serde(default)]
+    pub attempt: u32,
+}

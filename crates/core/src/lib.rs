@@ -1,0 +1,15 @@
+//! What to believe: the pure core of Avowal.
+//!
+//! No async, clock, randomness, I/O or environment in here: a decision is a pure function of the record, the
+//! observation and the policy, so it can be replayed, tested exhaustively and proven.
+
+pub mod history;
+pub mod ids;
+pub mod intent;
+pub mod observation;
+pub mod record;
+pub mod rule;
+pub mod schema;
+pub mod time;
+pub mod value;
+pub mod version;

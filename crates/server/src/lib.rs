@@ -1,0 +1,1 @@
+//! Avowal's HTTP edge: the webhook listener.

@@ -1,0 +1,3 @@
+//! Where Avowal keeps what it knows.
+
+pub mod sqlite;

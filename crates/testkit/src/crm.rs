@@ -1,0 +1,1 @@
+//! A small CRM that lies on demand: the other side of the quickstart.

@@ -1,0 +1,7 @@
+//! Memory store, conformance suites and fake systems for Avowal's tests.
+
+pub mod connector_suite;
+pub mod crm;
+pub mod memory;
+pub mod postgres;
+pub mod store_suite;
