@@ -6,7 +6,10 @@
 pub mod history;
 pub mod ids;
 pub mod intent;
+pub mod mapping;
 pub mod observation;
+pub mod policy;
+pub mod policy_spec;
 pub mod record;
 pub mod rule;
 pub mod schema;

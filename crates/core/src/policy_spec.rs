@@ -1,0 +1,619 @@
+//! The written form of an entity's rules, and the check that turns it into a policy without holes.
+
+use crate::history::OnRefused;
+use crate::ids::{EntityName, FieldName, SystemName};
+use crate::mapping::{ColumnMapping, Empty, Mapping, Nulls};
+use crate::policy::{
+    DeletePolicy, EditAgainstDelete, EntityPolicy, FieldPolicy, Merge, Normalize, Owner, Strategy, SystemTraits,
+};
+use crate::rule::Rule;
+use crate::schema::FieldType;
+use crate::value::Digest;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+/// One entity as it is written in the configuration, without the connectors' own keys.
+#[derive(Clone, PartialEq, Debug, Default, Serialize)]
+pub struct EntitySpec {
+    /// The keys by which unlinked copies are matched.
+    pub match_on: Vec<MatchKey>,
+    /// The fields.
+    pub fields: BTreeMap<FieldName, FieldSpec>,
+    /// The rule of deletes.
+    pub deletes: DeleteSpec,
+    /// Each system's spelling.
+    pub systems: BTreeMap<SystemName, MappingSpec>,
+}
+
+/// A key of one field, or of several that all have to be equal.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum MatchKey {
+    /// One field.
+    Field(FieldName),
+    /// Several fields together.
+    Fields(Vec<FieldName>),
+}
+
+/// One or several texts, so that a list where one is wanted gets a helpful answer.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum OneOrMany {
+    /// One text.
+    One(String),
+    /// Several.
+    Many(Vec<String>),
+}
+
+/// One field as it is written.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FieldSpec {
+    /// `string`, `integer`, `decimal`, `boolean`, `date`, `timestamp`, `enum`, `set`, `list`, `object` or `ref`.
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
+    /// The allowed texts of an `enum`.
+    pub values: Option<Vec<String>>,
+    /// The entity that a `ref` refers to.
+    pub to: Option<EntityName>,
+    /// A system, or `shared`.
+    pub owner: Option<OneOrMany>,
+    /// `local_wins`, `external_wins`, `owner_wins`, `latest_valid_change`, `merge` or `manual_review`.
+    pub strategy: Option<String>,
+    /// `union`, `delta`, `max`, `min`, `text` or `expression`.
+    pub merge: Option<String>,
+    /// The CEL expression of `merge = "expression"`, over `local`, `external` and `base`.
+    pub expression: Option<String>,
+    /// Who else may change it, having seen our value.
+    pub proposals: Vec<SystemName>,
+    /// Who prevails where nothing else decides.
+    pub precedence: Vec<SystemName>,
+    /// `revert`, `ignore` or `review`.
+    pub on_refused: Option<OnRefused>,
+    /// A CEL expression over `value`.
+    pub valid: Option<String>,
+    /// Which value of an enum may follow which.
+    pub transitions: Option<BTreeMap<String, Vec<String>>>,
+    /// `trim`, `lowercase`.
+    pub normalize: Vec<String>,
+}
+
+/// The rule of deletes as it is written.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DeleteSpec {
+    /// A system, or `shared`; without it a person is asked each time.
+    pub owner: Option<String>,
+    /// `revert` (make the copy again), `ignore` (leave it deleted there), `review`.
+    pub on_refused: Option<OnRefused>,
+    /// `review`, `delete_wins` or `edit_wins`.
+    pub edit_against_delete: EditAgainstDelete,
+}
+
+/// One system's spelling as it is written.
+#[derive(Clone, PartialEq, Debug, Default, Serialize)]
+pub struct MappingSpec {
+    /// The table, collection or path.
+    pub object: String,
+    /// The remote name of the id.
+    pub id: String,
+    /// Canonical name to remote name.
+    pub fields: BTreeMap<FieldName, ColumnSpec>,
+    /// What `null` says, where a column does not say otherwise.
+    pub nulls: Nulls,
+    /// What the empty string says, where a column does not say otherwise.
+    pub empty: Empty,
+    /// Whether records that the system lacks are created there.
+    pub create: bool,
+    /// Whether deleted records are deleted there.
+    pub delete: bool,
+}
+
+/// A remote name, alone or with its particulars.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum ColumnSpec {
+    /// The remote name.
+    Name(String),
+    /// The remote name with its particulars.
+    Full(ColumnDetail),
+}
+
+/// The particulars of a column as they are written.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ColumnDetail {
+    /// The remote name.
+    pub name: String,
+    /// What `null` says.
+    pub nulls: Option<Nulls>,
+    /// What the empty string says.
+    pub empty: Option<Empty>,
+    /// Whether it is never written.
+    pub read_only: bool,
+    /// `UTC` if times without an offset are in UTC.
+    pub zone: Option<String>,
+}
+
+/// A hole in the written rules: where, what, and what to do.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PolicyError {
+    /// The path of keys, as in `entities`, `customer`, `fields`, `email`, `owner`.
+    pub path: Vec<String>,
+    /// What is wrong.
+    pub problem: String,
+    /// What to write instead.
+    pub cure: String,
+}
+
+impl fmt::Display for PolicyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}. {}", self.path.join("."), self.problem, self.cure)
+    }
+}
+
+impl std::error::Error for PolicyError {}
+
+impl EntitySpec {
+    /// Checks the written rules against the configured systems and entities. All holes are reported together.
+    pub fn build(
+        &self,
+        entity: &EntityName,
+        systems: &BTreeMap<SystemName, SystemTraits>,
+        entities: &BTreeSet<EntityName>,
+    ) -> Result<EntityPolicy, Vec<PolicyError>> {
+        let mut check = Check { entity, spec: self, systems, entities, errors: Vec::new() };
+        let fields = check.fields();
+        let mappings = check.mappings();
+        let match_on = check.match_on();
+        let deletes = check.deletes();
+        if !check.errors.is_empty() {
+            return Err(check.errors);
+        }
+        let involved = systems
+            .iter()
+            .filter(|(name, _)| self.systems.contains_key(*name))
+            .map(|(name, traits)| (name.clone(), traits.clone()))
+            .collect();
+        let digest = self.digest(entity, &involved);
+        Ok(EntityPolicy { entity: entity.clone(), systems: involved, fields, mappings, match_on, deletes, digest })
+    }
+
+    fn digest(&self, entity: &EntityName, systems: &BTreeMap<SystemName, SystemTraits>) -> Digest {
+        let mut bytes = Vec::new();
+        let json = serde_json::json!({ "entity": entity, "rules": self, "systems": systems });
+        crate::value::write_canonical_json(&json, &mut bytes);
+        Digest::of(&bytes)
+    }
+}
+
+/// One pass over an entity's rules that gathers every hole.
+struct Check<'a> {
+    entity: &'a EntityName,
+    spec: &'a EntitySpec,
+    systems: &'a BTreeMap<SystemName, SystemTraits>,
+    entities: &'a BTreeSet<EntityName>,
+    errors: Vec<PolicyError>,
+}
+
+impl Check<'_> {
+    fn hole(&mut self, path: &[&str], problem: impl Into<String>, cure: impl Into<String>) {
+        let mut full = vec!["entities".to_owned(), self.entity.to_string()];
+        full.extend(path.iter().map(|part| (*part).to_owned()));
+        self.errors.push(PolicyError { path: full, problem: problem.into(), cure: cure.into() });
+    }
+
+    fn known_systems(&self) -> String {
+        let names: Vec<_> = self.spec.systems.keys().map(SystemName::as_str).collect();
+        names.join(", ")
+    }
+
+    fn fields(&mut self) -> BTreeMap<FieldName, FieldPolicy> {
+        let spec = self.spec;
+        if spec.fields.is_empty() {
+            self.hole(&["fields"], "the entity has no fields", "Declare at least one field with its owner");
+        }
+        let built: Vec<_> = spec.fields.iter().map(|(name, field)| (name, self.field(name, field))).collect();
+        built.into_iter().filter_map(|(name, field)| Some((name.clone(), field?))).collect()
+    }
+
+    fn field(&mut self, name: &FieldName, spec: &FieldSpec) -> Option<FieldPolicy> {
+        let field_type = self.field_type(name, spec);
+        let owner = self.owner(name, spec);
+        let strategy = match (&field_type, &owner) {
+            (Some(field_type), Some(owner)) => self.strategy(name, spec, field_type, owner),
+            _ => None,
+        };
+        self.named_systems(name, "proposals", &spec.proposals);
+        self.named_systems(name, "precedence", &spec.precedence);
+        if let Some(owner) = &owner {
+            self.proposals_fit(name, spec, owner);
+        }
+        if !self.spec.systems.values().any(|mapping| mapping.fields.contains_key(name)) {
+            self.hole(
+                &["fields", name.as_str()],
+                "no system maps this field",
+                "Add it to `fields` of the systems that hold it, or remove it",
+            );
+        }
+        let valid = self.valid(name, spec);
+        let transitions = self.transitions(name, spec);
+        let normalize = self.normalize(name, spec);
+        Some(FieldPolicy {
+            field_type: field_type?,
+            owner: owner?,
+            proposals: spec.proposals.iter().cloned().collect(),
+            strategy: strategy?,
+            precedence: spec.precedence.clone(),
+            on_refused: spec.on_refused.unwrap_or_default(),
+            valid,
+            transitions,
+            normalize,
+        })
+    }
+
+    fn field_type(&mut self, name: &FieldName, spec: &FieldSpec) -> Option<FieldType> {
+        const KINDS: &str =
+            "string, integer, decimal, boolean, date, timestamp, enum, set, list, object or ref";
+        let at = ["fields", name.as_str(), "type"];
+        let Some(kind) = spec.kind.as_deref() else {
+            self.hole(&at[..2], "the field has no type", format!("Write `type = …`: one of {KINDS}"));
+            return None;
+        };
+        if kind != "enum" && spec.values.is_some() {
+            self.hole(&["fields", name.as_str(), "values"], "only an enum has values", "Write `type = \"enum\"`");
+        }
+        match kind {
+            "string" => Some(FieldType::String),
+            "integer" => Some(FieldType::Integer),
+            "decimal" => Some(FieldType::Decimal),
+            "boolean" => Some(FieldType::Boolean),
+            "date" => Some(FieldType::Date),
+            "timestamp" => Some(FieldType::Timestamp),
+            "set" => Some(FieldType::Set),
+            "list" => Some(FieldType::List),
+            "object" => Some(FieldType::Object),
+            "enum" => match spec.values.clone() {
+                Some(values) if !values.is_empty() => Some(FieldType::Enum { values }),
+                Some(_) | None => {
+                    self.hole(&at[..2], "the enum has no values", "Write `values = [\"…\", \"…\"]`");
+                    None
+                }
+            },
+            "ref" => match spec.to.clone() {
+                Some(entity) if self.entities.contains(&entity) => Some(FieldType::Ref { entity }),
+                Some(entity) => {
+                    let cure = format!("Declare [entities.{entity}], or name another entity");
+                    self.hole(&["fields", name.as_str(), "to"], format!("no entity is named {entity:?}"), cure);
+                    None
+                }
+                None => {
+                    self.hole(&at[..2], "the reference has no target", "Write `to = \"<entity>\"`");
+                    None
+                }
+            },
+            other => {
+                self.hole(&at, format!("{other:?} is not a type"), format!("Use {KINDS}"));
+                None
+            }
+        }
+    }
+
+    fn owner(&mut self, name: &FieldName, spec: &FieldSpec) -> Option<Owner> {
+        let at = ["fields", name.as_str(), "owner"];
+        let systems = self.known_systems();
+        let text = match &spec.owner {
+            Some(OneOrMany::One(text)) => text,
+            Some(OneOrMany::Many(many)) => {
+                let problem = format!("the field has {} owners", many.len());
+                self.hole(&at, problem, "Name the one that decides, or write `owner = \"shared\"` with a strategy");
+                return None;
+            }
+            None => {
+                let cure = format!("Write `owner = …`: one of {systems}, or \"shared\"");
+                self.hole(&at[..2], "the field has no owner", cure);
+                return None;
+            }
+        };
+        if text == "shared" {
+            return Some(Owner::Shared);
+        }
+        match self.spec.systems.get(text.as_str()) {
+            Some(mapping) if mapping.fields.contains_key(name) => Some(Owner::System(text.as_str().into())),
+            Some(_) => {
+                let cure = format!("Add `{name}` to [entities.{}.systems.{text}] fields", self.entity);
+                self.hole(&at, format!("the owner {text:?} does not hold the field"), cure);
+                None
+            }
+            None => {
+                let cure = format!("Use one of {systems}, or \"shared\"");
+                self.hole(&at, format!("{text:?} is no system of this entity"), cure);
+                None
+            }
+        }
+    }
+
+    fn strategy(
+        &mut self,
+        name: &FieldName,
+        spec: &FieldSpec,
+        field_type: &FieldType,
+        owner: &Owner,
+    ) -> Option<Strategy> {
+        const STRATEGIES: &str =
+            "local_wins, external_wins, owner_wins, latest_valid_change, merge or manual_review";
+        let at = ["fields", name.as_str(), "strategy"];
+        if spec.merge.is_some() && spec.strategy.as_deref() != Some("merge") {
+            self.hole(&["fields", name.as_str(), "merge"], "merge is not the strategy", "Write `strategy = \"merge\"`");
+        }
+        match (spec.strategy.as_deref(), owner) {
+            (None, Owner::System(_)) | (Some("owner_wins"), Owner::System(_)) => Some(Strategy::OwnerWins),
+            (None, Owner::Shared) => {
+                let cure = "Write `strategy = …`: latest_valid_change, merge or manual_review";
+                self.hole(&at[..2], "a shared field needs a strategy for concurrent changes", cure);
+                None
+            }
+            (Some(strategy @ ("owner_wins" | "local_wins" | "external_wins")), Owner::Shared) => {
+                let cure = "Name the owner, or use latest_valid_change, merge or manual_review";
+                self.hole(&at, format!("{strategy} needs an owner, but the field is shared"), cure);
+                None
+            }
+            (Some(strategy @ ("local_wins" | "external_wins")), Owner::System(owner)) => {
+                let owner_is_local = self.systems.get(owner).is_some_and(|traits| traits.local);
+                if owner_is_local == (strategy == "local_wins") {
+                    return Some(Strategy::OwnerWins);
+                }
+                let kind = if owner_is_local { "the local system" } else { "not the local system" };
+                let cure = "Use owner_wins, or the spelling that agrees with the owner; `local = true` marks the local system";
+                self.hole(&at, format!("{strategy} contradicts the owner: {owner} is {kind}"), cure);
+                None
+            }
+            (Some("latest_valid_change"), _) => Some(Strategy::LatestValidChange),
+            (Some("manual_review"), _) => Some(Strategy::ManualReview),
+            (Some("merge"), _) => self.merge(name, spec, field_type).map(Strategy::Merge),
+            (Some(other), _) => {
+                self.hole(&at, format!("{other:?} is not a strategy"), format!("Use {STRATEGIES}"));
+                None
+            }
+        }
+    }
+
+    fn merge(&mut self, name: &FieldName, spec: &FieldSpec, field_type: &FieldType) -> Option<Merge> {
+        let at = ["fields", name.as_str(), "merge"];
+        let (merge, fits, wants) = match spec.merge.as_deref() {
+            Some("union") => (Merge::Union, matches!(field_type, FieldType::Set), "a set"),
+            Some("delta") => (Merge::Delta, field_type.is_number(), "an integer or decimal"),
+            Some("max") => (Merge::Max, is_ordered(field_type), "an integer, decimal, date or timestamp"),
+            Some("min") => (Merge::Min, is_ordered(field_type), "an integer, decimal, date or timestamp"),
+            Some("text") => (Merge::Text, matches!(field_type, FieldType::String), "a string"),
+            Some("expression") => (Merge::Expression(self.expression(name, spec)?), true, ""),
+            Some(other) => {
+                let cure = "Use union, delta, max, min, text or expression";
+                self.hole(&at, format!("{other:?} is not a way to merge"), cure);
+                return None;
+            }
+            None => {
+                let cure = "Write `merge = …`: union, delta, max, min, text or expression";
+                self.hole(&at[..2], "the strategy merge does not say how", cure);
+                return None;
+            }
+        };
+        if !fits {
+            let problem = format!("this merge cannot carry {field_type}");
+            self.hole(&at, problem, format!("It needs {wants}; choose another merge or strategy"));
+            return None;
+        }
+        Some(merge)
+    }
+
+    fn expression(&mut self, name: &FieldName, spec: &FieldSpec) -> Option<Rule> {
+        let at = ["fields", name.as_str(), "expression"];
+        let Some(source) = &spec.expression else {
+            let cure = "Write `expression = \"…\"` over local, external and base";
+            self.hole(&at[..2], "the merge has no expression", cure);
+            return None;
+        };
+        match Rule::compile(source, &["local", "external", "base"]) {
+            Ok(rule) => Some(rule),
+            Err(error) => {
+                self.hole(&at, format!("the expression does not compile: {error}"), "Correct the CEL expression");
+                None
+            }
+        }
+    }
+
+    fn named_systems(&mut self, name: &FieldName, key: &str, named: &[SystemName]) {
+        for (place, system) in named.iter().enumerate() {
+            if !self.spec.systems.contains_key(system) {
+                let cure = format!("Use systems of this entity: {}", self.known_systems());
+                self.hole(&["fields", name.as_str(), key], format!("{system:?} is no system of this entity"), cure);
+            } else if named[..place].contains(system) {
+                let problem = format!("{system:?} is named twice");
+                self.hole(&["fields", name.as_str(), key], problem, "Name each system once");
+            }
+        }
+    }
+
+    fn proposals_fit(&mut self, name: &FieldName, spec: &FieldSpec, owner: &Owner) {
+        let at = ["fields", name.as_str(), "proposals"];
+        match owner {
+            Owner::Shared if !spec.proposals.is_empty() => {
+                self.hole(&at, "a shared field has no proposals: every writer may change it", "Remove `proposals`");
+            }
+            Owner::System(owner) if spec.proposals.contains(owner) => {
+                self.hole(&at, format!("{owner:?} owns the field"), "Remove it from `proposals`");
+            }
+            Owner::Shared | Owner::System(_) => {}
+        }
+    }
+
+    fn valid(&mut self, name: &FieldName, spec: &FieldSpec) -> Option<Rule> {
+        let source = spec.valid.as_deref()?;
+        match Rule::compile(source, &["value"]) {
+            Ok(rule) => Some(rule),
+            Err(error) => {
+                let problem = format!("the rule does not compile: {error}");
+                self.hole(&["fields", name.as_str(), "valid"], problem, "Correct the CEL expression over `value`");
+                None
+            }
+        }
+    }
+
+    fn transitions(
+        &mut self,
+        name: &FieldName,
+        spec: &FieldSpec,
+    ) -> Option<BTreeMap<String, BTreeSet<String>>> {
+        let at = ["fields", name.as_str(), "transitions"];
+        let transitions = spec.transitions.as_ref()?;
+        let Some(values) = &spec.values else {
+            self.hole(&at, "only an enum has transitions", "Remove `transitions`, or make the field an enum");
+            return None;
+        };
+        let used = transitions.keys().chain(transitions.values().flatten());
+        for value in used.filter(|value| !values.contains(value)).collect::<BTreeSet<_>>() {
+            let cure = format!("Use {}", values.join(", "));
+            self.hole(&at, format!("{value:?} is not a value of the enum"), cure);
+        }
+        for value in values.iter().filter(|value| !transitions.contains_key(*value)) {
+            let cure = format!("Write `{value} = []` if nothing may follow it");
+            self.hole(&at, format!("it does not say what may follow {value:?}"), cure);
+        }
+        Some(
+            transitions
+                .iter()
+                .map(|(from, to)| (from.clone(), to.iter().cloned().collect()))
+                .collect(),
+        )
+    }
+
+    fn normalize(&mut self, name: &FieldName, spec: &FieldSpec) -> Normalize {
+        let mut out = Normalize::default();
+        for word in &spec.normalize {
+            match word.as_str() {
+                "trim" => out.trim = true,
+                "lowercase" => out.lowercase = true,
+                other => {
+                    let problem = format!("{other:?} is no normalisation");
+                    self.hole(&["fields", name.as_str(), "normalize"], problem, "Use trim, lowercase");
+                }
+            }
+        }
+        out
+    }
+
+    fn mappings(&mut self) -> BTreeMap<SystemName, Mapping> {
+        let spec = self.spec;
+        if spec.systems.len() < 2 {
+            let cure = "Add [entities.….systems.…] for each system that holds a copy";
+            self.hole(&["systems"], "fewer than two systems hold this entity", cure);
+        }
+        let mut out = BTreeMap::new();
+        for (system, mapping) in &spec.systems {
+            if !self.systems.contains_key(system) {
+                let cure = format!("Declare [systems.{system}], or correct the name");
+                self.hole(&["systems", system.as_str()], format!("no system is named {system:?}"), cure);
+            }
+            out.insert(system.clone(), self.mapping(system, mapping));
+        }
+        out
+    }
+
+    fn mapping(&mut self, system: &SystemName, spec: &MappingSpec) -> Mapping {
+        let at = ["systems", system.as_str()];
+        if spec.object.is_empty() {
+            self.hole(&at, "it has no object", "Write `object = \"<table or path>\"`");
+        }
+        let mut columns = BTreeMap::new();
+        let mut by_name: BTreeMap<String, &FieldName> = BTreeMap::new();
+        for (field, column) in &spec.fields {
+            let path = ["systems", system.as_str(), "fields", field.as_str()];
+            if !self.spec.fields.contains_key(field) {
+                let cure = format!("Declare it in [entities.{}.fields], or remove it here", self.entity);
+                self.hole(&path, format!("the entity has no field {field:?}"), cure);
+            }
+            let column = self.column(&path, spec, column);
+            if let Some(other) = by_name.insert(column.name.clone(), field) {
+                let problem = format!("{:?} is mapped to both {other} and {field}", column.name);
+                self.hole(&path, problem, "Map each remote name once");
+            }
+            columns.insert(field.clone(), column);
+        }
+        Mapping {
+            object: spec.object.clone(),
+            id: spec.id.clone(),
+            columns,
+            create: spec.create,
+            delete: spec.delete,
+        }
+    }
+
+    fn column(&mut self, path: &[&str], mapping: &MappingSpec, spec: &ColumnSpec) -> ColumnMapping {
+        let detail = match spec {
+            ColumnSpec::Name(name) => ColumnDetail { name: name.clone(), ..ColumnDetail::default() },
+            ColumnSpec::Full(detail) => detail.clone(),
+        };
+        if detail.name.is_empty() {
+            self.hole(path, "the remote name is missing", "Write `name = \"…\"`");
+        }
+        let zone_utc = match detail.zone.as_deref() {
+            None => false,
+            Some("UTC") => true,
+            Some(other) => {
+                self.hole(path, format!("the zone {other:?} is not supported"), "Write `zone = \"UTC\"`, or nothing");
+                false
+            }
+        };
+        ColumnMapping {
+            name: detail.name,
+            nulls: detail.nulls.unwrap_or(mapping.nulls),
+            empty: detail.empty.unwrap_or(mapping.empty),
+            read_only: detail.read_only,
+            zone_utc,
+        }
+    }
+
+    fn match_on(&mut self) -> Vec<Vec<FieldName>> {
+        let keys: Vec<Vec<FieldName>> = self
+            .spec
+            .match_on
+            .iter()
+            .map(|key| match key {
+                MatchKey::Field(field) => vec![field.clone()],
+                MatchKey::Fields(fields) => fields.clone(),
+            })
+            .collect();
+        for field in keys.iter().flatten() {
+            if !self.spec.fields.contains_key(field) {
+                let cure = "Use fields of this entity";
+                self.hole(&["match_on"], format!("the entity has no field {field:?}"), cure);
+            }
+        }
+        keys
+    }
+
+    fn deletes(&mut self) -> DeletePolicy {
+        let spec = &self.spec.deletes;
+        let owner = match spec.owner.as_deref() {
+            None => None,
+            Some("shared") => Some(Owner::Shared),
+            Some(system) => {
+                if !self.spec.systems.contains_key(system) {
+                    let cure = format!("Use one of {}, or \"shared\"", self.known_systems());
+                    self.hole(&["deletes", "owner"], format!("{system:?} is no system of this entity"), cure);
+                }
+                Some(Owner::System(system.into()))
+            }
+        };
+        DeletePolicy {
+            owner,
+            on_refused: spec.on_refused.unwrap_or(OnRefused::Review),
+            edit_against_delete: spec.edit_against_delete,
+        }
+    }
+}
+
+fn is_ordered(field_type: &FieldType) -> bool {
+    field_type.is_number() || matches!(field_type, FieldType::Date | FieldType::Timestamp)
+}
