@@ -3,16 +3,30 @@
 //! No async, clock, randomness, I/O or environment in here: a decision is a pure function of the record, the
 //! observation and the policy, so it can be replayed, tested exhaustively and proven.
 
+pub mod chronicle;
+pub mod classify;
+pub mod confirm;
+pub mod decide;
+pub mod diff;
+pub mod explain;
+pub mod fold;
 pub mod history;
+pub mod identity;
 pub mod ids;
 pub mod intent;
+pub mod judge;
+pub mod lifecycle;
 pub mod mapping;
 pub mod observation;
+pub mod plan;
 pub mod policy;
 pub mod policy_spec;
 pub mod record;
+pub mod resolve;
+pub mod review;
 pub mod rule;
 pub mod schema;
 pub mod time;
 pub mod value;
 pub mod version;
+mod verdict;

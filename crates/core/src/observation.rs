@@ -119,4 +119,6 @@ pub struct Observation {
     pub received_at: Timestamp,
     /// Whether a second look has confirmed it: no further read can tell more.
     pub confirmed: bool,
+    /// Whether it comes from a change log that shows our own writes too, in true order.
+    pub in_log: bool,
 }

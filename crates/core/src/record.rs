@@ -209,6 +209,11 @@ impl Shadow {
         self.content == *value || self.sent_as.as_ref() == Some(value)
     }
 
+    /// The digest of what we would have sent for this content: the value as we spelled it.
+    pub fn sent_digest(&self) -> Digest {
+        self.sent_as.as_ref().unwrap_or(&self.content).digest()
+    }
+
     /// Whether the ledger's last entry of this direction is `value`. Only the last entry counts, so a value that
     /// went there and back again (A→B→A) is not mistaken for our own.
     pub fn last_wrote(&self, value: &Value) -> bool {

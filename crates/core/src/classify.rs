@@ -1,0 +1,70 @@
+//! How a change stands to what we believe: by shadows and dots, never by a clock.
+
+use crate::history::{Evidence, FieldRelation};
+use crate::ids::FieldName;
+use crate::intent::IntentStatus;
+use crate::observation::Observation;
+use crate::record::{Copy, Record};
+use crate::value::Value;
+
+/// How a change of one field by the observed system stands to the belief, and why we think so.
+pub fn relate(record: &Record, copy: &Copy, observation: &Observation, field: &FieldName, to: &Value) -> (FieldRelation, Evidence) {
+    let Some(belief) = record.fields.get(field) else {
+        return (FieldRelation::First, Evidence::inferred("no system had shown this field before"));
+    };
+    if belief.value == *to {
+        return (FieldRelation::Agreement, Evidence::inferred("the value equals what is believed"));
+    }
+    let base = copy.fields.get(field).and_then(|shadow| shadow.base.as_ref());
+    if base == Some(&belief.dot) {
+        // The copy provably carried the belief when it was changed, so order is proven by the shadow.
+        let by = format!("its copy carried {} when it changed", belief.dot);
+        return (FieldRelation::Sequential, Evidence::inferred(by));
+    }
+    if !on_its_way(record, observation, field) {
+        let by = match base {
+            Some(base) => format!("its copy carried {base}, not {}, when it changed", belief.dot),
+            None => format!("its copy had not seen {} when it was first shown", belief.dot),
+        };
+        return (FieldRelation::Concurrent, Evidence::inferred(by));
+    }
+    if observation.in_log {
+        // The change log holds our own writes too, in order. Ours has not come by, so this change is before it.
+        let by = format!("the change log shows it before {} arrived there", belief.dot);
+        return (FieldRelation::Concurrent, Evidence::proven(by));
+    }
+    let by = format!("{} was on its way to it, and nothing tells whether it had arrived", belief.dot);
+    (FieldRelation::Indeterminate, Evidence::unknown(by))
+}
+
+/// Whether the belief of this field has been sent to the system without a known outcome.
+fn on_its_way(record: &Record, observation: &Observation, field: &FieldName) -> bool {
+    let Some(intent) = record.intents.get(&observation.system) else { return false };
+    match intent.status {
+        IntentStatus::Planned => false,
+        IntentStatus::Sent | IntentStatus::Unknown => {
+            let belief = record.fields.get(field).map(|belief| &belief.dot);
+            intent.fields.get(field).is_some_and(|outgoing| Some(&outgoing.dot) == belief)
+        }
+    }
+}
+
+/// Whether the shown state looks like an older one of the same copy although nothing proves it: a value that
+/// stood there before, or a source time that went back.
+pub fn looks_stale(copy: &Copy, observation: &Observation, changed: &[(&FieldName, &Value)]) -> bool {
+    let proven_newer = match (&observation.order, &copy.order) {
+        (Some(shown), Some(known)) => shown.proven_newer_than(known),
+        (Some(_), None) | (None, Some(_)) | (None, None) => observation.in_log,
+    };
+    if proven_newer || observation.confirmed {
+        return false;
+    }
+    let went_back = match (&observation.order, &copy.order) {
+        (Some(shown), Some(known)) => shown.suspected_older_than(known),
+        (Some(_), None) | (None, Some(_)) | (None, None) => false,
+    };
+    went_back
+        || changed.iter().any(|(field, value)| {
+            copy.fields.get(*field).is_some_and(|shadow| shadow.older.contains(&value.digest()))
+        })
+}

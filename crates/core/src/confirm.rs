@@ -1,0 +1,135 @@
+//! The end of an outgoing change: what the system stored becomes the shadow, even where it made something else
+//! of the value.
+
+use crate::chronicle::Chronicle;
+use crate::history::{Body, ConfirmedBy, Evidence, Failure, FieldStored};
+use crate::ids::{FieldName, SystemName};
+use crate::intent::{Intent, IntentStatus, Operation};
+use crate::observation::{Channel, Observation, OrderToken};
+use crate::value::Value;
+use std::collections::BTreeMap;
+
+/// What is known of a copy after a write of ours.
+#[derive(Clone, Debug)]
+pub struct Receipt<'a> {
+    /// Which system.
+    pub system: &'a SystemName,
+    /// The key of the write.
+    pub key: &'a str,
+    /// The copy's canonical contents afterwards, as far as they are known.
+    pub after: &'a BTreeMap<FieldName, Value>,
+    /// The copy's order token afterwards.
+    pub order: Option<OrderToken>,
+    /// The copy's opaque version afterwards.
+    pub version: Option<String>,
+    /// How it was learned.
+    pub by: ConfirmedBy,
+}
+
+/// Confirms the intent in flight with a system, if it still is the one with this key. A field that the receipt
+/// does not show is taken to hold what was sent.
+pub fn confirm(chronicle: &mut Chronicle, receipt: &Receipt<'_>, evidence: Evidence) -> bool {
+    let Some(intent) = chronicle.record().intents.get(receipt.system) else { return false };
+    if intent.key != receipt.key {
+        return false;
+    }
+    let fields = stored(intent, receipt.after);
+    let body = Body::IntentConfirmed {
+        system: receipt.system.clone(),
+        key: receipt.key.to_owned(),
+        by: receipt.by,
+        fields,
+        order: receipt.order.clone(),
+        version: receipt.version.clone(),
+    };
+    chronicle.push_with(body, evidence);
+    true
+}
+
+/// Records that an attempt did not come to a confirmed end, if the intent still is the one with this key.
+pub fn fail(
+    chronicle: &mut Chronicle,
+    system: &SystemName,
+    key: &str,
+    failure: Failure,
+    reason: &str,
+) -> bool {
+    if chronicle.record().intents.get(system).is_none_or(|intent| intent.key != key) {
+        return false;
+    }
+    chronicle.push(Body::IntentFailed {
+        system: system.clone(),
+        key: key.to_owned(),
+        failure,
+        reason: reason.to_owned(),
+    });
+    true
+}
+
+/// Records, before the call goes out, that it does.
+pub fn send(chronicle: &mut Chronicle, system: &SystemName) -> bool {
+    let Some(intent) = chronicle.record().intents.get(system) else { return false };
+    let (key, attempt) = (intent.key.clone(), intent.attempt + 1);
+    chronicle.push(Body::IntentSent { system: system.clone(), key, attempt });
+    true
+}
+
+pub(crate) fn confirm_echo(
+    chronicle: &mut Chronicle,
+    observation: &Observation,
+    shown: &BTreeMap<FieldName, Value>,
+    evidence: Evidence,
+) {
+    let Some(intent) = chronicle.record().intents.get(&observation.system) else { return };
+    let by = match observation.channel {
+        Channel::Receipt => ConfirmedBy::Receipt,
+        Channel::Read | Channel::Manual => ConfirmedBy::ReadBack,
+        Channel::Webhook | Channel::Signal | Channel::Feed | Channel::Listing => ConfirmedBy::Echo,
+    };
+    let key = intent.key.clone();
+    let receipt = Receipt {
+        system: &observation.system,
+        key: &key,
+        after: shown,
+        order: observation.order.clone(),
+        version: observation.version.clone(),
+        by,
+    };
+    confirm(chronicle, &receipt, evidence);
+}
+
+pub(crate) fn confirm_delete(chronicle: &mut Chronicle, observation: &Observation) {
+    confirm_echo(chronicle, observation, &BTreeMap::new(), Evidence::proven("the copy does not exist"));
+}
+
+/// Whether every value of a write whose outcome is open stands in the copy.
+pub(crate) fn intent_is_shown(intent: &Intent, shown: &BTreeMap<FieldName, Value>) -> bool {
+    let open = match intent.status {
+        IntentStatus::Planned => false,
+        IntentStatus::Sent | IntentStatus::Unknown => true,
+    };
+    let has_fields = match intent.operation {
+        Operation::Create | Operation::Update => !intent.fields.is_empty(),
+        Operation::Delete => false,
+    };
+    open && has_fields
+        && intent.fields.iter().all(|(field, outgoing)| shown.get(field) == Some(&outgoing.value))
+}
+
+fn stored(intent: &Intent, after: &BTreeMap<FieldName, Value>) -> BTreeMap<FieldName, FieldStored> {
+    intent
+        .fields
+        .iter()
+        .map(|(field, outgoing)| {
+            let content = after.get(field).unwrap_or(&outgoing.value).clone();
+            let sent_as = (content != outgoing.value).then(|| outgoing.value.clone());
+            let stored = FieldStored {
+                content,
+                sent_as,
+                wrote: outgoing.value.digest(),
+                base: outgoing.dot.clone(),
+            };
+            (field.clone(), stored)
+        })
+        .collect()
+}

@@ -1,0 +1,334 @@
+//! What one observation changes: a pure function of record, observation and policy.
+//!
+//! This is the file to prove. `decide` looks at one snapshot of one copy; it answers with events only, and asks
+//! for a second look where a decision would be a guess. Fields are independent of each other: agreed ones go
+//! through at once, a contested one waits alone.
+
+use crate::chronicle::Chronicle;
+use crate::classify::{looks_stale, relate};
+use crate::confirm::{confirm_echo, intent_is_shown};
+use crate::diff::{Difference, diff};
+use crate::history::{Body, Classification, Evidence, FieldRelation, FieldSeen};
+use crate::ids::FieldName;
+use crate::judge::{Judgement, judge};
+use crate::lifecycle;
+use crate::observation::{Channel, Observation, Shown};
+use crate::plan::plan;
+use crate::policy::EntityPolicy;
+use crate::record::{Copy, Record};
+use crate::value::Value;
+use crate::verdict::{Stand, emit};
+use crate::version::Dot;
+use std::collections::BTreeMap;
+
+/// What an observation turned out to be, and whether the copy has to be read before it can be believed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Outcome {
+    /// The word for it.
+    pub class: Classification,
+    /// Whether the copy must be read again: the observation alone would be a guess. Nothing was decided then.
+    pub look_again: bool,
+}
+
+impl Outcome {
+    pub(crate) fn settled(class: Classification) -> Self {
+        Self { class, look_again: false }
+    }
+
+    pub(crate) fn look_again(class: Classification) -> Self {
+        Self { class, look_again: true }
+    }
+}
+
+/// Decides one observation of a linked copy, and brings the intents in line.
+///
+/// An observation of a copy that the record is not linked with changes nothing.
+pub fn decide(policy: &EntityPolicy, chronicle: &mut Chronicle, observation: &Observation) -> Outcome {
+    let Some(copy) = chronicle.record().copies.get(&observation.system) else {
+        return Outcome::settled(Classification::Stale);
+    };
+    if is_proven_older(copy, observation) {
+        return stale(chronicle, observation);
+    }
+    match &observation.shown {
+        Shown::Present(shown) => present(policy, chronicle, observation, shown),
+        Shown::Gone => lifecycle::gone(policy, chronicle, observation),
+    }
+}
+
+fn is_proven_older(copy: &Copy, observation: &Observation) -> bool {
+    matches!((&observation.order, &copy.order), (Some(shown), Some(known)) if shown.proven_older_than(known))
+}
+
+/// The source's own order proves that a newer state is known already: nothing of this one may come back.
+fn stale(chronicle: &mut Chronicle, observation: &Observation) -> Outcome {
+    let copy = chronicle.record().copies.get(&observation.system);
+    let fields: BTreeMap<FieldName, Value> = match (&observation.shown, copy) {
+        (Shown::Present(shown), Some(copy)) => {
+            diff(copy, shown).into_iter().map(|found| (found.field.clone(), found.to.clone())).collect()
+        }
+        (Shown::Present(_), None) | (Shown::Gone, _) => BTreeMap::new(),
+    };
+    // A late state without any difference says nothing and would only fill the history.
+    if !fields.is_empty() || observation.shown == Shown::Gone {
+        let body = Body::StaleDropped {
+            system: observation.system.clone(),
+            channel: observation.channel,
+            fields,
+            order: observation.order.clone(),
+        };
+        chronicle.push_with(body, Evidence::proven("the system's own order says that it is older than what is known"));
+    }
+    Outcome::settled(Classification::Stale)
+}
+
+fn present(
+    policy: &EntityPolicy,
+    chronicle: &mut Chronicle,
+    observation: &Observation,
+    shown: &BTreeMap<FieldName, Value>,
+) -> Outcome {
+    let confirmed = recognise_own_write(chronicle, observation, shown);
+    let record = chronicle.record();
+    let Some(copy) = record.copies.get(&observation.system) else {
+        return Outcome::settled(Classification::Stale);
+    };
+    let differences = diff(copy, shown);
+    if !copy.alive {
+        if !is_proven_newer(copy, observation) && !observation.confirmed {
+            // A lagging read may show what is gone already.
+            return Outcome::look_again(Classification::Indeterminate);
+        }
+        return change(policy, chronicle, observation, shown, true);
+    }
+    if differences.is_empty() {
+        let outcome = no_difference(chronicle, observation, confirmed);
+        plan(policy, chronicle, None);
+        return outcome;
+    }
+    let foreign_key = observation.correlation.is_some() && !confirmed;
+    if foreign_key && !is_proven_newer(copy, observation) && !observation.confirmed {
+        // An earlier write of ours came back late, or someone changed the copy after it: only a read can tell.
+        return Outcome::look_again(Classification::Indeterminate);
+    }
+    let changed: Vec<(&FieldName, &Value)> =
+        differences.iter().map(|found| (found.field, found.to)).collect();
+    if looks_stale(copy, observation, &changed) {
+        return suspect(chronicle, observation, shown);
+    }
+    if !observation.confirmed && !observation.in_log && has_indeterminate(record, copy, observation, &differences) {
+        return Outcome::look_again(Classification::Indeterminate);
+    }
+    change(policy, chronicle, observation, shown, false)
+}
+
+fn is_proven_newer(copy: &Copy, observation: &Observation) -> bool {
+    match (&observation.order, &copy.order) {
+        (Some(shown), Some(known)) => shown.proven_newer_than(known),
+        (Some(_), None) | (None, Some(_)) | (None, None) => observation.in_log,
+    }
+}
+
+/// Settles the write in flight if this is its echo: proven by our key, presumed by equal values.
+fn recognise_own_write(
+    chronicle: &mut Chronicle,
+    observation: &Observation,
+    shown: &BTreeMap<FieldName, Value>,
+) -> bool {
+    let record = chronicle.record();
+    let Some(intent) = record.intents.get(&observation.system) else { return false };
+    if observation.correlation.as_deref() == Some(intent.key.as_str()) {
+        let evidence = Evidence::proven("the system carries the key of our write");
+        confirm_echo(chronicle, observation, shown, evidence);
+        return true;
+    }
+    if intent_is_shown(intent, shown) {
+        // An equal value may be a coincidence. It settles the write, because there is nothing left to do; it
+        // never hides a difference.
+        let evidence = Evidence::inferred("every value that we sent stands there");
+        confirm_echo(chronicle, observation, shown, evidence);
+        return true;
+    }
+    false
+}
+
+/// The copy holds what we knew already. Pushed deliveries are noted, because somebody will ask about them.
+fn no_difference(chronicle: &mut Chronicle, observation: &Observation, confirmed: bool) -> Outcome {
+    let record = chronicle.record();
+    let Some(copy) = record.copies.get(&observation.system) else {
+        return Outcome::settled(Classification::Stale);
+    };
+    let ours = confirmed
+        || observation.correlation.is_some()
+        || copy.fields.values().any(|shadow| shadow.wrote.is_some() && shadow.wrote == Some(shadow.sent_digest()));
+    let class = if ours { Classification::Confirmation } else { Classification::Duplicate };
+    let new_version = observation.version.is_some() && observation.version != copy.version;
+    let system = observation.system.clone();
+    match observation.channel {
+        Channel::Webhook | Channel::Signal if ours => {
+            let evidence = match &observation.correlation {
+                Some(_) => Evidence::proven("it carries the key of our write"),
+                None => Evidence::inferred("it shows what we last wrote there (ledger)"),
+            };
+            let body = Body::EchoRecognised {
+                system,
+                channel: observation.channel,
+                key: observation.correlation.clone(),
+                order: observation.order.clone(),
+                version: observation.version.clone(),
+            };
+            chronicle.push_with(body, evidence);
+        }
+        Channel::Webhook | Channel::Signal => {
+            chronicle.push(Body::DuplicateDropped { system, channel: observation.channel });
+        }
+        // A write was refused because its version had moved on without any mapped change: learn the new one.
+        Channel::Read | Channel::Receipt | Channel::Manual if new_version && !confirmed => {
+            let body = Body::EchoRecognised {
+                system,
+                channel: observation.channel,
+                key: None,
+                order: observation.order.clone(),
+                version: observation.version.clone(),
+            };
+            chronicle.push(body);
+        }
+        Channel::Feed | Channel::Listing | Channel::Read | Channel::Receipt | Channel::Manual => {}
+    }
+    Outcome::settled(class)
+}
+
+fn suspect(
+    chronicle: &mut Chronicle,
+    observation: &Observation,
+    shown: &BTreeMap<FieldName, Value>,
+) -> Outcome {
+    let Some(copy) = chronicle.record().copies.get(&observation.system) else {
+        return Outcome::settled(Classification::Stale);
+    };
+    let fields = diff(copy, shown).into_iter().map(|found| (found.field.clone(), found.to.clone())).collect();
+    let body = Body::StaleSuspected { system: observation.system.clone(), channel: observation.channel, fields };
+    chronicle.push_with(body, Evidence::inferred("the value stood there before; the copy is read before it is believed"));
+    Outcome::look_again(Classification::Indeterminate)
+}
+
+fn has_indeterminate(
+    record: &Record,
+    copy: &Copy,
+    observation: &Observation,
+    differences: &[Difference<'_>],
+) -> bool {
+    differences.iter().any(|found| {
+        relate(record, copy, observation, found.field, found.to).0 == FieldRelation::Indeterminate
+    })
+}
+
+/// The system changed its copy. Every field is judged for itself, against the state before the change.
+fn change(
+    policy: &EntityPolicy,
+    chronicle: &mut Chronicle,
+    observation: &Observation,
+    shown: &BTreeMap<FieldName, Value>,
+    revived: bool,
+) -> Outcome {
+    let record = chronicle.record();
+    let Some(copy) = record.copies.get(&observation.system) else {
+        return Outcome::settled(Classification::Stale);
+    };
+    let judged: Vec<(FieldName, FieldSeen, Judgement, Evidence)> = diff(copy, shown)
+        .into_iter()
+        .map(|found| {
+            let (relation, evidence) = relate(record, copy, observation, found.field, found.to);
+            let judgement = judge(policy, record, observation, &found, relation);
+            let seen = FieldSeen {
+                from: found.from.cloned(),
+                to: found.to.clone(),
+                base: copy.fields.get(found.field).and_then(|shadow| shadow.base.clone()),
+                relation,
+            };
+            (found.field.clone(), seen, judgement, evidence)
+        })
+        .collect();
+    let dot = record.vector.next(&observation.system);
+    let said_something = judged.iter().any(|(_, seen, ..)| seen.from.is_some() || !seen.to.is_null());
+    let dot = (said_something || revived).then_some(dot);
+    let copy_vector = dot.as_ref().map_or_else(|| copy.seen.clone(), |dot| copy.seen.with(dot));
+    let class = classification(&judged);
+    let body = Body::Observed {
+        system: observation.system.clone(),
+        channel: observation.channel,
+        class,
+        causality: copy_vector.compare(&record.vector),
+        copy_vector: copy_vector.clone(),
+        dot: dot.clone(),
+        fields: judged
+            .iter()
+            .map(|(field, seen, judgement, _)| {
+                (field.clone(), rebased(record, field, seen, judgement, dot.as_ref()))
+            })
+            .collect(),
+        gone: false,
+        order: observation.order.clone(),
+        version: observation.version.clone(),
+    };
+    let seq = chronicle.push_with(body, overall(&judged));
+    chronicle.set_cause(Some(seq));
+    let mut corrected = false;
+    if let Some(dot) = dot {
+        if lifecycle::exists_again(policy, chronicle, observation, &dot, revived) {
+            let stand = Stand { observation, dot: &dot, copy_vector: &copy_vector };
+            for (field, seen, judgement, evidence) in judged {
+                corrected |= emit(chronicle, &stand, &field, &seen, judgement, evidence);
+            }
+        } else {
+            // A delete stands against this edit; what happens to the fields waits for that answer.
+            corrected = true;
+        }
+    }
+    plan(policy, chronicle, corrected.then_some(&observation.system));
+    Outcome::settled(class)
+}
+
+/// An accepted change moves content and base, an agreement puts the base at the belief, anything else moves the
+/// content only.
+fn rebased(
+    record: &Record,
+    field: &FieldName,
+    seen: &FieldSeen,
+    judgement: &Judgement,
+    dot: Option<&Dot>,
+) -> FieldSeen {
+    let base = match judgement {
+        Judgement::Accept { .. } => dot.cloned(),
+        Judgement::Agree => record.fields.get(field).map(|belief| belief.dot.clone()),
+        Judgement::Nothing
+        | Judgement::Refuse { .. }
+        | Judgement::Conflict { .. }
+        | Judgement::Contested => seen.base.clone(),
+    };
+    FieldSeen { base, ..seen.clone() }
+}
+
+fn classification(judged: &[(FieldName, FieldSeen, Judgement, Evidence)]) -> Classification {
+    let any = |wanted: FieldRelation| judged.iter().any(|(_, seen, ..)| seen.relation == wanted);
+    if any(FieldRelation::Indeterminate) {
+        Classification::Indeterminate
+    } else if any(FieldRelation::Concurrent) {
+        Classification::Concurrent
+    } else {
+        Classification::New
+    }
+}
+
+/// The evidence of the whole is that of its weakest contested part.
+fn overall(judged: &[(FieldName, FieldSeen, Judgement, Evidence)]) -> Evidence {
+    judged
+        .iter()
+        .filter(|(_, seen, ..)| {
+            matches!(seen.relation, FieldRelation::Concurrent | FieldRelation::Indeterminate)
+        })
+        .chain(judged.iter())
+        .map(|(.., evidence)| evidence.clone())
+        .next()
+        .unwrap_or_else(|| Evidence::inferred("the copy exists again"))
+}

@@ -1,0 +1,30 @@
+//! What did this system change? The difference between what it shows and its own shadow.
+
+use crate::ids::FieldName;
+use crate::record::Copy;
+use crate::value::Value;
+use std::collections::BTreeMap;
+
+/// One field whose content is not what last stood there.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Difference<'a> {
+    /// The field.
+    pub field: &'a FieldName,
+    /// What stood there; `None` if it was never shown before.
+    pub from: Option<&'a Value>,
+    /// What stands there now.
+    pub to: &'a Value,
+}
+
+/// The fields that differ from the copy's shadow. Absent fields never differ, and neither does a value that
+/// the system made of what we sent.
+pub fn diff<'a>(copy: &'a Copy, shown: &'a BTreeMap<FieldName, Value>) -> Vec<Difference<'a>> {
+    shown
+        .iter()
+        .filter_map(|(field, to)| match copy.fields.get(field) {
+            None => Some(Difference { field, from: None, to }),
+            Some(shadow) if shadow.stands_for(to) => None,
+            Some(shadow) => Some(Difference { field, from: Some(&shadow.content), to }),
+        })
+        .collect()
+}

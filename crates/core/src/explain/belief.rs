@@ -1,0 +1,399 @@
+//! Why a field holds what it holds: the answer to support's question, as data and as a story.
+
+use super::rules::field_sentence;
+use super::short::{reason as clean, short_value};
+use crate::history::{Body, Event, Evidence, Failure, Loser, Verdict};
+use crate::ids::{EntityName, FieldName, RecordId, SystemName};
+use crate::intent::{IntentStatus, Operation};
+use crate::policy::EntityPolicy;
+use crate::record::{Belief, Copy, Record, Review};
+use crate::time::Timestamp;
+use crate::value::Value;
+use crate::version::{Dot, VersionVector};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// Everything that can be said about one believed value.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct Why {
+    /// The kind of record.
+    pub entity: EntityName,
+    /// Our id of the record.
+    pub record: RecordId,
+    /// Which field.
+    pub field: FieldName,
+    /// What is believed.
+    pub value: Value,
+    /// The change that made it so.
+    pub dot: Dot,
+    /// All changes of the record seen so far.
+    pub version: VersionVector,
+    /// The rule of the field as it stands now, as one sentence.
+    pub rule: String,
+    /// Why the decision went as it did, in the words stored with it; absent if that event was not given.
+    pub decided: Option<String>,
+    /// The short digest of the policy that decided; the present one if the event does not say.
+    pub policy_digest: String,
+    /// Whether another policy decided than the one that `rule` states.
+    pub policy_changed: bool,
+    /// How the order of the change was known.
+    pub evidence: Option<Evidence>,
+    /// When the value began to be believed.
+    pub since: Timestamp,
+    /// When it happened, in the source's words.
+    pub occurred_at: Option<Timestamp>,
+    /// The event that recorded it.
+    pub believed_by: String,
+    /// Who did it, where a name is known.
+    pub actor: Option<String>,
+    /// The values that did not prevail against it.
+    pub losers: Vec<Loser>,
+    /// How far the value has come in each system of the entity.
+    pub delivered: BTreeMap<SystemName, Delivered>,
+    /// The open question, if a person has to decide.
+    pub review: Option<Review>,
+    /// Whether the record is deleted.
+    pub deleted: bool,
+}
+
+/// How far the value has come in one system.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Delivered {
+    /// How it stands.
+    pub status: DeliveryStatus,
+    /// When it came to stand so; absent where no given event tells.
+    pub at: Option<Timestamp>,
+    /// What stands there instead, where that is known and differs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content: Option<Value>,
+    /// Why, in words, where the system refused it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// The ways in which a belief stands to one system's copy.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeliveryStatus {
+    /// The copy provably holds it.
+    Confirmed,
+    /// It is planned, not sent yet.
+    Pending,
+    /// It is on its way.
+    Sent,
+    /// It was sent and nobody knows the outcome yet.
+    Unknown,
+    /// The system refused it for good.
+    Held,
+    /// The copy differs and a person has to decide first.
+    Contested,
+    /// The system does not hold this field.
+    NotMapped,
+    /// The copy differs and the policy leaves it so.
+    Tolerated,
+    /// The copy differs and is never written.
+    ReadOnly,
+    /// There is no copy.
+    Missing,
+}
+
+impl DeliveryStatus {
+    /// The word in plain output and, with underscores, in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            DeliveryStatus::Confirmed => "confirmed",
+            DeliveryStatus::Pending => "pending",
+            DeliveryStatus::Sent => "sent",
+            DeliveryStatus::Unknown => "unknown",
+            DeliveryStatus::Held => "held",
+            DeliveryStatus::Contested => "contested",
+            DeliveryStatus::NotMapped => "not mapped",
+            DeliveryStatus::Tolerated => "tolerated",
+            DeliveryStatus::ReadOnly => "read only",
+            DeliveryStatus::Missing => "missing",
+        }
+    }
+}
+
+/// Why `field` holds what it holds; `None` if nothing is believed of it or the entity has no such field.
+///
+/// `events` is the record's history, in order; with a part of it the answer lacks what that part does not tell.
+pub fn why(policy: &EntityPolicy, record: &Record, events: &[Event], field: &FieldName) -> Option<Why> {
+    let belief = record.fields.get(field)?;
+    let rule = field_sentence(policy, field)?;
+    let event = events.iter().find(|event| event.seq == belief.seq);
+    let cause = event.and_then(|event| events.iter().find(|other| Some(other.seq) == event.cause));
+    let now = policy.short_digest();
+    let policy_digest = event.and_then(|event| event.policy.clone()).unwrap_or_else(|| now.clone());
+    let evidence = event.and_then(|event| event.evidence.clone());
+    let delivered = policy.systems.keys().map(|system| {
+        let place = Place { policy, record, events, system, field, belief };
+        (system.clone(), place.delivered())
+    });
+    Some(Why {
+        entity: record.entity.clone(),
+        record: record.id.clone(),
+        field: field.clone(),
+        value: belief.value.clone(),
+        dot: belief.dot.clone(),
+        version: record.vector.clone(),
+        rule,
+        decided: decided(events, event, field, belief),
+        policy_changed: policy_digest != now,
+        policy_digest,
+        evidence: evidence.or_else(|| cause.and_then(|cause| cause.evidence.clone())),
+        since: belief.since,
+        occurred_at: belief.occurred_at,
+        believed_by: format!("{}-{}", record.id, belief.seq),
+        actor: event.and_then(|event| event.actor.clone()),
+        losers: losers(events, field, belief),
+        delivered: delivered.collect(),
+        review: record.reviews.get(field).cloned(),
+        deleted: record.deleted.is_some(),
+    })
+}
+
+impl Why {
+    /// The answer in several lines for a person.
+    pub fn story(&self) -> String {
+        let value = short_value(&self.value);
+        let mut lines = vec![format!("{} of {} {} is {value}.", self.field, self.entity, self.record)];
+        if self.deleted {
+            lines.push("The record is deleted; this is its last value.".to_owned());
+        }
+        lines.push(self.origin());
+        lines.extend(self.decided.as_ref().map(|words| format!("Decided: {}.", clean(words))));
+        lines.push(format!("Rule: {}", self.rule));
+        lines.push(self.policy_line());
+        lines.extend(self.evidence.as_ref().map(|evidence| format!("Evidence: {}.", clean(&evidence.to_string()))));
+        lines.push(format!("Version: {}.", self.version));
+        for loser in &self.losers {
+            let lost = format!("{} of {} ({})", short_value(&loser.value), loser.system, loser.dot);
+            lines.push(format!("Did not prevail: {lost}: {}.", clean(&loser.reason)));
+        }
+        lines.extend(self.delivered.iter().map(|(system, delivered)| delivered.line(system)));
+        if let Some(review) = &self.review {
+            lines.push(format!("A person has to decide: review {}: {}.", review.id, clean(&review.reason)));
+        }
+        lines.join("\n")
+    }
+
+    fn origin(&self) -> String {
+        let actor = self.actor.as_deref().map(|actor| format!(" ({})", clean(actor))).unwrap_or_default();
+        let occurred = match self.occurred_at {
+            Some(at) => format!("; {} says it happened at {at}", self.dot.system),
+            None => String::new(),
+        };
+        format!(
+            "Believed since {}, by change {} of {}{actor}, event {}{occurred}.",
+            self.since, self.dot.n, self.dot.system, self.believed_by
+        )
+    }
+
+    fn policy_line(&self) -> String {
+        let changed = if self.policy_changed { "; the rule above has been changed since" } else { "" };
+        format!("Policy: {}{changed}.", self.policy_digest)
+    }
+}
+
+impl Delivered {
+    fn line(&self, system: &SystemName) -> String {
+        let at = self.at.map(|at| format!(" since {at}")).unwrap_or_default();
+        let content = self.content.as_ref().map(|content| format!("; it holds {}", short_value(content)));
+        let reason = self.reason.as_ref().map(|reason| format!(" ({})", clean(reason)));
+        let tail = content.unwrap_or_default() + &reason.unwrap_or_default();
+        format!("In {system}: {}{at}{tail}.", self.status.as_str())
+    }
+}
+
+/// The words stored with the decision. A conflict that was resolved later without changing the value explains
+/// the present belief better than the change that first made it.
+fn decided(events: &[Event], event: Option<&Event>, field: &FieldName, belief: &Belief) -> Option<String> {
+    let resolved = events.iter().rev().find_map(|event| match &event.body {
+        Body::ConflictResolved { field: of, dot, rule, .. } if of == field && *dot == belief.dot => Some(rule),
+        _ => None,
+    });
+    let changed = event.and_then(|event| match &event.body {
+        Body::FieldChanged { rule, .. } | Body::ConflictResolved { rule, .. } => Some(rule),
+        _ => None,
+    });
+    resolved.or(changed).cloned()
+}
+
+/// The values that did not prevail against the present belief, in order of time.
+fn losers(events: &[Event], field: &FieldName, belief: &Belief) -> Vec<Loser> {
+    let begin = decision_begins(events, belief.seq);
+    let mut out: Vec<Loser> = Vec::new();
+    for event in events {
+        match &event.body {
+            Body::ConflictResolved { field: of, dot, losers, .. } if of == field && *dot == belief.dot => {
+                out.extend(losers.iter().cloned());
+            }
+            Body::Refused { system, field: of, value, dot, reason, .. } if of == field && event.seq >= begin => {
+                out.push(Loser {
+                    value: value.clone(),
+                    system: system.clone(),
+                    dot: dot.clone(),
+                    reason: reason.clone(),
+                });
+            }
+            Body::ReviewDecided { field: of, review, verdict, .. } if of == field && event.seq >= begin => {
+                out.extend(set_aside(events, review, verdict, event.actor.as_deref(), belief));
+            }
+            _ => {}
+        }
+    }
+    let mut unique: Vec<Loser> = Vec::with_capacity(out.len());
+    for loser in out.into_iter().filter(|loser| loser.value != belief.value) {
+        if !unique.iter().any(|other| other.dot == loser.dot && other.value == loser.value) {
+            unique.push(loser);
+        }
+    }
+    unique
+}
+
+/// What a person's answer set aside.
+fn set_aside(
+    events: &[Event],
+    review: &str,
+    verdict: &Verdict,
+    actor: Option<&str>,
+    belief: &Belief,
+) -> Vec<Loser> {
+    if *verdict == Verdict::Superseded {
+        return Vec::new();
+    }
+    let question = events.iter().rev().find_map(|event| match &event.body {
+        Body::ReviewRequested { review: asked, .. } if asked.id == review => Some(asked),
+        _ => None,
+    });
+    let Some(question) = question else { return Vec::new() };
+    let reason = format!("{} decided otherwise in review {review}", actor.unwrap_or("a person"));
+    let believed = question.believed.iter().map(|side| (&side.dot.system, side));
+    believed
+        .chain(question.proposed.iter())
+        .filter(|(_, side)| side.dot != belief.dot)
+        .map(|(system, side)| Loser {
+            value: side.value.clone(),
+            system: system.clone(),
+            dot: side.dot.clone(),
+            reason: reason.clone(),
+        })
+        .collect()
+}
+
+/// The first event of the decision that `seq` belongs to: those recorded together for one cause.
+fn decision_begins(events: &[Event], seq: u64) -> u64 {
+    let Some(at) = events.iter().position(|event| event.seq == seq) else { return seq };
+    let same = |other: &&Event| {
+        other.recorded_at == events[at].recorded_at
+            && other.received_at == events[at].received_at
+            && other.source == events[at].source
+    };
+    events[..=at].iter().rev().take_while(same).last().map_or(seq, |event| event.seq)
+}
+
+/// One field in one system, with everything known about it.
+struct Place<'a> {
+    policy: &'a EntityPolicy,
+    record: &'a Record,
+    events: &'a [Event],
+    system: &'a SystemName,
+    field: &'a FieldName,
+    belief: &'a Belief,
+}
+
+impl Place<'_> {
+    fn delivered(&self) -> Delivered {
+        let Some(mapping) = self.policy.mappings.get(self.system) else {
+            return plain(DeliveryStatus::NotMapped, None);
+        };
+        if !mapping.columns.contains_key(self.field) {
+            return plain(DeliveryStatus::NotMapped, None);
+        }
+        match self.record.live_copy(self.system) {
+            Some(copy) => self.in_copy(copy, mapping.is_writable(self.field)),
+            None => self.without_copy(),
+        }
+    }
+
+    fn in_copy(&self, copy: &Copy, writable: bool) -> Delivered {
+        let shadow = copy.fields.get(self.field);
+        if shadow.is_some_and(|shadow| shadow.stands_for(&self.belief.value)) {
+            return plain(DeliveryStatus::Confirmed, self.stands_since());
+        }
+        let content = shadow.map(|shadow| shadow.content.clone());
+        let (status, at, reason) = if let Some(review) = self.record.reviews.get(self.field) {
+            (DeliveryStatus::Contested, Some(review.opened_at), None)
+        } else if shadow.is_some_and(|shadow| shadow.tolerated) {
+            (DeliveryStatus::Tolerated, self.stands_since(), None)
+        } else if !writable {
+            (DeliveryStatus::ReadOnly, self.stands_since(), None)
+        } else {
+            self.on_its_way()
+        };
+        Delivered { status, at, content, reason }
+    }
+
+    fn without_copy(&self) -> Delivered {
+        let planned = self.record.intents.get(self.system).map(|intent| intent.operation);
+        let is_create = planned == Some(Operation::Create);
+        let (status, at, reason) = if is_create || self.record.held.contains_key(self.system) {
+            self.on_its_way()
+        } else {
+            (DeliveryStatus::Missing, None, None)
+        };
+        Delivered { status, at, content: None, reason }
+    }
+
+    fn on_its_way(&self) -> (DeliveryStatus, Option<Timestamp>, Option<String>) {
+        let intent = self.record.intents.get(self.system);
+        if let Some(intent) = intent.filter(|intent| intent.fields.contains_key(self.field)) {
+            let status = match intent.status {
+                IntentStatus::Planned => DeliveryStatus::Pending,
+                IntentStatus::Sent => DeliveryStatus::Sent,
+                IntentStatus::Unknown => DeliveryStatus::Unknown,
+            };
+            return (status, self.intent_since(&intent.key), None);
+        }
+        match self.record.held.get(self.system) {
+            Some(held) => (DeliveryStatus::Held, self.held_since(), Some(held.reason.clone())),
+            // The difference waits for the intent in flight, or for the next step.
+            None => (DeliveryStatus::Pending, None, None),
+        }
+    }
+
+    /// When the copy's content of this field was last shown or written.
+    fn stands_since(&self) -> Option<Timestamp> {
+        self.last(|body| match body {
+            Body::Observed { system, fields, .. } => system == self.system && fields.contains_key(self.field),
+            Body::IntentConfirmed { system, fields, .. } => {
+                system == self.system && fields.contains_key(self.field)
+            }
+            _ => false,
+        })
+    }
+
+    fn intent_since(&self, of: &str) -> Option<Timestamp> {
+        self.last(|body| match body {
+            Body::IntentPlanned { system, key, .. }
+            | Body::IntentSent { system, key, .. }
+            | Body::IntentFailed { system, key, .. } => system == self.system && key == of,
+            _ => false,
+        })
+    }
+
+    fn held_since(&self) -> Option<Timestamp> {
+        self.last(|body| {
+            matches!(body, Body::IntentFailed { system, failure: Failure::Rejected, .. } if system == self.system)
+        })
+    }
+
+    fn last(&self, is_meant: impl Fn(&Body) -> bool) -> Option<Timestamp> {
+        self.events.iter().rev().find(|event| is_meant(&event.body)).map(|event| event.recorded_at)
+    }
+}
+
+fn plain(status: DeliveryStatus, at: Option<Timestamp>) -> Delivered {
+    Delivered { status, at, content: None, reason: None }
+}

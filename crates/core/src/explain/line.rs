@@ -1,0 +1,290 @@
+//! One line of a timeline for each event.
+
+use super::short::{reason as clean, short_text, short_value, spoken};
+use crate::history::{
+    Body, Classification, ConfirmedBy, Event, Evidence, Failure, FieldRelation, FieldSeen, FieldStored, LinkReason,
+    Loser, OnRefused, Strength, Verdict,
+};
+use crate::ids::{FieldName, RemoteId, SystemName};
+use crate::intent::{Operation, Outgoing};
+use crate::observation::Channel;
+use crate::record::{Record, Review, Side};
+use crate::value::Value;
+use crate::version::{Dot, VersionVector};
+use std::collections::BTreeMap;
+
+/// The event on one line with its time of recording: `10:08:03 - crm correction scheduled: email = "…"`.
+pub fn event_line(event: &Event) -> String {
+    format!("{} - {}", event.recorded_at.clock(), event_words(event))
+}
+
+/// The event in words, without its time. Never contains a line break or a control character.
+pub fn event_words(event: &Event) -> String {
+    match &event.body {
+        Body::Linked { system, remote_id, how } => linked(event, system, remote_id, how),
+        Body::Observed { system, channel, class, copy_vector, dot, fields, gone, .. } => {
+            let seen = Seen { system, channel: *channel, class: *class, vector: copy_vector, dot: dot.as_ref() };
+            observed(event, &seen, fields, *gone)
+        }
+        Body::FieldChanged { field, from, value, dot, rule } => changed(field, from.as_ref(), value, dot, rule),
+        Body::ConflictDetected { field, believed, shown } => conflict(field, believed, shown),
+        Body::ConflictResolved { field, value, dot, rule, losers } => resolved(field, value, dot, rule, losers),
+        Body::ReviewRequested { field, review } => review_requested(field, review),
+        Body::ReviewDecided { field, review, verdict, note } => {
+            review_decided(event, field, review, verdict, note.as_deref())
+        }
+        Body::Refused { system, field, value, dot, reason, then } => {
+            let what = format!("{system}'s {} = {} ({dot}) refused", subject(field), short_value(value));
+            format!("{what}: {}; {}", clean(reason), consequence(*then))
+        }
+        Body::Quarantined { system, remote_id, reason } => {
+            let copy = remote_id.as_ref().map(|id| format!(" {}", short_text(id.as_str()))).unwrap_or_default();
+            format!("{system} copy{copy} set aside in quarantine: {}", clean(reason))
+        }
+        Body::Deleted { dot, rule } => format!("record deleted ({dot}): {}", clean(rule)),
+        Body::Restored { dot, rule } => format!("record restored ({dot}): {}", clean(rule)),
+        Body::IntentPlanned { system, operation, fields, correction, .. } => {
+            planned(system, *operation, fields, *correction)
+        }
+        Body::IntentWithdrawn { system, .. } => {
+            format!("{system} change withdrawn: the difference went away before it was sent")
+        }
+        Body::IntentSent { system, attempt, .. } => {
+            let again = if *attempt > 1 { format!(" (attempt {attempt})") } else { String::new() };
+            format!("change sent to {system}{again}")
+        }
+        Body::IntentConfirmed { system, by, fields, .. } => confirmed(system, *by, fields),
+        Body::IntentFailed { system, failure, reason, .. } => failed(system, *failure, reason),
+        Body::EchoRecognised { system, channel, .. } => {
+            let proof = proof(event.evidence.as_ref());
+            format!("{} recognised as the echo of our own write{proof}", road(system, *channel))
+        }
+        Body::DuplicateDropped { system, channel } => {
+            format!("{} brought the same fact again: duplicate, dropped", road(system, *channel))
+        }
+        Body::StaleDropped { system, channel, fields, .. } => {
+            let proof = proof(event.evidence.as_ref());
+            format!("{} brought an older state{}: stale, dropped{proof}", road(system, *channel), old(fields))
+        }
+        Body::StaleSuspected { system, channel, fields } => {
+            let what = format!("{} looks like an older state{}", road(system, *channel), old(fields));
+            format!("{what}: the copy is read before it is believed")
+        }
+        Body::DriftDetected { system, fields } => {
+            format!("{system} listing differs in {}: no change feed had reported it", list(fields))
+        }
+        Body::ReconciliationApplied { system, fields } => {
+            format!("{system} repaired by reconciliation: {}", list(fields))
+        }
+        Body::SnapshotTaken { state } => format!("snapshot of the record taken ({})", state.short()),
+        Body::PolicyChanged { from, to } => match from {
+            Some(from) => format!("policy {} replaced by {}", short_text(from), short_text(to)),
+            None => format!("policy {} decides from here on", short_text(to)),
+        },
+        Body::Paused { system, reason } => format!("writes to {system} paused: {}", clean(reason)),
+        Body::Resumed { system } => format!("writes to {system} resumed{}", by_actor(event)),
+        Body::Released { system } => format!("refused write to {system} released, to be tried again{}", by_actor(event)),
+    }
+}
+
+/// What an observation event says of the copy as a whole.
+struct Seen<'a> {
+    system: &'a SystemName,
+    channel: Channel,
+    class: Classification,
+    vector: &'a VersionVector,
+    dot: Option<&'a Dot>,
+}
+
+fn linked(event: &Event, system: &SystemName, remote_id: &RemoteId, how: &LinkReason) -> String {
+    let id = short_text(remote_id.as_str());
+    match how {
+        LinkReason::FirstSeen => format!("record begins with {system} copy {id}"),
+        LinkReason::Matched { key } => format!("{system} copy {id} linked: equal {}", clean(key)),
+        LinkReason::Created => format!("{system} copy {id} created and linked"),
+        LinkReason::Alias { from } => {
+            format!("{system} copy has a new id: {id} (before: {})", short_text(from.as_str()))
+        }
+        LinkReason::Decided => format!("{system} copy {id} linked{}", by_actor(event)),
+    }
+}
+
+fn observed(event: &Event, seen: &Seen<'_>, fields: &BTreeMap<FieldName, FieldSeen>, gone: bool) -> String {
+    let what = if gone {
+        "the copy is gone".to_owned()
+    } else if fields.is_empty() {
+        "no field differs".to_owned()
+    } else {
+        let each = fields.iter().map(|(field, seen)| field_seen(field, seen));
+        each.collect::<Vec<_>>().join(", ")
+    };
+    let class = seen.class;
+    let version = match seen.dot {
+        Some(_) => format!("version {} detected as {class}", seen.vector),
+        // The system changed nothing, so there is no version of its own to compare.
+        None => class.to_string(),
+    };
+    let proof = if tells_something(class, event.evidence.as_ref()) { proof(event.evidence.as_ref()) } else { String::new() };
+    format!("{}{}: {what}; {version}{proof}", road(seen.system, seen.channel), of_actor(event))
+}
+
+fn field_seen(field: &FieldName, seen: &FieldSeen) -> String {
+    let was = seen.from.as_ref().map(|from| format!("was {}", short_value(from)));
+    let stands = match seen.relation {
+        FieldRelation::First | FieldRelation::Sequential => None,
+        FieldRelation::Concurrent => Some("concurrent".to_owned()),
+        FieldRelation::Indeterminate => Some("indeterminate".to_owned()),
+        FieldRelation::Agreement => Some("agreed".to_owned()),
+    };
+    let particulars: Vec<String> = was.into_iter().chain(stands).collect();
+    let tail = if particulars.is_empty() { String::new() } else { format!(" ({})", particulars.join(", ")) };
+    format!("{field} = {}{tail}", short_value(&seen.to))
+}
+
+/// A plain new change with inferred order is the everyday case; anything else deserves its evidence.
+fn tells_something(class: Classification, evidence: Option<&Evidence>) -> bool {
+    let unknown = evidence.is_some_and(|evidence| evidence.strength == Strength::Unknown);
+    match class {
+        Classification::New | Classification::Duplicate => unknown,
+        Classification::Confirmation
+        | Classification::Stale
+        | Classification::Concurrent
+        | Classification::Indeterminate => true,
+    }
+}
+
+fn changed(field: &FieldName, from: Option<&Value>, value: &Value, dot: &Dot, rule: &str) -> String {
+    let was = from.map(|from| format!(" (was {})", short_value(from))).unwrap_or_default();
+    format!("{field} believed to be {}{was}, by {dot}: {}", short_value(value), clean(rule))
+}
+
+fn conflict(field: &FieldName, believed: &Side, shown: &Side) -> String {
+    let sides = format!(
+        "believed {} at {}, {} shows {} at {}",
+        short_value(&believed.value),
+        believed.vector,
+        shown.dot.system,
+        short_value(&shown.value),
+        shown.vector
+    );
+    format!("conflict over {}: {sides}", subject(field))
+}
+
+fn resolved(field: &FieldName, value: &Value, dot: &Dot, rule: &str, losers: &[Loser]) -> String {
+    let mut out = format!(
+        "conflict over {} resolved: {} stands ({dot}), by {}",
+        subject(field),
+        short_value(value),
+        clean(rule)
+    );
+    for loser in losers {
+        let lost = format!("{}'s {} ({})", loser.system, short_value(&loser.value), loser.dot);
+        out += &format!("; {lost} did not prevail: {}", clean(&loser.reason));
+    }
+    out
+}
+
+fn review_requested(field: &FieldName, review: &Review) -> String {
+    let believed = review.believed.iter().map(|side| format!("believed {}", short_value(&side.value)));
+    let shown = review.proposed.iter().map(|(system, side)| format!("{system} shows {}", short_value(&side.value)));
+    let sides: Vec<String> = believed.chain(shown).collect();
+    let tail = if sides.is_empty() { String::new() } else { format!(" ({})", sides.join(", ")) };
+    format!("{} waits for a person, review {}: {}{tail}", subject(field), review.id, clean(&review.reason))
+}
+
+fn review_decided(event: &Event, field: &FieldName, review: &str, verdict: &Verdict, note: Option<&str>) -> String {
+    let answer = match verdict {
+        Verdict::Keep => "the believed value stays".to_owned(),
+        Verdict::Take { system } => format!("{system}'s value is taken"),
+        Verdict::Set { value } => format!("the value is {}", short_value(value)),
+        Verdict::Delete => "the record is deleted everywhere".to_owned(),
+        Verdict::Restore => "the record lives on".to_owned(),
+        Verdict::Superseded => return format!("review {review} of {} closed: the question no longer arises", subject(field)),
+    };
+    let note = note.map(|note| format!(" (\"{}\")", clean(note))).unwrap_or_default();
+    format!("review {review} of {} decided{}: {answer}{note}", subject(field), by_actor(event))
+}
+
+fn consequence(then: OnRefused) -> &'static str {
+    match then {
+        OnRefused::Revert => "the believed value is written back",
+        OnRefused::Ignore => "the difference is tolerated until that copy changes again",
+        OnRefused::Review => "a person decides",
+    }
+}
+
+fn planned(
+    system: &SystemName,
+    operation: Operation,
+    fields: &BTreeMap<FieldName, Outgoing>,
+    correction: bool,
+) -> String {
+    let what = if correction { "correction".to_owned() } else { operation.to_string() };
+    if fields.is_empty() {
+        return format!("{system} {what} scheduled");
+    }
+    let fields: Vec<String> =
+        fields.iter().map(|(field, outgoing)| format!("{field} = {}", short_value(&outgoing.value))).collect();
+    format!("{system} {what} scheduled: {}", fields.join(", "))
+}
+
+fn confirmed(system: &SystemName, by: ConfirmedBy, fields: &BTreeMap<FieldName, FieldStored>) -> String {
+    let mut out = format!("{system} confirmed by {by}");
+    for (at, (field, stored)) in fields.iter().enumerate() {
+        out += if at == 0 { ": " } else { ", " };
+        out += &format!("{field} = {}", short_value(&stored.content));
+        if let Some(sent) = &stored.sent_as {
+            out += &format!(" (stored for our {})", short_value(sent));
+        }
+    }
+    out
+}
+
+fn failed(system: &SystemName, failure: Failure, reason: &str) -> String {
+    let reason = clean(reason);
+    match failure {
+        Failure::Retry => format!("write to {system} had no effect and will be tried again: {reason}"),
+        Failure::Conflict => format!("write to {system} not made, something came between: {reason}"),
+        Failure::Rejected => format!("{system} rejected the write for good: {reason}"),
+        Failure::Unknown => format!("write to {system} has an unknown outcome, to be settled by reading: {reason}"),
+        Failure::Missing => format!("write to {system} found no copy: {reason}"),
+    }
+}
+
+fn road(system: &SystemName, channel: Channel) -> String {
+    match channel {
+        Channel::Manual => format!("{system} by a person"),
+        Channel::Webhook
+        | Channel::Signal
+        | Channel::Feed
+        | Channel::Listing
+        | Channel::Read
+        | Channel::Receipt => format!("{system} {channel}"),
+    }
+}
+
+/// The field, or the record's existence, as the subject of a sentence.
+fn subject(field: &FieldName) -> &str {
+    if field.as_str() == Record::EXISTENCE { "the record's existence" } else { field.as_str() }
+}
+
+fn old(fields: &BTreeMap<FieldName, Value>) -> String {
+    let each: Vec<String> = fields.iter().map(|(field, value)| format!("{field} = {}", short_value(value))).collect();
+    if each.is_empty() { String::new() } else { format!(" ({})", each.join(", ")) }
+}
+
+fn proof(evidence: Option<&Evidence>) -> String {
+    evidence.map(|evidence| format!(" ({})", clean(&evidence.to_string()))).unwrap_or_default()
+}
+
+fn by_actor(event: &Event) -> String {
+    event.actor.as_deref().map(|actor| format!(" by {}", short_text(actor))).unwrap_or_default()
+}
+
+fn of_actor(event: &Event) -> String {
+    event.actor.as_deref().map(|actor| format!(" ({})", short_text(actor))).unwrap_or_default()
+}
+
+fn list(fields: &[FieldName]) -> String {
+    spoken(fields.iter().map(FieldName::as_str), "and")
+}

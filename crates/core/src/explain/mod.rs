@@ -1,0 +1,19 @@
+//! The words: each rule, event and belief as sentences for people. Nothing is decided here.
+//!
+//! Everything that comes from outside is shortened and escaped before it enters a sentence, so that a hostile
+//! value cannot break a line, move a terminal's cursor or flood a log.
+
+mod belief;
+mod line;
+mod rules;
+mod short;
+mod view;
+
+#[cfg(test)]
+mod tests;
+
+pub use belief::{Delivered, DeliveryStatus, Why, why};
+pub use line::{event_line, event_words};
+pub use rules::{delete_sentence, field_sentence, match_sentence, policy_sentences};
+pub use short::{SHORT_CHARS_MAX, short_text, short_value};
+pub use view::{ContentState, CopyView, FieldCopy, FieldView, RecordView, record_view};

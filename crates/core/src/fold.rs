@@ -1,0 +1,250 @@
+//! The fold: how each event changes a record's state. State is always the fold of history, so nothing in here
+//! may look at anything but the state and the event.
+
+use crate::history::{Body, Event, Failure, FieldSeen, FieldStored, LinkReason, OnRefused};
+use crate::ids::{EntityName, FieldName, RecordId, SystemName};
+use crate::intent::{Intent, IntentStatus, Operation};
+use crate::observation::OrderToken;
+use crate::plan::content_digest;
+use crate::record::{Belief, Copy, Held, Record, Shadow, Tombstone};
+use crate::value::Value;
+use crate::version::Dot;
+use std::collections::BTreeMap;
+
+/// Folds a whole stream into a state, beginning with nothing.
+pub fn fold<'a>(id: RecordId, entity: EntityName, events: impl IntoIterator<Item = &'a Event>) -> Record {
+    let mut record = Record::new(id, entity);
+    events.into_iter().for_each(|event| apply(&mut record, event));
+    record
+}
+
+/// Applies one event, and moves the record to its sequence and hash.
+pub fn apply(record: &mut Record, event: &Event) {
+    apply_body(record, event);
+    record.seq = event.seq;
+    record.head = event.hash;
+}
+
+/// Applies what the event says, without its place in the chain.
+pub(crate) fn apply_body(record: &mut Record, event: &Event) {
+    match &event.body {
+        Body::Linked { system, remote_id, how } => match how {
+            LinkReason::Alias { .. } => {
+                if let Some(copy) = record.copies.get_mut(system) {
+                    copy.remote_id = remote_id.clone();
+                }
+            }
+            LinkReason::FirstSeen | LinkReason::Matched { .. } | LinkReason::Created | LinkReason::Decided => {
+                record.copies.insert(system.clone(), Copy::new(remote_id.clone()));
+            }
+        },
+        Body::Observed { system, dot, fields, gone, order, version, .. } => {
+            if let Some(dot) = dot {
+                record.vector.add(dot);
+            }
+            if let Some(copy) = record.copies.get_mut(system) {
+                observe(copy, dot.as_ref(), fields, *gone);
+                remember_version(copy, order.as_ref(), version.as_ref());
+            }
+        }
+        Body::FieldChanged { field, value, dot, .. } => believe(record, event, field, value, dot),
+        Body::ReviewRequested { field, review } => {
+            record.reviews.insert(field.clone(), review.clone());
+        }
+        Body::ReviewDecided { field, .. } => {
+            record.reviews.remove(field);
+        }
+        Body::Refused { system, field, then, .. } => refuse(record, system, field, *then),
+        Body::Deleted { dot, .. } => {
+            record.vector.add(dot);
+            record.deleted = Some(Tombstone { dot: dot.clone(), since: event.recorded_at });
+        }
+        Body::Restored { dot, .. } => {
+            record.vector.add(dot);
+            record.deleted = None;
+            // A dead copy is forgotten, so that the plain difference "no copy" makes it again.
+            record.copies.retain(|_, copy| copy.alive);
+        }
+        Body::IntentPlanned { system, key, operation, fields, .. } => {
+            let intent = Intent {
+                key: key.clone(),
+                operation: *operation,
+                fields: fields.clone(),
+                vector: record.vector.clone(),
+                status: IntentStatus::Planned,
+                attempt: 0,
+            };
+            record.intents.insert(system.clone(), intent);
+        }
+        Body::IntentWithdrawn { system, .. } => {
+            record.intents.remove(system);
+        }
+        Body::IntentSent { system, attempt, .. } => send(record, system, *attempt),
+        Body::IntentConfirmed { system, fields, order, version, .. } => {
+            confirm(record, system, fields);
+            if let Some(copy) = record.copies.get_mut(system) {
+                remember_version(copy, order.as_ref(), version.as_ref());
+            }
+        }
+        Body::IntentFailed { system, failure, reason, .. } => fail(record, system, *failure, reason),
+        Body::EchoRecognised { system, order, version, .. } => {
+            if let Some(copy) = record.copies.get_mut(system) {
+                remember_version(copy, order.as_ref(), version.as_ref());
+            }
+        }
+        Body::Released { system } => {
+            record.held.remove(system);
+        }
+        Body::ConflictDetected { .. }
+        | Body::ConflictResolved { .. }
+        | Body::Quarantined { .. }
+        | Body::DuplicateDropped { .. }
+        | Body::StaleDropped { .. }
+        | Body::StaleSuspected { .. }
+        | Body::DriftDetected { .. }
+        | Body::ReconciliationApplied { .. }
+        | Body::SnapshotTaken { .. }
+        | Body::PolicyChanged { .. }
+        | Body::Paused { .. }
+        | Body::Resumed { .. } => {}
+    }
+}
+
+fn observe(copy: &mut Copy, dot: Option<&Dot>, fields: &BTreeMap<FieldName, FieldSeen>, gone: bool) {
+    if let Some(dot) = dot {
+        copy.seen.add(dot);
+        copy.sent.add(dot);
+        copy.alive = !gone;
+    }
+    for (field, seen) in fields {
+        let shadow = shadow_of(copy, field);
+        replace_content(shadow, &seen.to);
+        shadow.base = seen.base.clone();
+        shadow.sent_as = None;
+        shadow.tolerated = false;
+    }
+}
+
+fn believe(record: &mut Record, event: &Event, field: &FieldName, value: &Value, dot: &Dot) {
+    record.vector.add(dot);
+    let belief = Belief {
+        value: value.clone(),
+        dot: dot.clone(),
+        seq: event.seq,
+        since: event.recorded_at,
+        occurred_at: event.occurred_at,
+    };
+    record.fields.insert(field.clone(), belief);
+    for copy in record.copies.values_mut().filter(|copy| copy.alive) {
+        if let Some(shadow) = copy.fields.get_mut(field)
+            && shadow.stands_for(value)
+        {
+            // Equal values are agreement: the copy carries the new belief already.
+            shadow.base = Some(dot.clone());
+        }
+    }
+}
+
+fn refuse(record: &mut Record, system: &SystemName, field: &FieldName, then: OnRefused) {
+    if field.as_str() == Record::EXISTENCE {
+        if then == OnRefused::Revert {
+            record.copies.remove(system);
+        }
+        return;
+    }
+    if then == OnRefused::Ignore
+        && let Some(shadow) = record.copies.get_mut(system).and_then(|copy| copy.fields.get_mut(field))
+    {
+        shadow.tolerated = true;
+    }
+}
+
+fn send(record: &mut Record, system: &SystemName, attempt: u32) {
+    let Some(intent) = record.intents.get_mut(system) else { return };
+    intent.status = IntentStatus::Sent;
+    intent.attempt = attempt;
+    if let Some(copy) = record.copies.get_mut(system) {
+        copy.sent.join(&intent.vector);
+    }
+}
+
+fn confirm(record: &mut Record, system: &SystemName, fields: &BTreeMap<FieldName, FieldStored>) {
+    let Some(intent) = record.intents.remove(system) else { return };
+    let Some(copy) = record.copies.get_mut(system) else { return };
+    copy.sent.join(&intent.vector);
+    copy.seen.join(&intent.vector);
+    if intent.operation == Operation::Delete {
+        copy.alive = false;
+    }
+    for (field, stored) in fields {
+        let shadow = shadow_of(copy, field);
+        replace_content(shadow, &stored.content);
+        shadow.base = Some(stored.base.clone());
+        shadow.sent_as = stored.sent_as.clone();
+        shadow.wrote = Some(stored.wrote);
+        shadow.tolerated = false;
+    }
+}
+
+fn fail(record: &mut Record, system: &SystemName, failure: Failure, reason: &str) {
+    match failure {
+        Failure::Retry => {
+            if let Some(intent) = record.intents.get_mut(system) {
+                intent.status = IntentStatus::Planned;
+            }
+        }
+        Failure::Unknown => {
+            if let Some(intent) = record.intents.get_mut(system) {
+                intent.status = IntentStatus::Unknown;
+            }
+        }
+        Failure::Conflict | Failure::Missing => {
+            record.intents.remove(system);
+        }
+        Failure::Rejected => {
+            if let Some(intent) = record.intents.remove(system) {
+                let content = content_digest(intent.operation, &intent.fields);
+                record.held.insert(system.clone(), Held { content, reason: reason.to_owned() });
+            }
+        }
+    }
+}
+
+fn shadow_of<'a>(copy: &'a mut Copy, field: &FieldName) -> &'a mut Shadow {
+    copy.fields.entry(field.clone()).or_insert_with(|| Shadow {
+        content: Value::Null,
+        base: None,
+        sent_as: None,
+        wrote: None,
+        tolerated: false,
+        older: Vec::new(),
+    })
+}
+
+/// Puts new content in place and remembers the digest of the old one, so that it can be recognised if it comes late.
+fn replace_content(shadow: &mut Shadow, content: &Value) {
+    if shadow.content == *content {
+        return;
+    }
+    if !shadow.content.is_null() {
+        let old = shadow.content.digest();
+        shadow.older.retain(|digest| *digest != old);
+        shadow.older.push(old);
+        if shadow.older.len() > Shadow::OLDER_MAX {
+            shadow.older.remove(0);
+        }
+    }
+    shadow.content = content.clone();
+}
+
+/// A token never moves backwards; a version is whatever was seen last.
+fn remember_version(copy: &mut Copy, order: Option<&OrderToken>, version: Option<&String>) {
+    if let Some(order) = order
+        && !copy.order.as_ref().is_some_and(|known| order.proven_older_than(known) || order.suspected_older_than(known))
+    {
+        copy.order = Some(order.clone());
+    }
+    if let Some(version) = version {
+        copy.version = Some(version.clone());
+    }
+}

@@ -1,0 +1,152 @@
+//! Authority, then strategy: what the policy says about one changed field.
+
+use crate::history::{FieldRelation, OnRefused};
+use crate::diff::Difference;
+use crate::mapping::Nulls;
+use crate::observation::Observation;
+use crate::policy::{EntityPolicy, FieldPolicy, Owner};
+use crate::record::Record;
+use crate::resolve::{Contest, Resolution, resolve};
+use crate::value::Value;
+
+/// What the policy says about one changed field.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Judgement {
+    /// The content equals the belief.
+    Agree,
+    /// The content says nothing that could change a belief.
+    Nothing,
+    /// The value becomes the belief.
+    Accept {
+        /// Why, in words.
+        rule: String,
+    },
+    /// The value is not allowed.
+    Refuse {
+        /// Why, in words.
+        reason: String,
+        /// What happens to it.
+        then: OnRefused,
+    },
+    /// Two changes did not see each other.
+    Conflict {
+        /// What stands.
+        resolution: Resolution,
+    },
+    /// A person is already asked about this field.
+    Contested,
+}
+
+/// Judges one changed field, in the order of the model: validity, owner, proposals, strategy.
+pub fn judge(
+    policy: &EntityPolicy,
+    record: &Record,
+    observation: &Observation,
+    found: &Difference<'_>,
+    relation: FieldRelation,
+) -> Judgement {
+    let Some(field) = policy.field(found.field) else { return Judgement::Nothing };
+    if record.is_contested(found.field) {
+        return Judgement::Contested;
+    }
+    if relation == FieldRelation::Agreement {
+        return Judgement::Agree;
+    }
+    if found.to.is_null()
+        && let Some(judgement) = null(policy, record, observation, found, field)
+    {
+        return judgement;
+    }
+    let then = field.on_refused;
+    if let Some(reason) = invalid(field, record, found) {
+        return Judgement::Refuse { reason, then };
+    }
+    let system = &observation.system;
+    let role = match &field.owner {
+        Owner::Shared => format!("{} is shared: every system that holds it may change it", found.field),
+        Owner::System(owner) if owner == system => format!("{} belongs to {owner}", found.field),
+        Owner::System(owner) if field.proposals.contains(system) => {
+            format!("{} belongs to {owner}, and {system} may propose a change that has seen the latest value", found.field)
+        }
+        // Nobody has spoken yet who may. What stands there is remembered, and judged when the owner speaks.
+        Owner::System(_) if relation == FieldRelation::First => return Judgement::Nothing,
+        Owner::System(owner) => {
+            let reason = format!("{} belongs to {owner}; {system} may not change it", found.field);
+            return Judgement::Refuse { reason, then };
+        }
+    };
+    match relation {
+        FieldRelation::Agreement => Judgement::Agree,
+        FieldRelation::First | FieldRelation::Sequential => Judgement::Accept { rule: role },
+        FieldRelation::Concurrent | FieldRelation::Indeterminate => {
+            let Some(belief) = record.fields.get(found.field) else { return Judgement::Accept { rule: role } };
+            let contest = Contest {
+                local: &belief.value,
+                local_system: &belief.dot.system,
+                local_at: belief.occurred_at,
+                external: found.to,
+                external_system: system,
+                external_at: observation.occurred_at,
+                base: found.from,
+                indeterminate: relation == FieldRelation::Indeterminate,
+            };
+            Judgement::Conflict { resolution: resolve(policy, field, &contest) }
+        }
+    }
+}
+
+/// What `null` says; `None` if it is a clear like any other change.
+fn null(
+    policy: &EntityPolicy,
+    record: &Record,
+    observation: &Observation,
+    found: &Difference<'_>,
+    field: &FieldPolicy,
+) -> Option<Judgement> {
+    let mapping = policy.mappings.get(&observation.system);
+    let nulls = mapping.and_then(|mapping| mapping.columns.get(found.field)).map(|column| column.nulls);
+    let believed = record.fields.get(found.field).is_some_and(|belief| !belief.value.is_null());
+    let was_filled = found.from.is_some_and(|from| !from.is_null());
+    // An empty field that was never filled there clears nothing, and neither does one where nothing is believed.
+    if !believed || !was_filled {
+        return Some(Judgement::Nothing);
+    }
+    match nulls {
+        Some(Nulls::Clear) => None,
+        Some(Nulls::Ignore) | None => Some(Judgement::Refuse {
+            reason: format!(
+                "null does not clear {} in {} (nulls = \"ignore\")",
+                found.field, observation.system
+            ),
+            then: field.on_refused,
+        }),
+    }
+}
+
+/// Why the value is not allowed by itself or after the present one; `None` if it is.
+pub fn invalid(field: &FieldPolicy, record: &Record, found: &Difference<'_>) -> Option<String> {
+    if let Some(reason) = breaks_rule(field, found.to) {
+        return Some(reason);
+    }
+    let transitions = field.transitions.as_ref()?;
+    // At first sight nothing has moved from anywhere.
+    found.from?;
+    let from = record.fields.get(found.field)?.value.as_text()?;
+    let to = found.to.as_text()?;
+    let allowed = transitions.get(from)?;
+    (from != to && !allowed.contains(to)).then(|| {
+        let may: Vec<_> = allowed.iter().map(String::as_str).collect();
+        let may = if may.is_empty() { "nothing".to_owned() } else { may.join(", ") };
+        format!("{from} may not become {to}: after {from} may come {may}")
+    })
+}
+
+/// Why the value breaks the field's `valid` rule; `None` if it does not.
+pub fn breaks_rule(field: &FieldPolicy, value: &Value) -> Option<String> {
+    let rule = field.valid.as_ref().filter(|_| !value.is_null())?;
+    match rule.holds(value) {
+        Ok(true) => None,
+        Ok(false) => Some(format!("the value does not satisfy {}", rule.source())),
+        Err(error) => Some(format!("the rule {} gave no answer for this value: {error}", rule.source())),
+    }
+}

@@ -1,0 +1,210 @@
+//! Records that come and go: links, deletes, and edits that meet a delete.
+
+use crate::chronicle::Chronicle;
+use crate::confirm::confirm_delete;
+use crate::decide::Outcome;
+use crate::history::{Body, Classification, Evidence, FieldRelation, LinkReason, OnRefused, Verdict};
+use crate::ids::{FieldName, RemoteId, SystemName};
+use crate::intent::Operation;
+use crate::observation::Observation;
+use crate::plan::plan;
+use crate::policy::{EditAgainstDelete, EntityPolicy, Owner};
+use crate::record::{Copy, Record, Review, Side};
+use crate::value::Value;
+use crate::version::Dot;
+use std::collections::BTreeMap;
+
+/// Links a copy to the record. The copy's contents are decided by the observation that follows.
+pub fn link(chronicle: &mut Chronicle, system: &SystemName, remote_id: &RemoteId, how: LinkReason) {
+    chronicle.push(Body::Linked { system: system.clone(), remote_id: remote_id.clone(), how });
+}
+
+/// A system says that its copy does not exist.
+pub(crate) fn gone(policy: &EntityPolicy, chronicle: &mut Chronicle, observation: &Observation) -> Outcome {
+    let record = chronicle.record();
+    let system = &observation.system;
+    let Some(copy) = record.copies.get(system) else { return Outcome::settled(Classification::Stale) };
+    if record.intents.get(system).is_some_and(|intent| intent.operation == Operation::Delete) {
+        // We asked for it, or were about to: nothing is left to do, whoever did it.
+        confirm_delete(chronicle, observation);
+        return Outcome::settled(Classification::Confirmation);
+    }
+    if !copy.alive {
+        return Outcome::settled(Classification::Duplicate);
+    }
+    let dot = record.vector.next(system);
+    let copy_vector = copy.seen.with(&dot);
+    let unseen = unseen_edits(record, copy);
+    let class = if unseen.is_empty() { Classification::New } else { Classification::Concurrent };
+    let relation = if unseen.is_empty() { FieldRelation::Sequential } else { FieldRelation::Concurrent };
+    let body = Body::Observed {
+        system: system.clone(),
+        channel: observation.channel,
+        class,
+        causality: copy_vector.compare(&record.vector),
+        copy_vector,
+        dot: Some(dot.clone()),
+        fields: BTreeMap::new(),
+        gone: true,
+        order: observation.order.clone(),
+        version: None,
+    };
+    let seq = chronicle.push_with(body, Evidence::proven("the system says that the copy does not exist"));
+    chronicle.set_cause(Some(seq));
+    drop_intent(chronicle, system);
+    if chronicle.record().deleted.is_none() {
+        judge_delete(policy, chronicle, system, &dot, relation, &unseen);
+    }
+    plan(policy, chronicle, None);
+    Outcome::settled(class)
+}
+
+/// An intent to a copy that no longer exists has nothing to change any more.
+fn drop_intent(chronicle: &mut Chronicle, system: &SystemName) {
+    if let Some(intent) = chronicle.record().intents.get(system) {
+        let key = intent.key.clone();
+        chronicle.push(Body::IntentWithdrawn { system: system.clone(), key });
+    }
+}
+
+fn judge_delete(
+    policy: &EntityPolicy,
+    chronicle: &mut Chronicle,
+    system: &SystemName,
+    dot: &Dot,
+    relation: FieldRelation,
+    unseen: &[FieldName],
+) {
+    let rules = &policy.deletes;
+    let allowed = match &rules.owner {
+        None => {
+            let reason = format!("{system} deleted its copy, and no owner of deletes is declared");
+            return ask(chronicle, system, dot, reason);
+        }
+        Some(Owner::Shared) => true,
+        Some(Owner::System(owner)) => owner == system,
+    };
+    if !allowed {
+        let owner = rules.owner.as_ref().map(ToString::to_string).unwrap_or_default();
+        let reason = format!("deletes belong to {owner}; {system} may not delete");
+        return refuse(chronicle, system, dot, reason, rules.on_refused);
+    }
+    if relation == FieldRelation::Sequential {
+        let rule = format!("{system} may delete, and its copy had seen every edit");
+        chronicle.push(Body::Deleted { dot: dot.clone(), rule });
+        return;
+    }
+    let names: Vec<_> = unseen.iter().map(FieldName::as_str).collect();
+    let missed = format!("{system} deleted its copy without having seen the latest {}", names.join(", "));
+    match rules.edit_against_delete {
+        EditAgainstDelete::Review => ask(chronicle, system, dot, missed),
+        EditAgainstDelete::DeleteWins => {
+            chronicle.push(Body::Deleted { dot: dot.clone(), rule: format!("{missed}; delete_wins") });
+        }
+        EditAgainstDelete::EditWins => {
+            refuse(chronicle, system, dot, format!("{missed}; edit_wins"), OnRefused::Revert);
+        }
+    }
+}
+
+/// The mapped fields whose belief this copy has not seen.
+fn unseen_edits(record: &Record, copy: &Copy) -> Vec<FieldName> {
+    copy.fields
+        .iter()
+        .filter_map(|(field, shadow)| {
+            let belief = record.fields.get(field)?;
+            (shadow.base.as_ref() != Some(&belief.dot) && !shadow.stands_for(&belief.value))
+                .then(|| field.clone())
+        })
+        .collect()
+}
+
+fn refuse(chronicle: &mut Chronicle, system: &SystemName, dot: &Dot, reason: String, then: OnRefused) {
+    let body = Body::Refused {
+        system: system.clone(),
+        field: FieldName::new(Record::EXISTENCE),
+        value: Value::Null,
+        dot: dot.clone(),
+        reason: reason.clone(),
+        then,
+    };
+    chronicle.push(body);
+    if then == OnRefused::Review {
+        ask(chronicle, system, dot, reason);
+    }
+}
+
+fn ask(chronicle: &mut Chronicle, system: &SystemName, dot: &Dot, reason: String) {
+    let record = chronicle.record();
+    let vector = record.vector.clone();
+    let side = Side { value: Value::Null, dot: dot.clone(), vector };
+    let field = FieldName::new(Record::EXISTENCE);
+    let review = match record.reviews.get(&field) {
+        Some(open) => {
+            let mut open = open.clone();
+            open.proposed.insert(system.clone(), side);
+            open
+        }
+        None => Review {
+            id: format!("{}-{}", record.id, record.seq + 1),
+            reason,
+            believed: None,
+            proposed: BTreeMap::from([(system.clone(), side)]),
+            opened_at: chronicle.recorded_at(),
+        },
+    };
+    chronicle.push(Body::ReviewRequested { field, review });
+}
+
+/// Whether a changed copy may go on to the judgement of its fields, or a delete stands against it.
+pub(crate) fn exists_again(
+    policy: &EntityPolicy,
+    chronicle: &mut Chronicle,
+    observation: &Observation,
+    dot: &Dot,
+    revived: bool,
+) -> bool {
+    let system = &observation.system;
+    let record = chronicle.record();
+    if record.deleted.is_none() {
+        if revived && record.existence_contested() {
+            close(chronicle, format!("the copy in {system} exists again"));
+        }
+        return true;
+    }
+    let may_delete = match &policy.deletes.owner {
+        None => false,
+        Some(Owner::Shared) => true,
+        Some(Owner::System(owner)) => owner == system,
+    };
+    if revived && may_delete {
+        let rule = format!("{system} may delete and restore, and made it again");
+        chronicle.push(Body::Restored { dot: dot.clone(), rule });
+        return true;
+    }
+    match policy.deletes.edit_against_delete {
+        EditAgainstDelete::EditWins => {
+            let rule = format!("{system} edited it without having seen the delete; edit_wins");
+            chronicle.push(Body::Restored { dot: dot.clone(), rule });
+            true
+        }
+        EditAgainstDelete::DeleteWins => {
+            let reason = format!("{system} edited it without having seen the delete; delete_wins");
+            refuse(chronicle, system, dot, reason, OnRefused::Ignore);
+            false
+        }
+        EditAgainstDelete::Review => {
+            ask(chronicle, system, dot, format!("{system} changed a record that was deleted elsewhere"));
+            false
+        }
+    }
+}
+
+fn close(chronicle: &mut Chronicle, note: String) {
+    let field = FieldName::new(Record::EXISTENCE);
+    if let Some(review) = chronicle.record().reviews.get(&field) {
+        let review = review.id.clone();
+        let body = Body::ReviewDecided { field, review, verdict: Verdict::Superseded, note: Some(note) };
+        chronicle.push(body);
+    }
+}
