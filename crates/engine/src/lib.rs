@@ -1,8 +1,27 @@
 //! Runs Avowal's cycle and owns its ports.
 //!
 //! `store`, `connector` and `clock` are the ports: traits with their contracts. Adapters implement them and
-//! never meet each other.
+//! never meet each other. `ingest` takes facts in, `dispatch` sends intents out, `runner` is the only place
+//! that spawns.
 
 pub mod clock;
 pub mod connector;
+mod deliver;
+mod dispatch;
+mod engine;
+mod ingest;
+mod limiter;
+mod outcome;
+mod people;
+mod progress;
+mod pull;
+mod runner;
 pub mod store;
+mod translate;
+
+pub use deliver::Delivered;
+pub use engine::{Engine, EngineError, EngineParts, Guards, Settings, SystemPort, WriteRate};
+pub use ingest::{Batch, Ingested};
+pub use people::OPEN_ITEMS_MAX;
+pub use progress::{Progress, Step, SyncReport, SystemReport, Unwatched};
+pub use runner::SyncOptions;

@@ -123,8 +123,10 @@ pub struct Commit {
     pub cursors: Vec<CursorMove>,
     /// Items that could not be understood.
     pub quarantine: Vec<QuarantineItem>,
-    /// Copies that were understood now: their open quarantine items close.
+    /// Copies that were understood now: their open incoming items (those without a record) close.
     pub quarantine_closed: Vec<CopyKey>,
+    /// Items (by their `id`) that a person has released.
+    pub quarantine_ids_closed: Vec<i64>,
     /// Copies to read, later or soon.
     pub signals: Vec<Signal>,
     /// Signals (by their `id`) that have been followed.
@@ -141,6 +143,7 @@ impl Commit {
             && self.cursors.is_empty()
             && self.quarantine.is_empty()
             && self.quarantine_closed.is_empty()
+            && self.quarantine_ids_closed.is_empty()
             && self.signals.is_empty()
             && self.signals_done.is_empty()
             && self.delays.is_empty()
@@ -372,6 +375,8 @@ pub struct Counts {
     pub events: u64,
     /// Intents not yet confirmed, by system and status.
     pub intents: Vec<(SystemName, String, u64)>,
+    /// Deletes not yet confirmed, by system.
+    pub deletes: Vec<(SystemName, u64)>,
     /// Open reviews.
     pub reviews: u64,
     /// Open quarantine items.

@@ -1,0 +1,66 @@
+//! Webhooks: a verified delivery becomes durable facts, or hints, before it is answered.
+
+use crate::connector::{Change, Delivery};
+use crate::engine::{Engine, EngineError};
+use crate::ingest::Batch;
+use crate::store::{DedupeKey, StoreError};
+use avowal_core::ids::SystemName;
+use avowal_core::observation::Channel;
+
+/// What became of a delivery. Everything but the first two asks the sender to act.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Delivered {
+    /// Durable.
+    Accepted,
+    /// It was durable before.
+    Duplicate,
+    /// It cannot be understood; nothing was stored.
+    Refused {
+        /// Why, in words.
+        reason: String,
+    },
+    /// Nothing was stored for now; deliver it again.
+    Busy {
+        /// Why, in words.
+        reason: String,
+    },
+}
+
+impl Engine {
+    /// Takes a verified delivery. Answers only when it is durable, or certainly not.
+    pub async fn deliver(&self, system: &SystemName, delivery: &Delivery) -> Delivered {
+        match self.try_deliver(system, delivery).await {
+            Ok(delivered) => delivered,
+            Err(error @ EngineError::Store(StoreError::Full(_))) => {
+                Delivered::Busy { reason: error.to_string() }
+            }
+            Err(error) => Delivered::Busy { reason: error.to_string() },
+        }
+    }
+
+    async fn try_deliver(&self, system: &SystemName, delivery: &Delivery) -> Result<Delivered, EngineError> {
+        let Some(connector) = self.connector(system) else {
+            return Ok(Delivered::Refused { reason: format!("no system is named {system}") });
+        };
+        if self.store.seen_before(system, std::slice::from_ref(&delivery.id)).await? == [true] {
+            return Ok(Delivered::Duplicate);
+        }
+        let items = match connector.decode(delivery) {
+            Ok(items) => items,
+            Err(error) => return Ok(Delivered::Refused { reason: error.to_string() }),
+        };
+        let mut batch = Batch::new(system, Channel::Webhook, delivery.received_at);
+        batch.items = items
+            .into_iter()
+            .filter(|(entity, _)| self.policies.contains_key(entity))
+            .collect::<Vec<(_, Change)>>();
+        batch.dedupe = Some(DedupeKey {
+            system: system.clone(),
+            key: delivery.id.clone(),
+            received_at: delivery.received_at,
+        });
+        let ingested = self.ingest(batch).await?;
+        self.wake(system);
+        Ok(if ingested.duplicate { Delivered::Duplicate } else { Delivered::Accepted })
+    }
+}

@@ -1,0 +1,248 @@
+//! The engine's parts and settings.
+
+use crate::clock::Clock;
+use crate::connector::{Connector, ConnectorError};
+use crate::limiter::Limiter;
+use crate::store::{CopyKey, Store, StoreError};
+use avowal_core::ids::{EntityName, SystemName};
+use avowal_core::policy::EntityPolicy;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::Notify;
+
+/// Everything the engine is made of.
+pub struct EngineParts {
+    /// Where it keeps what it knows.
+    pub store: Arc<dyn Store>,
+    /// Time and ids.
+    pub clock: Arc<dyn Clock>,
+    /// The systems by name.
+    pub systems: BTreeMap<SystemName, SystemPort>,
+    /// The rules by entity.
+    pub policies: BTreeMap<EntityName, Arc<EntityPolicy>>,
+    /// The bounds and delays.
+    pub settings: Settings,
+}
+
+/// One system as the engine uses it.
+pub struct SystemPort {
+    /// The way to it.
+    pub connector: Arc<dyn Connector>,
+    /// How often its feed is asked while the daemon runs, if it does not say by itself; milliseconds.
+    pub poll_ms: u64,
+    /// The most writes a second and at once; `None` for no limit of ours.
+    pub rate: Option<WriteRate>,
+}
+
+/// A bound on writes to one system.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct WriteRate {
+    /// Writes a second, on average; at least 1.
+    pub per_second: u32,
+    /// Writes at once; at least 1.
+    pub burst: u32,
+}
+
+/// Bounds and delays. The defaults suit a handful of systems with up to millions of records.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Settings {
+    /// Facts per page and records per commit; 1 to 1000.
+    pub batch_records_max: usize,
+    /// How long a system gets before something surprising is looked at a second time, in milliseconds.
+    pub settle_ms: u64,
+    /// The first delay after a failure, in milliseconds; doubled each time.
+    pub backoff_min_ms: u64,
+    /// The longest delay after a failure, in milliseconds.
+    pub backoff_max_ms: u64,
+    /// How long `sync` waits for delayed work before it ends with the rest undone, in milliseconds.
+    pub patience_ms: u64,
+    /// How often a copy that cannot be read, or a reference that is not known, is tried before quarantine.
+    pub attempts_max: u32,
+    /// What stops a run that deletes too much.
+    pub guards: Guards,
+}
+
+/// Bounds on what one run may destroy.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Guards {
+    /// Up to this many deletes in one system are always allowed.
+    pub deletes_max: u64,
+    /// More are allowed up to this share of the system's copies, 0 to 1.
+    pub deletes_max_share: f64,
+    /// The systems in which a person has allowed any number of deletes for this run.
+    pub deletes_approved: BTreeSet<SystemName>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            batch_records_max: 500,
+            settle_ms: 1_000,
+            backoff_min_ms: 500,
+            backoff_max_ms: 60_000,
+            patience_ms: 20_000,
+            attempts_max: 6,
+            guards: Guards::default(),
+        }
+    }
+}
+
+impl Default for Guards {
+    fn default() -> Self {
+        Self { deletes_max: 25, deletes_max_share: 0.1, deletes_approved: BTreeSet::new() }
+    }
+}
+
+/// Why a step could not be carried out. Nothing is lost: the step begins again from what is durable.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The store could not do its work: nothing can go on.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A system could not be used: the others go on.
+    #[error("{system}: {error}")]
+    System {
+        /// Which.
+        system: SystemName,
+        /// Why.
+        error: ConnectorError,
+    },
+    /// A record kept changing under a decision.
+    #[error("the records of {system} kept changing while they were decided; run again")]
+    Contended {
+        /// Whose facts were decided.
+        system: SystemName,
+    },
+    /// A command named something that is not there, or answered a question that is not asked.
+    #[error("{0}")]
+    Usage(String),
+}
+
+/// Runs the cycle: ingest, decide, record, dispatch, confirm.
+pub struct Engine {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) systems: BTreeMap<SystemName, SystemPort>,
+    pub(crate) policies: BTreeMap<EntityName, Arc<EntityPolicy>>,
+    pub(crate) settings: Settings,
+    /// One decision at a time about which record a new copy belongs to, or two systems would make two records of it.
+    pub(crate) identity: BTreeMap<EntityName, tokio::sync::Mutex<()>>,
+    /// One dispatcher a system: at most one write in flight per copy.
+    pub(crate) dispatching: BTreeMap<SystemName, tokio::sync::Mutex<()>>,
+    pub(crate) limiters: BTreeMap<SystemName, Mutex<Limiter>>,
+    pub(crate) wakes: BTreeMap<SystemName, Notify>,
+    /// The copies with open quarantine items, so that a healthy one can close its own.
+    quarantined: Mutex<BTreeSet<CopyKey>>,
+}
+
+impl Engine {
+    /// Puts the parts together.
+    pub fn new(parts: EngineParts) -> Self {
+        let names = || parts.systems.keys().cloned();
+        let limiters = parts
+            .systems
+            .iter()
+            .filter_map(|(name, port)| Some((name.clone(), Mutex::new(Limiter::new(port.rate?)))))
+            .collect();
+        Self {
+            identity: parts.policies.keys().map(|name| (name.clone(), tokio::sync::Mutex::new(()))).collect(),
+            dispatching: names().map(|name| (name, tokio::sync::Mutex::new(()))).collect(),
+            wakes: names().map(|name| (name, Notify::new())).collect(),
+            limiters,
+            quarantined: Mutex::new(BTreeSet::new()),
+            store: parts.store,
+            clock: parts.clock,
+            systems: parts.systems,
+            policies: parts.policies,
+            settings: Settings {
+                batch_records_max: parts.settings.batch_records_max.clamp(1, crate::store::BATCH_RECORDS_MAX),
+                ..parts.settings
+            },
+        }
+    }
+
+    /// The store, for reading.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// The rules of an entity.
+    pub fn policy(&self, entity: &EntityName) -> Option<&Arc<EntityPolicy>> {
+        self.policies.get(entity)
+    }
+
+    /// The way to a system.
+    pub fn connector(&self, system: &SystemName) -> Option<&Arc<dyn Connector>> {
+        self.systems.get(system).map(|port| &port.connector)
+    }
+
+    /// The entities that a system holds, those first that others refer to.
+    pub(crate) fn entities_of(&self, system: &SystemName) -> Vec<EntityName> {
+        let mut names: Vec<EntityName> = self
+            .policies
+            .values()
+            .filter(|policy| policy.mappings.contains_key(system))
+            .map(|policy| policy.entity.clone())
+            .collect();
+        names.sort_by_key(|name| self.reference_depth(name, 0));
+        names
+    }
+
+    /// How many references lie below an entity; cycles end at the number of entities.
+    fn reference_depth(&self, entity: &EntityName, depth: usize) -> usize {
+        if depth > self.policies.len() {
+            return depth;
+        }
+        let Some(policy) = self.policies.get(entity) else { return depth };
+        policy
+            .fields
+            .values()
+            .filter_map(|field| match &field.field_type {
+                avowal_core::schema::FieldType::Ref { entity: to } if to != entity => {
+                    Some(self.reference_depth(to, depth + 1))
+                }
+                _ => None,
+            })
+            .max()
+            .unwrap_or(depth)
+    }
+
+    /// The delay after so many failures, in milliseconds.
+    pub(crate) fn backoff_ms(&self, failures: u32) -> u64 {
+        let doubled = self.settings.backoff_min_ms.saturating_mul(1_u64 << failures.min(20));
+        doubled.min(self.settings.backoff_max_ms)
+    }
+
+    pub(crate) fn failed(&self, system: &SystemName, error: ConnectorError) -> EngineError {
+        EngineError::System { system: system.clone(), error }
+    }
+
+    pub(crate) fn wake(&self, system: &SystemName) {
+        if let Some(wake) = self.wakes.get(system) {
+            wake.notify_one();
+        }
+    }
+
+    /// Learns which copies have open quarantine items.
+    pub(crate) async fn load_quarantined(&self) -> Result<(), EngineError> {
+        const REMEMBERED_MAX: usize = 10_000;
+        let items = self.store.quarantined(REMEMBERED_MAX).await?;
+        let keys = items.into_iter().filter_map(|item| {
+            Some(CopyKey { system: item.system, entity: item.entity, remote_id: item.remote_id? })
+        });
+        *self.quarantined.lock().unwrap_or_else(PoisonError::into_inner) = keys.collect();
+        Ok(())
+    }
+
+    pub(crate) fn is_quarantined(&self, key: &CopyKey) -> bool {
+        self.quarantined.lock().unwrap_or_else(PoisonError::into_inner).contains(key)
+    }
+
+    pub(crate) fn note_quarantined(&self, added: Vec<CopyKey>, closed: &[CopyKey]) {
+        let mut known = self.quarantined.lock().unwrap_or_else(PoisonError::into_inner);
+        closed.iter().for_each(|key| {
+            known.remove(key);
+        });
+        known.extend(added);
+    }
+}

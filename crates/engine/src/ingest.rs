@@ -1,0 +1,613 @@
+//! Facts come in: they are mapped, linked, decided and recorded in one transaction.
+
+use crate::connector::{Change, OrderKind, Shown};
+use crate::engine::{Engine, EngineError};
+use crate::store::{
+    Commit, CommitOutcome, CopyKey, CursorMove, DedupeKey, Located, QuarantineItem, RecordCommit, Signal,
+    SignalReason,
+};
+use crate::translate::{Canonical, Translated};
+use avowal_core::chronicle::Chronicle;
+use avowal_core::decide::decide;
+use avowal_core::diff::diff;
+use avowal_core::history::{Body, Context, LinkReason};
+use avowal_core::identity::{keys_of_copy, keys_of_record};
+use avowal_core::ids::{EntityName, RecordId, SystemName};
+use avowal_core::lifecycle::link;
+use avowal_core::observation::{Channel, Observation, Shown as Seen};
+use avowal_core::policy::EntityPolicy;
+use avowal_core::record::Record;
+use avowal_core::time::Timestamp;
+use avowal_core::value::{Digest, Value};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Facts from one system that become durable together.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// Who shows them.
+    pub system: SystemName,
+    /// By which road.
+    pub channel: Channel,
+    /// The facts, in the system's order.
+    pub items: Vec<(EntityName, Change)>,
+    /// Positions that move with them.
+    pub cursors: Vec<CursorMove>,
+    /// The delivery they came with.
+    pub dedupe: Option<DedupeKey>,
+    /// Signals that they answer.
+    pub signals_done: Vec<i64>,
+    /// Whether this is a second look: nothing can tell more.
+    pub confirmed: bool,
+    /// How often the copies have been looked at in vain before.
+    pub attempts: u32,
+    /// Whether a difference found here is drift: no feed had reported it.
+    pub drift: bool,
+    /// When they reached us.
+    pub received_at: Timestamp,
+}
+
+/// What became of a batch.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Ingested {
+    /// Events appended.
+    pub events: u64,
+    /// Items set aside.
+    pub quarantined: u64,
+    /// The delivery had been taken before.
+    pub duplicate: bool,
+    /// Somebody else moved the position: read it again.
+    pub moved: bool,
+}
+
+/// How often a batch is decided anew when its records change under it.
+const TRIES_MAX: u32 = 20;
+
+/// One fact after translation.
+struct Fact {
+    entity: EntityName,
+    policy: Arc<EntityPolicy>,
+    change: Change,
+    content: Content,
+    digest: Option<Digest>,
+}
+
+enum Content {
+    Present(Canonical),
+    Gone,
+    Read(SignalReason),
+    Waits(String),
+    Unreadable { reason: String, payload: String },
+}
+
+/// The commit under construction.
+#[derive(Default)]
+struct Draft {
+    chronicles: BTreeMap<RecordId, Chronicle>,
+    /// Copies linked in this batch, before the store knows them.
+    linked: BTreeMap<CopyKey, RecordId>,
+    /// Keys of records that are new or changed in this batch.
+    keys: BTreeMap<(EntityName, String), RecordId>,
+    quarantine: Vec<QuarantineItem>,
+    closed: Vec<CopyKey>,
+    signals: Vec<Signal>,
+}
+
+impl Engine {
+    /// Takes a batch in. Either everything of it is durable afterwards, or nothing.
+    pub async fn ingest(&self, batch: Batch) -> Result<Ingested, EngineError> {
+        let facts = self.translate_batch(&batch).await?;
+        for _ in 0..TRIES_MAX {
+            if let Some(done) = self.try_ingest(&batch, &facts).await? {
+                return Ok(done);
+            }
+            if self.has_moved(&batch).await? {
+                return Ok(Ingested { moved: true, ..Ingested::default() });
+            }
+        }
+        Err(EngineError::Contended { system: batch.system })
+    }
+
+    /// `None` asks for another try.
+    async fn try_ingest(&self, batch: &Batch, facts: &[Fact]) -> Result<Option<Ingested>, EngineError> {
+        let keys: Vec<CopyKey> = facts.iter().map(|fact| self.key(batch, fact)).collect();
+        let mut located = self.store.locate(&keys).await?;
+        let unlinked = facts
+            .iter()
+            .zip(&located)
+            .any(|(fact, located)| located.is_none() && matches!(fact.content, Content::Present(_)));
+        let mut _identity = Vec::new();
+        if unlinked {
+            // Held until the commit, and asked again under the lock, so that the answer cannot grow old.
+            let entities: BTreeSet<&EntityName> = facts.iter().map(|fact| &fact.entity).collect();
+            for entity in entities {
+                if let Some(lock) = self.identity.get(entity) {
+                    _identity.push(lock.lock().await);
+                }
+            }
+            located = self.store.locate(&keys).await?;
+        }
+        let mut draft = Draft::default();
+        self.load_records(batch, facts, &keys, &located, &mut draft).await?;
+        let matches = self.find_matches(facts, &located).await?;
+        for (at, fact) in facts.iter().enumerate() {
+            self.take(batch, fact, &keys[at], located[at].as_ref(), &matches[at], &mut draft).await?;
+        }
+        self.commit_draft(batch, draft).await
+    }
+
+    fn key(&self, batch: &Batch, fact: &Fact) -> CopyKey {
+        CopyKey {
+            system: batch.system.clone(),
+            entity: fact.entity.clone(),
+            remote_id: fact.change.id.clone(),
+        }
+    }
+
+    /// Raw contents become canonical once, however often the batch is decided.
+    async fn translate_batch(&self, batch: &Batch) -> Result<Vec<Fact>, EngineError> {
+        let mut facts = Vec::with_capacity(batch.items.len());
+        for (entity, change) in &batch.items {
+            let Some(policy) = self.policies.get(entity) else { continue };
+            let content = match &change.shown {
+                Shown::Present(_) => Content::Present(Canonical::new()),
+                Shown::Gone => Content::Gone,
+                Shown::Unknown => Content::Read(SignalReason::Webhook),
+                Shown::Unreadable { reason, payload } => {
+                    Content::Unreadable { reason: reason.clone(), payload: payload.clone() }
+                }
+            };
+            let fact = Fact {
+                entity: entity.clone(),
+                policy: policy.clone(),
+                change: change.clone(),
+                content,
+                digest: None,
+            };
+            facts.push(fact);
+        }
+        for policy in self.policies.values() {
+            self.translate_entity(batch, policy, &mut facts).await?;
+        }
+        Ok(facts)
+    }
+
+    async fn translate_entity(
+        &self,
+        batch: &Batch,
+        policy: &EntityPolicy,
+        facts: &mut [Fact],
+    ) -> Result<(), EngineError> {
+        let mut mine: Vec<&mut Fact> = facts
+            .iter_mut()
+            .filter(|fact| fact.entity == policy.entity && matches!(fact.change.shown, Shown::Present(_)))
+            .collect();
+        let rows: Vec<_> = mine
+            .iter()
+            .filter_map(|fact| match &fact.change.shown {
+                Shown::Present(fields) => Some(fields),
+                Shown::Gone | Shown::Unknown | Shown::Unreadable { .. } => None,
+            })
+            .collect();
+        let translated = self.translate(policy, &batch.system, &rows).await?;
+        for (fact, translated) in mine.iter_mut().zip(translated) {
+            fact.content = match translated {
+                Translated::Fields(fields) => {
+                    let pairs = fields.iter().map(|(field, value)| (field.as_str(), value));
+                    fact.digest = Some(Digest::of_pairs(pairs));
+                    Content::Present(fields)
+                }
+                Translated::Unreadable(reason) => {
+                    Content::Unreadable { reason, payload: payload(&fact.change) }
+                }
+                Translated::Waits(reason) => Content::Waits(reason),
+            };
+        }
+        Ok(())
+    }
+
+    /// Loads the records of all copies that may have changed.
+    async fn load_records(
+        &self,
+        batch: &Batch,
+        facts: &[Fact],
+        keys: &[CopyKey],
+        located: &[Option<Located>],
+        draft: &mut Draft,
+    ) -> Result<(), EngineError> {
+        let repeated = repeated_keys(keys);
+        let wanted: BTreeSet<RecordId> = facts
+            .iter()
+            .zip(keys)
+            .zip(located)
+            .filter_map(|((fact, key), located)| {
+                let located = located.as_ref()?;
+                let unchanged = !repeated.contains(key) && is_unchanged(batch, fact, located);
+                (!unchanged).then(|| located.record.clone())
+            })
+            .collect();
+        self.load_into(batch, wanted.into_iter().collect(), draft).await
+    }
+
+    async fn load_into(
+        &self,
+        batch: &Batch,
+        ids: Vec<RecordId>,
+        draft: &mut Draft,
+    ) -> Result<(), EngineError> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        for record in self.store.load(&ids).await?.into_iter().flatten() {
+            let context = self.context(batch, None, &record.entity);
+            draft.chronicles.insert(record.id.clone(), Chronicle::new(record, context, self.clock.now()));
+        }
+        Ok(())
+    }
+
+    async fn find_matches(
+        &self,
+        facts: &[Fact],
+        located: &[Option<Located>],
+    ) -> Result<Vec<Vec<(String, Vec<RecordId>)>>, EngineError> {
+        let mut out: Vec<Vec<(String, Vec<RecordId>)>> = facts.iter().map(|_| Vec::new()).collect();
+        for entity in self.policies.keys() {
+            let mut places = Vec::new();
+            let mut asked = Vec::new();
+            for (at, fact) in facts.iter().enumerate() {
+                let Content::Present(fields) = &fact.content else { continue };
+                if located[at].is_some() || fact.entity != *entity {
+                    continue;
+                }
+                for key in keys_of_copy(&fact.policy, fields) {
+                    places.push(at);
+                    asked.push(key);
+                }
+            }
+            if asked.is_empty() {
+                continue;
+            }
+            let found = self.store.match_records(entity, &asked).await?;
+            for ((at, key), records) in places.into_iter().zip(asked).zip(found) {
+                out[at].push((key, records));
+            }
+        }
+        Ok(out)
+    }
+
+    /// Takes one fact into the draft.
+    async fn take(
+        &self,
+        batch: &Batch,
+        fact: &Fact,
+        key: &CopyKey,
+        located: Option<&Located>,
+        matches: &[(String, Vec<RecordId>)],
+        draft: &mut Draft,
+    ) -> Result<(), EngineError> {
+        match &fact.content {
+            Content::Unreadable { reason, payload } => {
+                let item = self.set_aside(batch, fact, reason.clone(), payload.clone());
+                draft.quarantine.push(item);
+            }
+            Content::Waits(reason) => {
+                // The referent usually arrives within moments; until then the copy is read again now and then.
+                if batch.attempts >= self.settings.attempts_max {
+                    draft.quarantine.push(self.set_aside(batch, fact, reason.clone(), payload(&fact.change)));
+                } else {
+                    let delay = self.backoff_ms(batch.attempts);
+                    draft.signals.push(self.signal(batch, key, SignalReason::Replay, delay));
+                }
+            }
+            Content::Read(reason) => draft.signals.push(self.signal(batch, key, *reason, 0)),
+            Content::Gone => {
+                if let Some(record) = self.record_of(key, located, draft) {
+                    self.observe(batch, fact, &record, Seen::Gone, draft);
+                }
+            }
+            Content::Present(fields) => {
+                if self.is_quarantined(key) {
+                    draft.closed.push(key.clone());
+                }
+                let known = self.record_of(key, located, draft);
+                if known.is_none() && located.is_some() {
+                    return Ok(());
+                }
+                let record = match known {
+                    Some(record) => record,
+                    None => match self.identify(batch, fact, key, matches, draft).await? {
+                        Some(record) => record,
+                        None => return Ok(()),
+                    },
+                };
+                self.observe(batch, fact, &record, Seen::Present(fields.clone()), draft);
+                self.remember_keys(fact, &record, draft);
+            }
+        }
+        Ok(())
+    }
+
+    /// The record of a linked copy, if it was worth loading.
+    fn record_of(&self, key: &CopyKey, located: Option<&Located>, draft: &Draft) -> Option<RecordId> {
+        let record = draft.linked.get(key).or(located.map(|located| &located.record))?;
+        draft.chronicles.contains_key(record).then(|| record.clone())
+    }
+
+    /// Finds or makes the record of an unlinked copy. None: new. One: linked. Several: a person decides.
+    async fn identify(
+        &self,
+        batch: &Batch,
+        fact: &Fact,
+        key: &CopyKey,
+        matches: &[(String, Vec<RecordId>)],
+        draft: &mut Draft,
+    ) -> Result<Option<RecordId>, EngineError> {
+        let mut candidates: Vec<(RecordId, String)> = Vec::new();
+        for (match_key, records) in matches {
+            let fresh = draft.keys.get(&(fact.entity.clone(), match_key.clone()));
+            let all: BTreeSet<&RecordId> = records.iter().chain(fresh).collect();
+            candidates = all.into_iter().map(|record| (record.clone(), match_key.clone())).collect();
+            if !candidates.is_empty() {
+                break;
+            }
+        }
+        if candidates.len() > 1 {
+            let names: Vec<_> = candidates.iter().map(|(record, _)| record.as_str()).collect();
+            let reason =
+                format!("it matches several records: {}; merge them or change the key", names.join(", "));
+            draft.quarantine.push(self.set_aside(batch, fact, reason, payload(&fact.change)));
+            return Ok(None);
+        }
+        let Some((record, match_key)) = candidates.pop() else {
+            return Ok(Some(self.begin(batch, fact, key, draft)));
+        };
+        if !draft.chronicles.contains_key(&record) {
+            self.load_into(batch, vec![record.clone()], draft).await?;
+        }
+        let Some(chronicle) = draft.chronicles.get_mut(&record) else { return Ok(None) };
+        if let Some(other) = chronicle.record().live_copy(&batch.system) {
+            let reason = format!(
+                "a second copy in {} matches record {record} by {match_key}; {} is linked already. Merge or delete one of the two there",
+                batch.system, other.remote_id
+            );
+            draft.quarantine.push(self.set_aside(batch, fact, reason, payload(&fact.change)));
+            return Ok(None);
+        }
+        chronicle.set_context(self.context(batch, Some(&fact.change), &fact.entity));
+        link(chronicle, &batch.system, &key.remote_id, LinkReason::Matched { key: match_key });
+        draft.linked.insert(key.clone(), record.clone());
+        Ok(Some(record))
+    }
+
+    fn begin(&self, batch: &Batch, fact: &Fact, key: &CopyKey, draft: &mut Draft) -> RecordId {
+        let id = self.clock.new_record_id();
+        let context = self.context(batch, Some(&fact.change), &fact.entity);
+        let record = Record::new(id.clone(), fact.entity.clone());
+        let mut chronicle = Chronicle::new(record, context, self.clock.now());
+        link(&mut chronicle, &batch.system, &key.remote_id, LinkReason::FirstSeen);
+        draft.chronicles.insert(id.clone(), chronicle);
+        draft.linked.insert(key.clone(), id.clone());
+        id
+    }
+
+    fn remember_keys(&self, fact: &Fact, record: &RecordId, draft: &mut Draft) {
+        if let Some(chronicle) = draft.chronicles.get(record) {
+            for key in keys_of_record(&fact.policy, chronicle.record()) {
+                draft.keys.insert((fact.entity.clone(), key), record.clone());
+            }
+        }
+    }
+
+    fn observe(&self, batch: &Batch, fact: &Fact, record: &RecordId, shown: Seen, draft: &mut Draft) {
+        let Some(chronicle) = draft.chronicles.get_mut(record) else { return };
+        let observation = self.observation(batch, fact, shown);
+        chronicle.set_context(self.context(batch, Some(&fact.change), &fact.entity));
+        if batch.drift {
+            note_drift(chronicle, &observation);
+        }
+        let outcome = decide(&fact.policy, chronicle, &observation);
+        if outcome.look_again && !batch.confirmed {
+            let key = self.key(batch, fact);
+            draft.signals.push(self.signal(batch, &key, SignalReason::SecondLook, self.settings.settle_ms));
+        }
+    }
+
+    fn observation(&self, batch: &Batch, fact: &Fact, shown: Seen) -> Observation {
+        let change = &fact.change;
+        Observation {
+            system: batch.system.clone(),
+            entity: fact.entity.clone(),
+            remote_id: change.id.clone(),
+            shown,
+            channel: batch.channel,
+            order: change.order.clone(),
+            version: change.version.clone(),
+            correlation: change.correlation.clone(),
+            actor: change.actor.clone(),
+            occurred_at: change.occurred_at,
+            received_at: batch.received_at,
+            confirmed: batch.confirmed,
+            in_log: batch.channel == Channel::Feed && self.has_log(&batch.system, &fact.entity),
+        }
+    }
+
+    /// Whether the system's feed is a log in which our own writes appear, named and in order.
+    pub(crate) fn has_log(&self, system: &SystemName, entity: &EntityName) -> bool {
+        self.systems.get(system).is_some_and(|port| {
+            let capabilities = port.connector.capabilities(entity);
+            capabilities.order == OrderKind::CommitLog && capabilities.correlation
+        })
+    }
+
+    fn context(&self, batch: &Batch, change: Option<&Change>, entity: &EntityName) -> Context {
+        Context {
+            source: Some(batch.system.clone()),
+            actor: change.and_then(|change| change.actor.clone()),
+            policy: self.policies.get(entity).map(|policy| policy.short_digest()),
+            correlation: change
+                .and_then(|change| change.correlation.clone())
+                .or_else(|| batch.dedupe.as_ref().map(|dedupe| dedupe.key.clone())),
+            occurred_at: change.and_then(|change| change.occurred_at),
+            received_at: batch.received_at,
+        }
+    }
+
+    fn signal(&self, batch: &Batch, key: &CopyKey, reason: SignalReason, delay_ms: u64) -> Signal {
+        let delay = i64::try_from(delay_ms).unwrap_or(i64::MAX);
+        Signal {
+            id: 0,
+            copy: key.clone(),
+            not_before: self.clock.now().plus_millis(delay),
+            reason,
+            received_at: batch.received_at,
+            attempts: batch.attempts + 1,
+        }
+    }
+
+    fn set_aside(&self, batch: &Batch, fact: &Fact, reason: String, payload: String) -> QuarantineItem {
+        QuarantineItem {
+            id: 0,
+            system: batch.system.clone(),
+            entity: fact.entity.clone(),
+            remote_id: Some(fact.change.id.clone()),
+            record: None,
+            reason,
+            payload,
+            at: self.clock.now(),
+        }
+    }
+
+    async fn commit_draft(&self, batch: &Batch, draft: Draft) -> Result<Option<Ingested>, EngineError> {
+        let mut done = Ingested { quarantined: draft.quarantine.len() as u64, ..Ingested::default() };
+        let mut touched = BTreeSet::new();
+        let mut records = Vec::new();
+        for chronicle in draft.chronicles.into_values().filter(|chronicle| !chronicle.is_quiet()) {
+            done.events += chronicle.events().len() as u64;
+            touched.extend(chronicle.record().intents.keys().cloned());
+            records.push(self.record_commit(chronicle));
+        }
+        let added: Vec<CopyKey> = draft.quarantine.iter().filter_map(copy_of).collect();
+        let closed = draft.closed;
+        let commit = Commit {
+            records,
+            dedupe: batch.dedupe.iter().cloned().collect(),
+            cursors: batch
+                .cursors
+                .iter()
+                .filter(|cursor| cursor.from.as_ref() != Some(&cursor.to))
+                .cloned()
+                .collect(),
+            quarantine: draft.quarantine,
+            quarantine_closed: closed.clone(),
+            quarantine_ids_closed: Vec::new(),
+            signals: draft.signals,
+            signals_done: batch.signals_done.clone(),
+            delays: Vec::new(),
+        };
+        if commit.is_empty() {
+            return Ok(Some(done));
+        }
+        match self.store.commit(commit).await? {
+            CommitOutcome::Committed => {
+                self.note_quarantined(added, &closed);
+                touched.iter().for_each(|system| self.wake(system));
+                Ok(Some(done))
+            }
+            CommitOutcome::Duplicate { .. } => Ok(Some(Ingested { duplicate: true, ..Ingested::default() })),
+            CommitOutcome::Conflict { what } => {
+                tracing::debug!(system = %batch.system, %what, "decided on an old state; deciding again");
+                Ok(None)
+            }
+            CommitOutcome::Unknown { reason } => {
+                tracing::warn!(system = %batch.system, %reason, "a commit's outcome is unknown; looking");
+                Ok(None)
+            }
+        }
+    }
+
+    /// The record's part of a commit, with the keys by which it is found.
+    pub(crate) fn record_commit(&self, chronicle: Chronicle) -> RecordCommit {
+        let (expected_seq, state, events) = chronicle.finish();
+        let match_keys =
+            self.policies.get(&state.entity).map(|policy| keys_of_record(policy, &state)).unwrap_or_default();
+        RecordCommit { expected_seq, state, events, match_keys }
+    }
+
+    /// Whether a position of the batch stands elsewhere by now: the batch is durable already, or not ours any more.
+    async fn has_moved(&self, batch: &Batch) -> Result<bool, EngineError> {
+        for cursor in &batch.cursors {
+            if self.store.cursor(&cursor.name).await? != cursor.from {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// The same copy twice in one batch must be taken in order, whatever the stored digest says.
+fn repeated_keys(keys: &[CopyKey]) -> BTreeSet<&CopyKey> {
+    let mut seen = BTreeSet::new();
+    keys.iter().filter(|key| !seen.insert(*key)).collect()
+}
+
+/// No difference, no work: the digest of what is shown equals that of what stood there.
+fn is_unchanged(batch: &Batch, fact: &Fact, located: &Located) -> bool {
+    let quiet_road = match batch.channel {
+        Channel::Feed | Channel::Listing => true,
+        Channel::Webhook | Channel::Signal | Channel::Read | Channel::Receipt | Channel::Manual => false,
+    };
+    quiet_road && located.alive && !located.in_flight && fact.digest == Some(located.content)
+}
+
+fn note_drift(chronicle: &mut Chronicle, observation: &Observation) {
+    let Some(copy) = chronicle.record().copies.get(&observation.system) else { return };
+    let fields: Vec<_> = match &observation.shown {
+        Seen::Present(shown) => diff(copy, shown).into_iter().map(|found| found.field.clone()).collect(),
+        Seen::Gone => Vec::new(),
+    };
+    let gone = observation.shown == Seen::Gone && copy.alive;
+    if !fields.is_empty() || gone {
+        chronicle.push(Body::DriftDetected { system: observation.system.clone(), fields });
+    }
+}
+
+fn copy_of(item: &QuarantineItem) -> Option<CopyKey> {
+    Some(CopyKey {
+        system: item.system.clone(),
+        entity: item.entity.clone(),
+        remote_id: item.remote_id.clone()?,
+    })
+}
+
+/// The most bytes of a payload that are kept in quarantine.
+const PAYLOAD_BYTES_MAX: usize = 64 * 1024;
+
+/// What came, as JSON text.
+pub(crate) fn payload(change: &Change) -> String {
+    let Shown::Present(fields) = &change.shown else { return String::new() };
+    let object = Value::Object(fields.clone());
+    let mut text = object.to_string();
+    if text.len() > PAYLOAD_BYTES_MAX {
+        let cut = (0..=PAYLOAD_BYTES_MAX).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        text.truncate(cut);
+    }
+    text
+}
+
+impl Batch {
+    /// A batch without anything beside its facts.
+    pub fn new(system: &SystemName, channel: Channel, received_at: Timestamp) -> Self {
+        Self {
+            system: system.clone(),
+            channel,
+            items: Vec::new(),
+            cursors: Vec::new(),
+            dedupe: None,
+            signals_done: Vec::new(),
+            confirmed: false,
+            attempts: 0,
+            drift: false,
+            received_at,
+        }
+    }
+}

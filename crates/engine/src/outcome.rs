@@ -1,0 +1,497 @@
+//! The end of a write: the outcome becomes events, and what the copy holds now is judged like any observation.
+
+use crate::connector::{Change, OrderKind, Shown, WriteOutcome};
+use crate::dispatch::{Dispatched, Outgoing};
+use crate::engine::{Engine, EngineError};
+use crate::progress::SystemReport;
+use crate::store::{Commit, CommitOutcome, CopyKey, IntentDelay, QuarantineItem, RecordCommit};
+use crate::translate::{Canonical, Translated};
+use avowal_core::chronicle::Chronicle;
+use avowal_core::confirm::{Receipt, confirm, fail};
+use avowal_core::decide::decide;
+use avowal_core::history::{Body, ConfirmedBy, Evidence, Failure, LinkReason};
+use avowal_core::ids::{EntityName, RecordId, RemoteId, SystemName};
+use avowal_core::intent::{IntentStatus, Operation};
+use avowal_core::lifecycle::link;
+use avowal_core::observation::{Channel, Observation, Shown as Seen};
+use avowal_core::plan::plan;
+use avowal_core::policy::EntityPolicy;
+use avowal_core::record::Record;
+use std::sync::Arc;
+
+/// How a write, or the search for its outcome, ended.
+pub(crate) enum Ending {
+    /// The system confirmed it.
+    Confirmed { id: RemoteId, copy: Option<Change> },
+    /// The copy was read after an unknown outcome.
+    ReadBack { copy: Change },
+    /// A copy was found by its key after an unknown create, or instead of a new one.
+    Found { copy: Change },
+    /// Something came between; the copy as it is now, if it could be read.
+    Conflict { reason: String, copy: Option<Change> },
+    /// The copy does not exist.
+    Missing,
+    /// Refused for good.
+    Rejected { reason: String },
+    /// Provably without effect, try again.
+    Retry { after_ms: Option<u64>, reason: String },
+    /// Looked for in vain: it had no effect.
+    NotDone,
+    /// Nobody knows.
+    StillUnknown { reason: String },
+}
+
+impl Ending {
+    pub(crate) fn of(outcome: WriteOutcome, operation: Operation) -> Self {
+        match outcome {
+            WriteOutcome::Confirmed { id, after } => Ending::Confirmed { id, copy: after },
+            WriteOutcome::Conflict { reason } => Ending::Conflict { reason, copy: None },
+            WriteOutcome::Exists { copy } => Ending::Found { copy },
+            WriteOutcome::Missing => match operation {
+                Operation::Create => {
+                    Ending::Rejected { reason: "the place to create it in is missing".to_owned() }
+                }
+                Operation::Update | Operation::Delete => Ending::Missing,
+            },
+            WriteOutcome::Rejected { reason } => Ending::Rejected { reason },
+            WriteOutcome::Retry { after_ms, reason } => Ending::Retry { after_ms, reason },
+            WriteOutcome::Unknown { reason } => Ending::StillUnknown { reason },
+        }
+    }
+
+    /// Whether the copy has to be read before the ending can be recorded.
+    pub(crate) fn wants_read(&self, operation: Operation) -> bool {
+        match self {
+            Ending::Confirmed { copy, .. } => copy.is_none() && operation != Operation::Delete,
+            Ending::Conflict { copy, .. } => copy.is_none(),
+            Ending::ReadBack { .. }
+            | Ending::Found { .. }
+            | Ending::Missing
+            | Ending::Rejected { .. }
+            | Ending::Retry { .. }
+            | Ending::NotDone
+            | Ending::StillUnknown { .. } => false,
+        }
+    }
+
+    /// The copy's id, where the outcome tells it.
+    pub(crate) fn copy_id(&self) -> Option<&RemoteId> {
+        match self {
+            Ending::Confirmed { id, .. } => Some(id),
+            Ending::ReadBack { copy } | Ending::Found { copy } => Some(&copy.id),
+            Ending::Conflict { copy, .. } => copy.as_ref().map(|copy| &copy.id),
+            Ending::Missing
+            | Ending::Rejected { .. }
+            | Ending::Retry { .. }
+            | Ending::NotDone
+            | Ending::StillUnknown { .. } => None,
+        }
+    }
+
+    /// Puts in what a read has shown.
+    pub(crate) fn set_copy(&mut self, change: Change) {
+        match self {
+            Ending::Confirmed { copy, .. } | Ending::Conflict { copy, .. } => *copy = Some(change),
+            Ending::ReadBack { .. }
+            | Ending::Found { .. }
+            | Ending::Missing
+            | Ending::Rejected { .. }
+            | Ending::Retry { .. }
+            | Ending::NotDone
+            | Ending::StillUnknown { .. } => {}
+        }
+    }
+
+    fn copy(&self) -> Option<&Change> {
+        match self {
+            Ending::Confirmed { copy, .. } | Ending::Conflict { copy, .. } => copy.as_ref(),
+            Ending::ReadBack { copy } | Ending::Found { copy } => Some(copy),
+            Ending::Missing
+            | Ending::Rejected { .. }
+            | Ending::Retry { .. }
+            | Ending::NotDone
+            | Ending::StillUnknown { .. } => None,
+        }
+    }
+}
+
+/// One record's end of a write, ready to be recorded.
+struct End<'a> {
+    system: &'a SystemName,
+    policy: &'a Arc<EntityPolicy>,
+    item: &'a Outgoing,
+    ending: &'a Ending,
+    /// The copy's canonical contents, if it was shown and could be read.
+    shown: Option<Canonical>,
+    log: bool,
+}
+
+/// How often an ending is recorded anew when its record changed under it.
+const TRIES_MAX: u32 = 20;
+
+impl Engine {
+    /// Records how a batch of writes ended. Records that changed meanwhile are decided anew; nothing is sent again here.
+    pub(crate) async fn end_all(
+        &self,
+        system: &SystemName,
+        entity: &EntityName,
+        items: &[Outgoing],
+        endings: Vec<Ending>,
+        report: &mut SystemReport,
+        done: &mut Dispatched,
+    ) -> Result<(), EngineError> {
+        let Some(policy) = self.policies.get(entity) else { return Ok(()) };
+        let shown = self.canonical_copies(policy, system, &endings).await?;
+        let log = self
+            .connector(system)
+            .is_some_and(|connector| connector.capabilities(entity).order == OrderKind::CommitLog);
+        let linked = self.linked_elsewhere(system, entity, items, &endings).await?;
+        for _ in 0..TRIES_MAX {
+            let states = self.states(items).await?;
+            let mut written = 0;
+            let mut failed = 0;
+            let mut events = 0;
+            let mut commit = Commit::default();
+            for (at, state) in states.into_iter().enumerate() {
+                let Some(state) = state else { continue };
+                let end = End {
+                    system,
+                    policy,
+                    item: &items[at],
+                    ending: &endings[at],
+                    shown: shown[at].clone(),
+                    log,
+                };
+                let mut chronicle = Chronicle::new(state, self.own_context(&items[at]), self.clock.now());
+                match self.end(&end, linked[at].as_ref(), &mut chronicle, &mut commit) {
+                    true => written += 1,
+                    false => failed += 1,
+                }
+                events += chronicle.events().len() as u64;
+                if !chronicle.is_quiet() {
+                    commit.records.push(self.record_commit(chronicle));
+                }
+            }
+            let quarantined = commit.quarantine.len() as u64;
+            let woken = woken(&commit.records);
+            match self.store.commit(commit).await? {
+                CommitOutcome::Committed => {
+                    report.written += written;
+                    report.failed += failed;
+                    done.events += events;
+                    done.quarantined += quarantined;
+                    woken.iter().for_each(|system| self.wake(system));
+                    return Ok(());
+                }
+                CommitOutcome::Conflict { what } | CommitOutcome::Unknown { reason: what } => {
+                    tracing::debug!(%system, %what, "an outcome met a newer state; recording it again");
+                }
+                CommitOutcome::Duplicate { .. } => return Ok(()),
+            }
+        }
+        Err(EngineError::Contended { system: system.clone() })
+    }
+
+    async fn canonical_copies(
+        &self,
+        policy: &EntityPolicy,
+        system: &SystemName,
+        endings: &[Ending],
+    ) -> Result<Vec<Option<Canonical>>, EngineError> {
+        let mut places = Vec::new();
+        let mut rows = Vec::new();
+        for (at, ending) in endings.iter().enumerate() {
+            if let Some(Shown::Present(fields)) = ending.copy().map(|copy| &copy.shown) {
+                places.push(at);
+                rows.push(fields);
+            }
+        }
+        let mut out: Vec<Option<Canonical>> = endings.iter().map(|_| None).collect();
+        for (at, translated) in places.into_iter().zip(self.translate(policy, system, &rows).await?) {
+            if let Translated::Fields(fields) = translated {
+                out[at] = Some(fields);
+            }
+        }
+        Ok(out)
+    }
+
+    /// For each found or created copy, the other record that it is linked with already, if any.
+    async fn linked_elsewhere(
+        &self,
+        system: &SystemName,
+        entity: &EntityName,
+        items: &[Outgoing],
+        endings: &[Ending],
+    ) -> Result<Vec<Option<RecordId>>, EngineError> {
+        let mut out: Vec<Option<RecordId>> = items.iter().map(|_| None).collect();
+        let asked: Vec<(usize, CopyKey)> = endings
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| items[*at].write.operation == Operation::Create)
+            .filter_map(|(at, ending)| {
+                let remote_id = ending.copy_id()?.clone();
+                Some((at, CopyKey { system: system.clone(), entity: entity.clone(), remote_id }))
+            })
+            .collect();
+        let keys: Vec<CopyKey> = asked.iter().map(|(_, key)| key.clone()).collect();
+        for ((at, _), located) in asked.into_iter().zip(self.store.locate(&keys).await?) {
+            out[at] = located.map(|located| located.record).filter(|record| *record != items[at].record);
+        }
+        Ok(out)
+    }
+
+    /// Records one ending. Answers whether the write counts as done.
+    fn end(
+        &self,
+        end: &End<'_>,
+        linked_elsewhere: Option<&RecordId>,
+        chronicle: &mut Chronicle,
+        commit: &mut Commit,
+    ) -> bool {
+        let (system, key) = (end.system, end.item.write.key.as_str());
+        if let Some(other) = linked_elsewhere {
+            let reason = format!("the copy with the same key in {system} belongs to record {other} already");
+            self.reject(end, chronicle, commit, &reason);
+            return false;
+        }
+        match end.ending {
+            Ending::Confirmed { id, .. } => {
+                let done = self.confirmed(end, chronicle, id, LinkReason::Created, ConfirmedBy::Receipt);
+                self.observe_copy(end, chronicle, Channel::Receipt);
+                done
+            }
+            Ending::Found { copy } => {
+                self.found(end, chronicle, copy);
+                true
+            }
+            Ending::ReadBack { copy } => {
+                self.observe_copy(end, chronicle, Channel::Read);
+                // Whatever the copy shows has been judged now. If our values were not in it, they had no effect.
+                let gone = copy.shown == Shown::Gone;
+                let failure = if gone { Failure::Missing } else { Failure::Retry };
+                let not_done = fail(chronicle, system, key, failure, "reading it back shows no effect");
+                plan(end.policy, chronicle, None);
+                !not_done
+            }
+            Ending::Conflict { reason, .. } => {
+                fail(chronicle, system, key, Failure::Conflict, reason);
+                self.observe_copy(end, chronicle, Channel::Read);
+                plan(end.policy, chronicle, None);
+                self.cool_down(end, chronicle, commit, reason);
+                false
+            }
+            Ending::Missing => {
+                if end.item.write.operation == Operation::Update {
+                    fail(chronicle, system, key, Failure::Missing, "the copy does not exist any more");
+                }
+                let gone =
+                    Change::bare(end.item.write.id.clone().unwrap_or_else(|| RemoteId::new("")), Shown::Gone);
+                decide(
+                    end.policy,
+                    chronicle,
+                    &self.receipt_observation(end, &gone, Seen::Gone, Channel::Read),
+                );
+                plan(end.policy, chronicle, None);
+                end.item.write.operation == Operation::Delete
+            }
+            Ending::Rejected { reason } => {
+                self.reject(end, chronicle, commit, reason);
+                false
+            }
+            Ending::Retry { after_ms, reason } => {
+                if fail(chronicle, system, key, Failure::Retry, reason) {
+                    plan(end.policy, chronicle, None);
+                    commit.delays.push(self.delay(
+                        &end.item.record,
+                        system,
+                        end.item.failures,
+                        *after_ms,
+                        reason.clone(),
+                    ));
+                }
+                false
+            }
+            Ending::NotDone => {
+                fail(chronicle, system, key, Failure::Retry, "looking it up shows no effect");
+                plan(end.policy, chronicle, None);
+                false
+            }
+            Ending::StillUnknown { reason } => {
+                self.still_unknown(end, chronicle, commit, reason);
+                false
+            }
+        }
+    }
+
+    fn confirmed(
+        &self,
+        end: &End<'_>,
+        chronicle: &mut Chronicle,
+        id: &RemoteId,
+        how: LinkReason,
+        by: ConfirmedBy,
+    ) -> bool {
+        let key = end.item.write.key.as_str();
+        let current = chronicle.record().intents.get(end.system);
+        if current.is_none_or(|intent| intent.key != key) {
+            // An echo has confirmed it in the meantime.
+            return true;
+        }
+        if end.item.write.operation == Operation::Create {
+            link(chronicle, end.system, id, how);
+        }
+        let copy = end.ending.copy();
+        let nothing = Canonical::new();
+        let receipt = Receipt {
+            system: end.system,
+            key,
+            after: end.shown.as_ref().unwrap_or(&nothing),
+            order: copy.and_then(|copy| copy.order.clone()),
+            version: copy.and_then(|copy| copy.version.clone()),
+            by,
+        };
+        confirm(chronicle, &receipt, Evidence::proven(format!("confirmed by {by}")))
+    }
+
+    /// A copy with our key exists: it is our own of unknown outcome, or somebody else's of the same thing. Either
+    /// way it is linked, and its contents are judged.
+    fn found(&self, end: &End<'_>, chronicle: &mut Chronicle, copy: &Change) {
+        let sent_before = end.item.status != IntentStatus::Planned;
+        if sent_before && self.holds_what_we_sent(end, chronicle) {
+            self.confirmed(end, chronicle, &copy.id, LinkReason::Created, ConfirmedBy::LookUp);
+            self.observe_copy(end, chronicle, Channel::Read);
+            return;
+        }
+        let reason = "a copy with the same key exists there; it is linked instead of creating another";
+        if fail(chronicle, end.system, end.item.write.key.as_str(), Failure::Conflict, reason) {
+            let keys: Vec<String> = end
+                .item
+                .write
+                .lookup
+                .iter()
+                .flatten()
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect();
+            link(chronicle, end.system, &copy.id, LinkReason::Matched { key: keys.join("&") });
+            self.observe_copy(end, chronicle, Channel::Read);
+        }
+        plan(end.policy, chronicle, None);
+    }
+
+    fn holds_what_we_sent(&self, end: &End<'_>, chronicle: &Chronicle) -> bool {
+        let (Some(intent), Some(shown)) = (chronicle.record().intents.get(end.system), &end.shown) else {
+            return false;
+        };
+        intent.fields.iter().all(|(field, outgoing)| shown.get(field) == Some(&outgoing.value))
+    }
+
+    fn reject(&self, end: &End<'_>, chronicle: &mut Chronicle, commit: &mut Commit, reason: &str) {
+        if !fail(chronicle, end.system, &end.item.write.key, Failure::Rejected, reason) {
+            return;
+        }
+        chronicle.push(Body::Quarantined {
+            system: end.system.clone(),
+            remote_id: end.item.write.id.clone(),
+            reason: reason.to_owned(),
+        });
+        commit.quarantine.push(self.refused_write(end, reason));
+        plan(end.policy, chronicle, None);
+    }
+
+    fn still_unknown(&self, end: &End<'_>, chronicle: &mut Chronicle, commit: &mut Commit, reason: &str) {
+        let key = end.item.write.key.as_str();
+        let failures = end.item.failures;
+        // Said once; further vain attempts to find out only move the schedule.
+        if end.item.status == IntentStatus::Planned {
+            fail(chronicle, end.system, key, Failure::Unknown, reason);
+        }
+        if failures == self.settings.attempts_max {
+            commit.quarantine.push(self.refused_write(end, &format!("the outcome stays unknown: {reason}")));
+        }
+        let wait = if failures == 0 { Some(self.settings.settle_ms) } else { None };
+        commit.delays.push(self.delay(&end.item.record, end.system, failures, wait, reason.to_owned()));
+    }
+
+    /// A copy that keeps changing under us is not raced.
+    fn cool_down(&self, end: &End<'_>, chronicle: &Chronicle, commit: &mut Commit, reason: &str) {
+        if end.item.failures > 0 && chronicle.record().intents.contains_key(end.system) {
+            commit.delays.push(self.delay(
+                &end.item.record,
+                end.system,
+                end.item.failures,
+                None,
+                reason.to_owned(),
+            ));
+        } else if chronicle.record().intents.contains_key(end.system) {
+            let now: IntentDelay = IntentDelay {
+                failures: 1,
+                not_before: self.clock.now(),
+                ..self.delay(&end.item.record, end.system, 0, Some(0), reason.to_owned())
+            };
+            commit.delays.push(now);
+        }
+    }
+
+    fn refused_write(&self, end: &End<'_>, reason: &str) -> QuarantineItem {
+        let payload = avowal_core::value::Value::Object(end.item.write.fields.clone()).to_string();
+        QuarantineItem {
+            id: 0,
+            system: end.system.clone(),
+            entity: end.item.entity.clone(),
+            remote_id: end.item.write.id.clone(),
+            record: Some(end.item.record.clone()),
+            reason: reason.to_owned(),
+            payload,
+            at: self.clock.now(),
+        }
+    }
+
+    /// Judges what the copy shows, beside what we wrote: a foreign change in another field is a change like any other.
+    fn observe_copy(&self, end: &End<'_>, chronicle: &mut Chronicle, channel: Channel) {
+        if let Some(copy) = end.ending.copy() {
+            let shown = match (&copy.shown, &end.shown) {
+                (Shown::Gone, _) => Some(Seen::Gone),
+                (Shown::Present(_), Some(fields)) => Some(Seen::Present(fields.clone())),
+                (Shown::Present(_) | Shown::Unknown | Shown::Unreadable { .. }, _) => None,
+            };
+            if let Some(shown) = shown {
+                decide(end.policy, chronicle, &self.receipt_observation(end, copy, shown, channel));
+            }
+        }
+        plan(end.policy, chronicle, None);
+    }
+
+    fn receipt_observation(
+        &self,
+        end: &End<'_>,
+        copy: &Change,
+        shown: Seen,
+        channel: Channel,
+    ) -> Observation {
+        Observation {
+            system: end.system.clone(),
+            entity: end.item.entity.clone(),
+            remote_id: copy.id.clone(),
+            shown,
+            channel,
+            order: copy.order.clone(),
+            version: copy.version.clone(),
+            correlation: None,
+            actor: copy.actor.clone(),
+            occurred_at: copy.occurred_at,
+            received_at: self.clock.now(),
+            confirmed: true,
+            in_log: end.log && channel == Channel::Receipt,
+        }
+    }
+}
+
+/// The systems that have something to do after these commits.
+fn woken(records: &[RecordCommit]) -> Vec<SystemName> {
+    let states = records.iter().map(|commit| &commit.state);
+    let mut systems: Vec<SystemName> =
+        states.flat_map(|state: &Record| state.intents.keys().cloned()).collect();
+    systems.sort();
+    systems.dedup();
+    systems
+}

@@ -1,0 +1,124 @@
+//! What named persons do: answer reviews, replay quarantined items.
+
+use crate::engine::{Engine, EngineError};
+use crate::store::{Commit, CommitOutcome, CopyKey, QuarantineItem, Signal, SignalReason};
+use avowal_core::chronicle::Chronicle;
+use avowal_core::history::{Body, Context, Verdict};
+use avowal_core::ids::{RecordId, SystemName};
+use avowal_core::plan::plan;
+use avowal_core::review::answer;
+
+/// The most open items that a command looks through.
+pub const OPEN_ITEMS_MAX: usize = 10_000;
+
+impl Engine {
+    /// Carries out a person's answer to an open review, judged against the state of this moment.
+    pub async fn decide_review(
+        &self,
+        review: &str,
+        verdict: Verdict,
+        by: &str,
+        note: Option<String>,
+    ) -> Result<RecordId, EngineError> {
+        for _ in 0..20 {
+            let open = self.store.open_reviews(OPEN_ITEMS_MAX).await?;
+            let Some(found) = open.into_iter().find(|open| open.review.id == review) else {
+                let text = format!("no open review is called {review:?}; `avowal review list` shows them");
+                return Err(EngineError::Usage(text));
+            };
+            let Some(policy) = self.policies.get(&found.entity) else {
+                let text = format!("the configuration has no entity {:?} any more", found.entity);
+                return Err(EngineError::Usage(text));
+            };
+            let state = self.store.load(std::slice::from_ref(&found.record)).await?.pop().flatten();
+            let Some(state) = state else { continue };
+            let mut chronicle =
+                Chronicle::new(state, self.person(by, policy.short_digest()), self.clock.now());
+            answer(policy, &mut chronicle, &found.field, review, verdict.clone(), note.clone())
+                .map_err(|error| EngineError::Usage(error.to_string()))?;
+            if self.commit_one(chronicle, Commit::default()).await? {
+                return Ok(found.record);
+            }
+        }
+        Err(EngineError::Contended { system: SystemName::operator() })
+    }
+
+    /// Tries a quarantined item again: an incoming copy is read anew, a refused write may be planned anew.
+    pub async fn replay(&self, item: &QuarantineItem, by: &str) -> Result<(), EngineError> {
+        match (&item.record, &item.remote_id) {
+            (Some(record), _) => self.release(record, item, by).await,
+            (None, Some(remote_id)) => {
+                let copy = CopyKey {
+                    system: item.system.clone(),
+                    entity: item.entity.clone(),
+                    remote_id: remote_id.clone(),
+                };
+                self.read_again(copy).await
+            }
+            (None, None) => Err(EngineError::Usage(format!(
+                "item {} names no copy, so it cannot be read again; correct it in {} and run `avowal sync --full`",
+                item.id, item.system
+            ))),
+        }
+    }
+
+    async fn read_again(&self, copy: CopyKey) -> Result<(), EngineError> {
+        let now = self.clock.now();
+        let signal = Signal {
+            id: 0,
+            copy: copy.clone(),
+            not_before: now,
+            reason: SignalReason::Replay,
+            received_at: now,
+            attempts: 0,
+        };
+        let commit =
+            Commit { quarantine_closed: vec![copy.clone()], signals: vec![signal], ..Commit::default() };
+        match self.store.commit(commit).await? {
+            CommitOutcome::Committed | CommitOutcome::Unknown { .. } => {}
+            CommitOutcome::Conflict { .. } | CommitOutcome::Duplicate { .. } => {}
+        }
+        self.note_quarantined(Vec::new(), &[copy]);
+        Ok(())
+    }
+
+    async fn release(&self, record: &RecordId, item: &QuarantineItem, by: &str) -> Result<(), EngineError> {
+        for _ in 0..20 {
+            let state = self.store.load(std::slice::from_ref(record)).await?.pop().flatten();
+            let (Some(state), Some(policy)) = (state, self.policies.get(&item.entity)) else {
+                return Err(EngineError::Usage(format!("record {record} is not there any more")));
+            };
+            let mut chronicle =
+                Chronicle::new(state, self.person(by, policy.short_digest()), self.clock.now());
+            chronicle.push(Body::Released { system: item.system.clone() });
+            plan(policy, &mut chronicle, None);
+            let extra = Commit { quarantine_ids_closed: vec![item.id], ..Commit::default() };
+            if self.commit_one(chronicle, extra).await? {
+                return Ok(());
+            }
+        }
+        Err(EngineError::Contended { system: item.system.clone() })
+    }
+
+    async fn commit_one(&self, chronicle: Chronicle, extra: Commit) -> Result<bool, EngineError> {
+        let commit = Commit { records: vec![self.record_commit(chronicle)], ..extra };
+        match self.store.commit(commit).await? {
+            CommitOutcome::Committed => Ok(true),
+            CommitOutcome::Conflict { .. }
+            | CommitOutcome::Duplicate { .. }
+            | CommitOutcome::Unknown { .. } => Ok(false),
+        }
+    }
+
+    fn person(&self, by: &str, policy: String) -> Context {
+        let now = self.clock.now();
+        Context {
+            source: Some(SystemName::operator()),
+            actor: Some(by.to_owned()),
+            policy: Some(policy),
+            correlation: None,
+            occurred_at: Some(now),
+            received_at: now,
+        }
+    }
+}

@@ -1,0 +1,326 @@
+//! Runs the steps: once until quiet, or for ever. The only place that spawns.
+
+use crate::connector::Advice;
+use crate::engine::{Engine, EngineError};
+use crate::progress::{Progress, Step, SyncReport, SystemReport};
+use crate::pull::Pulled;
+use avowal_core::ids::{RecordId, SystemName};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// What one `sync` shall do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct SyncOptions {
+    /// List everything once more, to find what no feed has reported.
+    pub full: bool,
+}
+
+/// One run in the making.
+struct Run<'a> {
+    engine: &'a Engine,
+    progress: &'a dyn Progress,
+    report: SyncReport,
+    /// Systems that could not be used: left alone for the rest of the run.
+    down: BTreeSet<SystemName>,
+    /// Intents that wait for something that no retry brings about: a person, a referent, a listing.
+    put_off: BTreeSet<(SystemName, RecordId)>,
+}
+
+/// More rounds than any honest run needs; a run that gets here chases its own tail and says so.
+const ROUNDS_MAX: u32 = 10_000;
+
+/// The shortest pause between two rounds that found nothing to do.
+const WAIT_MS_MIN: u64 = 50;
+
+impl Engine {
+    /// Runs until nothing is left to do: every system is followed to its end, every intent confirmed or waiting
+    /// for something that does not come within `patience_ms`. A system that cannot be used is reported and left
+    /// alone; the others go on.
+    pub async fn sync(
+        &self,
+        options: SyncOptions,
+        progress: &dyn Progress,
+    ) -> Result<SyncReport, EngineError> {
+        self.load_quarantined().await?;
+        let mut run = Run {
+            engine: self,
+            progress,
+            report: SyncReport::default(),
+            down: BTreeSet::new(),
+            put_off: BTreeSet::new(),
+        };
+        run.install().await?;
+        if options.full {
+            run.list_everything().await?;
+        }
+        let began = self.clock.now();
+        for _ in 0..ROUNDS_MAX {
+            let busy = run.round().await?;
+            if busy {
+                continue;
+            }
+            let waited = self.clock.now().millis().saturating_sub(began.millis()).max(0).unsigned_abs();
+            if !run.can_go_on().await? {
+                break;
+            }
+            match self.next_wait_ms().await? {
+                Some(ms) if waited.saturating_add(ms) <= self.settings.patience_ms => {
+                    progress.tell(Step::Waiting { ms });
+                    self.clock.sleep(ms.max(WAIT_MS_MIN)).await;
+                }
+                Some(_) | None => break,
+            }
+        }
+        run.finish().await
+    }
+
+    /// How long until something becomes due; `None` if nothing waits.
+    async fn next_wait_ms(&self) -> Result<Option<u64>, EngineError> {
+        let now = self.clock.now();
+        let due = self.store.next_due().await?;
+        Ok(due.map(|due| due.millis().saturating_sub(now.millis()).max(0).unsigned_abs()))
+    }
+
+    /// Runs until `stop` says so: feeds are followed as they wake us or as often as declared, intents go out as
+    /// they are planned, hints are followed. What is under way when it stops is finished first.
+    pub async fn run(
+        self: Arc<Self>,
+        mut stop: watch::Receiver<bool>,
+        progress: Arc<dyn Progress>,
+    ) -> Result<(), EngineError> {
+        self.load_quarantined().await?;
+        let mut tasks = tokio::task::JoinSet::new();
+        for system in self.systems.keys().cloned() {
+            let (engine, stop, progress) = (self.clone(), stop.clone(), progress.clone());
+            tasks.spawn(async move { engine.attend(system, stop, progress).await });
+        }
+        let mut first_error = None;
+        loop {
+            tokio::select! {
+                ended = tasks.join_next() => match ended {
+                    None => break,
+                    Some(Ok(Ok(()))) => {}
+                    Some(Ok(Err(error))) => { first_error.get_or_insert(error); tasks.shutdown().await; break }
+                    Some(Err(error)) => {
+                        let text = format!("a task ended unexpectedly: {error}");
+                        first_error.get_or_insert(EngineError::Usage(text));
+                    }
+                },
+                changed = stop.changed(), if !*stop.borrow() => {
+                    if changed.is_err() { break }
+                }
+            }
+        }
+        first_error.map_or(Ok(()), Err)
+    }
+
+    /// Attends to one system until told to stop.
+    async fn attend(
+        &self,
+        system: SystemName,
+        mut stop: watch::Receiver<bool>,
+        progress: Arc<dyn Progress>,
+    ) -> Result<(), EngineError> {
+        let mut failures = 0;
+        while !*stop.borrow() {
+            let wait_ms = match self.attend_once(&system, progress.as_ref()).await {
+                Ok(true) => {
+                    failures = 0;
+                    continue;
+                }
+                Ok(false) => {
+                    failures = 0;
+                    self.idle_ms(&system).await?
+                }
+                Err(EngineError::System { error, .. }) => {
+                    progress.tell(Step::Problem { system: system.clone(), message: error.to_string() });
+                    failures += 1;
+                    match error.kind.advice() {
+                        Advice::RetryLater(Some(ms)) => ms,
+                        Advice::RetryLater(None) | Advice::NeedsPerson | Advice::ListAgain => {
+                            self.backoff_ms(failures)
+                        }
+                    }
+                }
+                Err(EngineError::Contended { .. }) => self.backoff_ms(0),
+                Err(error @ (EngineError::Store(_) | EngineError::Usage(_))) => {
+                    progress.tell(Step::Problem { system: system.clone(), message: error.to_string() });
+                    failures += 1;
+                    self.backoff_ms(failures)
+                }
+            };
+            self.idle(&system, wait_ms, failures == 0, &mut stop).await;
+        }
+        Ok(())
+    }
+
+    /// One turn for one system. Answers whether anything happened.
+    async fn attend_once(&self, system: &SystemName, progress: &dyn Progress) -> Result<bool, EngineError> {
+        let mut report = SystemReport::default();
+        let mut busy = false;
+        for entity in self.entities_of(system) {
+            busy |= self.pull(system, &entity, &mut report, progress).await?.events > 0;
+        }
+        let (followed, _) = self.follow_signals(system, &mut report).await?;
+        let dispatched = self.dispatch(system, &mut report, progress).await?;
+        if let Some(held) = dispatched.held {
+            progress.tell(Step::Problem { system: system.clone(), message: held });
+        }
+        Ok(busy || followed > 0 || dispatched.tried > 0)
+    }
+
+    async fn idle_ms(&self, system: &SystemName) -> Result<u64, EngineError> {
+        let poll = self.systems.get(system).map_or(1_000, |port| port.poll_ms.max(10));
+        Ok(self.next_wait_ms().await?.map_or(poll, |due| due.clamp(20, poll)))
+    }
+
+    /// Waits for time, for the system's own word, for work from other systems, or for the end.
+    async fn idle(&self, system: &SystemName, wait_ms: u64, healthy: bool, stop: &mut watch::Receiver<bool>) {
+        let Some(port) = self.systems.get(system) else { return };
+        let Some(wake) = self.wakes.get(system) else { return };
+        tokio::select! {
+            () = self.clock.sleep(wait_ms) => {}
+            () = port.connector.wait(), if healthy => {}
+            () = wake.notified(), if healthy => {}
+            _ = stop.changed() => {}
+        }
+    }
+}
+
+impl Run<'_> {
+    /// Makes sure that every system's feed is installed.
+    async fn install(&mut self) -> Result<(), EngineError> {
+        for (system, port) in &self.engine.systems {
+            self.report.system(system);
+            if let Err(error) = port.connector.install().await {
+                let error = self.engine.failed(system, error);
+                self.give_up(system, error)?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn list_everything(&mut self) -> Result<(), EngineError> {
+        for system in self.usable() {
+            for entity in self.engine.entities_of(&system) {
+                if !self.engine.is_listed(&system, &entity).await? {
+                    continue;
+                }
+                let mut report = std::mem::take(self.report.system(&system));
+                let listed = self.engine.list_all(&system, &entity, true, &mut report, self.progress).await;
+                *self.report.system(&system) = report;
+                match listed {
+                    Ok(pulled) => self.count(pulled),
+                    Err(error) => self.give_up(&system, error)?,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// One round over all systems. Answers whether anything happened.
+    async fn round(&mut self) -> Result<bool, EngineError> {
+        let mut busy = false;
+        for system in self.usable() {
+            match self.pull_system(&system).await {
+                Ok(more) => busy |= more,
+                Err(error) => self.give_up(&system, error)?,
+            }
+        }
+        // All systems have been asked before anything goes out: what one of them has may be what another lacks.
+        let names = self.usable();
+        let engine = self.engine;
+        let progress = self.progress;
+        let sent = futures::future::join_all(names.iter().map(|system| async move {
+            let mut report = SystemReport::default();
+            let dispatched = engine.dispatch(system, &mut report, progress).await;
+            (report, dispatched)
+        }))
+        .await;
+        for (system, (report, dispatched)) in names.iter().zip(sent) {
+            let total = self.report.system(system);
+            total.written += report.written;
+            total.failed += report.failed;
+            match dispatched {
+                Ok(dispatched) => {
+                    busy |= dispatched.tried > 0;
+                    self.put_off
+                        .extend(dispatched.put_off.into_iter().map(|record| (system.clone(), record)));
+                    self.report.events += dispatched.events;
+                    self.report.quarantined += dispatched.quarantined;
+                    if let Some(held) = dispatched.held
+                        && !self.report.held.contains(&held)
+                    {
+                        self.report.held.push(held);
+                    }
+                }
+                Err(error) => self.give_up(system, error)?,
+            }
+        }
+        Ok(busy)
+    }
+
+    async fn pull_system(&mut self, system: &SystemName) -> Result<bool, EngineError> {
+        let mut busy = false;
+        for entity in self.engine.entities_of(system) {
+            let mut report = std::mem::take(self.report.system(system));
+            let pulled = self.engine.pull(system, &entity, &mut report, self.progress).await;
+            *self.report.system(system) = report;
+            let pulled = pulled?;
+            busy |= pulled.events > 0;
+            self.count(pulled);
+        }
+        let mut report = std::mem::take(self.report.system(system));
+        let followed = self.engine.follow_signals(system, &mut report).await;
+        *self.report.system(system) = report;
+        let (followed, pulled) = followed?;
+        self.count(pulled);
+        Ok(busy || followed > 0)
+    }
+
+    /// Whether anything that waits could still be done in this run.
+    async fn can_go_on(&self) -> Result<bool, EngineError> {
+        let counts = self.engine.store.counts().await?;
+        let open: u64 = counts
+            .intents
+            .iter()
+            .filter(|(system, ..)| !self.down.contains(system))
+            .map(|(.., count)| count)
+            .sum();
+        let waiting = self.put_off.iter().filter(|(system, _)| !self.down.contains(system)).count() as u64;
+        Ok(open > waiting || counts.signals > 0)
+    }
+
+    fn count(&mut self, pulled: Pulled) {
+        self.report.events += pulled.events;
+        self.report.quarantined += pulled.quarantined;
+    }
+
+    fn usable(&self) -> Vec<SystemName> {
+        self.engine.systems.keys().filter(|system| !self.down.contains(*system)).cloned().collect()
+    }
+
+    /// A system that cannot be used is left alone; without the store nothing can go on.
+    fn give_up(&mut self, system: &SystemName, error: EngineError) -> Result<(), EngineError> {
+        match error {
+            EngineError::System { error, .. } => {
+                let message = error.to_string();
+                self.progress.tell(Step::Problem { system: system.clone(), message: message.clone() });
+                self.report.system(system).problem = Some(message);
+                self.down.insert(system.clone());
+                Ok(())
+            }
+            error @ (EngineError::Store(_) | EngineError::Contended { .. } | EngineError::Usage(_)) => {
+                Err(error)
+            }
+        }
+    }
+
+    async fn finish(mut self) -> Result<SyncReport, EngineError> {
+        let counts = self.engine.store.counts().await?;
+        self.report.reviews_open = counts.reviews;
+        self.report.intents_open = counts.intents.iter().map(|(_, _, count)| count).sum();
+        Ok(self.report)
+    }
+}
