@@ -8,7 +8,13 @@ use crate::record::{Copy, Record};
 use crate::value::Value;
 
 /// How a change of one field by the observed system stands to the belief, and why we think so.
-pub fn relate(record: &Record, copy: &Copy, observation: &Observation, field: &FieldName, to: &Value) -> (FieldRelation, Evidence) {
+pub fn relate(
+    record: &Record,
+    copy: &Copy,
+    observation: &Observation,
+    field: &FieldName,
+    to: &Value,
+) -> (FieldRelation, Evidence) {
     let Some(belief) = record.fields.get(field) else {
         return (FieldRelation::First, Evidence::inferred("no system had shown this field before"));
     };

@@ -123,12 +123,8 @@ fn stored(intent: &Intent, after: &BTreeMap<FieldName, Value>) -> BTreeMap<Field
         .map(|(field, outgoing)| {
             let content = after.get(field).unwrap_or(&outgoing.value).clone();
             let sent_as = (content != outgoing.value).then(|| outgoing.value.clone());
-            let stored = FieldStored {
-                content,
-                sent_as,
-                wrote: outgoing.value.digest(),
-                base: outgoing.dot.clone(),
-            };
+            let stored =
+                FieldStored { content, sent_as, wrote: outgoing.value.digest(), base: outgoing.dot.clone() };
             (field.clone(), stored)
         })
         .collect()

@@ -77,7 +77,10 @@ fn stale(chronicle: &mut Chronicle, observation: &Observation) -> Outcome {
             fields,
             order: observation.order.clone(),
         };
-        chronicle.push_with(body, Evidence::proven("the system's own order says that it is older than what is known"));
+        chronicle.push_with(
+            body,
+            Evidence::proven("the system's own order says that it is older than what is known"),
+        );
     }
     Outcome::settled(Classification::Stale)
 }
@@ -116,7 +119,10 @@ fn present(
     if looks_stale(copy, observation, &changed) {
         return suspect(chronicle, observation, shown);
     }
-    if !observation.confirmed && !observation.in_log && has_indeterminate(record, copy, observation, &differences) {
+    if !observation.confirmed
+        && !observation.in_log
+        && has_indeterminate(record, copy, observation, &differences)
+    {
         return Outcome::look_again(Classification::Indeterminate);
     }
     change(policy, chronicle, observation, shown, false)
@@ -160,7 +166,10 @@ fn no_difference(chronicle: &mut Chronicle, observation: &Observation, confirmed
     };
     let ours = confirmed
         || observation.correlation.is_some()
-        || copy.fields.values().any(|shadow| shadow.wrote.is_some() && shadow.wrote == Some(shadow.sent_digest()));
+        || copy
+            .fields
+            .values()
+            .any(|shadow| shadow.wrote.is_some() && shadow.wrote == Some(shadow.sent_digest()));
     let class = if ours { Classification::Confirmation } else { Classification::Duplicate };
     let new_version = observation.version.is_some() && observation.version != copy.version;
     let system = observation.system.clone();
@@ -207,8 +216,12 @@ fn suspect(
         return Outcome::settled(Classification::Stale);
     };
     let fields = diff(copy, shown).into_iter().map(|found| (found.field.clone(), found.to.clone())).collect();
-    let body = Body::StaleSuspected { system: observation.system.clone(), channel: observation.channel, fields };
-    chronicle.push_with(body, Evidence::inferred("the value stood there before; the copy is read before it is believed"));
+    let body =
+        Body::StaleSuspected { system: observation.system.clone(), channel: observation.channel, fields };
+    chronicle.push_with(
+        body,
+        Evidence::inferred("the value stood there before; the copy is read before it is believed"),
+    );
     Outcome::look_again(Classification::Indeterminate)
 }
 
@@ -301,10 +314,9 @@ fn rebased(
     let base = match judgement {
         Judgement::Accept { .. } => dot.cloned(),
         Judgement::Agree => record.fields.get(field).map(|belief| belief.dot.clone()),
-        Judgement::Nothing
-        | Judgement::Refuse { .. }
-        | Judgement::Conflict { .. }
-        | Judgement::Contested => seen.base.clone(),
+        Judgement::Nothing | Judgement::Refuse { .. } | Judgement::Conflict { .. } | Judgement::Contested => {
+            seen.base.clone()
+        }
     };
     FieldSeen { base, ..seen.clone() }
 }

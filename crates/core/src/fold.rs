@@ -34,7 +34,10 @@ pub(crate) fn apply_body(record: &mut Record, event: &Event) {
                     copy.remote_id = remote_id.clone();
                 }
             }
-            LinkReason::FirstSeen | LinkReason::Matched { .. } | LinkReason::Created | LinkReason::Decided => {
+            LinkReason::FirstSeen
+            | LinkReason::Matched { .. }
+            | LinkReason::Created
+            | LinkReason::Decided => {
                 record.copies.insert(system.clone(), Copy::new(remote_id.clone()));
             }
         },
@@ -240,7 +243,10 @@ fn replace_content(shadow: &mut Shadow, content: &Value) {
 /// A token never moves backwards; a version is whatever was seen last.
 fn remember_version(copy: &mut Copy, order: Option<&OrderToken>, version: Option<&String>) {
     if let Some(order) = order
-        && !copy.order.as_ref().is_some_and(|known| order.proven_older_than(known) || order.suspected_older_than(known))
+        && !copy
+            .order
+            .as_ref()
+            .is_some_and(|known| order.proven_older_than(known) || order.suspected_older_than(known))
     {
         copy.order = Some(order.clone());
     }

@@ -704,7 +704,9 @@ pub enum HistoryError {
         seq: u64,
     },
     /// An event's contents were changed.
-    #[error("record {record}, event {seq}: its contents do not match its hash: it was changed after it was written")]
+    #[error(
+        "record {record}, event {seq}: its contents do not match its hash: it was changed after it was written"
+    )]
     Changed {
         /// Which stream.
         record: RecordId,
@@ -712,7 +714,9 @@ pub enum HistoryError {
         seq: u64,
     },
     /// The stream ends before the record's state does.
-    #[error("record {record}: the history ends at event {found} but the record's state is at {expected}: the tail was cut")]
+    #[error(
+        "record {record}: the history ends at event {found} but the record's state is at {expected}: the tail was cut"
+    )]
     Cut {
         /// Which stream.
         record: RecordId,

@@ -1,7 +1,7 @@
 //! Authority, then strategy: what the policy says about one changed field.
 
-use crate::history::{FieldRelation, OnRefused};
 use crate::diff::Difference;
+use crate::history::{FieldRelation, OnRefused};
 use crate::mapping::Nulls;
 use crate::observation::Observation;
 use crate::policy::{EntityPolicy, FieldPolicy, Owner};
@@ -66,7 +66,10 @@ pub fn judge(
         Owner::Shared => format!("{} is shared: every system that holds it may change it", found.field),
         Owner::System(owner) if owner == system => format!("{} belongs to {owner}", found.field),
         Owner::System(owner) if field.proposals.contains(system) => {
-            format!("{} belongs to {owner}, and {system} may propose a change that has seen the latest value", found.field)
+            format!(
+                "{} belongs to {owner}, and {system} may propose a change that has seen the latest value",
+                found.field
+            )
         }
         // Nobody has spoken yet who may. What stands there is remembered, and judged when the owner speaks.
         Owner::System(_) if relation == FieldRelation::First => return Judgement::Nothing,
@@ -79,7 +82,9 @@ pub fn judge(
         FieldRelation::Agreement => Judgement::Agree,
         FieldRelation::First | FieldRelation::Sequential => Judgement::Accept { rule: role },
         FieldRelation::Concurrent | FieldRelation::Indeterminate => {
-            let Some(belief) = record.fields.get(found.field) else { return Judgement::Accept { rule: role } };
+            let Some(belief) = record.fields.get(found.field) else {
+                return Judgement::Accept { rule: role };
+            };
             let contest = Contest {
                 local: &belief.value,
                 local_system: &belief.dot.system,

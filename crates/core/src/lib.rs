@@ -28,5 +28,5 @@ pub mod rule;
 pub mod schema;
 pub mod time;
 pub mod value;
-pub mod version;
 mod verdict;
+pub mod version;

@@ -4,7 +4,8 @@ use crate::history::OnRefused;
 use crate::ids::{EntityName, FieldName, SystemName};
 use crate::mapping::{ColumnMapping, Empty, Mapping, Nulls};
 use crate::policy::{
-    DeletePolicy, EditAgainstDelete, EntityPolicy, FieldPolicy, Merge, Normalize, Owner, Strategy, SystemTraits,
+    DeletePolicy, EditAgainstDelete, EntityPolicy, FieldPolicy, Merge, Normalize, Owner, Strategy,
+    SystemTraits,
 };
 use crate::rule::Rule;
 use crate::schema::FieldType;
@@ -177,7 +178,15 @@ impl EntitySpec {
             .map(|(name, traits)| (name.clone(), traits.clone()))
             .collect();
         let digest = self.digest(entity, &involved);
-        Ok(EntityPolicy { entity: entity.clone(), systems: involved, fields, mappings, match_on, deletes, digest })
+        Ok(EntityPolicy {
+            entity: entity.clone(),
+            systems: involved,
+            fields,
+            mappings,
+            match_on,
+            deletes,
+            digest,
+        })
     }
 
     fn digest(&self, entity: &EntityName, systems: &BTreeMap<SystemName, SystemTraits>) -> Digest {
@@ -262,7 +271,11 @@ impl Check<'_> {
             return None;
         };
         if kind != "enum" && spec.values.is_some() {
-            self.hole(&["fields", name.as_str(), "values"], "only an enum has values", "Write `type = \"enum\"`");
+            self.hole(
+                &["fields", name.as_str(), "values"],
+                "only an enum has values",
+                "Write `type = \"enum\"`",
+            );
         }
         match kind {
             "string" => Some(FieldType::String),
@@ -285,7 +298,11 @@ impl Check<'_> {
                 Some(entity) if self.entities.contains(&entity) => Some(FieldType::Ref { entity }),
                 Some(entity) => {
                     let cure = format!("Declare [entities.{entity}], or name another entity");
-                    self.hole(&["fields", name.as_str(), "to"], format!("no entity is named {entity:?}"), cure);
+                    self.hole(
+                        &["fields", name.as_str(), "to"],
+                        format!("no entity is named {entity:?}"),
+                        cure,
+                    );
                     None
                 }
                 None => {
@@ -307,7 +324,11 @@ impl Check<'_> {
             Some(OneOrMany::One(text)) => text,
             Some(OneOrMany::Many(many)) => {
                 let problem = format!("the field has {} owners", many.len());
-                self.hole(&at, problem, "Name the one that decides, or write `owner = \"shared\"` with a strategy");
+                self.hole(
+                    &at,
+                    problem,
+                    "Name the one that decides, or write `owner = \"shared\"` with a strategy",
+                );
                 return None;
             }
             None => {
@@ -345,7 +366,11 @@ impl Check<'_> {
             "local_wins, external_wins, owner_wins, latest_valid_change, merge or manual_review";
         let at = ["fields", name.as_str(), "strategy"];
         if spec.merge.is_some() && spec.strategy.as_deref() != Some("merge") {
-            self.hole(&["fields", name.as_str(), "merge"], "merge is not the strategy", "Write `strategy = \"merge\"`");
+            self.hole(
+                &["fields", name.as_str(), "merge"],
+                "merge is not the strategy",
+                "Write `strategy = \"merge\"`",
+            );
         }
         match (spec.strategy.as_deref(), owner) {
             (None, Owner::System(_)) | (Some("owner_wins"), Owner::System(_)) => Some(Strategy::OwnerWins),
@@ -417,7 +442,11 @@ impl Check<'_> {
         match Rule::compile(source, &["local", "external", "base"]) {
             Ok(rule) => Some(rule),
             Err(error) => {
-                self.hole(&at, format!("the expression does not compile: {error}"), "Correct the CEL expression");
+                self.hole(
+                    &at,
+                    format!("the expression does not compile: {error}"),
+                    "Correct the CEL expression",
+                );
                 None
             }
         }
@@ -427,7 +456,11 @@ impl Check<'_> {
         for (place, system) in named.iter().enumerate() {
             if !self.spec.systems.contains_key(system) {
                 let cure = format!("Use systems of this entity: {}", self.known_systems());
-                self.hole(&["fields", name.as_str(), key], format!("{system:?} is no system of this entity"), cure);
+                self.hole(
+                    &["fields", name.as_str(), key],
+                    format!("{system:?} is no system of this entity"),
+                    cure,
+                );
             } else if named[..place].contains(system) {
                 let problem = format!("{system:?} is named twice");
                 self.hole(&["fields", name.as_str(), key], problem, "Name each system once");
@@ -439,7 +472,11 @@ impl Check<'_> {
         let at = ["fields", name.as_str(), "proposals"];
         match owner {
             Owner::Shared if !spec.proposals.is_empty() => {
-                self.hole(&at, "a shared field has no proposals: every writer may change it", "Remove `proposals`");
+                self.hole(
+                    &at,
+                    "a shared field has no proposals: every writer may change it",
+                    "Remove `proposals`",
+                );
             }
             Owner::System(owner) if spec.proposals.contains(owner) => {
                 self.hole(&at, format!("{owner:?} owns the field"), "Remove it from `proposals`");
@@ -454,7 +491,11 @@ impl Check<'_> {
             Ok(rule) => Some(rule),
             Err(error) => {
                 let problem = format!("the rule does not compile: {error}");
-                self.hole(&["fields", name.as_str(), "valid"], problem, "Correct the CEL expression over `value`");
+                self.hole(
+                    &["fields", name.as_str(), "valid"],
+                    problem,
+                    "Correct the CEL expression over `value`",
+                );
                 None
             }
         }
@@ -480,12 +521,7 @@ impl Check<'_> {
             let cure = format!("Write `{value} = []` if nothing may follow it");
             self.hole(&at, format!("it does not say what may follow {value:?}"), cure);
         }
-        Some(
-            transitions
-                .iter()
-                .map(|(from, to)| (from.clone(), to.iter().cloned().collect()))
-                .collect(),
-        )
+        Some(transitions.iter().map(|(from, to)| (from.clone(), to.iter().cloned().collect())).collect())
     }
 
     fn normalize(&mut self, name: &FieldName, spec: &FieldSpec) -> Normalize {
@@ -561,7 +597,11 @@ impl Check<'_> {
             None => false,
             Some("UTC") => true,
             Some(other) => {
-                self.hole(path, format!("the zone {other:?} is not supported"), "Write `zone = \"UTC\"`, or nothing");
+                self.hole(
+                    path,
+                    format!("the zone {other:?} is not supported"),
+                    "Write `zone = \"UTC\"`, or nothing",
+                );
                 false
             }
         };

@@ -114,7 +114,8 @@ fn by_precedence(field: &FieldPolicy, contest: &Contest<'_>) -> Resolution {
             Resolution::Local { rule: "a person decided this value".to_owned() }
         }
         (None, _) | (_, None) => Resolution::Review {
-            reason: "nothing proves which change is newer, and no precedence is declared between the two".to_owned(),
+            reason: "nothing proves which change is newer, and no precedence is declared between the two"
+                .to_owned(),
         },
     }
 }
@@ -188,7 +189,11 @@ fn number(value: &Value) -> Option<Decimal> {
 }
 
 fn extreme(field: &FieldPolicy, contest: &Contest<'_>, greatest: bool) -> Resolution {
-    let rule = if greatest { "merge by max: the greater value stands" } else { "merge by min: the smaller value stands" };
+    let rule = if greatest {
+        "merge by max: the greater value stands"
+    } else {
+        "merge by min: the smaller value stands"
+    };
     let external_greater = match field.field_type {
         FieldType::Integer | FieldType::Decimal => number(contest.external) > number(contest.local),
         // Canonical dates and times in UTC sort as texts only if they are equally long; compare them as times.
@@ -201,7 +206,11 @@ fn extreme(field: &FieldPolicy, contest: &Contest<'_>, greatest: bool) -> Resolu
         | FieldType::Object
         | FieldType::Ref { .. } => contest.external > contest.local,
     };
-    let value = if external_greater == greatest || contest.local.is_null() { contest.external } else { contest.local };
+    let value = if external_greater == greatest || contest.local.is_null() {
+        contest.external
+    } else {
+        contest.local
+    };
     Resolution::Merged { value: value.clone(), rule: rule.to_owned() }
 }
 
@@ -240,6 +249,8 @@ fn expression(field: &FieldPolicy, rule: &crate::rule::Rule, contest: &Contest<'
     });
     match value {
         Ok(value) => Resolution::Merged { value, rule: format!("merge by expression: {}", rule.source()) },
-        Err(error) => Resolution::Review { reason: format!("the merge expression gave no usable value: {error}") },
+        Err(error) => {
+            Resolution::Review { reason: format!("the merge expression gave no usable value: {error}") }
+        }
     }
 }

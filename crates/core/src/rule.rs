@@ -33,7 +33,10 @@ impl Rule {
         let program = env.compile(source).map_err(|error| RuleError(first_line(&error.to_string())))?;
         let references = program.references();
         if let Some(unknown) = references.variables().into_iter().find(|name| !variables.contains(name)) {
-            return Err(RuleError(format!("the rule names `{unknown}`; it may use {}", variables.join(", "))));
+            return Err(RuleError(format!(
+                "the rule names `{unknown}`; it may use {}",
+                variables.join(", ")
+            )));
         }
         let rule = Self { source: Arc::from(source), program: Arc::new(program), env };
         Ok(rule)
@@ -48,7 +51,9 @@ impl Rule {
     pub fn holds(&self, value: &Value) -> Result<bool, RuleError> {
         match self.run(&[("value", value)])? {
             cel::Value::Bool(answer) => Ok(answer),
-            other => Err(RuleError(format!("the rule answered {} instead of true or false", other.type_of()))),
+            other => {
+                Err(RuleError(format!("the rule answered {} instead of true or false", other.type_of())))
+            }
         }
     }
 

@@ -199,8 +199,9 @@ impl FieldType {
     /// Lists and objects may arrive as JSON text from a column that has no better type.
     fn json(&self, raw: &Value) -> Result<Value, TypeError> {
         match raw {
-            Value::Text(text) => Value::parse(text.as_bytes())
-                .map_err(|error| self.wrong_with(raw, &format!("; {error}"))),
+            Value::Text(text) => {
+                Value::parse(text.as_bytes()).map_err(|error| self.wrong_with(raw, &format!("; {error}")))
+            }
             Value::Null
             | Value::Bool(_)
             | Value::Int(_)

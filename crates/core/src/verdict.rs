@@ -155,9 +155,11 @@ fn refresh(chronicle: &mut Chronicle, stand: &Stand<'_>, field: &FieldName, valu
     let record = chronicle.record();
     let Some(mut review) = record.reviews.get(field).cloned() else { return };
     let belief = record.fields.get(field).map(|belief| &belief.value);
-    let agreed = record.copies.values().filter(|copy| copy.alive).all(|copy| {
-        copy.fields.get(field).is_none_or(|shadow| Some(&shadow.content) == belief)
-    });
+    let agreed = record
+        .copies
+        .values()
+        .filter(|copy| copy.alive)
+        .all(|copy| copy.fields.get(field).is_none_or(|shadow| Some(&shadow.content) == belief));
     if agreed {
         let body = Body::ReviewDecided {
             field: field.clone(),

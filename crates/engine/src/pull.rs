@@ -1,11 +1,11 @@
 //! Asking systems: the first listing, the change feed, a full listing against drift, and copies to be read.
 
-use crate::connector::{Advice, Change, ConnectorError, Page, Shown};
+use crate::connector::{Advice, Change, ConnectorError, Page};
 use crate::engine::{Engine, EngineError};
 use crate::ingest::{Batch, Ingested};
 use crate::progress::{Progress, Step, SystemReport};
 use crate::store::{
-    Commit, CommitOutcome, CopyKey, Cursor, CursorKind, CursorMove, CursorName, Signal, SignalReason,
+    Commit, CommitOutcome, Cursor, CursorKind, CursorMove, CursorName, Signal, SignalReason,
 };
 use avowal_core::ids::{EntityName, RemoteId, SystemName};
 use avowal_core::observation::Channel;
@@ -347,22 +347,6 @@ impl Engine {
         let mut batch = Batch::new(system, channel, self.clock.now());
         batch.items = page.changes.into_iter().map(|change| (entity.clone(), change)).collect();
         batch
-    }
-
-    /// Reads one copy and takes it in as a second look.
-    pub(crate) async fn read_and_ingest(&self, key: &CopyKey) -> Result<Pulled, EngineError> {
-        let mut pulled = Pulled::default();
-        let changes =
-            self.read_copies(&key.system, &key.entity, std::slice::from_ref(&key.remote_id)).await?;
-        let mut batch = Batch::new(&key.system, Channel::Read, self.clock.now());
-        batch.items = changes
-            .into_iter()
-            .filter(|change| change.shown != Shown::Unknown)
-            .map(|change| (key.entity.clone(), change))
-            .collect();
-        batch.confirmed = true;
-        pulled.add(self.ingest(batch).await?);
-        Ok(pulled)
     }
 }
 

@@ -1,0 +1,33 @@
+# The two commands: `make demo` and `make test`. Both set up what they need.
+export PATH := $(CURDIR)/target/tools/bin:$(PATH)
+CARGO ?= cargo
+
+.PHONY: demo test lint doc deny nextest bench tools fmt
+
+demo: ## the main job on embedded defaults: an app database and a CRM kept in agreement
+	$(CARGO) build --quiet --package avowal --package avowal-testkit --bins
+	target/debug/avowal demo
+
+test: tools lint doc deny nextest ## formatting, clippy, docs, dependencies, all tests
+
+tools:
+	scripts/tools.sh
+
+lint:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --quiet -- -D warnings
+
+doc:
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --quiet
+
+deny:
+	cargo-deny --log-level error check bans licenses sources
+
+nextest:
+	cargo-nextest nextest run --workspace --no-fail-fast
+
+bench: ## P1, P2 and the durable rate of sync, with what stands beside them
+	scripts/bench.sh
+
+fmt:
+	$(CARGO) fmt --all
