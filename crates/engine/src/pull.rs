@@ -4,9 +4,7 @@ use crate::connector::{Advice, Change, ConnectorError, Page};
 use crate::engine::{Engine, EngineError};
 use crate::ingest::{Batch, Ingested};
 use crate::progress::{Progress, Step, SystemReport};
-use crate::store::{
-    Commit, CommitOutcome, Cursor, CursorKind, CursorMove, CursorName, Signal, SignalReason,
-};
+use crate::store::{Commit, CommitOutcome, Cursor, CursorKind, CursorMove, CursorName, Signal, SignalReason};
 use avowal_core::ids::{EntityName, RemoteId, SystemName};
 use avowal_core::observation::Channel;
 use std::collections::{BTreeMap, BTreeSet};

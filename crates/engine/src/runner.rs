@@ -43,6 +43,7 @@ impl Engine {
         progress: &dyn Progress,
     ) -> Result<SyncReport, EngineError> {
         self.load_quarantined().await?;
+        self.note_policies().await?;
         let mut run = Run {
             engine: self,
             progress,
@@ -90,6 +91,7 @@ impl Engine {
         progress: Arc<dyn Progress>,
     ) -> Result<(), EngineError> {
         self.load_quarantined().await?;
+        self.note_policies().await?;
         let mut tasks = tokio::task::JoinSet::new();
         for system in self.systems.keys().cloned() {
             let (engine, stop, progress) = (self.clone(), stop.clone(), progress.clone());
