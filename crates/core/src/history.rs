@@ -136,7 +136,7 @@ pub enum LinkReason {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct FieldSeen {
     /// The shadow's content before; absent for a field never shown before.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "crate::value::present")]
     pub from: Option<Value>,
     /// What stands there now.
     pub to: Value,
@@ -166,7 +166,7 @@ pub struct FieldStored {
     /// What the system stored.
     pub content: Value,
     /// What we sent, where the system stored something else for it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "crate::value::present")]
     pub sent_as: Option<Value>,
     /// The digest of what we sent: the ledger's entry.
     pub wrote: Digest,
@@ -298,7 +298,7 @@ pub enum Body {
         /// Which field.
         field: FieldName,
         /// The value before.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "crate::value::present")]
         from: Option<Value>,
         /// The value now.
         value: Value,

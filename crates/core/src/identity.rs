@@ -36,9 +36,21 @@ fn keys<'a>(policy: &EntityPolicy, value: impl Fn(&FieldName) -> Option<&'a Valu
                 .iter()
                 .map(|field| value(field).filter(|value| !is_empty(value)).map(|value| part(field, value)))
                 .collect();
-            parts.map(|parts| bounded(parts.join("&")))
+            parts.map(|parts| bounded(joined(&parts)))
         })
         .collect()
+}
+
+/// A separator inside a value is escaped, so that no value can pose as two fields of another record.
+fn joined(parts: &[String]) -> String {
+    match parts {
+        [single] => single.clone(),
+        several => {
+            let escaped: Vec<_> =
+                several.iter().map(|part| part.replace('%', "%25").replace('&', "%26")).collect();
+            escaped.join("&")
+        }
+    }
 }
 
 fn is_empty(value: &Value) -> bool {

@@ -138,6 +138,17 @@ pub fn idempotency_key(record: &Record, system: &SystemName, desired: &Desired) 
     let copy = record.copies.get(system);
     let version = copy.and_then(|copy| copy.version.as_deref()).unwrap_or("");
     let _ = write!(identity, " {system}:{} {version}", record.vector.get(system));
+    match desired.operation {
+        // A record that was deleted and restored is made, or removed, again: that is another change, although
+        // its contents and the target's count may be what they were.
+        Operation::Create | Operation::Delete => {
+            let _ = write!(identity, " {}", record.vector);
+        }
+        // A copy that was made again is another copy.
+        Operation::Update => {
+            let _ = write!(identity, " {}", copy.map_or("", |copy| copy.remote_id.as_str()));
+        }
+    }
     let mut names: Vec<&str> = desired.fields.keys().map(FieldName::as_str).collect();
     if names.len() > KEY_FIELDS_MAX || names.is_empty() || desired.operation == Operation::Create {
         names = vec![match desired.operation {

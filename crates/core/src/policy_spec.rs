@@ -7,6 +7,7 @@ use crate::policy::{
     DeletePolicy, EditAgainstDelete, EntityPolicy, FieldPolicy, Merge, Normalize, Owner, Strategy,
     SystemTraits,
 };
+use crate::record::Record;
 use crate::rule::Rule;
 use crate::schema::FieldType;
 use crate::value::Digest;
@@ -239,6 +240,10 @@ impl Check<'_> {
         if let Some(owner) = &owner {
             self.proposals_fit(name, spec, owner);
         }
+        if name.as_str() == Record::EXISTENCE {
+            let problem = format!("the name {name} is reserved");
+            self.hole(&["fields", name.as_str()], problem, "Choose another name for the field");
+        }
         if !self.spec.systems.values().any(|mapping| mapping.fields.contains_key(name)) {
             self.hole(
                 &["fields", name.as_str()],
@@ -276,6 +281,9 @@ impl Check<'_> {
                 "only an enum has values",
                 "Write `type = \"enum\"`",
             );
+        }
+        if kind != "ref" && spec.to.is_some() {
+            self.hole(&["fields", name.as_str(), "to"], "only a reference has a target", "Write `type = \"ref\"`");
         }
         match kind {
             "string" => Some(FieldType::String),
@@ -371,6 +379,10 @@ impl Check<'_> {
                 "merge is not the strategy",
                 "Write `strategy = \"merge\"`",
             );
+        }
+        if spec.expression.is_some() && spec.merge.as_deref() != Some("expression") {
+            let path = ["fields", name.as_str(), "expression"];
+            self.hole(&path, "the merge is not an expression", "Write `merge = \"expression\"`, or remove it");
         }
         match (spec.strategy.as_deref(), owner) {
             (None, Owner::System(_)) | (Some("owner_wins"), Owner::System(_)) => Some(Strategy::OwnerWins),
@@ -483,6 +495,13 @@ impl Check<'_> {
             }
             Owner::Shared | Owner::System(_) => {}
         }
+        for system in &spec.proposals {
+            let mapping = self.spec.systems.get(system);
+            if mapping.is_some_and(|mapping| !mapping.fields.contains_key(name)) {
+                let cure = format!("Add `{name}` to [entities.{}.systems.{system}] fields, or remove it here", self.entity);
+                self.hole(&at, format!("{system:?} does not hold the field"), cure);
+            }
+        }
     }
 
     fn valid(&mut self, name: &FieldName, spec: &FieldSpec) -> Option<Rule> {
@@ -526,6 +545,10 @@ impl Check<'_> {
 
     fn normalize(&mut self, name: &FieldName, spec: &FieldSpec) -> Normalize {
         let mut out = Normalize::default();
+        if !spec.normalize.is_empty() && spec.kind.as_deref().is_some_and(|kind| kind != "string") {
+            let cure = "Remove it: the other types have one spelling for each value already";
+            self.hole(&["fields", name.as_str(), "normalize"], "only a string is normalised", cure);
+        }
         for word in &spec.normalize {
             match word.as_str() {
                 "trim" => out.trim = true,
@@ -547,6 +570,10 @@ impl Check<'_> {
         }
         let mut out = BTreeMap::new();
         for (system, mapping) in &spec.systems {
+            if system.is_operator() {
+                let problem = format!("the name {system} stands for persons");
+                self.hole(&["systems", system.as_str()], problem, "Choose another name for the system");
+            }
             if !self.systems.contains_key(system) {
                 let cure = format!("Declare [systems.{system}], or correct the name");
                 self.hole(&["systems", system.as_str()], format!("no system is named {system:?}"), cure);
@@ -624,6 +651,9 @@ impl Check<'_> {
                 MatchKey::Fields(fields) => fields.clone(),
             })
             .collect();
+        if keys.iter().any(Vec::is_empty) {
+            self.hole(&["match_on"], "a key has no fields, so every record would match", "Name its fields");
+        }
         for field in keys.iter().flatten() {
             if !self.spec.fields.contains_key(field) {
                 let cure = "Use fields of this entity";

@@ -86,7 +86,7 @@ pub struct Shadow {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<Dot>,
     /// What we wrote when the system stored `content` instead: the two are equivalent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "crate::value::present")]
     pub sent_as: Option<Value>,
     /// The ledger: the digest of the last value that we wrote in this direction, and that was confirmed.
     #[serde(default, skip_serializing_if = "Option::is_none")]

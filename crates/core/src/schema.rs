@@ -135,10 +135,12 @@ impl FieldType {
             Value::Text(text) => text.trim().to_owned(),
             Value::Null | Value::Bool(_) | Value::List(_) | Value::Object(_) => return Err(self.wrong(raw)),
         };
-        let parsed = if text.contains(['e', 'E']) {
-            Decimal::from_scientific(&text)
-        } else {
-            Decimal::from_str_exact(&text)
+        let parsed = match text.split_once(['e', 'E']) {
+            // The crate rounds a mantissa that is too long; a rounded value is another value.
+            Some((mantissa, _)) => {
+                Decimal::from_str_exact(mantissa).and_then(|_| Decimal::from_scientific(&text))
+            }
+            None => Decimal::from_str_exact(&text),
         };
         parsed
             .map(|decimal| Value::text(decimal.normalize().to_string()))

@@ -67,6 +67,12 @@ impl Serialize for Timestamp {
 
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+        let text = String::deserialize(deserializer)?;
+        let at: Self = text.parse().map_err(de::Error::custom)?;
+        // One point in time has one written form, or a changed byte in a stored history could go unnoticed.
+        if at.to_string() != text {
+            return Err(de::Error::custom(format!("{text:?} is not written as {at}")));
+        }
+        Ok(at)
     }
 }

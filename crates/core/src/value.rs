@@ -274,6 +274,14 @@ impl<'de> Deserialize<'de> for Value {
     }
 }
 
+/// Reads an optional value that is there: `null` is the value null, only a missing key is none.
+///
+/// For fields with `#[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "…")]`. Without it
+/// `Some(Value::Null)` would be read back as `None`, and a stored history would not verify.
+pub(crate) fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
+}
+
 struct ValueVisitor;
 
 impl<'de> Visitor<'de> for ValueVisitor {
@@ -379,12 +387,20 @@ impl std::str::FromStr for Digest {
 
     fn from_str(text: &str) -> Result<Self, ValueError> {
         let wrong = || ValueError::Json(format!("{text:?} is not 64 hexadecimal digits"));
-        if text.len() != 64 || !text.is_ascii() {
+        // One digest has one spelling, or a changed byte in a stored history could go unnoticed.
+        let digit = |byte: u8| match byte {
+            b'0'..=b'9' => Some(byte - b'0'),
+            b'a'..=b'f' => Some(byte - b'a' + 10),
+            _ => None,
+        };
+        let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return Err(wrong()) };
+        let mut out = [0; 32];
+        if pairs.len() != out.len() {
             return Err(wrong());
         }
-        let mut out = [0; 32];
-        for (at, byte) in out.iter_mut().enumerate() {
-            *byte = u8::from_str_radix(&text[at * 2..at * 2 + 2], 16).map_err(|_| wrong())?;
+        for (byte, [high, low]) in out.iter_mut().zip(pairs) {
+            let (high, low) = digit(*high).zip(digit(*low)).ok_or_else(wrong)?;
+            *byte = high << 4 | low;
         }
         Ok(Self(out))
     }
@@ -408,12 +424,14 @@ pub fn write_canonical_json(json: &serde_json::Value, out: &mut Vec<u8>) {
     match json {
         serde_json::Value::Null => out.extend_from_slice(b"null"),
         serde_json::Value::Bool(bool) => out.extend_from_slice(if *bool { b"true" } else { b"false" }),
-        serde_json::Value::Number(number) => match (number.as_i64(), number.as_f64()) {
-            (Some(int), _) => write_int(int, out),
-            (None, Some(float)) => {
+        serde_json::Value::Number(number) => match (number.as_i64(), number.as_u64(), number.as_f64()) {
+            (Some(int), _, _) => write_int(int, out),
+            // Beyond i64, so far beyond 2^53: as a double it would collapse with its neighbours.
+            (None, Some(int), _) => write_text(&int.to_string(), out),
+            (None, None, Some(float)) => {
                 out.extend_from_slice(ryu_js::Buffer::new().format(float).as_bytes());
             }
-            (None, None) => out.extend_from_slice(number.to_string().as_bytes()),
+            (None, None, None) => out.extend_from_slice(number.to_string().as_bytes()),
         },
         serde_json::Value::String(text) => write_text(text, out),
         serde_json::Value::Array(items) => {

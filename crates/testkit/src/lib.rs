@@ -3,5 +3,6 @@
 pub mod connector_suite;
 pub mod crm;
 pub mod memory;
+pub mod pocketbase;
 pub mod postgres;
 pub mod store_suite;

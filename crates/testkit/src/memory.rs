@@ -1,1 +1,242 @@
-//! A store in memory, for tests and simulation.
+//! A store in memory, for tests and simulation: the port's contract in ordered maps, with faults on demand.
+
+mod tables;
+
+use async_trait::async_trait;
+use avowal_core::history::Event;
+use avowal_core::ids::{EntityName, RecordId, SystemName};
+use avowal_core::record::Record;
+use avowal_core::time::Timestamp;
+use avowal_engine::store::{
+    BATCH_RECORDS_MAX, Commit, CommitOutcome, CopyKey, Counts, Cursor, CursorName, DueIntent, Located,
+    OpenReview, QuarantineItem, RecordCommit, Signal, Store, StoreError,
+};
+use std::collections::VecDeque;
+use std::ops::Bound;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use tables::{Schedule, Tables};
+
+/// What shall happen to a commit instead of its plain success.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CommitFault {
+    /// The disk is full: nothing is written.
+    Full,
+    /// Something has moved on: nothing is written.
+    Conflict,
+    /// The answer is lost on the way: everything is written.
+    UnknownApplied,
+    /// The answer is lost on the way: nothing is written.
+    UnknownNotApplied,
+}
+
+/// A store that lives as long as the process.
+#[derive(Debug, Default)]
+pub struct MemoryStore {
+    tables: Mutex<Tables>,
+    faults: Mutex<VecDeque<CommitFault>>,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Lets one commit fail like this; several faults meet the following commits one by one.
+    pub fn fail_next(&self, fault: CommitFault) {
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner).push_back(fault);
+    }
+
+    /// Everything that is stored, as text: two stores with the same dump hold the same.
+    pub fn dump(&self) -> String {
+        format!("{:#?}", *self.tables())
+    }
+
+    fn tables(&self) -> MutexGuard<'_, Tables> {
+        // A test that panicked while it held the lock has failed already.
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn next_fault(&self) -> Option<CommitFault> {
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+    }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn locate(&self, keys: &[CopyKey]) -> Result<Vec<Option<Located>>, StoreError> {
+        let tables = self.tables();
+        Ok(keys.iter().map(|key| tables.locate(key)).collect())
+    }
+
+    async fn match_records(
+        &self,
+        entity: &EntityName,
+        keys: &[String],
+    ) -> Result<Vec<Vec<RecordId>>, StoreError> {
+        let tables = self.tables();
+        let find = |key: &String| {
+            let from = (entity.clone(), key.clone(), RecordId::new(""));
+            let carriers = tables.carriers.range(from..);
+            carriers
+                .take_while(|(of, carried, _)| of == entity && carried == key)
+                .map(|(_, _, id)| id.clone())
+                .collect()
+        };
+        Ok(keys.iter().map(find).collect())
+    }
+
+    async fn load(&self, ids: &[RecordId]) -> Result<Vec<Option<Record>>, StoreError> {
+        let tables = self.tables();
+        Ok(ids.iter().map(|id| tables.records.get(id).cloned()).collect())
+    }
+
+    async fn seen_before(&self, system: &SystemName, keys: &[String]) -> Result<Vec<bool>, StoreError> {
+        let mut tables = self.tables();
+        let mut seen = |key: &String| match tables.dedupe.get_mut(&(system.clone(), key.clone())) {
+            Some(repeats) => {
+                *repeats += 1;
+                true
+            }
+            None => false,
+        };
+        Ok(keys.iter().map(&mut seen).collect())
+    }
+
+    async fn commit(&self, commit: Commit) -> Result<CommitOutcome, StoreError> {
+        if commit.records.len() > BATCH_RECORDS_MAX {
+            return Err(StoreError::Unavailable(format!(
+                "a commit of {} records exceeds the bound of {BATCH_RECORDS_MAX}; commit in smaller batches",
+                commit.records.len()
+            )));
+        }
+        let lost = || CommitOutcome::Unknown { reason: "the answer was lost on purpose".to_owned() };
+        let fault = self.next_fault();
+        match fault {
+            Some(CommitFault::Full) => return Err(StoreError::Full("on purpose".to_owned())),
+            Some(CommitFault::Conflict) => {
+                return Ok(CommitOutcome::Conflict { what: "something, on purpose".to_owned() });
+            }
+            Some(CommitFault::UnknownNotApplied) => return Ok(lost()),
+            Some(CommitFault::UnknownApplied) | None => {}
+        }
+        let mut tables = self.tables();
+        let refusal = tables.refusal(&commit);
+        if refusal.is_none() {
+            tables.apply(commit);
+        }
+        match (fault, refusal) {
+            (Some(_), _) => Ok(lost()),
+            (None, Some(outcome)) => Ok(outcome),
+            (None, None) => Ok(CommitOutcome::Committed),
+        }
+    }
+
+    async fn cursor(&self, name: &CursorName) -> Result<Option<Cursor>, StoreError> {
+        Ok(self.tables().cursors.get(name).cloned())
+    }
+
+    async fn due_intents(
+        &self,
+        system: &SystemName,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<DueIntent>, StoreError> {
+        let tables = self.tables();
+        let mut due: Vec<_> = tables
+            .schedules
+            .iter()
+            .filter(|((_, to), schedule)| to == system && schedule.not_before <= now)
+            .collect();
+        due.sort_by_key(|(_, schedule)| (schedule.not_before, schedule.position));
+        let intent = |((record, _), schedule): (&(RecordId, SystemName), &Schedule)| DueIntent {
+            record: record.clone(),
+            failures: schedule.failures,
+        };
+        Ok(due.into_iter().take(limit).map(intent).collect())
+    }
+
+    async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
+        let tables = self.tables();
+        let intents = tables.schedules.values().map(|schedule| schedule.not_before);
+        Ok(intents.chain(tables.signals.values().map(|signal| signal.not_before)).min())
+    }
+
+    async fn due_signals(&self, now: Timestamp, limit: usize) -> Result<Vec<Signal>, StoreError> {
+        let tables = self.tables();
+        let mut due: Vec<_> =
+            tables.signals.values().filter(|signal| signal.not_before <= now).cloned().collect();
+        due.sort_by_key(|signal| (signal.not_before, signal.id));
+        due.truncate(limit);
+        Ok(due)
+    }
+
+    async fn events(&self, record: &RecordId, from_seq: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
+        let tables = self.tables();
+        let stream = tables.events.range((record.clone(), from_seq)..);
+        let events = stream.take_while(|((id, _), _)| id == record).take(limit);
+        Ok(events.map(|(_, event)| event.clone()).collect())
+    }
+
+    async fn scan_events(
+        &self,
+        after: Option<(RecordId, u64)>,
+        limit: usize,
+    ) -> Result<Vec<Event>, StoreError> {
+        let tables = self.tables();
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let events = tables.events.range((from, Bound::Unbounded));
+        Ok(events.take(limit).map(|(_, event)| event.clone()).collect())
+    }
+
+    async fn scan_records(&self, after: Option<RecordId>, limit: usize) -> Result<Vec<Record>, StoreError> {
+        let tables = self.tables();
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let records = tables.records.range((from, Bound::Unbounded));
+        Ok(records.take(limit).map(|(_, record)| record.clone()).collect())
+    }
+
+    async fn restate(&self, record: &Record, match_keys: &[String]) -> Result<(), StoreError> {
+        let mut tables = self.tables();
+        let mut claims = Commit::default();
+        claims.records.push(RecordCommit {
+            expected_seq: record.seq,
+            state: record.clone(),
+            events: Vec::new(),
+            match_keys: Vec::new(),
+        });
+        if let Some(what) = tables.taken_link(&claims) {
+            return Err(StoreError::Corrupt { place: format!("links of record {}", record.id), what });
+        }
+        tables.put(record.clone(), match_keys.to_vec());
+        Ok(())
+    }
+
+    async fn open_reviews(&self, limit: usize) -> Result<Vec<OpenReview>, StoreError> {
+        let tables = self.tables();
+        let mut open: Vec<OpenReview> = tables
+            .records
+            .values()
+            .flat_map(|record| record.reviews.iter().map(move |(field, review)| (record, field, review)))
+            .map(|(record, field, review)| OpenReview {
+                entity: record.entity.clone(),
+                record: record.id.clone(),
+                field: field.clone(),
+                review: review.clone(),
+            })
+            .collect();
+        open.sort_by(|a, b| {
+            (a.review.opened_at, &a.record, &a.field).cmp(&(b.review.opened_at, &b.record, &b.field))
+        });
+        open.truncate(limit);
+        Ok(open)
+    }
+
+    async fn quarantined(&self, limit: usize) -> Result<Vec<QuarantineItem>, StoreError> {
+        Ok(self.tables().quarantine.values().take(limit).map(|stored| stored.item.clone()).collect())
+    }
+
+    async fn counts(&self) -> Result<Counts, StoreError> {
+        Ok(self.tables().counts())
+    }
+}

@@ -8,7 +8,6 @@ use avowal_engine::connector::{ConnectorError, ConnectorErrorKind};
 use base64::Engine as _;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, StatusCode, Url};
-use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Mutex, Semaphore};
@@ -258,7 +257,12 @@ fn headers(options: &HttpOptions) -> Result<(HeaderMap, Option<Login>), Connecto
     match &options.auth {
         None => Ok((headers, None)),
         Some(Auth::Bearer(token)) => {
-            insert(&mut headers, "auth.bearer", AUTHORIZATION.as_str(), &format!("Bearer {}", token.reveal()))?;
+            insert(
+                &mut headers,
+                "auth.bearer",
+                AUTHORIZATION.as_str(),
+                &format!("Bearer {}", token.reveal()),
+            )?;
             Ok((headers, None))
         }
         Some(Auth::Basic { user, password }) => {
@@ -281,7 +285,8 @@ fn headers(options: &HttpOptions) -> Result<(HeaderMap, Option<Login>), Connecto
 
 fn insert(headers: &mut HeaderMap, place: &str, name: &str, value: &str) -> Result<(), ConnectorError> {
     let key = HeaderName::try_from(name).map_err(|_| wrong(place, &format!("{name:?} is no header name")))?;
-    let value = secret_header(value).ok_or_else(|| wrong(place, &format!("the value of {name} fits no header")))?;
+    let value =
+        secret_header(value).ok_or_else(|| wrong(place, &format!("the value of {name} fits no header")))?;
     headers.insert(key, value);
     Ok(())
 }

@@ -1,1 +1,175 @@
-//! The `http` connector.
+//! JSON services over HTTP, declared in configuration.
+//!
+//! Nothing about a particular service is in the code: paths, paging, the names of ids, times and versions are
+//! declared per object ([`HttpObject`]), and the capabilities follow from what is declared. What a service
+//! does not prove (an order, a precondition, an echoed key) is never claimed.
+
+mod client;
+mod failure;
+mod guard;
+mod object;
+mod options;
+mod pace;
+mod record;
+mod reply;
+mod scan;
+mod stamp;
+mod survey;
+mod template;
+mod webhook;
+mod write;
+
+pub use object::{ChangesCall, Etag, HttpObject, Paging, ReadCall, Trust, Webhook, WriteCall};
+pub use options::{Auth, HttpOptions, Login, Rate, Secret};
+
+use async_trait::async_trait;
+use avowal_core::ids::{EntityName, RemoteId};
+use avowal_engine::connector::{
+    Binding, Capabilities, Change, Connector, ConnectorError, ConnectorErrorKind, Delivery, Fields, Finding,
+    OrderKind, Page, Write, WriteOutcome,
+};
+use avowal_engine::store::Cursor;
+use client::Client;
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use record::Object;
+use std::collections::BTreeMap;
+use write::ReadTrouble;
+
+/// The most characters of foreign text that an error repeats.
+const HOSTILE_TEXT_CHARS_MAX: usize = 300;
+/// How many writes go out together; each is its own request.
+const BATCH_WRITES_MAX: usize = 50;
+/// A place in no feed, for objects without one.
+const NO_FEED: &str = "(no feed)";
+
+/// A JSON service.
+pub struct HttpConnector {
+    client: Client,
+    objects: BTreeMap<EntityName, Object>,
+    concurrency: usize,
+}
+
+impl HttpConnector {
+    /// Checks the declarations; nothing is sent yet.
+    pub fn new(options: HttpOptions, objects: Vec<(Binding, HttpObject)>) -> Result<Self, ConnectorError> {
+        let concurrency = options.concurrency.clamp(1, 64);
+        let client = Client::new(options)?;
+        let objects = objects
+            .into_iter()
+            .map(|(binding, spec)| Ok((binding.entity.clone(), Object::new(binding, spec)?)))
+            .collect::<Result<_, ConnectorError>>()?;
+        Ok(Self { client, objects, concurrency })
+    }
+
+    fn object(&self, entity: &EntityName) -> Result<&Object, ConnectorError> {
+        self.objects.get(entity).ok_or_else(|| {
+            let message = format!("{} has no mapping for {entity}", self.client.host());
+            ConnectorError::new(ConnectorErrorKind::SchemaDrift, message, None)
+        })
+    }
+
+    fn read_error(&self, trouble: ReadTrouble) -> ConnectorError {
+        match trouble {
+            ReadTrouble::None(place, trouble) => failure::of_trouble(&self.client, &place, trouble),
+            ReadTrouble::Unfriendly(place, reply) => failure::of_reply(&self.client, &place, &reply, false),
+        }
+    }
+}
+
+#[async_trait]
+impl Connector for HttpConnector {
+    fn capabilities(&self, entity: &EntityName) -> Capabilities {
+        let object = self.objects.get(entity);
+        let spec = object.map(|object| &object.spec);
+        let declared = |test: fn(&HttpObject) -> bool| spec.is_some_and(test);
+        let order = match spec {
+            Some(spec) if spec.counter.is_some() => OrderKind::Counter,
+            Some(spec) if spec.updated.is_some() => OrderKind::Time,
+            Some(_) | None => OrderKind::None,
+        };
+        Capabilities {
+            order,
+            correlation: declared(|spec| spec.correlation.is_some()),
+            precondition: declared(|spec| spec.etag.is_some()),
+            idempotent: declared(|spec| spec.idempotency.is_some()),
+            searchable: declared(|spec| spec.find.is_some()),
+            receipt: object.is_some(),
+            deletes_in_feed: declared(|spec| spec.changes.is_some() && spec.deleted.is_some()),
+            feed: declared(|spec| spec.changes.is_some()),
+            batch_writes_max: BATCH_WRITES_MAX,
+        }
+    }
+
+    async fn check(&self) -> Result<Vec<Finding>, ConnectorError> {
+        let mut findings = Vec::new();
+        for (entity, object) in &self.objects {
+            findings.extend(survey::survey(&self.client, entity, object).await?);
+        }
+        Ok(findings)
+    }
+
+    async fn install(&self) -> Result<Vec<String>, ConnectorError> {
+        Ok(Vec::new())
+    }
+
+    async fn uninstall(&self) -> Result<Vec<String>, ConnectorError> {
+        Ok(Vec::new())
+    }
+
+    async fn feed_position(&self, entity: &EntityName) -> Result<Cursor, ConnectorError> {
+        let object = self.object(entity)?;
+        if object.changes.is_none() {
+            return Ok(Cursor(NO_FEED.to_owned()));
+        }
+        scan::position(&self.client, object).await
+    }
+
+    async fn list(
+        &self,
+        entity: &EntityName,
+        cursor: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page, ConnectorError> {
+        scan::list(&self.client, self.object(entity)?, cursor, limit).await
+    }
+
+    async fn changes(
+        &self,
+        entity: &EntityName,
+        cursor: &Cursor,
+        limit: usize,
+    ) -> Result<Page, ConnectorError> {
+        scan::changes(&self.client, self.object(entity)?, cursor, limit).await
+    }
+
+    async fn read(&self, entity: &EntityName, ids: &[RemoteId]) -> Result<Vec<Change>, ConnectorError> {
+        let object = self.object(entity)?;
+        let reads: Vec<_> = ids.iter().map(|id| write::read(&self.client, object, id)).collect();
+        stream::iter(reads)
+            .buffered(self.concurrency)
+            .try_collect()
+            .await
+            .map_err(|trouble| self.read_error(trouble))
+    }
+
+    async fn find(&self, entity: &EntityName, fields: &Fields) -> Result<Vec<Change>, ConnectorError> {
+        let object = self.object(entity)?;
+        write::find(&self.client, object, fields).await.map_err(|trouble| self.read_error(trouble))
+    }
+
+    async fn write(&self, entity: &EntityName, writes: &[Write]) -> Vec<WriteOutcome> {
+        let object = match self.object(entity) {
+            Ok(object) => object,
+            Err(error) => {
+                let reason = error.to_string();
+                return writes.iter().map(|_| WriteOutcome::Rejected { reason: reason.clone() }).collect();
+            }
+        };
+        let calls: Vec<_> = writes.iter().map(|write| write::write(&self.client, object, write)).collect();
+        stream::iter(calls).buffered(self.concurrency).collect().await
+    }
+
+    fn decode(&self, delivery: &Delivery) -> Result<Vec<(EntityName, Change)>, ConnectorError> {
+        webhook::decode(self.objects.iter(), delivery)
+    }
+}

@@ -58,7 +58,8 @@ impl Reply {
             let found = self.at(pointer).ok_or_else(|| format!("nothing is at `items = {pointer:?}`"))?;
             return array(found).ok_or_else(|| format!("what is at `items = {pointer:?}` is no array"));
         }
-        let whole: &RawValue = serde_json::from_slice(&self.body).map_err(|error| format!("no JSON: {error}"))?;
+        let whole: &RawValue =
+            serde_json::from_slice(&self.body).map_err(|error| format!("no JSON: {error}"))?;
         if let Some(items) = array(whole) {
             return Ok(items);
         }

@@ -1,1 +1,165 @@
-//! The `postgres` connector.
+//! The `postgres` connector: tables of a Postgres database.
+//!
+//! Changes are seen through a log that statement-level triggers feed inside the same database, so a change and
+//! its log row commit together. Our own writes carry a transaction-local marker and leave their keys in a table
+//! beside the log, so an echo is proven by row and transaction.
+//!
+//! A transaction that took its log ids early may commit late. Therefore the feed goes by (transaction id, log
+//! id) and shows only what lies below the oldest transaction that is still running: nothing can appear behind
+//! the cursor. The price is that one long writing transaction holds up the feed until it ends.
+//!
+//! What the triggers cannot see: writes made directly to a partition or child of the mapped table, and changes
+//! made while a superuser has disabled them.
+
+mod catalogue;
+mod check;
+mod claim;
+mod feed;
+mod image;
+mod install;
+mod listen;
+mod read;
+mod session;
+mod statement;
+mod write;
+
+use async_trait::async_trait;
+use avowal_core::ids::{EntityName, RemoteId};
+use avowal_engine::connector::{
+    Binding, Capabilities, Change, Connector, ConnectorError, ConnectorErrorKind, Delivery, Fields, Finding,
+    OrderKind, Page, Write, WriteOutcome,
+};
+use avowal_engine::store::Cursor;
+use feed::Behind;
+use listen::Listener;
+use session::Session;
+use std::fmt;
+
+/// The most writes one transaction carries.
+const BATCH_WRITES_MAX: usize = 500;
+
+/// Where the database is.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PostgresOptions {
+    /// `postgres://user:password@host:port/database`, or libpq's `key=value` form. With `sslmode=require` (and
+    /// by default beyond this machine) the server's certificate is verified against the system's roots.
+    pub url: String,
+}
+
+impl fmt::Debug for PostgresOptions {
+    /// Without the URL, which may hold a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PostgresOptions { .. }")
+    }
+}
+
+/// Tables of one Postgres database.
+#[derive(Debug)]
+pub struct PostgresConnector {
+    session: Session,
+    bindings: Vec<Binding>,
+    listener: Listener,
+    behind: Behind,
+}
+
+impl PostgresConnector {
+    /// Binds tables of a database. The server is reached at the first call.
+    pub fn connect(options: PostgresOptions, bindings: Vec<Binding>) -> Result<Self, ConnectorError> {
+        let session = Session::new(&options.url)?;
+        Ok(Self { session, bindings, listener: Listener::default(), behind: Behind::default() })
+    }
+
+    fn binding(&self, entity: &EntityName) -> Result<&Binding, ConnectorError> {
+        self.bindings.iter().find(|binding| &binding.entity == entity).ok_or_else(|| {
+            ConnectorError::new(
+                ConnectorErrorKind::SchemaDrift,
+                format!("{} has no table for entity {entity}", self.session.place()),
+                Some("Map the entity to a table in the configuration"),
+            )
+        })
+    }
+}
+
+#[async_trait]
+impl Connector for PostgresConnector {
+    fn capabilities(&self, _entity: &EntityName) -> Capabilities {
+        Capabilities {
+            order: OrderKind::CommitLog,
+            correlation: true,
+            precondition: true,
+            idempotent: true,
+            searchable: true,
+            receipt: true,
+            deletes_in_feed: true,
+            feed: true,
+            batch_writes_max: BATCH_WRITES_MAX,
+        }
+    }
+
+    async fn check(&self) -> Result<Vec<Finding>, ConnectorError> {
+        check::check(&self.session, &self.bindings).await
+    }
+
+    async fn install(&self) -> Result<Vec<String>, ConnectorError> {
+        install::install(&self.session, &self.bindings).await
+    }
+
+    async fn uninstall(&self) -> Result<Vec<String>, ConnectorError> {
+        install::uninstall(&self.session).await
+    }
+
+    async fn feed_position(&self, entity: &EntityName) -> Result<Cursor, ConnectorError> {
+        feed::position(&self.session, self.binding(entity)?).await
+    }
+
+    async fn list(
+        &self,
+        entity: &EntityName,
+        cursor: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page, ConnectorError> {
+        read::list(&self.session, self.binding(entity)?, cursor, limit).await
+    }
+
+    async fn changes(
+        &self,
+        entity: &EntityName,
+        cursor: &Cursor,
+        limit: usize,
+    ) -> Result<Page, ConnectorError> {
+        feed::changes(&self.session, self.binding(entity)?, cursor, limit, &self.behind).await
+    }
+
+    async fn read(&self, entity: &EntityName, ids: &[RemoteId]) -> Result<Vec<Change>, ConnectorError> {
+        read::read(&self.session, self.binding(entity)?, ids).await
+    }
+
+    async fn find(&self, entity: &EntityName, fields: &Fields) -> Result<Vec<Change>, ConnectorError> {
+        read::find(&self.session, self.binding(entity)?, fields).await
+    }
+
+    async fn write(&self, entity: &EntityName, writes: &[Write]) -> Vec<WriteOutcome> {
+        match self.binding(entity) {
+            Ok(binding) => write::write(&self.session, binding, writes).await,
+            Err(error) => {
+                vec![WriteOutcome::Retry { after_ms: None, reason: error.to_string() }; writes.len()]
+            }
+        }
+    }
+
+    fn decode(&self, _delivery: &Delivery) -> Result<Vec<(EntityName, Change)>, ConnectorError> {
+        Err(ConnectorError::new(
+            ConnectorErrorKind::Protocol,
+            format!("{} sends no webhooks", self.session.place()),
+            Some("Remove the webhook from this system's configuration"),
+        ))
+    }
+
+    async fn wait(&self) {
+        // Rows that have committed but are not shown yet cause no further notification.
+        match self.behind.pause() {
+            Some(pause) => tokio::time::sleep(pause).await,
+            None => self.listener.wait(&self.session).await,
+        }
+    }
+}

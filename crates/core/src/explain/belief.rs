@@ -165,7 +165,9 @@ impl Why {
         lines.extend(self.decided.as_ref().map(|words| format!("Decided: {}.", clean(words))));
         lines.push(format!("Rule: {}", self.rule));
         lines.push(self.policy_line());
-        lines.extend(self.evidence.as_ref().map(|evidence| format!("Evidence: {}.", clean(&evidence.to_string()))));
+        lines.extend(
+            self.evidence.as_ref().map(|evidence| format!("Evidence: {}.", clean(&evidence.to_string()))),
+        );
         lines.push(format!("Version: {}.", self.version));
         for loser in &self.losers {
             let lost = format!("{} of {} ({})", short_value(&loser.value), loser.system, loser.dot);
@@ -210,7 +212,9 @@ impl Delivered {
 /// the present belief better than the change that first made it.
 fn decided(events: &[Event], event: Option<&Event>, field: &FieldName, belief: &Belief) -> Option<String> {
     let resolved = events.iter().rev().find_map(|event| match &event.body {
-        Body::ConflictResolved { field: of, dot, rule, .. } if of == field && *dot == belief.dot => Some(rule),
+        Body::ConflictResolved { field: of, dot, rule, .. } if of == field && *dot == belief.dot => {
+            Some(rule)
+        }
         _ => None,
     });
     let changed = event.and_then(|event| match &event.body {
@@ -229,7 +233,9 @@ fn losers(events: &[Event], field: &FieldName, belief: &Belief) -> Vec<Loser> {
             Body::ConflictResolved { field: of, dot, losers, .. } if of == field && *dot == belief.dot => {
                 out.extend(losers.iter().cloned());
             }
-            Body::Refused { system, field: of, value, dot, reason, .. } if of == field && event.seq >= begin => {
+            Body::Refused { system, field: of, value, dot, reason, .. }
+                if of == field && event.seq >= begin =>
+            {
                 out.push(Loser {
                     value: value.clone(),
                     system: system.clone(),

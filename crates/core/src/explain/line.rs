@@ -2,8 +2,8 @@
 
 use super::short::{reason as clean, short_text, short_value, spoken};
 use crate::history::{
-    Body, Classification, ConfirmedBy, Event, Evidence, Failure, FieldRelation, FieldSeen, FieldStored, LinkReason,
-    Loser, OnRefused, Strength, Verdict,
+    Body, Classification, ConfirmedBy, Event, Evidence, Failure, FieldRelation, FieldSeen, FieldStored,
+    LinkReason, Loser, OnRefused, Strength, Verdict,
 };
 use crate::ids::{FieldName, RemoteId, SystemName};
 use crate::intent::{Operation, Outgoing};
@@ -23,12 +23,17 @@ pub fn event_words(event: &Event) -> String {
     match &event.body {
         Body::Linked { system, remote_id, how } => linked(event, system, remote_id, how),
         Body::Observed { system, channel, class, copy_vector, dot, fields, gone, .. } => {
-            let seen = Seen { system, channel: *channel, class: *class, vector: copy_vector, dot: dot.as_ref() };
+            let seen =
+                Seen { system, channel: *channel, class: *class, vector: copy_vector, dot: dot.as_ref() };
             observed(event, &seen, fields, *gone)
         }
-        Body::FieldChanged { field, from, value, dot, rule } => changed(field, from.as_ref(), value, dot, rule),
+        Body::FieldChanged { field, from, value, dot, rule } => {
+            changed(field, from.as_ref(), value, dot, rule)
+        }
         Body::ConflictDetected { field, believed, shown } => conflict(field, believed, shown),
-        Body::ConflictResolved { field, value, dot, rule, losers } => resolved(field, value, dot, rule, losers),
+        Body::ConflictResolved { field, value, dot, rule, losers } => {
+            resolved(field, value, dot, rule, losers)
+        }
         Body::ReviewRequested { field, review } => review_requested(field, review),
         Body::ReviewDecided { field, review, verdict, note } => {
             review_decided(event, field, review, verdict, note.as_deref())
@@ -38,7 +43,8 @@ pub fn event_words(event: &Event) -> String {
             format!("{what}: {}; {}", clean(reason), consequence(*then))
         }
         Body::Quarantined { system, remote_id, reason } => {
-            let copy = remote_id.as_ref().map(|id| format!(" {}", short_text(id.as_str()))).unwrap_or_default();
+            let copy =
+                remote_id.as_ref().map(|id| format!(" {}", short_text(id.as_str()))).unwrap_or_default();
             format!("{system} copy{copy} set aside in quarantine: {}", clean(reason))
         }
         Body::Deleted { dot, rule } => format!("record deleted ({dot}): {}", clean(rule)),
@@ -83,7 +89,9 @@ pub fn event_words(event: &Event) -> String {
         },
         Body::Paused { system, reason } => format!("writes to {system} paused: {}", clean(reason)),
         Body::Resumed { system } => format!("writes to {system} resumed{}", by_actor(event)),
-        Body::Released { system } => format!("refused write to {system} released, to be tried again{}", by_actor(event)),
+        Body::Released { system } => {
+            format!("refused write to {system} released, to be tried again{}", by_actor(event))
+        }
     }
 }
 
@@ -124,7 +132,11 @@ fn observed(event: &Event, seen: &Seen<'_>, fields: &BTreeMap<FieldName, FieldSe
         // The system changed nothing, so there is no version of its own to compare.
         None => class.to_string(),
     };
-    let proof = if tells_something(class, event.evidence.as_ref()) { proof(event.evidence.as_ref()) } else { String::new() };
+    let proof = if tells_something(class, event.evidence.as_ref()) {
+        proof(event.evidence.as_ref())
+    } else {
+        String::new()
+    };
     format!("{}{}: {what}; {version}{proof}", road(seen.system, seen.channel), of_actor(event))
 }
 
@@ -186,20 +198,29 @@ fn resolved(field: &FieldName, value: &Value, dot: &Dot, rule: &str, losers: &[L
 
 fn review_requested(field: &FieldName, review: &Review) -> String {
     let believed = review.believed.iter().map(|side| format!("believed {}", short_value(&side.value)));
-    let shown = review.proposed.iter().map(|(system, side)| format!("{system} shows {}", short_value(&side.value)));
+    let shown =
+        review.proposed.iter().map(|(system, side)| format!("{system} shows {}", short_value(&side.value)));
     let sides: Vec<String> = believed.chain(shown).collect();
     let tail = if sides.is_empty() { String::new() } else { format!(" ({})", sides.join(", ")) };
     format!("{} waits for a person, review {}: {}{tail}", subject(field), review.id, clean(&review.reason))
 }
 
-fn review_decided(event: &Event, field: &FieldName, review: &str, verdict: &Verdict, note: Option<&str>) -> String {
+fn review_decided(
+    event: &Event,
+    field: &FieldName,
+    review: &str,
+    verdict: &Verdict,
+    note: Option<&str>,
+) -> String {
     let answer = match verdict {
         Verdict::Keep => "the believed value stays".to_owned(),
         Verdict::Take { system } => format!("{system}'s value is taken"),
         Verdict::Set { value } => format!("the value is {}", short_value(value)),
         Verdict::Delete => "the record is deleted everywhere".to_owned(),
         Verdict::Restore => "the record lives on".to_owned(),
-        Verdict::Superseded => return format!("review {review} of {} closed: the question no longer arises", subject(field)),
+        Verdict::Superseded => {
+            return format!("review {review} of {} closed: the question no longer arises", subject(field));
+        }
     };
     let note = note.map(|note| format!(" (\"{}\")", clean(note))).unwrap_or_default();
     format!("review {review} of {} decided{}: {answer}{note}", subject(field), by_actor(event))
@@ -223,8 +244,10 @@ fn planned(
     if fields.is_empty() {
         return format!("{system} {what} scheduled");
     }
-    let fields: Vec<String> =
-        fields.iter().map(|(field, outgoing)| format!("{field} = {}", short_value(&outgoing.value))).collect();
+    let fields: Vec<String> = fields
+        .iter()
+        .map(|(field, outgoing)| format!("{field} = {}", short_value(&outgoing.value)))
+        .collect();
     format!("{system} {what} scheduled: {}", fields.join(", "))
 }
 
@@ -246,7 +269,9 @@ fn failed(system: &SystemName, failure: Failure, reason: &str) -> String {
         Failure::Retry => format!("write to {system} had no effect and will be tried again: {reason}"),
         Failure::Conflict => format!("write to {system} not made, something came between: {reason}"),
         Failure::Rejected => format!("{system} rejected the write for good: {reason}"),
-        Failure::Unknown => format!("write to {system} has an unknown outcome, to be settled by reading: {reason}"),
+        Failure::Unknown => {
+            format!("write to {system} has an unknown outcome, to be settled by reading: {reason}")
+        }
         Failure::Missing => format!("write to {system} found no copy: {reason}"),
     }
 }
@@ -269,7 +294,8 @@ fn subject(field: &FieldName) -> &str {
 }
 
 fn old(fields: &BTreeMap<FieldName, Value>) -> String {
-    let each: Vec<String> = fields.iter().map(|(field, value)| format!("{field} = {}", short_value(value))).collect();
+    let each: Vec<String> =
+        fields.iter().map(|(field, value)| format!("{field} = {}", short_value(value))).collect();
     if each.is_empty() { String::new() } else { format!(" ({})", each.join(", ")) }
 }
 

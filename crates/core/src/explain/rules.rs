@@ -73,7 +73,9 @@ pub fn match_sentence(policy: &EntityPolicy) -> String {
         several => format!("equal {} together", spoken(several.iter().map(FieldName::as_str), "and")),
     });
     let keys = spoken(keys, "or by");
-    format!("an unlinked copy joins the record with {keys}; several such records go to a person, none begins a new one.")
+    format!(
+        "an unlinked copy joins the record with {keys}; several such records go to a person, none begins a new one."
+    )
 }
 
 fn authority(policy: &EntityPolicy, field: &FieldName, rule: &FieldPolicy) -> String {
@@ -119,7 +121,9 @@ fn crossing(policy: &EntityPolicy, field: &FieldName, rule: &FieldPolicy) -> Str
             Merge::Delta => "the differences of both are added up".to_owned(),
             Merge::Max => "the greater value stands".to_owned(),
             Merge::Min => "the smaller value stands".to_owned(),
-            Merge::Text => "both texts are merged line by line, and a person decides where they overlap".to_owned(),
+            Merge::Text => {
+                "both texts are merged line by line, and a person decides where they overlap".to_owned()
+            }
             Merge::Expression(rule) => format!("the value becomes {}", rule.source()),
         },
         Strategy::ManualReview => "a person decides".to_owned(),

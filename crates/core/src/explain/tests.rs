@@ -1,0 +1,633 @@
+//! The sentences, word for word.
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+use crate::history::{
+    Body, Classification, ConfirmedBy, Event, Evidence, Failure, FieldRelation, FieldSeen, FieldStored,
+    LinkReason, Loser, OnRefused, Verdict,
+};
+use crate::ids::{FieldName, SystemName};
+use crate::intent::{Intent, IntentStatus, Operation, Outgoing};
+use crate::mapping::{Empty, Nulls};
+use crate::observation::Channel;
+use crate::policy::{EditAgainstDelete, EntityPolicy, SystemTraits};
+use crate::policy_spec::{ColumnSpec, DeleteSpec, EntitySpec, FieldSpec, MappingSpec, MatchKey, OneOrMany};
+use crate::record::{Belief, Copy, Record, Review, Shadow, Side};
+use crate::time::Timestamp;
+use crate::value::{Digest, Value};
+use crate::version::{Causality, Dot, VersionVector};
+use std::collections::{BTreeMap, BTreeSet};
+
+const MINUTE: i64 = 60_000;
+
+fn at(minute: i64) -> Timestamp {
+    let ten: Timestamp = "2026-11-22T10:00:00Z".parse().unwrap();
+    ten.plus_millis(minute * MINUTE)
+}
+
+fn vector(app: u64, crm: u64) -> VersionVector {
+    [Dot::new("app", app), Dot::new("crm", crm)].into_iter().collect()
+}
+
+fn field(kind: &str, owner: &str) -> FieldSpec {
+    FieldSpec { kind: Some(kind.into()), owner: Some(OneOrMany::One(owner.into())), ..FieldSpec::default() }
+}
+
+fn mapping(fields: &[&str]) -> MappingSpec {
+    MappingSpec {
+        object: "customers".into(),
+        id: "id".into(),
+        fields: fields.iter().map(|name| ((*name).into(), ColumnSpec::Name((*name).into()))).collect(),
+        nulls: Nulls::Ignore,
+        empty: Empty::Value,
+        create: true,
+        delete: true,
+    }
+}
+
+fn policy_with(change: impl FnOnce(&mut EntitySpec)) -> EntityPolicy {
+    let mut spec = EntitySpec {
+        match_on: vec![MatchKey::Field("email".into())],
+        fields: BTreeMap::from([
+            (
+                "email".into(),
+                FieldSpec {
+                    strategy: Some("local_wins".into()),
+                    proposals: vec!["crm".into()],
+                    valid: Some("value.matches('^[^@ ]+@[^@ ]+$')".into()),
+                    ..field("string", "app")
+                },
+            ),
+            (
+                "phone".into(),
+                FieldSpec {
+                    strategy: Some("latest_valid_change".into()),
+                    precedence: vec!["app".into(), "crm".into()],
+                    normalize: vec!["trim".into()],
+                    ..field("string", "shared")
+                },
+            ),
+            (
+                "status".into(),
+                FieldSpec {
+                    values: Some(vec!["trial".into(), "active".into(), "cancelled".into()]),
+                    transitions: Some(BTreeMap::from([
+                        ("trial".into(), vec!["active".into(), "cancelled".into()]),
+                        ("active".into(), vec!["cancelled".into()]),
+                        ("cancelled".into(), vec![]),
+                    ])),
+                    on_refused: Some(OnRefused::Review),
+                    ..field("enum", "billing")
+                },
+            ),
+        ]),
+        deletes: DeleteSpec::default(),
+        systems: BTreeMap::from([
+            ("app".into(), mapping(&["email", "phone", "status"])),
+            ("crm".into(), mapping(&["email", "phone"])),
+            ("billing".into(), mapping(&["email", "status"])),
+        ]),
+    };
+    change(&mut spec);
+    let systems = BTreeMap::from([
+        (SystemName::new("app"), SystemTraits { local: true, clock_skew_ms: None }),
+        (SystemName::new("crm"), SystemTraits::default()),
+        (SystemName::new("billing"), SystemTraits::default()),
+    ]);
+    spec.build(&"customer".into(), &systems, &BTreeSet::from(["customer".into()])).unwrap()
+}
+
+fn policy() -> EntityPolicy {
+    policy_with(|_| {})
+}
+
+fn event(seq: u64, minute: i64, body: Body) -> Event {
+    Event {
+        entity: "customer".into(),
+        record: "r1".into(),
+        seq,
+        source: Some("crm".into()),
+        actor: None,
+        body,
+        vector: vector(12, 6),
+        evidence: None,
+        policy: Some(policy().short_digest()),
+        correlation: None,
+        cause: None,
+        occurred_at: None,
+        received_at: at(minute),
+        recorded_at: at(minute),
+        prev: Digest::ZERO,
+        hash: Digest::ZERO,
+    }
+}
+
+fn line(body: Body) -> String {
+    event_line(&event(1, 8, body))
+}
+
+fn side(value: &str, dot: Dot, vector: VersionVector) -> Side {
+    Side { value: value.into(), dot, vector }
+}
+
+fn seen(from: &str, to: &str, relation: FieldRelation) -> FieldSeen {
+    FieldSeen { from: Some(from.into()), to: to.into(), base: None, relation }
+}
+
+fn observed(class: Classification, relation: FieldRelation) -> Body {
+    Body::Observed {
+        system: "crm".into(),
+        channel: Channel::Webhook,
+        class,
+        causality: Causality::Concurrent,
+        copy_vector: vector(11, 6),
+        dot: Some(Dot::new("crm", 6)),
+        fields: BTreeMap::from([("email".into(), seen("first@example.com", "old@example.com", relation))]),
+        gone: false,
+        order: None,
+        version: None,
+    }
+}
+
+fn review() -> Review {
+    Review {
+        id: "r1-9".into(),
+        reason: "the changes crossed and the policy asks a person".into(),
+        believed: Some(side("new@example.com", Dot::new("app", 12), vector(12, 5))),
+        proposed: BTreeMap::from([(
+            "crm".into(),
+            side("old@example.com", Dot::new("crm", 6), vector(11, 6)),
+        )]),
+        opened_at: at(8),
+    }
+}
+
+#[test]
+fn each_rule_is_one_sentence() {
+    let sentences = policy_sentences(&policy()).into_iter().map(|(_, sentence)| sentence).collect::<Vec<_>>();
+    insta::assert_snapshot!(sentences.join("\n"), @r"
+    email belongs to app; crm may propose a change that has seen the latest value; billing may not change it; when changes cross, app's value stays; it must satisfy value.matches('^[^@ ]+@[^@ ]+$'); a refused value is overwritten with the believed one.
+    phone is shared: app and crm may change it; when changes cross, a valid one stands, then the one of app before crm, else a person decides; surrounding space makes no difference.
+    status belongs to billing; app may not change it; when changes cross, billing's value stays; it may go from active to cancelled, from trial to active or cancelled and nowhere from cancelled; a refused value goes to a person.
+    ");
+}
+
+#[test]
+fn every_strategy_has_its_words() {
+    let with = |kind: &str, strategy: &str, merge: Option<&str>| {
+        let policy = policy_with(|spec| {
+            let changed = FieldSpec {
+                strategy: Some(strategy.into()),
+                merge: merge.map(str::to_owned),
+                expression: (merge == Some("expression")).then(|| "local + external".to_owned()),
+                ..field(kind, "shared")
+            };
+            spec.fields.insert("phone".into(), changed);
+        });
+        field_sentence(&policy, &"phone".into()).unwrap()
+    };
+    let all = [
+        with("set", "merge", Some("union")),
+        with("integer", "merge", Some("delta")),
+        with("integer", "merge", Some("max")),
+        with("date", "merge", Some("min")),
+        with("string", "merge", Some("text")),
+        with("string", "merge", Some("expression")),
+        with("string", "manual_review", None),
+        with("string", "latest_valid_change", None),
+    ];
+    insta::assert_snapshot!(all.join("\n"), @r"
+    phone is shared: app and crm may change it; when changes cross, the additions and removals of both are kept.
+    phone is shared: app and crm may change it; when changes cross, the differences of both are added up.
+    phone is shared: app and crm may change it; when changes cross, the greater value stands.
+    phone is shared: app and crm may change it; when changes cross, the smaller value stands.
+    phone is shared: app and crm may change it; when changes cross, both texts are merged line by line, and a person decides where they overlap.
+    phone is shared: app and crm may change it; when changes cross, the value becomes local + external.
+    phone is shared: app and crm may change it; when changes cross, a person decides.
+    phone is shared: app and crm may change it; when changes cross, a valid one stands, else a person decides.
+    ");
+}
+
+#[test]
+fn deletes_and_matching_have_sentences() {
+    let owned = policy_with(|spec| {
+        spec.deletes = DeleteSpec {
+            owner: Some("app".into()),
+            on_refused: Some(OnRefused::Revert),
+            edit_against_delete: EditAgainstDelete::EditWins,
+        };
+        spec.systems.get_mut("billing").unwrap().delete = false;
+        spec.match_on =
+            vec![MatchKey::Field("email".into()), MatchKey::Fields(vec!["phone".into(), "status".into()])];
+    });
+    let unmatched = policy_with(|spec| spec.match_on.clear());
+    let all = [
+        delete_sentence(&policy()),
+        match_sentence(&policy()),
+        delete_sentence(&owned),
+        match_sentence(&owned),
+        match_sentence(&unmatched),
+    ];
+    insta::assert_snapshot!(all.join("\n"), @r"
+    when a copy is deleted, a person decides what becomes of the record.
+    an unlinked copy joins the record with equal email; several such records go to a person, none begins a new one.
+    a delete in app deletes the record everywhere; an edit prevails over a delete that had not seen it; a copy deleted elsewhere is made again; nothing is ever deleted in billing.
+    an unlinked copy joins the record with equal email or by equal phone and status together; several such records go to a person, none begins a new one.
+    copies are never matched: each unlinked copy begins a record of its own.
+    ");
+}
+
+#[test]
+fn the_story_of_the_seeds_reads_line_by_line() {
+    let mut crossing = event(3, 8, observed(Classification::Concurrent, FieldRelation::Concurrent));
+    crossing.evidence = Some(Evidence::inferred("its copy had not seen app:12"));
+    let lines = [
+        line(Body::FieldChanged {
+            field: "email".into(),
+            from: Some("first@example.com".into()),
+            value: "new@example.com".into(),
+            dot: Dot::new("app", 12),
+            rule: "app owns email".into(),
+        }),
+        line(Body::IntentSent { system: "crm".into(), key: "k".into(), attempt: 1 }),
+        event_line(&crossing),
+        line(Body::ConflictDetected {
+            field: "email".into(),
+            believed: side("new@example.com", Dot::new("app", 12), vector(12, 5)),
+            shown: side("old@example.com", Dot::new("crm", 6), vector(11, 6)),
+        }),
+        line(Body::ConflictResolved {
+            field: "email".into(),
+            value: "new@example.com".into(),
+            dot: Dot::new("app", 12),
+            rule: "local_wins: app owns email".into(),
+            losers: vec![Loser {
+                value: "old@example.com".into(),
+                system: "crm".into(),
+                dot: Dot::new("crm", 6),
+                reason: "it had not seen app:12".into(),
+            }],
+        }),
+        line(Body::IntentPlanned {
+            system: "crm".into(),
+            key: "k".into(),
+            operation: Operation::Update,
+            fields: BTreeMap::from([(
+                "email".into(),
+                Outgoing { value: "new@example.com".into(), dot: Dot::new("app", 12) },
+            )]),
+            correction: true,
+        }),
+    ];
+    insta::assert_snapshot!(lines.join("\n"), @r#"
+    10:08:00 - email believed to be "new@example.com" (was "first@example.com"), by app:12: app owns email
+    10:08:00 - change sent to crm
+    10:08:00 - crm webhook: email = "old@example.com" (was "first@example.com", concurrent); version {app: 11, crm: 6} detected as concurrent (inferred: its copy had not seen app:12)
+    10:08:00 - conflict over email: believed "new@example.com" at {app: 12, crm: 5}, crm shows "old@example.com" at {app: 11, crm: 6}
+    10:08:00 - conflict over email resolved: "new@example.com" stands (app:12), by local_wins: app owns email; crm's "old@example.com" (crm:6) did not prevail: it had not seen app:12
+    10:08:00 - crm correction scheduled: email = "new@example.com"
+    "#);
+}
+
+#[test]
+fn every_other_event_has_its_line() {
+    let stored = FieldStored {
+        content: "+49 30 1234".into(),
+        sent_as: Some("030/1234".into()),
+        wrote: Digest::ZERO,
+        base: Dot::new("app", 1),
+    };
+    let old = BTreeMap::from([("email".into(), Value::from("old@example.com"))]);
+    let email = || vec![FieldName::new("email"), FieldName::new("phone")];
+    let failed = |failure| Body::IntentFailed {
+        system: "crm".into(),
+        key: "k".into(),
+        failure,
+        reason: "503 Service Unavailable".into(),
+    };
+    let linked = |how| Body::Linked { system: "crm".into(), remote_id: "42".into(), how };
+    let bodies = vec![
+        linked(LinkReason::FirstSeen),
+        linked(LinkReason::Matched { key: "email=a@b".into() }),
+        linked(LinkReason::Created),
+        linked(LinkReason::Alias { from: "41".into() }),
+        linked(LinkReason::Decided),
+        observed(Classification::New, FieldRelation::Sequential),
+        Body::ReviewRequested { field: "email".into(), review: review() },
+        Body::ReviewRequested {
+            field: Record::EXISTENCE.into(),
+            review: Review { believed: None, proposed: BTreeMap::new(), ..review() },
+        },
+        Body::ReviewDecided {
+            field: "email".into(),
+            review: "r1-9".into(),
+            verdict: Verdict::Take { system: "crm".into() },
+            note: Some("called the customer".into()),
+        },
+        Body::ReviewDecided {
+            field: "email".into(),
+            review: "r1-9".into(),
+            verdict: Verdict::Superseded,
+            note: None,
+        },
+        Body::Refused {
+            system: "crm".into(),
+            field: "email".into(),
+            value: "nonsense".into(),
+            dot: Dot::new("crm", 7),
+            reason: "it does not satisfy the rule".into(),
+            then: OnRefused::Revert,
+        },
+        Body::Quarantined {
+            system: "crm".into(),
+            remote_id: Some("42".into()),
+            reason: "phone is a list".into(),
+        },
+        Body::Deleted { dot: Dot::new("app", 13), rule: "app may delete".into() },
+        Body::Restored { dot: Dot::new("operator", 1), rule: "a person decided".into() },
+        Body::IntentPlanned {
+            system: "crm".into(),
+            key: "k".into(),
+            operation: Operation::Delete,
+            fields: BTreeMap::new(),
+            correction: false,
+        },
+        Body::IntentWithdrawn { system: "crm".into(), key: "k".into() },
+        Body::IntentSent { system: "crm".into(), key: "k".into(), attempt: 2 },
+        Body::IntentConfirmed {
+            system: "crm".into(),
+            key: "k".into(),
+            by: ConfirmedBy::Receipt,
+            fields: BTreeMap::from([("phone".into(), stored)]),
+            order: None,
+            version: None,
+        },
+        failed(Failure::Retry),
+        failed(Failure::Conflict),
+        failed(Failure::Rejected),
+        failed(Failure::Unknown),
+        failed(Failure::Missing),
+        Body::EchoRecognised {
+            system: "crm".into(),
+            channel: Channel::Webhook,
+            key: None,
+            order: None,
+            version: None,
+        },
+        Body::DuplicateDropped { system: "crm".into(), channel: Channel::Feed },
+        Body::StaleDropped {
+            system: "crm".into(),
+            channel: Channel::Webhook,
+            fields: old.clone(),
+            order: None,
+        },
+        Body::StaleSuspected { system: "crm".into(), channel: Channel::Webhook, fields: old },
+        Body::DriftDetected { system: "crm".into(), fields: email() },
+        Body::ReconciliationApplied { system: "crm".into(), fields: email() },
+        Body::SnapshotTaken { state: Digest::ZERO },
+        Body::PolicyChanged { from: Some("aaaa".into()), to: "bbbb".into() },
+        Body::Paused { system: "crm".into(), reason: "300 deletes in one run".into() },
+        Body::Resumed { system: "crm".into() },
+        Body::Released { system: "crm".into() },
+    ];
+    let lines = bodies.into_iter().map(|body| {
+        let mut event = event(1, 8, body);
+        event.actor =
+            matches!(event.body, Body::ReviewDecided { .. } | Body::Resumed { .. }).then(|| "ada".to_owned());
+        event_words(&event)
+    });
+    insta::assert_snapshot!(lines.collect::<Vec<_>>().join("\n"), @r#"
+    record begins with crm copy 42
+    crm copy 42 linked: equal email=a@b
+    crm copy 42 created and linked
+    crm copy has a new id: 42 (before: 41)
+    crm copy 42 linked
+    crm webhook: email = "old@example.com" (was "first@example.com"); version {app: 11, crm: 6} detected as new
+    email waits for a person, review r1-9: the changes crossed and the policy asks a person (believed "new@example.com", crm shows "old@example.com")
+    the record's existence waits for a person, review r1-9: the changes crossed and the policy asks a person
+    review r1-9 of email decided by ada: crm's value is taken ("called the customer")
+    review r1-9 of email closed: the question no longer arises
+    crm's email = "nonsense" (crm:7) refused: it does not satisfy the rule; the believed value is written back
+    crm copy 42 set aside in quarantine: phone is a list
+    record deleted (app:13): app may delete
+    record restored (operator:1): a person decided
+    crm delete scheduled
+    crm change withdrawn: the difference went away before it was sent
+    change sent to crm (attempt 2)
+    crm confirmed by its receipt: phone = "+49 30 1234" (stored for our "030/1234")
+    write to crm had no effect and will be tried again: 503 Service Unavailable
+    write to crm not made, something came between: 503 Service Unavailable
+    crm rejected the write for good: 503 Service Unavailable
+    write to crm has an unknown outcome, to be settled by reading: 503 Service Unavailable
+    write to crm found no copy: 503 Service Unavailable
+    crm webhook recognised as the echo of our own write
+    crm change feed brought the same fact again: duplicate, dropped
+    crm webhook brought an older state (email = "old@example.com"): stale, dropped
+    crm webhook looks like an older state (email = "old@example.com"): the copy is read before it is believed
+    crm listing differs in email and phone: no change feed had reported it
+    crm repaired by reconciliation: email and phone
+    snapshot of the record taken (000000000000)
+    policy aaaa replaced by bbbb
+    writes to crm paused: 300 deletes in one run
+    writes to crm resumed by ada
+    refused write to crm released, to be tried again
+    "#);
+}
+
+#[test]
+fn a_hostile_value_stays_on_its_line_and_is_cut() {
+    let hostile = format!("\u{1b}[2J\r\nEvil\u{202e}{}", "x".repeat(500));
+    let out = line(Body::Quarantined {
+        system: "crm".into(),
+        remote_id: Some(hostile.as_str().into()),
+        reason: hostile.clone(),
+    });
+    assert!(!out.chars().any(char::is_control), "{out:?}");
+    assert!(!out.contains('\u{202e}'));
+    assert!(out.chars().count() < 600);
+    assert!(short_value(&hostile.as_str().into()).chars().count() < 120);
+}
+
+fn record() -> Record {
+    let mut record = Record::new("r1".into(), "customer".into());
+    record.seq = 6;
+    record.vector = vector(12, 6);
+    let belief = Belief {
+        value: "new@example.com".into(),
+        dot: Dot::new("app", 12),
+        seq: 1,
+        since: at(1),
+        occurred_at: Some(at(0)),
+    };
+    record.fields.insert("email".into(), belief);
+    for (system, content) in [("app", "new@example.com"), ("crm", "old@example.com")] {
+        let mut copy = Copy::new("42".into());
+        let shadow = Shadow {
+            content: content.into(),
+            base: None,
+            sent_as: None,
+            wrote: None,
+            tolerated: false,
+            older: Vec::new(),
+        };
+        copy.fields.insert("email".into(), shadow);
+        record.copies.insert(system.into(), copy);
+    }
+    let outgoing = Outgoing { value: "new@example.com".into(), dot: Dot::new("app", 12) };
+    let intent = Intent {
+        key: "k".into(),
+        operation: Operation::Update,
+        fields: BTreeMap::from([("email".into(), outgoing)]),
+        vector: vector(12, 6),
+        status: IntentStatus::Planned,
+        attempt: 0,
+    };
+    record.intents.insert("crm".into(), intent);
+    record
+}
+
+fn history() -> Vec<Event> {
+    let mut first = event(
+        1,
+        1,
+        Body::FieldChanged {
+            field: "email".into(),
+            from: None,
+            value: "new@example.com".into(),
+            dot: Dot::new("app", 12),
+            rule: "app owns email".into(),
+        },
+    );
+    first.evidence = Some(Evidence::proven("the change log's order"));
+    vec![
+        first,
+        event(2, 8, observed(Classification::Concurrent, FieldRelation::Concurrent)),
+        event(
+            3,
+            8,
+            Body::ConflictResolved {
+                field: "email".into(),
+                value: "new@example.com".into(),
+                dot: Dot::new("app", 12),
+                rule: "local_wins: app owns email".into(),
+                losers: vec![Loser {
+                    value: "old@example.com".into(),
+                    system: "crm".into(),
+                    dot: Dot::new("crm", 6),
+                    reason: "it had not seen app:12".into(),
+                }],
+            },
+        ),
+        event(
+            4,
+            9,
+            Body::IntentPlanned {
+                system: "crm".into(),
+                key: "k".into(),
+                operation: Operation::Update,
+                fields: BTreeMap::new(),
+                correction: true,
+            },
+        ),
+    ]
+}
+
+#[test]
+fn why_tells_the_value_its_rule_the_losers_and_the_deliveries() {
+    let why = why(&policy(), &record(), &history(), &"email".into()).unwrap();
+    assert!(!why.policy_changed);
+    let story = why.story().replace(&why.policy_digest, "(digest)");
+    insta::assert_snapshot!(story, @r#"
+    email of customer r1 is "new@example.com".
+    Believed since 2026-11-22T10:01:00.000Z, by change 12 of app, event r1-1; app says it happened at 2026-11-22T10:00:00.000Z.
+    Decided: local_wins: app owns email.
+    Rule: email belongs to app; crm may propose a change that has seen the latest value; billing may not change it; when changes cross, app's value stays; it must satisfy value.matches('^[^@ ]+@[^@ ]+$'); a refused value is overwritten with the believed one.
+    Policy: (digest).
+    Evidence: proven: the change log's order.
+    Version: {app: 12, crm: 6}.
+    Did not prevail: "old@example.com" of crm (crm:6): it had not seen app:12.
+    In app: confirmed.
+    In billing: missing.
+    In crm: pending since 2026-11-22T10:09:00.000Z; it holds "old@example.com".
+    "#);
+    let json = serde_json::to_value(&why).unwrap();
+    for key in
+        ["value", "dot", "version", "rule", "policy_digest", "evidence", "since", "losers", "delivered"]
+    {
+        assert!(json.get(key).is_some(), "{key}");
+    }
+    assert_eq!(json["delivered"]["crm"]["status"], "pending");
+    assert_eq!(json["losers"][0]["system"], "crm");
+}
+
+#[test]
+fn why_knows_each_way_in_which_a_copy_stands() {
+    let status = |change: fn(&mut Record)| {
+        let mut record = record();
+        change(&mut record);
+        why(&policy(), &record, &history(), &"email".into()).unwrap().delivered["crm"].status
+    };
+    assert_eq!(status(|_| {}), DeliveryStatus::Pending);
+    assert_eq!(
+        status(|r| r.intents.get_mut("crm").unwrap().status = IntentStatus::Sent),
+        DeliveryStatus::Sent
+    );
+    assert_eq!(
+        status(|r| r.intents.get_mut("crm").unwrap().status = IntentStatus::Unknown),
+        DeliveryStatus::Unknown
+    );
+    assert_eq!(status(|r| r.copies.get_mut("crm").unwrap().alive = false), DeliveryStatus::Missing);
+    assert_eq!(status(|r| drop(r.reviews.insert("email".into(), review()))), DeliveryStatus::Contested);
+    let tolerated = |r: &mut Record| {
+        r.copies.get_mut("crm").unwrap().fields.get_mut("email").unwrap().tolerated = true;
+    };
+    assert_eq!(status(tolerated), DeliveryStatus::Tolerated);
+    let normalised = |r: &mut Record| {
+        let shadow = r.copies.get_mut("crm").unwrap().fields.get_mut("email").unwrap();
+        shadow.sent_as = Some("new@example.com".into());
+    };
+    assert_eq!(status(normalised), DeliveryStatus::Confirmed);
+}
+
+#[test]
+fn a_persons_answer_names_what_it_set_aside() {
+    let mut record = record();
+    record.fields.get_mut("email").unwrap().dot = Dot::new("operator", 1);
+    record.fields.get_mut("email").unwrap().seq = 3;
+    record.fields.get_mut("email").unwrap().value = "third@example.com".into();
+    let set = Verdict::Set { value: "third@example.com".into() };
+    let decided =
+        Body::ReviewDecided { field: "email".into(), review: "r1-9".into(), verdict: set, note: None };
+    let mut decided = event(2, 9, decided);
+    decided.actor = Some("ada".into());
+    let changed = Body::FieldChanged {
+        field: "email".into(),
+        from: None,
+        value: "third@example.com".into(),
+        dot: Dot::new("operator", 1),
+        rule: "ada decided".into(),
+    };
+    let events = [
+        event(1, 8, Body::ReviewRequested { field: "email".into(), review: review() }),
+        decided,
+        event(3, 9, changed),
+    ];
+    let why = why(&policy(), &record, &events, &"email".into()).unwrap();
+    let losers: Vec<_> = why.losers.iter().map(|loser| format!("{} {}", loser.value, loser.reason)).collect();
+    insta::assert_snapshot!(losers.join("\n"), @r#"
+    "new@example.com" ada decided otherwise in review r1-9
+    "old@example.com" ada decided otherwise in review r1-9
+    "#);
+}
+
+#[test]
+fn the_view_marks_what_differs() {
+    insta::assert_snapshot!(record_view(&policy(), &record()), @r#"
+    customer r1, version {app: 12, crm: 6}, after 6 events
+    in app: 42, has seen {}
+    in crm: 42, has seen {}, a change is pending
+    email: "new@example.com" (app:12); crm differs: "old@example.com"
+    phone: nothing is believed yet; app has not shown it; crm has not shown it
+    status: nothing is believed yet; app has not shown it
+    "#);
+}

@@ -173,7 +173,8 @@ impl fmt::Display for RecordView {
 impl CopyView {
     fn line(&self, system: &SystemName) -> String {
         let alive = if self.alive { "" } else { ", gone" };
-        let outgoing = self.outgoing.as_ref().map(|status| format!(", a change is {status}")).unwrap_or_default();
+        let outgoing =
+            self.outgoing.as_ref().map(|status| format!(", a change is {status}")).unwrap_or_default();
         let held = self.held.as_ref().map(|why| format!(", refused for good: {}", super::short::reason(why)));
         let id = short_text(self.remote_id.as_str());
         format!("in {system}: {id}, has seen {}{alive}{outgoing}{}", self.seen, held.unwrap_or_default())
@@ -188,7 +189,8 @@ impl FieldView {
             (None, _) => "nothing is believed yet".to_owned(),
         };
         let contested = if self.contested { ", contested" } else { "" };
-        let copies: Vec<String> = self.copies.iter().filter_map(|(system, copy)| copy.line(system)).collect();
+        let told = self.copies.iter().filter(|(_, copy)| self.value.is_some() || copy.content.is_some());
+        let copies: Vec<String> = told.filter_map(|(system, copy)| copy.line(system)).collect();
         let copies = if copies.is_empty() { String::new() } else { format!("; {}", copies.join("; ")) };
         format!("{field}: {value}{contested}{copies}")
     }

@@ -1,1 +1,214 @@
-//! The SQLite store.
+//! The store in one SQLite file: a write-ahead log, full sync, one writer with group commit, readers beside it.
+//!
+//! Every table can be read with the `sqlite3` shell. Opening for writing takes a lock (`FILE.lock`), so two
+//! processes never decide over the same records; reading needs none.
+
+mod apply;
+mod connection;
+mod error;
+mod events;
+mod ledger;
+mod load;
+mod lock;
+mod lookup;
+mod migrate;
+mod project;
+mod readers;
+mod reviews;
+mod text;
+mod writer;
+
+use async_trait::async_trait;
+use avowal_core::history::Event;
+use avowal_core::ids::{EntityName, RecordId, SystemName};
+use avowal_core::record::Record;
+use avowal_core::time::Timestamp;
+use avowal_engine::store::{
+    BATCH_RECORDS_MAX, Commit, CommitOutcome, CopyKey, Counts, Cursor, CursorName, DueIntent, Located,
+    OpenReview, QuarantineItem, Signal, Store, StoreError,
+};
+use lock::WriteLock;
+use readers::Readers;
+use std::path::{Path, PathBuf};
+use writer::{Task, Writer};
+
+/// A store in one SQLite file. Dropping it finishes what is queued and closes the file.
+///
+/// Its fields are dropped in this order: readers first, so that the writer's connection is the last one and
+/// folds the log into the file; the lock at the very end.
+pub struct SqliteStore {
+    readers: Readers,
+    writer: Option<Writer>,
+    path: PathBuf,
+    _lock: Option<WriteLock>,
+}
+
+impl SqliteStore {
+    /// Opens the store at `path` for reading and writing, creating it or bringing its tables up to date.
+    ///
+    /// [`StoreError::Locked`] names the holder if another process has it open for writing.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
+        let path = path.as_ref();
+        let lock = WriteLock::take(path)?;
+        let mut connection = connection::open_writer(path)?;
+        migrate::migrate(&mut connection, path)?;
+        let writer = Writer::start(connection, path)?;
+        let readers = Readers::open(path)?;
+        Ok(Self { readers, writer: Some(writer), path: path.to_owned(), _lock: Some(lock) })
+    }
+
+    /// Opens an existing store for reading, also while another process writes. Its `commit` and `restate`
+    /// answer [`StoreError::Unavailable`], and `seen_before` counts nothing.
+    pub fn open_read_only(path: impl AsRef<Path>) -> Result<Self, StoreError> {
+        let path = path.as_ref();
+        if !path.exists() {
+            return Err(StoreError::Unavailable(format!(
+                "there is no store at {} yet; `avowal sync` makes it",
+                path.display()
+            )));
+        }
+        let connection = connection::open_reader(path).map_err(|fault| fault.into_store_error(path))?;
+        migrate::check(&connection, path)?;
+        let readers = Readers::open(path)?;
+        Ok(Self { readers, writer: None, path: path.to_owned(), _lock: None })
+    }
+
+    /// Bounds the file to `pages` pages of 4096 bytes (never below its present size): commits beyond it answer
+    /// [`StoreError::Full`] until the bound is raised.
+    pub async fn limit_pages(&self, pages: u32) -> Result<(), StoreError> {
+        self.write(Task::LimitPages(pages)).await.map(|_| ())
+    }
+
+    async fn write(&self, task: Task) -> Result<CommitOutcome, StoreError> {
+        match &self.writer {
+            Some(writer) => writer.ask(task).await,
+            None => Err(StoreError::Unavailable(format!(
+                "{} was opened for reading only; a command that changes something opens it for writing",
+                self.path.display()
+            ))),
+        }
+    }
+
+    /// Counting a repetition is a courtesy to `status`: the answer must not depend on whether it succeeds.
+    async fn count_repeats(&self, system: &SystemName, keys: Vec<String>) {
+        if self.writer.is_none() || keys.is_empty() {
+            return;
+        }
+        if let Err(error) = self.write(Task::CountRepeats { system: system.clone(), keys }).await {
+            tracing::warn!(%system, %error, "repeated deliveries could not be counted");
+        }
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn locate(&self, keys: &[CopyKey]) -> Result<Vec<Option<Located>>, StoreError> {
+        let keys = keys.to_vec();
+        self.readers.read(move |connection| lookup::locate(connection, &keys)).await
+    }
+
+    async fn match_records(
+        &self,
+        entity: &EntityName,
+        keys: &[String],
+    ) -> Result<Vec<Vec<RecordId>>, StoreError> {
+        let (entity, keys) = (entity.clone(), keys.to_vec());
+        self.readers.read(move |connection| lookup::matching(connection, &entity, &keys)).await
+    }
+
+    async fn load(&self, ids: &[RecordId]) -> Result<Vec<Option<Record>>, StoreError> {
+        let ids = ids.to_vec();
+        self.readers.read(move |connection| ids.iter().map(|id| load::record(connection, id)).collect()).await
+    }
+
+    async fn seen_before(&self, system: &SystemName, keys: &[String]) -> Result<Vec<bool>, StoreError> {
+        let (from, asked) = (system.clone(), keys.to_vec());
+        let seen = self.readers.read(move |connection| lookup::taken(connection, &from, &asked)).await?;
+        let repeated = keys.iter().zip(&seen).filter(|(_, seen)| **seen).map(|(key, _)| key.clone());
+        self.count_repeats(system, repeated.collect()).await;
+        Ok(seen)
+    }
+
+    async fn commit(&self, commit: Commit) -> Result<CommitOutcome, StoreError> {
+        if commit.records.len() > BATCH_RECORDS_MAX {
+            return Err(StoreError::Unavailable(format!(
+                "a commit of {} records exceeds the bound of {BATCH_RECORDS_MAX}; commit in smaller batches",
+                commit.records.len()
+            )));
+        }
+        if commit.is_empty() {
+            return Ok(CommitOutcome::Committed);
+        }
+        self.write(Task::Commit(Box::new(commit))).await
+    }
+
+    async fn cursor(&self, name: &CursorName) -> Result<Option<Cursor>, StoreError> {
+        let name = name.clone();
+        self.readers.read(move |connection| lookup::cursor(connection, &name)).await
+    }
+
+    async fn due_intents(
+        &self,
+        system: &SystemName,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<DueIntent>, StoreError> {
+        let system = system.clone();
+        self.readers.read(move |connection| lookup::due_intents(connection, &system, now, limit)).await
+    }
+
+    async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.readers.read(lookup::next_due).await
+    }
+
+    async fn due_signals(&self, now: Timestamp, limit: usize) -> Result<Vec<Signal>, StoreError> {
+        self.readers.read(move |connection| lookup::due_signals(connection, now, limit)).await
+    }
+
+    async fn events(&self, record: &RecordId, from_seq: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
+        let record = record.clone();
+        self.readers.read(move |connection| events::of_record(connection, &record, from_seq, limit)).await
+    }
+
+    async fn scan_events(
+        &self,
+        after: Option<(RecordId, u64)>,
+        limit: usize,
+    ) -> Result<Vec<Event>, StoreError> {
+        self.readers.read(move |connection| events::scan(connection, after.as_ref(), limit)).await
+    }
+
+    async fn scan_records(&self, after: Option<RecordId>, limit: usize) -> Result<Vec<Record>, StoreError> {
+        self.readers
+            .read(move |connection| {
+                let ids = load::ids_after(connection, after.as_ref(), limit)?;
+                ids.iter().filter_map(|id| load::record(connection, id).transpose()).collect()
+            })
+            .await
+    }
+
+    async fn restate(&self, record: &Record, match_keys: &[String]) -> Result<(), StoreError> {
+        let task = Task::Restate { record: Box::new(record.clone()), match_keys: match_keys.to_vec() };
+        match self.write(task).await? {
+            CommitOutcome::Committed => Ok(()),
+            CommitOutcome::Conflict { what: reason }
+            | CommitOutcome::Duplicate { key: reason }
+            | CommitOutcome::Unknown { reason } => Err(StoreError::Unavailable(format!(
+                "whether record {} was restated is not known ({reason}); run the rebuild again",
+                record.id
+            ))),
+        }
+    }
+
+    async fn open_reviews(&self, limit: usize) -> Result<Vec<OpenReview>, StoreError> {
+        self.readers.read(move |connection| reviews::all_open(connection, limit)).await
+    }
+
+    async fn quarantined(&self, limit: usize) -> Result<Vec<QuarantineItem>, StoreError> {
+        self.readers.read(move |connection| lookup::quarantined(connection, limit)).await
+    }
+
+    async fn counts(&self) -> Result<Counts, StoreError> {
+        self.readers.read(lookup::counts).await
+    }
+}

@@ -84,6 +84,7 @@ CREATE TABLE intents (
 CREATE INDEX intents_due  ON intents (system, not_before);
 CREATE INDEX intents_next ON intents (not_before);
 CREATE INDEX intents_open ON intents (system, status);
+CREATE INDEX intents_delete ON intents (system) WHERE operation = 'delete';
 
 -- What we wrote last, in each direction, per field. Only the last entry of a direction counts.
 CREATE TABLE sync_ledger (
