@@ -1,0 +1,60 @@
+//! What a missing or unfriendly answer to a read means for the engine.
+
+use super::client::{Client, Trouble};
+use super::reply::Reply;
+use avowal_engine::connector::{ConnectorError, ConnectorErrorKind};
+use reqwest::StatusCode;
+
+/// No answer.
+pub(super) fn of_trouble(client: &Client, place: &str, trouble: Trouble) -> ConnectorError {
+    let host = client.host();
+    match trouble {
+        Trouble::NotSent(reason) | Trouble::Lost(reason) => ConnectorError::new(
+            ConnectorErrorKind::Unreachable,
+            format!("{host}: {place}: {reason}"),
+            Some("Check that the service runs and that `url` is right"),
+        ),
+        Trouble::Paced(ms) => ConnectorError::new(
+            ConnectorErrorKind::RateLimited { after_ms: Some(ms) },
+            format!("{host} asked us to wait"),
+            None,
+        ),
+        Trouble::Refused(reason) => ConnectorError::new(
+            ConnectorErrorKind::Unauthorised,
+            format!("{host}: {reason}"),
+            Some("Check `auth`"),
+        ),
+    }
+}
+
+/// An answer that is no success. `since` says that a position was sent.
+pub(super) fn of_reply(client: &Client, place: &str, reply: &Reply, since: bool) -> ConnectorError {
+    let message = format!("{}: {place}: {}", client.host(), reply.words());
+    let (kind, cure) = match reply.status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+            (ConnectorErrorKind::Unauthorised, Some("Check `auth` and what its user may do"))
+        }
+        StatusCode::GONE if since => (ConnectorErrorKind::CursorExpired, None),
+        StatusCode::NOT_FOUND | StatusCode::GONE | StatusCode::METHOD_NOT_ALLOWED => {
+            (ConnectorErrorKind::SchemaDrift, Some("Check `object` and the paths of its `http` table"))
+        }
+        StatusCode::TOO_MANY_REQUESTS => {
+            (ConnectorErrorKind::RateLimited { after_ms: reply.retry_after_ms() }, None)
+        }
+        StatusCode::SERVICE_UNAVAILABLE if reply.retry_after_ms().is_some() => {
+            (ConnectorErrorKind::RateLimited { after_ms: reply.retry_after_ms() }, None)
+        }
+        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY => (ConnectorErrorKind::Unreachable, None),
+        status if status.is_server_error() => (ConnectorErrorKind::Unreachable, None),
+        status if status.is_redirection() => {
+            (ConnectorErrorKind::Protocol, Some("Redirects are not followed: set `url` to the final address"))
+        }
+        _ => (ConnectorErrorKind::Protocol, Some("Check the query of this call in its `http` table")),
+    };
+    ConnectorError::new(kind, message, cure)
+}
+
+/// An answer that is not what was declared.
+pub(super) fn protocol(client: &Client, place: &str, problem: &str) -> ConnectorError {
+    ConnectorError::new(ConnectorErrorKind::Protocol, format!("{}: {place}: {problem}", client.host()), None)
+}

@@ -1,0 +1,77 @@
+//! `check`: whether the service is there and looks as declared.
+
+use super::client::Client;
+use super::object::HttpObject;
+use super::record::Object;
+use super::scan;
+use avowal_core::ids::EntityName;
+use avowal_engine::connector::{ConnectorError, ConnectorErrorKind, Finding, Shown};
+use std::collections::BTreeSet;
+
+/// How many copies are looked at.
+const SAMPLE: usize = 20;
+
+/// Reads a small sample of one object and compares it with its mapping.
+pub(super) async fn survey(
+    client: &Client,
+    entity: &EntityName,
+    object: &Object,
+) -> Result<Vec<Finding>, ConnectorError> {
+    let place = format!("{} of {}", object.binding.object, client.host());
+    let page = match scan::list(client, object, None, SAMPLE).await {
+        Ok(page) => page,
+        Err(error) => return declared_wrong(&place, error),
+    };
+    let mut findings = Vec::new();
+    let mut shown = BTreeSet::new();
+    let mut readable = 0_usize;
+    for change in &page.changes {
+        match &change.shown {
+            Shown::Present(fields) => {
+                readable += 1;
+                shown.extend(fields.keys().cloned());
+            }
+            Shown::Unreadable { reason, .. } if findings.is_empty() => findings.push(Finding {
+                place: place.clone(),
+                problem: format!("a copy cannot be read: {reason}"),
+                cure: format!("Check `id`, `items` and `fields_at` in the mapping of {entity}"),
+            }),
+            Shown::Unreadable { .. } | Shown::Gone | Shown::Unknown => {}
+        }
+    }
+    // Services leave out empty fields, so only a mapping of which nothing at all is shown is surely wrong.
+    let names = object.binding.columns.iter().map(|column| column.name.as_str());
+    if readable > 0 && shown.is_empty() && names.clone().next().is_some() {
+        findings.push(Finding {
+            place: place.clone(),
+            problem: format!("none of {} is in the first copies", names.collect::<Vec<_>>().join(", ")),
+            cure: "Check the remote names in the mapping, and `fields_at`".to_owned(),
+        });
+    }
+    let timeless = page.changes.iter().all(|change| change.occurred_at.is_none());
+    if let (HttpObject { changes: Some(_), updated: Some(updated), .. }, true, true) =
+        (&object.spec, readable > 0, timeless)
+    {
+        findings.push(Finding {
+            place,
+            problem: format!("no time is at `updated = {updated:?}` in the first copies"),
+            cure: "Name the time of a copy's last change, or leave out `changes`".to_owned(),
+        });
+    }
+    Ok(findings)
+}
+
+/// A service that answers, but not as declared, is a finding; one that does not answer is an error.
+fn declared_wrong(place: &str, error: ConnectorError) -> Result<Vec<Finding>, ConnectorError> {
+    match error.kind {
+        ConnectorErrorKind::SchemaDrift | ConnectorErrorKind::Protocol => Ok(vec![Finding {
+            place: place.to_owned(),
+            problem: error.message,
+            cure: error.cure.unwrap_or_else(|| "Check the mapping's `http` table".to_owned()),
+        }]),
+        ConnectorErrorKind::Unreachable
+        | ConnectorErrorKind::Unauthorised
+        | ConnectorErrorKind::RateLimited { .. }
+        | ConnectorErrorKind::CursorExpired => Err(error),
+    }
+}

@@ -1,0 +1,229 @@
+//! What the database says of its tables. A name reaches SQL only after it was found here, and then quoted.
+
+use super::session::{Session, words};
+use avowal_engine::connector::{Binding, ConnectorError, ConnectorErrorKind};
+use std::sync::Arc;
+use tokio_postgres::types::Type;
+use tokio_postgres::{Client, Row};
+
+/// A mapped table as it stood when it was looked up.
+#[derive(Debug)]
+pub(super) struct Table {
+    /// Its identity in this database.
+    pub oid: u32,
+    /// `schema.table`, for people.
+    pub shown: String,
+    /// Schema and name, quoted for SQL.
+    pub sql: String,
+    /// `r` or `p`: an ordinary or a partitioned table; else it cannot be followed.
+    pub kind: char,
+    /// The id column.
+    pub id: TableColumn,
+    /// Whether the id column alone identifies a row.
+    pub id_unique: bool,
+    /// The mapped columns, in the binding's order.
+    pub columns: Vec<TableColumn>,
+    /// Whether our log is there at all.
+    pub logged: bool,
+    /// Which cluster this is: transaction ids mean nothing in another.
+    pub cluster: String,
+}
+
+/// A column as it stands.
+#[derive(Clone, Debug)]
+pub(super) struct TableColumn {
+    /// What the mapping calls it.
+    pub remote: String,
+    /// Its name in the catalogue.
+    pub name: String,
+    /// Its type without length or scale, as SQL: an explicit cast to `varchar(3)` would cut silently.
+    pub type_sql: String,
+    /// What kind of type that is.
+    pub kind: Kind,
+    /// Whether it is computed, or an identity that only the database gives.
+    pub generated: bool,
+}
+
+/// The kinds of types that are carried differently.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Kind {
+    /// `int2`, `int4`, `int8`.
+    Integer,
+    /// `float4`, `float8`.
+    Float,
+    /// `numeric`.
+    Numeric,
+    /// `bool`.
+    Boolean,
+    /// `date`.
+    Date,
+    /// `timestamp`, `timestamptz`.
+    Timestamp,
+    /// `json`, `jsonb`.
+    Json,
+    /// An array, with its element type as SQL.
+    Array(String),
+    /// `uuid`.
+    Uuid,
+    /// Texts, enums and everything else that has a text form.
+    Text,
+}
+
+/// A name, quoted for SQL.
+pub(super) fn quote(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// A text, quoted for SQL, whatever `standard_conforming_strings` says.
+pub(super) fn literal(text: &str) -> String {
+    let quoted = text.replace('\'', "''");
+    match quoted.contains('\\') {
+        true => format!(" E'{}'", quoted.replace('\\', "\\\\")),
+        false => format!("'{quoted}'"),
+    }
+}
+
+/// The binding's table, from memory or from the catalogue.
+pub(super) async fn table(
+    session: &Session,
+    client: &Client,
+    binding: &Binding,
+) -> Result<Arc<Table>, ConnectorError> {
+    if let Some(table) = session.known_table(&binding.entity) {
+        return Ok(table);
+    }
+    let table = Arc::new(look_up(session, client, binding).await?);
+    session.know_table(&binding.entity, Arc::clone(&table));
+    Ok(table)
+}
+
+async fn look_up(session: &Session, client: &Client, binding: &Binding) -> Result<Table, ConnectorError> {
+    let found = client
+        .query_typed(
+            "SELECT c.oid, n.nspname, c.relname, c.relkind::text, \
+                    to_regclass('public.avowal_log') IS NOT NULL AS logged \
+             FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+             WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relname NOT LIKE 'avowal\\_%' \
+               AND (n.nspname || '.' || c.relname = $1 OR (c.relname = $1 AND pg_table_is_visible(c.oid))) \
+               AND n.nspname NOT IN ('pg_catalog', 'information_schema') \
+             ORDER BY n.nspname || '.' || c.relname = $1 DESC LIMIT 1",
+            &[(&binding.object, Type::TEXT)],
+        )
+        .await
+        .map_err(|error| session.error(&error))?;
+    let Some(row) = found.first() else {
+        return Err(no_table(session, client, &binding.object).await);
+    };
+    let (oid, schema, name): (u32, String, String) = (row.get(0), row.get(1), row.get(2));
+    let shown = format!("{schema}.{name}");
+    let present = columns(session, client, oid).await?;
+    let find = |remote: &str| {
+        let found = present.iter().find(|column| column.name == remote).cloned();
+        found.ok_or_else(|| no_column(session, &shown, remote, &present))
+    };
+    let id = find(&binding.id)?;
+    let columns = binding.columns.iter().map(|column| find(&column.name)).collect::<Result<_, _>>()?;
+    let id_unique = unique(session, client, oid, &id.name).await?;
+    Ok(Table {
+        oid,
+        sql: format!("{}.{}", quote(&schema), quote(&name)),
+        kind: row.get::<_, String>(3).chars().next().unwrap_or('?'),
+        id,
+        id_unique,
+        columns,
+        logged: row.get(4),
+        cluster: cluster(client).await,
+        shown,
+    })
+}
+
+/// The cluster's identifier; empty where the server does not tell.
+async fn cluster(client: &Client) -> String {
+    let row = client.query_typed_one("SELECT system_identifier::text FROM pg_control_system()", &[]).await;
+    row.map_or_else(|_| String::new(), |row| row.get(0))
+}
+
+async fn columns(session: &Session, client: &Client, oid: u32) -> Result<Vec<TableColumn>, ConnectorError> {
+    // `-1`, not null: without it `character(5)` prints as `character`, which means one character.
+    let rows = client
+        .query_typed(
+            "SELECT a.attname, format_type(a.atttypid, -1), b.typname, b.typcategory::text, \
+                    format_type(nullif(b.typelem, 0), -1), a.attgenerated <> '' OR a.attidentity = 'a' \
+             FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid \
+             JOIN pg_type b ON b.oid = coalesce(nullif(t.typbasetype, 0), t.oid) \
+             WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum",
+            &[(&oid, Type::OID)],
+        )
+        .await
+        .map_err(|error| session.error(&error))?;
+    Ok(rows.iter().map(column).collect())
+}
+
+fn column(row: &Row) -> TableColumn {
+    let (name, base, category): (String, String, String) = (row.get(0), row.get(2), row.get(3));
+    let element: Option<String> = row.get(4);
+    let kind = match (base.as_str(), category.as_str(), element) {
+        (_, "A", Some(element)) => Kind::Array(element),
+        ("int2" | "int4" | "int8", _, _) => Kind::Integer,
+        ("float4" | "float8", _, _) => Kind::Float,
+        ("numeric", _, _) => Kind::Numeric,
+        ("bool", _, _) => Kind::Boolean,
+        ("date", _, _) => Kind::Date,
+        ("timestamp" | "timestamptz", _, _) => Kind::Timestamp,
+        ("json" | "jsonb", _, _) => Kind::Json,
+        ("uuid", _, _) => Kind::Uuid,
+        (_, _, _) => Kind::Text,
+    };
+    TableColumn { remote: name.clone(), name, type_sql: row.get(1), kind, generated: row.get(5) }
+}
+
+async fn unique(session: &Session, client: &Client, oid: u32, column: &str) -> Result<bool, ConnectorError> {
+    let rows = client
+        .query_typed(
+            "SELECT 1 FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0] \
+             WHERE i.indrelid = $1 AND i.indisunique AND i.indisvalid AND i.indpred IS NULL \
+               AND i.indnkeyatts = 1 AND a.attname = $2",
+            &[(&oid, Type::OID), (&column, Type::TEXT)],
+        )
+        .await
+        .map_err(|error| session.error(&error))?;
+    Ok(!rows.is_empty())
+}
+
+async fn no_table(session: &Session, client: &Client, object: &str) -> ConnectorError {
+    let names = client
+        .query_typed(
+            "SELECT CASE WHEN pg_table_is_visible(c.oid) THEN c.relname ELSE n.nspname || '.' || c.relname END \
+             FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p') \
+             AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND c.relname NOT LIKE 'avowal\\_%' \
+             ORDER BY 1 LIMIT 1000",
+            &[],
+        )
+        .await;
+    let names: Vec<String> = match names {
+        Ok(rows) => rows.iter().map(|row| row.get(0)).collect(),
+        Err(error) => {
+            let message = format!("there is no table {object:?} ({})", words(&error));
+            return session.port_error(ConnectorErrorKind::SchemaDrift, &message, "Correct the mapping");
+        }
+    };
+    let cure = nearest(object, names.iter().map(String::as_str), "table");
+    session.port_error(ConnectorErrorKind::SchemaDrift, &format!("there is no table {object:?}"), &cure)
+}
+
+fn no_column(session: &Session, table: &str, remote: &str, present: &[TableColumn]) -> ConnectorError {
+    let cure = nearest(remote, present.iter().map(|column| column.name.as_str()), "column");
+    let message = format!("table {table} has no column {remote:?}");
+    session.port_error(ConnectorErrorKind::SchemaDrift, &message, &cure)
+}
+
+fn nearest<'a>(wanted: &str, names: impl Iterator<Item = &'a str>, what: &str) -> String {
+    let near = names
+        .map(|name| (strsim::jaro_winkler(&wanted.to_lowercase(), &name.to_lowercase()), name))
+        .filter(|(likeness, _)| *likeness > 0.75)
+        .max_by(|a, b| a.0.total_cmp(&b.0));
+    match near {
+        Some((_, name)) => format!("Did you mean {name:?}? Correct the mapping, or create the {what}"),
+        None => format!("Correct the mapping, or create the {what}"),
+    }
+}

@@ -1,0 +1,76 @@
+//! Idempotency keys: claimed first, kept with the effect, given back without one.
+
+use avowal_core::ids::RemoteId;
+use avowal_engine::connector::{Binding, Write};
+use std::collections::{BTreeMap, BTreeSet};
+use tokio_postgres::types::Type;
+use tokio_postgres::{Error, Transaction};
+
+/// Which keys are ours to use, and what became of the others.
+pub(super) struct Claim {
+    /// Keys that were never used.
+    pub fresh: BTreeSet<String>,
+    /// Keys whose write was done before, with the row it was done to.
+    pub used: BTreeMap<String, RemoteId>,
+}
+
+/// Marks the transaction as ours and claims the keys. Where another transaction is using one of them (of a
+/// process that was taken for dead, say), this waits until that has ended.
+pub(super) async fn claim(
+    transaction: &Transaction<'_>,
+    binding: &Binding,
+    writes: &[Write],
+) -> Result<Claim, Error> {
+    let keys: Vec<_> = writes.iter().map(|write| write.key.as_str()).collect();
+    transaction
+        .query_typed("SELECT set_config('avowal.origin', pg_current_xact_id()::text, true)", &[])
+        .await?;
+    let rows = transaction
+        .query_typed(
+            "INSERT INTO public.avowal_ops (key, batch, entity, remote_id) \
+             SELECT k, pg_current_xact_id()::text, $2, '' FROM (SELECT DISTINCT k FROM unnest($1::text[]) k) d \
+             ORDER BY k ON CONFLICT (key) DO NOTHING RETURNING key",
+            &[(&keys, Type::TEXT_ARRAY), (&binding.entity.as_str(), Type::TEXT)],
+        )
+        .await?;
+    let fresh: BTreeSet<String> = rows.iter().map(|row| row.get(0)).collect();
+    let used: Vec<_> = keys.into_iter().filter(|key| !fresh.contains(*key)).collect();
+    if used.is_empty() {
+        return Ok(Claim { fresh, used: BTreeMap::new() });
+    }
+    let rows = transaction
+        .query_typed(
+            "SELECT key, remote_id FROM public.avowal_ops WHERE key = ANY($1)",
+            &[(&used, Type::TEXT_ARRAY)],
+        )
+        .await?;
+    let used = rows.iter().map(|row| (row.get(0), RemoteId::from(row.get::<_, String>(1)))).collect();
+    Ok(Claim { fresh, used })
+}
+
+/// Keeps the keys of what was done, and gives the others back.
+pub(super) async fn settle(
+    transaction: &Transaction<'_>,
+    fresh: &BTreeSet<String>,
+    done: &BTreeMap<&str, &RemoteId>,
+) -> Result<(), Error> {
+    let keys: Vec<_> = done.keys().copied().collect();
+    let ids: Vec<_> = done.values().map(|id| id.as_str()).collect();
+    transaction
+        .execute_typed(
+            "UPDATE public.avowal_ops o SET remote_id = d.id FROM unnest($1::text[], $2::text[]) AS d(key, id) \
+             WHERE o.key = d.key",
+            &[(&keys, Type::TEXT_ARRAY), (&ids, Type::TEXT_ARRAY)],
+        )
+        .await?;
+    let unused: Vec<_> = fresh.iter().map(String::as_str).filter(|key| !done.contains_key(key)).collect();
+    if !unused.is_empty() {
+        transaction
+            .execute_typed(
+                "DELETE FROM public.avowal_ops WHERE key = ANY($1)",
+                &[(&unused, Type::TEXT_ARRAY)],
+            )
+            .await?;
+    }
+    Ok(())
+}

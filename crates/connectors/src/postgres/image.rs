@@ -1,0 +1,195 @@
+//! Row images: one expression a column, used by triggers, listings and reads alike, and its inverse.
+
+use super::catalogue::{Kind, Table, TableColumn, literal, quote};
+use avowal_core::ids::RemoteId;
+use avowal_core::observation::OrderToken;
+use avowal_core::value::Value;
+use avowal_engine::connector::{Change, Fields, Shown};
+
+/// The most characters of an unreadable row that are kept for the quarantine.
+const PAYLOAD_CHARS_MAX: usize = 2_000;
+
+/// `jsonb_build_object` takes at most 100 arguments.
+const PAIRS_MAX: usize = 40;
+
+/// The id of a row as text; `row` is an alias.
+pub(super) fn id_sql(table: &Table, row: &str) -> String {
+    format!("{row}.{}::text", quote(&table.id.name))
+}
+
+/// The mapped columns of a row as the text of a JSON object.
+pub(super) fn image_sql(table: &Table, row: &str) -> String {
+    let pairs: Vec<_> = table
+        .columns
+        .iter()
+        .map(|column| {
+            let value = format!("{row}.{}", quote(&column.name));
+            format!("{}::text, {}", literal(&column.remote), value_sql(&column.kind, &value))
+        })
+        .collect();
+    let objects: Vec<_> =
+        pairs.chunks(PAIRS_MAX).map(|pairs| format!("jsonb_build_object({})", pairs.join(", "))).collect();
+    match objects.is_empty() {
+        true => "'{}'::text".to_owned(),
+        false => format!("({})::text", objects.join(" || ")),
+    }
+}
+
+/// Whether two rows differ in a mapped column; texts by their bytes, whatever their collation.
+pub(super) fn differs_sql(table: &Table, old: &str, new: &str) -> String {
+    let tests: Vec<_> = table
+        .columns
+        .iter()
+        .map(|column| {
+            let name = quote(&column.name);
+            match column.kind {
+                Kind::Integer
+                | Kind::Float
+                | Kind::Numeric
+                | Kind::Boolean
+                | Kind::Date
+                | Kind::Timestamp
+                | Kind::Uuid => format!("{old}.{name} IS DISTINCT FROM {new}.{name}"),
+                // `json` and others have no equality of their own.
+                Kind::Json | Kind::Array(_) | Kind::Text => {
+                    let bytes = |row| format!("({row}.{name}::text COLLATE \"C\")");
+                    format!("{} IS DISTINCT FROM {}", bytes(old), bytes(new))
+                }
+            }
+        })
+        .collect();
+    if tests.is_empty() { "false".to_owned() } else { tests.join(" OR ") }
+}
+
+/// One value as jsonb. What JSON numbers cannot carry exactly is text; JSON columns are text inside the image,
+/// so that a number in one of them cannot make the whole row unreadable.
+fn value_sql(kind: &Kind, value: &str) -> String {
+    match kind {
+        Kind::Integer | Kind::Boolean | Kind::Date | Kind::Timestamp => format!("to_jsonb({value})"),
+        Kind::Float => {
+            format!("CASE WHEN abs({value}) < 9e15 THEN to_jsonb({value}) ELSE to_jsonb({value}::text) END")
+        }
+        Kind::Array(element) if element == "numeric" => {
+            format!("to_jsonb(to_jsonb({value}::text[])::text)")
+        }
+        Kind::Array(_) => format!("to_jsonb(to_jsonb({value})::text)"),
+        Kind::Numeric | Kind::Json | Kind::Uuid | Kind::Text => format!("to_jsonb({value}::text)"),
+    }
+}
+
+/// Reads an image back.
+pub(super) fn shown(table: &Table, image: &str) -> Shown {
+    let reason = match Value::parse(image.as_bytes()) {
+        Ok(Value::Object(mut fields)) => {
+            unfold(table, &mut fields);
+            return Shown::Present(fields);
+        }
+        Ok(_) => "the row's image is not an object".to_owned(),
+        Err(error) => format!("the row cannot be read: {error}"),
+    };
+    Shown::Unreadable { reason, payload: image.chars().take(PAYLOAD_CHARS_MAX).collect() }
+}
+
+/// JSON columns become JSON again; one that cannot be carried exactly stays text, and its field says so.
+fn unfold(table: &Table, fields: &mut Fields) {
+    for column in &table.columns {
+        let is_json = matches!(column.kind, Kind::Json | Kind::Array(_));
+        if let (true, Some(value)) = (is_json, fields.get_mut(&column.remote))
+            && let Some(json) = value.as_text().and_then(|text| Value::parse(text.as_bytes()).ok())
+        {
+            *value = json;
+        }
+    }
+}
+
+/// A fact about one row.
+pub(super) fn change(id: RemoteId, shown: Shown, order: Option<i64>) -> Change {
+    let order = order.map(|id| OrderToken::Sequence(id.unsigned_abs()));
+    Change { order, ..Change::bare(id, shown) }
+}
+
+/// The fields of a row, empty where it cannot be read: then no expectation of ours holds.
+pub(super) fn fields(shown: &Shown) -> Fields {
+    match shown {
+        Shown::Present(fields) => fields.clone(),
+        Shown::Gone | Shown::Unknown | Shown::Unreadable { .. } => Fields::new(),
+    }
+}
+
+/// Takes the column's value out of `doc`, a jsonb expression made by [`document`].
+pub(super) fn from_document_sql(column: &TableColumn, doc: &str) -> String {
+    let key = literal(&column.remote);
+    let target = &column.type_sql;
+    match &column.kind {
+        Kind::Json => format!("nullif({doc} -> {key}, 'null'::jsonb)::{target}"),
+        Kind::Array(element) => format!(
+            "CASE WHEN jsonb_typeof({doc} -> {key}) = 'array' THEN (SELECT coalesce(array_agg(x.v::{element} \
+             ORDER BY x.o), '{{}}')::{target} FROM jsonb_array_elements_text({doc} -> {key}) \
+             WITH ORDINALITY AS x(v, o)) ELSE ({doc} ->> {key})::{target} END"
+        ),
+        Kind::Integer
+        | Kind::Float
+        | Kind::Numeric
+        | Kind::Boolean
+        | Kind::Date
+        | Kind::Timestamp
+        | Kind::Uuid
+        | Kind::Text => format!("({doc} ->> {key})::{target}"),
+    }
+}
+
+/// A value as it goes into a document for its column.
+pub(super) fn into_document(column: &TableColumn, value: &Value) -> Value {
+    match (&column.kind, value) {
+        (Kind::Integer, Value::Bool(bool)) => Value::Int(i64::from(*bool)),
+        // Canonical text, so that equal values are equal bytes.
+        (Kind::Text, Value::List(_) | Value::Object(_)) => Value::text(value.to_string()),
+        (
+            Kind::Integer
+            | Kind::Float
+            | Kind::Numeric
+            | Kind::Boolean
+            | Kind::Date
+            | Kind::Timestamp
+            | Kind::Json
+            | Kind::Array(_)
+            | Kind::Uuid
+            | Kind::Text,
+            _,
+        ) => value.clone(),
+    }
+}
+
+/// Whether a text can be an id of the table at all: another would fail the whole statement.
+pub(super) fn can_be_id(table: &Table, id: &RemoteId) -> bool {
+    let text = id.as_str();
+    match table.id.kind {
+        Kind::Integer => text.parse::<i64>().is_ok_and(|int| int.to_string() == text && fits(table, int)),
+        Kind::Uuid => {
+            text.len() == 36
+                && text.bytes().enumerate().all(|(at, byte)| match at {
+                    8 | 13 | 18 | 23 => byte == b'-',
+                    _ => byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte),
+                })
+        }
+        Kind::Text => !text.contains('\0'),
+        Kind::Float
+        | Kind::Numeric
+        | Kind::Boolean
+        | Kind::Date
+        | Kind::Timestamp
+        | Kind::Json
+        | Kind::Array(_) => {
+            // Rare as ids; the characters that such values can have.
+            !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit() || b"-+:. TZe".contains(&byte))
+        }
+    }
+}
+
+fn fits(table: &Table, int: i64) -> bool {
+    match table.id.type_sql.as_str() {
+        "smallint" => i16::try_from(int).is_ok(),
+        "integer" => i32::try_from(int).is_ok(),
+        _ => true,
+    }
+}

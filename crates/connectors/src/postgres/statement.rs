@@ -1,0 +1,178 @@
+//! The statements that write many rows at once.
+
+use super::catalogue::{Table, TableColumn, quote};
+use super::image::{from_document_sql, id_sql};
+use super::read::{document, json};
+use avowal_core::ids::RemoteId;
+use avowal_core::intent::Operation;
+use avowal_core::value::Value;
+use avowal_engine::connector::Write;
+use std::collections::BTreeMap;
+use tokio_postgres::types::Type;
+use tokio_postgres::{Error, GenericClient};
+
+/// Writes of one operation that set the same columns, so that one statement carries them all.
+pub(super) struct Group {
+    /// What they do.
+    pub operation: Operation,
+    /// The columns they set, by remote name.
+    pub columns: Vec<String>,
+    /// Which writes, by their place in the batch.
+    pub places: Vec<usize>,
+}
+
+/// Sorts writes into groups: deletes first, then updates, so that creates find unique values free.
+pub(super) fn groups(writes: &[Write], places: &[usize]) -> Vec<Group> {
+    let mut groups: BTreeMap<(u8, Vec<String>), Vec<usize>> = BTreeMap::new();
+    for place in places {
+        let write = &writes[*place];
+        let columns = match write.operation {
+            Operation::Create | Operation::Update => write.fields.keys().cloned().collect(),
+            Operation::Delete => Vec::new(),
+        };
+        let rank = match write.operation {
+            Operation::Delete => 0,
+            Operation::Update => 1,
+            Operation::Create => 2,
+        };
+        groups.entry((rank, columns)).or_default().push(*place);
+    }
+    groups
+        .into_iter()
+        .map(|((_, columns), places)| Group { operation: writes[places[0]].operation, columns, places })
+        .collect()
+}
+
+/// Carries out some writes of a group in one statement; answers with those that the database carried out.
+pub(super) async fn carry_out(
+    client: &impl GenericClient,
+    table: &Table,
+    group: &Group,
+    writes: &[Write],
+    places: &[usize],
+) -> Result<Vec<(usize, RemoteId)>, Error> {
+    match group.operation {
+        Operation::Create => create(client, table, group, writes, places).await,
+        Operation::Update if group.columns.is_empty() => {
+            // Nothing to set: the row, which is locked, is as it should be.
+            Ok(places.iter().filter_map(|place| Some((*place, writes[*place].id.clone()?))).collect())
+        }
+        Operation::Update => {
+            let sql = update_sql(table, &columns(table, group));
+            let ids = query_ids(client, &sql, &documents(table, writes, places), Type::TEXT).await?;
+            Ok(by_id(writes, places, &ids))
+        }
+        Operation::Delete => {
+            let sql = format!(
+                "DELETE FROM {} t WHERE {} RETURNING {}",
+                table.sql,
+                ids_sql(table),
+                id_sql(table, "t")
+            );
+            let ids: Vec<_> = places.iter().filter_map(|place| writes[*place].id.as_ref()).collect();
+            let ids: Vec<_> = ids.into_iter().map(RemoteId::as_str).collect();
+            let rows = client.query_typed(&sql, &[(&ids, Type::TEXT_ARRAY)]).await?;
+            let gone: Vec<_> = rows.iter().map(|row| RemoteId::from(row.get::<_, String>(0))).collect();
+            Ok(by_id(writes, places, &gone))
+        }
+    }
+}
+
+/// The test that a row `t` has one of the ids of `$1`, an array of texts.
+pub(super) fn ids_sql(table: &Table) -> String {
+    format!("t.{} = ANY($1::text[]::{}[])", quote(&table.id.name), table.id.type_sql)
+}
+
+/// Whether an error is the refusal of a row's contents, so that the row would be refused again.
+pub(super) fn is_row_error(error: &Error) -> bool {
+    let Some(code) = error.code() else { return false };
+    let code = code.code();
+    // Data exceptions, integrity, check options, triggers' own errors; a value for a generated column.
+    matches!(&code[..2], "22" | "23" | "27" | "44" | "P0") || code == "428C9"
+}
+
+async fn create(
+    client: &impl GenericClient,
+    table: &Table,
+    group: &Group,
+    writes: &[Write],
+    places: &[usize],
+) -> Result<Vec<(usize, RemoteId)>, Error> {
+    let columns = columns(table, group);
+    // `INSERT … SELECT … ORDER BY` inserts, and returns, in that order.
+    let ids = if columns.is_empty() {
+        let returned = quote(&table.id.name);
+        let sql = format!("INSERT INTO {} DEFAULT VALUES RETURNING {returned}::text", table.sql);
+        let mut ids = Vec::with_capacity(places.len());
+        for _ in places {
+            let rows = client.query_typed(&sql, &[]).await?;
+            ids.extend(rows.iter().filter_map(|row| row.get::<_, Option<String>>(0)).map(RemoteId::from));
+        }
+        ids
+    } else {
+        let sql = insert_sql(table, &columns);
+        query_ids(client, &sql, &documents(table, writes, places), Type::TEXT).await?
+    };
+    // A trigger that drops a row leaves no telling which: the caller tries again one by one.
+    if ids.len() == places.len() { Ok(places.iter().copied().zip(ids).collect()) } else { Ok(Vec::new()) }
+}
+
+fn insert_sql(table: &Table, columns: &[&TableColumn]) -> String {
+    let names: Vec<_> = columns.iter().map(|column| quote(&column.name)).collect();
+    let values: Vec<_> = columns.iter().map(|column| from_document_sql(column, "v.f")).collect();
+    format!(
+        "INSERT INTO {} ({}) SELECT {} FROM (SELECT x.e -> 'f' AS f, x.o FROM jsonb_array_elements($1::text::jsonb) \
+         WITH ORDINALITY AS x(e, o)) v ORDER BY v.o RETURNING {}::text",
+        table.sql,
+        names.join(", "),
+        values.join(", "),
+        quote(&table.id.name),
+    )
+}
+
+fn update_sql(table: &Table, columns: &[&TableColumn]) -> String {
+    let sets: Vec<_> = columns
+        .iter()
+        .map(|column| format!("{} = {}", quote(&column.name), from_document_sql(column, "v.f")))
+        .collect();
+    format!(
+        "UPDATE {} t SET {} FROM (SELECT (x.e ->> 'i')::{} AS i, x.e -> 'f' AS f \
+         FROM jsonb_array_elements($1::text::jsonb) AS x(e)) v WHERE t.{} = v.i RETURNING {}",
+        table.sql,
+        sets.join(", "),
+        table.id.type_sql,
+        quote(&table.id.name),
+        id_sql(table, "t"),
+    )
+}
+
+async fn query_ids(
+    client: &impl GenericClient,
+    sql: &str,
+    documents: &str,
+    kind: Type,
+) -> Result<Vec<RemoteId>, Error> {
+    let rows = client.query_typed(sql, &[(&documents, kind)]).await?;
+    Ok(rows.iter().filter_map(|row| row.get::<_, Option<String>>(0)).map(RemoteId::from).collect())
+}
+
+/// Every write as `{"i": id, "f": fields}`.
+fn documents(table: &Table, writes: &[Write], places: &[usize]) -> String {
+    let each = places.iter().map(|place| {
+        let write = &writes[*place];
+        let id = write.id.as_ref().map_or(Value::Null, |id| Value::text(id.as_str()));
+        Value::Object([("i".to_owned(), id), ("f".to_owned(), document(table, &write.fields))].into())
+    });
+    json(&Value::List(each.collect()))
+}
+
+fn by_id(writes: &[Write], places: &[usize], done: &[RemoteId]) -> Vec<(usize, RemoteId)> {
+    let done: std::collections::BTreeSet<_> = done.iter().collect();
+    let each = places.iter().filter_map(|place| Some((*place, writes[*place].id.clone()?)));
+    each.filter(|(_, id)| done.contains(id)).collect()
+}
+
+fn columns<'a>(table: &'a Table, group: &Group) -> Vec<&'a TableColumn> {
+    let find = |name: &String| table.columns.iter().find(|column| &column.remote == name);
+    group.columns.iter().filter_map(find).collect()
+}

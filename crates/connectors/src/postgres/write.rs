@@ -1,0 +1,383 @@
+//! Writes: one transaction a call, in statements that carry many rows each.
+
+use super::catalogue::{Table, table};
+use super::claim::{Claim, claim, settle};
+use super::image::{self, id_sql, image_sql};
+use super::read::{find_all, rows};
+use super::session::{Session, words};
+use super::statement::{Group, carry_out, groups, ids_sql, is_row_error};
+use avowal_core::ids::RemoteId;
+use avowal_core::intent::Operation;
+use avowal_engine::connector::{
+    Binding, Change, ConnectorError, ConnectorErrorKind, Fields, Shown, Write, WriteOutcome,
+};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use tokio_postgres::types::Type;
+use tokio_postgres::{Error, Transaction};
+
+/// Why the whole transaction did not go through.
+enum Stop {
+    /// Nothing was done; later it may be.
+    Retry(String),
+    /// The commit was refused because of some row (a deferred constraint).
+    Refused(String),
+    /// The connection was lost while the commit was under way.
+    Unknown(Vec<WriteOutcome>, String),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Stop::Retry(words(&error))
+    }
+}
+
+impl From<ConnectorError> for Stop {
+    fn from(error: ConnectorError) -> Self {
+        Stop::Retry(error.to_string())
+    }
+}
+
+/// Carries out the writes and answers each in order.
+pub(super) async fn write(session: &Session, binding: &Binding, writes: &[Write]) -> Vec<WriteOutcome> {
+    match attempt(session, binding, writes).await {
+        // Each alone, so that only the one that is to blame fails.
+        Err(Stop::Refused(_)) if writes.len() > 1 => {
+            let mut outcomes = Vec::with_capacity(writes.len());
+            for one in writes {
+                let answer = attempt(session, binding, std::slice::from_ref(one)).await;
+                outcomes.extend(answers(answer, 1));
+            }
+            outcomes
+        }
+        answer => answers(answer, writes.len()),
+    }
+}
+
+fn answers(answer: Result<Vec<WriteOutcome>, Stop>, count: usize) -> Vec<WriteOutcome> {
+    match answer {
+        Ok(outcomes) => outcomes,
+        Err(Stop::Refused(reason)) => vec![WriteOutcome::Rejected { reason }; count],
+        Err(Stop::Retry(reason)) => vec![WriteOutcome::Retry { after_ms: None, reason }; count],
+        // What was not to be done was not done, whatever became of the rest.
+        Err(Stop::Unknown(outcomes, reason)) => outcomes
+            .into_iter()
+            .map(|outcome| match outcome {
+                WriteOutcome::Confirmed { .. } => WriteOutcome::Unknown { reason: reason.clone() },
+                other @ (WriteOutcome::Conflict { .. }
+                | WriteOutcome::Exists { .. }
+                | WriteOutcome::Missing
+                | WriteOutcome::Rejected { .. }
+                | WriteOutcome::Retry { .. }
+                | WriteOutcome::Unknown { .. }) => other,
+            })
+            .collect(),
+    }
+}
+
+async fn attempt(session: &Session, binding: &Binding, writes: &[Write]) -> Result<Vec<WriteOutcome>, Stop> {
+    // Only the commit may be lost without knowing; until it is sent the server rolls back by itself.
+    let mut committing = None;
+    let bounded = session.bounded(async { Ok(transact(session, binding, writes, &mut committing).await) });
+    let result = bounded.await;
+    match (result, committing) {
+        (Ok(Ok(())), Some(outcomes)) => Ok(outcomes),
+        (Ok(Ok(())), None) => Err(Stop::Retry("the transaction ended early".to_owned())),
+        (Ok(Err(stop)), _) => {
+            session.forget_tables();
+            Err(stop)
+        }
+        (Err(error), Some(outcomes)) => Err(Stop::Unknown(outcomes, error.to_string())),
+        (Err(error), None) => Err(error.into()),
+    }
+}
+
+/// Leaves the outcomes in `committing` just before the commit is sent.
+async fn transact(
+    session: &Session,
+    binding: &Binding,
+    writes: &[Write],
+    committing: &mut Option<Vec<WriteOutcome>>,
+) -> Result<(), Stop> {
+    let mut lease = session.client().await?;
+    let client = lease.get(session)?;
+    let table = table(session, client, binding).await?;
+    if !table.logged {
+        let message = format!("the change log of table {} is not installed", table.shown);
+        let cure = "Run `avowal sync`, which installs it";
+        return Err(session.port_error(ConnectorErrorKind::SchemaDrift, &message, cure).into());
+    }
+    let mut transaction = client.transaction().await?;
+    let claim = claim(&transaction, binding, writes).await?;
+    let mut batch =
+        Batch { binding, table: &table, writes, outcomes: vec![None; writes.len()], done: BTreeMap::new() };
+    batch.answer_repeated(&transaction, &claim).await?;
+    batch.refuse_unmapped();
+    batch.expect(&transaction).await?;
+    batch.look_up(&transaction).await?;
+    for group in groups(writes, &batch.open()) {
+        batch.apply(&mut transaction, &group).await?;
+    }
+    batch.receipts(&transaction).await?;
+    let done = batch.done.iter().map(|(place, id)| (writes[*place].key.as_str(), id)).collect();
+    settle(&transaction, &claim.fresh, &done).await?;
+    let outcomes =
+        batch.outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(put_off)).collect::<Vec<_>>();
+    *committing = Some(outcomes.clone());
+    transaction.commit().await.map_err(|error| match error.code() {
+        Some(code) if code.code().starts_with("23") || code.code().starts_with("P0") => {
+            Stop::Refused(words(&error))
+        }
+        // A server that is going down may have committed already.
+        Some(code) if !code.code().starts_with("57") => Stop::Retry(words(&error)),
+        Some(_) | None => Stop::Unknown(outcomes, words(&error)),
+    })
+}
+
+/// A write that shares its row or its key with another of the batch waits for the next.
+fn put_off() -> WriteOutcome {
+    let reason = "another write of the same batch concerns the same row".to_owned();
+    WriteOutcome::Retry { after_ms: None, reason }
+}
+
+struct Batch<'a> {
+    binding: &'a Binding,
+    table: &'a Table,
+    writes: &'a [Write],
+    outcomes: Vec<Option<WriteOutcome>>,
+    /// What this transaction has done, by place.
+    done: BTreeMap<usize, RemoteId>,
+}
+
+impl Batch<'_> {
+    /// The writes that still have no answer.
+    fn open(&self) -> Vec<usize> {
+        (0..self.writes.len()).filter(|place| self.outcomes[*place].is_none()).collect()
+    }
+
+    fn answer(&mut self, place: usize, outcome: WriteOutcome) {
+        self.outcomes[place] = Some(outcome);
+    }
+
+    /// Answers writes that were done before with the rows as they are now, and puts off repetitions of a key.
+    async fn answer_repeated(&mut self, transaction: &Transaction<'_>, claim: &Claim) -> Result<(), Stop> {
+        let mut seen = BTreeSet::new();
+        let ids: Vec<_> = claim.used.values().cloned().collect();
+        let found = rows(transaction, self.binding, self.table, &ids).await?;
+        for (place, write) in self.writes.iter().enumerate() {
+            if !seen.insert(&write.key) {
+                self.answer(place, put_off());
+                continue;
+            }
+            let Some(id) = claim.used.get(&write.key) else { continue };
+            let outcome = match (found.get(id), write.operation) {
+                (Some(copy), _) => WriteOutcome::Confirmed { id: id.clone(), after: Some(copy.clone()) },
+                (None, Operation::Delete) => WriteOutcome::Confirmed {
+                    id: id.clone(),
+                    after: Some(Change::bare(id.clone(), Shown::Gone)),
+                },
+                (None, Operation::Create | Operation::Update) => WriteOutcome::Missing,
+            };
+            self.answer(place, outcome);
+        }
+        Ok(())
+    }
+
+    /// Refuses names that the mapping does not let us write: none of them may reach SQL.
+    fn refuse_unmapped(&mut self) {
+        for place in self.open() {
+            let write = &self.writes[place];
+            let writable = |name: &String| {
+                self.binding.columns.iter().any(|column| &column.name == name && column.writable)
+            };
+            let unmapped = write.fields.keys().find(|name| !writable(name));
+            let reason = match (unmapped, write.operation, &write.id) {
+                (Some(name), _, _) => format!("column {name:?} is not mapped for writing"),
+                (None, Operation::Update | Operation::Delete, None) => "the write names no row".to_owned(),
+                (None, _, _) => continue,
+            };
+            self.answer(place, WriteOutcome::Rejected { reason });
+        }
+    }
+
+    /// Locks the rows to be changed, in the order of their ids, and compares them with what is expected.
+    async fn expect(&mut self, transaction: &Transaction<'_>) -> Result<(), Stop> {
+        let present = self.lock(transaction).await?;
+        let mut taken = BTreeSet::new();
+        for place in self.open() {
+            let write = &self.writes[place];
+            let (Operation::Update | Operation::Delete, Some(id)) = (write.operation, &write.id) else {
+                continue;
+            };
+            let outcome = match present.get(id) {
+                None => WriteOutcome::Missing,
+                Some(fields) if !write.expected.holds(fields) => {
+                    WriteOutcome::Conflict { reason: "the row has changed since it was read".to_owned() }
+                }
+                Some(_) if taken.insert(id) => continue,
+                Some(_) => put_off(),
+            };
+            self.answer(place, outcome);
+        }
+        Ok(())
+    }
+
+    async fn lock(&self, transaction: &Transaction<'_>) -> Result<BTreeMap<RemoteId, Fields>, Stop> {
+        let ids: Vec<_> = self
+            .open()
+            .into_iter()
+            .filter_map(|place| self.writes[place].id.as_ref())
+            .filter(|id| image::can_be_id(self.table, id))
+            .map(RemoteId::as_str)
+            .collect();
+        if ids.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let sql = format!(
+            "SELECT {}, {} FROM {} t WHERE {} ORDER BY t.{} FOR UPDATE OF t",
+            id_sql(self.table, "t"),
+            image_sql(self.table, "t"),
+            self.table.sql,
+            ids_sql(self.table),
+            super::catalogue::quote(&self.table.id.name),
+        );
+        let rows = transaction.query_typed(&sql, &[(&ids, Type::TEXT_ARRAY)]).await?;
+        let row = |row: &tokio_postgres::Row| {
+            let shown = image::shown(self.table, row.get(1));
+            (RemoteId::from(row.get::<_, String>(0)), image::fields(&shown))
+        };
+        Ok(rows.iter().map(row).collect())
+    }
+
+    /// Looks for records that a create would double: in the table, and earlier in the batch.
+    async fn look_up(&mut self, transaction: &Transaction<'_>) -> Result<(), Stop> {
+        let mut searches: BTreeMap<(usize, Vec<&String>), Vec<(usize, &Fields)>> = BTreeMap::new();
+        let mut earlier: BTreeSet<&Fields> = BTreeSet::new();
+        let mut doubled = Vec::new();
+        for place in self.open() {
+            let write = &self.writes[place];
+            if write.operation != Operation::Create {
+                continue;
+            }
+            if write.lookup.iter().any(|lookup| !lookup.is_empty() && !earlier.insert(lookup)) {
+                doubled.push(place);
+            }
+            for (rank, lookup) in write.lookup.iter().enumerate() {
+                searches.entry((rank, lookup.keys().collect())).or_default().push((place, lookup));
+            }
+        }
+        for place in doubled {
+            self.answer(place, put_off());
+        }
+        for list in searches.into_values() {
+            let list: Vec<_> =
+                list.into_iter().filter(|(place, _)| self.outcomes[*place].is_none()).collect();
+            let fields: Vec<_> = list.iter().map(|(_, lookup)| *lookup).collect();
+            for (at, copy) in self.find(transaction, &fields).await? {
+                if let Some((place, _)) = list.get(at)
+                    && self.outcomes[*place].is_none()
+                {
+                    self.answer(*place, WriteOutcome::Exists { copy });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// All searches in one statement, or, where one holds a value that its column's type refuses, one by one.
+    async fn find(
+        &self,
+        transaction: &Transaction<'_>,
+        searches: &[&Fields],
+    ) -> Result<Vec<(usize, Change)>, Stop> {
+        transaction.batch_execute("SAVEPOINT avowal_find").await?;
+        match find_all(transaction, self.binding, self.table, searches).await {
+            Ok(found) => {
+                transaction.batch_execute("RELEASE avowal_find").await?;
+                return Ok(found);
+            }
+            Err(error) if is_row_error(&error) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let mut all = Vec::new();
+        for (at, search) in searches.iter().enumerate() {
+            transaction.batch_execute("ROLLBACK TO avowal_find").await?;
+            match find_all(transaction, self.binding, self.table, &[search]).await {
+                Ok(found) => all.extend(found.into_iter().map(|(_, change)| (at, change))),
+                Err(error) if is_row_error(&error) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        transaction.batch_execute("ROLLBACK TO avowal_find; RELEASE avowal_find").await?;
+        Ok(all)
+    }
+
+    /// Carries out a group. A part that fails is halved until the rows that are refused stand alone.
+    async fn apply(&mut self, transaction: &mut Transaction<'_>, group: &Group) -> Result<(), Stop> {
+        let mut parts = VecDeque::from([group.places.clone()]);
+        while let Some(part) = parts.pop_front() {
+            let savepoint = transaction.savepoint("avowal_part").await?;
+            let result = carry_out(&savepoint, self.table, group, self.writes, &part).await;
+            match result {
+                Ok(done) if done.len() == part.len() => {
+                    savepoint.commit().await?;
+                    self.done.extend(done);
+                }
+                Ok(_) if part.len() == 1 => {
+                    savepoint.rollback().await?;
+                    let reason = "the database kept the row as it is (a trigger or a row policy)".to_owned();
+                    self.answer(part[0], WriteOutcome::Rejected { reason });
+                }
+                Err(error) if part.len() == 1 && is_row_error(&error) => {
+                    savepoint.rollback().await?;
+                    self.answer(part[0], WriteOutcome::Rejected { reason: words(&error) });
+                }
+                Err(error) if !is_row_error(&error) => return Err(error.into()),
+                Ok(_) | Err(_) => {
+                    savepoint.rollback().await?;
+                    let (left, right) = part.split_at(part.len() / 2);
+                    parts.push_front(right.to_vec());
+                    parts.push_front(left.to_vec());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells what stands now in every row that was written.
+    async fn receipts(&mut self, transaction: &Transaction<'_>) -> Result<(), Stop> {
+        let ids: Vec<_> = self.done.values().cloned().collect();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let mut found = rows(transaction, self.binding, self.table, &ids).await?;
+        let orders = self.orders(transaction, &ids).await?;
+        for (place, id) in self.done.clone() {
+            let write = &self.writes[place];
+            let after = found.remove(&id).or_else(|| {
+                // A row that left under our hands by another way than our delete is for the engine to read.
+                let deleted = write.operation == Operation::Delete;
+                deleted.then(|| image::change(id.clone(), Shown::Gone, orders.get(&id).copied()))
+            });
+            let after = after.map(|after| Change { correlation: Some(write.key.clone()), ..after });
+            self.answer(place, WriteOutcome::Confirmed { id, after });
+        }
+        Ok(())
+    }
+
+    /// The newest log row of each deleted row.
+    async fn orders(
+        &self,
+        transaction: &Transaction<'_>,
+        ids: &[RemoteId],
+    ) -> Result<BTreeMap<RemoteId, i64>, Stop> {
+        let ids: Vec<_> = ids.iter().map(RemoteId::as_str).collect();
+        let rows = transaction
+            .query_typed(
+                "SELECT l.remote_id, max(l.id) FROM public.avowal_log l \
+                 WHERE l.entity = $1 AND l.remote_id = ANY($2) AND l.operation = 'delete' GROUP BY 1",
+                &[(&self.binding.entity.as_str(), Type::TEXT), (&ids, Type::TEXT_ARRAY)],
+            )
+            .await?;
+        Ok(rows.iter().map(|row| (RemoteId::from(row.get::<_, String>(0)), row.get(1))).collect())
+    }
+}
