@@ -85,11 +85,13 @@ pub fn binding(object: &str, id: &str) -> Binding {
     }
 }
 
+type Playing<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+
 /// One case: its name, and what it does with a fresh fixture.
 pub struct Case {
     /// What must hold.
     pub name: &'static str,
-    play: for<'a> fn(&'a dyn Fixture) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>,
+    play: for<'a> fn(&'a dyn Fixture) -> Playing<'a>,
 }
 
 /// Every case, in order.

@@ -2,6 +2,7 @@
 
 pub mod connector_suite;
 pub mod crm;
+pub mod fake;
 pub mod memory;
 pub mod pocketbase;
 pub mod postgres;

@@ -81,11 +81,10 @@ async fn nothing_is_skipped_beside_writers(fixture: &dyn Fixture) {
     let (mut made, mut seen) = (BTreeSet::new(), BTreeSet::new());
     for n in 0..12 {
         let names = [format!("Left {n}"), format!("Right {n}")];
-        let (left, right, page) = tokio::join!(
-            fixture.insert(person(&names[0])),
-            fixture.insert(person(&names[1])),
-            async { fixture.connector().changes(&entity(), &cursor, 3).await.expect("changes") },
-        );
+        let (left, right, page) =
+            tokio::join!(fixture.insert(person(&names[0])), fixture.insert(person(&names[1])), async {
+                fixture.connector().changes(&entity(), &cursor, 3).await.expect("changes")
+            },);
         made.extend([left, right]);
         seen.extend(page.changes.into_iter().map(|change| change.id));
         cursor = page.next;

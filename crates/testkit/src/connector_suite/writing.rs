@@ -94,7 +94,7 @@ async fn a_create_looks_up_first(fixture: &dyn Fixture) {
     let ann = fixture.insert(person("Ann")).await;
     let again = |key: &str, name: &str| Write {
         lookup: vec![
-            fields([("email", Value::text("nobody@example.org"))]),
+            fields([("email", Value::text(format!("{key}@example.org")))]),
             fields([("email", Value::text(format!("{}@example.org", name.to_lowercase())))]),
         ],
         ..create(key, person(name))

@@ -1,0 +1,241 @@
+//! Applies one task inside its savepoint: first every test, then every row.
+
+use super::error::{Fault, Refusal};
+use super::writer::Task;
+use super::{events, ledger, project, reviews, text};
+use avowal_core::ids::{RecordId, SystemName};
+use avowal_core::record::Record;
+use avowal_engine::store::{
+    Commit, CommitOutcome, CopyKey, CursorMove, DedupeKey, IntentDelay, QuarantineItem, RecordCommit, Signal,
+    StoreError,
+};
+use rusqlite::{Connection, OptionalExtension, params};
+use std::collections::BTreeMap;
+
+/// How one task of a group went; durable only after the group's flush.
+pub(super) enum Applied {
+    /// It is in the transaction.
+    Done,
+    /// It was undone: something had moved on.
+    Refused(CommitOutcome),
+    /// It was undone: it could not be written.
+    Failed(StoreError),
+}
+
+/// Applies `task`; after an error its savepoint must be rolled back.
+pub(super) fn task(connection: &Connection, task: &Task) -> Result<(), Refusal> {
+    match task {
+        Task::Commit(commit) => self::commit(connection, commit),
+        Task::Restate { record, match_keys } => {
+            restate(connection, record, match_keys).map_err(Refusal::from)
+        }
+        Task::CountRepeats { system, keys } => count_repeats(connection, system, keys).map_err(Refusal::from),
+        Task::LimitPages(pages) => limit_pages(connection, *pages).map_err(Refusal::from),
+    }
+}
+
+fn commit(connection: &Connection, commit: &Commit) -> Result<(), Refusal> {
+    take_deliveries(connection, &commit.dedupe)?;
+    move_cursors(connection, &commit.cursors)?;
+    check_sequences(connection, &commit.records)?;
+    // A remote id may go from one record of the commit to another, so all let go before any takes.
+    for record in &commit.records {
+        project::release_links(connection, &record.state)?;
+    }
+    for record in &commit.records {
+        write_record(connection, record)?;
+    }
+    add_quarantine(connection, &commit.quarantine)?;
+    close_quarantine(connection, &commit.quarantine_closed)?;
+    release_quarantine(connection, &commit.quarantine_ids_closed)?;
+    add_signals(connection, &commit.signals)?;
+    drop_signals(connection, &commit.signals_done)?;
+    delay_intents(connection, &commit.delays)?;
+    Ok(())
+}
+
+fn write_record(connection: &Connection, commit: &RecordCommit) -> Result<(), Refusal> {
+    project::write(connection, &commit.state, &commit.match_keys)?;
+    for event in &commit.events {
+        events::append(connection, event)?;
+        ledger::note(connection, event)?;
+        reviews::note(connection, event)?;
+    }
+    reviews::settle(connection, &commit.state)?;
+    Ok(())
+}
+
+/// Replaces what is stored of a record beside its history, and derives again what only the history tells.
+fn restate(connection: &Connection, record: &Record, match_keys: &[String]) -> Result<(), Fault> {
+    project::release_links(connection, record)?;
+    project::write(connection, record, match_keys).map_err(|refusal| match refusal {
+        Refusal::Fault(fault) => fault,
+        Refusal::Outcome(outcome) => {
+            Fault::damaged(format!("links of record {}", record.id), format!("{outcome:?}"))
+        }
+    })?;
+    ledger::forget(connection, &record.id)?;
+    reviews::forget(connection, &record.id)?;
+    events::each_noted(connection, &record.id, |event| {
+        ledger::note(connection, event)?;
+        reviews::note(connection, event)
+    })?;
+    reviews::settle(connection, record)
+}
+
+fn take_deliveries(connection: &Connection, keys: &[DedupeKey]) -> Result<(), Refusal> {
+    let mut insert = connection.prepare_cached(
+        "INSERT INTO dedupe (system, key, received_at) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+    )?;
+    for key in keys {
+        let new = insert.execute(params![key.system.as_str(), key.key, key.received_at.to_string()])?;
+        if new == 0 {
+            return Err(Refusal::Outcome(CommitOutcome::Duplicate { key: key.key.clone() }));
+        }
+    }
+    Ok(())
+}
+
+fn move_cursors(connection: &Connection, moves: &[CursorMove]) -> Result<(), Refusal> {
+    let mut select = connection
+        .prepare_cached("SELECT position FROM cursors WHERE system = ?1 AND entity = ?2 AND kind = ?3")?;
+    let mut upsert = connection.prepare_cached(
+        "INSERT INTO cursors (system, entity, kind, position) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (system, entity, kind) DO UPDATE SET position = excluded.position",
+    )?;
+    for CursorMove { name, from, to } in moves {
+        let (system, entity, kind) = (name.system.as_str(), name.entity.as_str(), name.kind.as_str());
+        let stored: Option<String> = select.query_row([system, entity, kind], |row| row.get(0)).optional()?;
+        if stored.as_deref() != from.as_ref().map(|cursor| cursor.0.as_str()) {
+            return Err(Refusal::conflict(format!(
+                "the {kind} cursor of {entity} in {system} has been moved by somebody else"
+            )));
+        }
+        upsert.execute([system, entity, kind, to.0.as_str()])?;
+    }
+    Ok(())
+}
+
+/// Tests every record's sequence. A record that comes twice must continue its own first part.
+fn check_sequences(connection: &Connection, records: &[RecordCommit]) -> Result<(), Refusal> {
+    let mut select = connection.prepare_cached("SELECT seq FROM records WHERE id = ?1")?;
+    let mut reached: BTreeMap<&RecordId, u64> = BTreeMap::new();
+    for RecordCommit { expected_seq, state, .. } in records {
+        let stored = match reached.get(&state.id) {
+            Some(seq) => *seq,
+            None => {
+                let seq: Option<i64> = select.query_row([state.id.as_str()], |row| row.get(0)).optional()?;
+                text::from_column(seq.unwrap_or(0), || format!("records row {}, seq", state.id))?
+            }
+        };
+        if stored != *expected_seq {
+            return Err(Refusal::conflict(format!(
+                "record {} stands at event {stored}, not {expected_seq}",
+                state.id
+            )));
+        }
+        reached.insert(&state.id, state.seq);
+    }
+    Ok(())
+}
+
+/// Stores what could not be understood. The same item again counts up instead of filling the disk.
+fn add_quarantine(connection: &Connection, items: &[QuarantineItem]) -> Result<(), Fault> {
+    let mut again = connection.prepare_cached(
+        "UPDATE quarantine SET times = times + 1
+         WHERE status = 'open' AND system = ?1 AND entity = ?2 AND remote_id IS ?3 AND record_id IS ?4
+           AND reason = ?5 AND payload = ?6",
+    )?;
+    let mut insert = connection.prepare_cached(
+        "INSERT INTO quarantine (system, entity, remote_id, record_id, reason, payload, at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    )?;
+    for item in items {
+        let (system, entity) = (item.system.as_str(), item.entity.as_str());
+        let remote_id = item.remote_id.as_ref().map(|id| id.as_str());
+        let record = item.record.as_ref().map(|id| id.as_str());
+        if again.execute(params![system, entity, remote_id, record, item.reason, item.payload])? == 0 {
+            let at = item.at.to_string();
+            insert.execute(params![system, entity, remote_id, record, item.reason, item.payload, at])?;
+        }
+    }
+    Ok(())
+}
+
+/// Closes what came from copies that are understood now; what could not go out stays.
+fn close_quarantine(connection: &Connection, copies: &[CopyKey]) -> Result<(), Fault> {
+    let mut close = connection.prepare_cached(
+        "UPDATE quarantine SET status = 'closed'
+         WHERE status = 'open' AND system = ?1 AND entity = ?2 AND remote_id = ?3 AND record_id IS NULL",
+    )?;
+    for copy in copies {
+        close.execute([copy.system.as_str(), copy.entity.as_str(), copy.remote_id.as_str()])?;
+    }
+    Ok(())
+}
+
+fn release_quarantine(connection: &Connection, ids: &[i64]) -> Result<(), Fault> {
+    let mut close = connection.prepare_cached("UPDATE quarantine SET status = 'closed' WHERE id = ?1")?;
+    for id in ids {
+        close.execute([id])?;
+    }
+    Ok(())
+}
+
+fn add_signals(connection: &Connection, signals: &[Signal]) -> Result<(), Fault> {
+    let mut insert = connection.prepare_cached(
+        "INSERT INTO signals (system, entity, remote_id, not_before, reason, received_at, attempts)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    )?;
+    for signal in signals {
+        insert.execute(params![
+            signal.copy.system.as_str(),
+            signal.copy.entity.as_str(),
+            signal.copy.remote_id.as_str(),
+            signal.not_before.to_string(),
+            signal.reason.as_str(),
+            signal.received_at.to_string(),
+            signal.attempts,
+        ])?;
+    }
+    Ok(())
+}
+
+fn drop_signals(connection: &Connection, ids: &[i64]) -> Result<(), Fault> {
+    let mut delete = connection.prepare_cached("DELETE FROM signals WHERE id = ?1")?;
+    for id in ids {
+        delete.execute([id])?;
+    }
+    Ok(())
+}
+
+fn delay_intents(connection: &Connection, delays: &[IntentDelay]) -> Result<(), Fault> {
+    let mut update = connection.prepare_cached(
+        "UPDATE intents SET not_before = ?3, failures = ?4, last_error = ?5 WHERE record_id = ?1 AND system = ?2",
+    )?;
+    for delay in delays {
+        update.execute(params![
+            delay.record.as_str(),
+            delay.system.as_str(),
+            delay.not_before.to_string(),
+            delay.failures,
+            delay.reason,
+        ])?;
+    }
+    Ok(())
+}
+
+fn count_repeats(connection: &Connection, system: &SystemName, keys: &[String]) -> Result<(), Fault> {
+    let mut update = connection
+        .prepare_cached("UPDATE dedupe SET repeats = repeats + 1 WHERE system = ?1 AND key = ?2")?;
+    for key in keys {
+        update.execute([system.as_str(), key])?;
+    }
+    Ok(())
+}
+
+fn limit_pages(connection: &Connection, pages: u32) -> Result<(), Fault> {
+    // The pragma answers with the bound that holds now: never below the present size.
+    connection.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))?;
+    Ok(())
+}

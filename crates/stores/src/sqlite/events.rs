@@ -1,0 +1,176 @@
+//! The history's rows. An event that is read back is the event that was written, or its hash would not match.
+
+use super::error::{Fault, Refusal, is_taken};
+use super::text;
+use avowal_core::history::{Body, Event};
+use avowal_core::ids::{EntityName, RecordId, SystemName};
+use rusqlite::{Connection, params};
+
+const SELECT: &str = "SELECT record_id, seq, entity, type, source, actor, payload, vector, evidence, policy, correlation, \
+     cause, occurred_at, received_at, recorded_at, prev, hash FROM events";
+
+/// Appends one event. Its place must be free: two writers cannot continue one stream.
+pub(super) fn append(connection: &Connection, event: &Event) -> Result<(), Refusal> {
+    let evidence = event.evidence.as_ref().map(text::to_json).transpose()?;
+    let mut insert = connection.prepare_cached(
+        "INSERT INTO events (record_id, seq, entity, type, source, actor, payload, vector, evidence, policy,
+             correlation, cause, occurred_at, received_at, recorded_at, prev, hash)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
+    )?;
+    let values = params![
+        event.record.as_str(),
+        text::to_column(event.seq)?,
+        event.entity.as_str(),
+        event.body.kind(),
+        event.source.as_ref().map(SystemName::as_str),
+        event.actor,
+        payload(&event.body)?,
+        text::to_json(&event.vector)?,
+        evidence,
+        event.policy,
+        event.correlation,
+        event.cause.map(text::to_column).transpose()?,
+        event.occurred_at.map(|at| at.to_string()),
+        event.received_at.to_string(),
+        event.recorded_at.to_string(),
+        event.prev.to_string(),
+        event.hash.to_string(),
+    ];
+    match insert.execute(values) {
+        Ok(_) => Ok(()),
+        Err(error) if is_taken(&error) => {
+            Err(Refusal::conflict(format!("event {} of record {} is already there", event.seq, event.record)))
+        }
+        Err(error) => Err(Refusal::from(error)),
+    }
+}
+
+/// Up to `limit` events of one record from `from_seq` on.
+pub(super) fn of_record(
+    connection: &Connection,
+    record: &RecordId,
+    from_seq: u64,
+    limit: usize,
+) -> Result<Vec<Event>, Fault> {
+    let mut select = connection
+        .prepare_cached(&format!("{SELECT} WHERE record_id = ?1 AND seq >= ?2 ORDER BY seq LIMIT ?3"))?;
+    let from_seq = i64::try_from(from_seq).unwrap_or(i64::MAX);
+    let rows = select.query_map(params![record.as_str(), from_seq, text::limit(limit)], Row::read)?;
+    rows.map(|row| row?.into_event()).collect()
+}
+
+/// Up to `limit` events of all records, by record and sequence, after the given place.
+pub(super) fn scan(
+    connection: &Connection,
+    after: Option<&(RecordId, u64)>,
+    limit: usize,
+) -> Result<Vec<Event>, Fault> {
+    let mut select = connection.prepare_cached(&format!(
+        "{SELECT} WHERE (record_id, seq) > (?1, ?2) ORDER BY record_id, seq LIMIT ?3"
+    ))?;
+    let (record, seq) = after.map_or(("", 0), |(record, seq)| (record.as_str(), *seq));
+    let seq = i64::try_from(seq).unwrap_or(i64::MAX);
+    let rows = select.query_map(params![record, seq, text::limit(limit)], Row::read)?;
+    rows.map(|row| row?.into_event()).collect()
+}
+
+/// Visits the events of a record from which ledger and reviews are derived, in order.
+pub(super) fn each_noted(
+    connection: &Connection,
+    record: &RecordId,
+    mut visit: impl FnMut(&Event) -> Result<(), Fault>,
+) -> Result<(), Fault> {
+    let mut select = connection.prepare_cached(&format!(
+        "{SELECT} WHERE record_id = ?1 AND type IN ('intent_confirmed', 'review_requested', 'review_decided')
+         ORDER BY seq"
+    ))?;
+    for row in select.query_map([record.as_str()], Row::read)? {
+        visit(&row?.into_event()?)?;
+    }
+    Ok(())
+}
+
+/// The payload of the wire form, cut out of the body's own serialisation so that the two never differ.
+fn payload(body: &Body) -> Result<String, Fault> {
+    let json = text::to_json(body)?;
+    let head = head(body.kind())?;
+    json.strip_prefix(&head)
+        .and_then(|rest| rest.strip_suffix('}'))
+        .map(str::to_owned)
+        .ok_or_else(|| Fault::damaged(format!("an event of type {}", body.kind()), "it has no payload"))
+}
+
+fn head(kind: &str) -> Result<String, Fault> {
+    Ok(format!(r#"{{"type":{},"payload":"#, text::to_json(&kind)?))
+}
+
+struct Row {
+    record: String,
+    seq: i64,
+    entity: String,
+    kind: String,
+    source: Option<String>,
+    actor: Option<String>,
+    payload: String,
+    vector: String,
+    evidence: Option<String>,
+    policy: Option<String>,
+    correlation: Option<String>,
+    cause: Option<i64>,
+    occurred_at: Option<String>,
+    received_at: String,
+    recorded_at: String,
+    prev: String,
+    hash: String,
+}
+
+impl Row {
+    fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            record: row.get(0)?,
+            seq: row.get(1)?,
+            entity: row.get(2)?,
+            kind: row.get(3)?,
+            source: row.get(4)?,
+            actor: row.get(5)?,
+            payload: row.get(6)?,
+            vector: row.get(7)?,
+            evidence: row.get(8)?,
+            policy: row.get(9)?,
+            correlation: row.get(10)?,
+            cause: row.get(11)?,
+            occurred_at: row.get(12)?,
+            received_at: row.get(13)?,
+            recorded_at: row.get(14)?,
+            prev: row.get(15)?,
+            hash: row.get(16)?,
+        })
+    }
+
+    fn into_event(self) -> Result<Event, Fault> {
+        let place = |column: &str| format!("events row {}-{}, {column}", self.record, self.seq);
+        let body = format!("{}{}}}", head(&self.kind)?, self.payload);
+        let evidence =
+            self.evidence.as_deref().map(|json| text::from_json(json, || place("evidence"))).transpose()?;
+        let occurred_at =
+            self.occurred_at.as_deref().map(|at| text::parsed(at, || place("occurred_at"))).transpose()?;
+        Ok(Event {
+            seq: text::from_column(self.seq, || place("seq"))?,
+            body: text::from_json(&body, || place("payload"))?,
+            vector: text::from_json(&self.vector, || place("vector"))?,
+            evidence,
+            cause: self.cause.map(|cause| text::from_column(cause, || place("cause"))).transpose()?,
+            occurred_at,
+            received_at: text::parsed(&self.received_at, || place("received_at"))?,
+            recorded_at: text::parsed(&self.recorded_at, || place("recorded_at"))?,
+            prev: text::parsed(&self.prev, || place("prev"))?,
+            hash: text::parsed(&self.hash, || place("hash"))?,
+            entity: EntityName::from(self.entity),
+            record: RecordId::from(self.record),
+            source: self.source.map(SystemName::from),
+            actor: self.actor,
+            policy: self.policy,
+            correlation: self.correlation,
+        })
+    }
+}

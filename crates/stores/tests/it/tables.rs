@@ -1,0 +1,164 @@
+//! What a person sees with the sqlite3 shell, and what the file refuses.
+
+use super::{customer, folder};
+use avowal_core::history::{Body, ConfirmedBy, FieldStored, Verdict};
+use avowal_core::ids::SystemName;
+use avowal_core::record::Review;
+use avowal_core::value::Value;
+use avowal_core::version::Dot;
+use avowal_engine::store::{Commit, Store};
+use avowal_stores::sqlite::SqliteStore;
+use avowal_testkit::store_suite::sample::{Stream, at, delivery, records, unreadable};
+use rusqlite::Connection;
+use std::path::Path;
+
+/// The rows of a query, cells joined by `|` as the shell prints them.
+fn rows(path: &Path, sql: &str) -> Vec<String> {
+    let connection = Connection::open(path).unwrap();
+    let mut statement = connection.prepare(sql).unwrap();
+    let columns = statement.column_count();
+    let line = |row: &rusqlite::Row<'_>| {
+        let cell = |at| match row.get_unwrap::<_, rusqlite::types::Value>(at) {
+            rusqlite::types::Value::Null => String::new(),
+            rusqlite::types::Value::Integer(int) => int.to_string(),
+            rusqlite::types::Value::Text(text) => text,
+            other => panic!("{other:?} is not for a person"),
+        };
+        Ok((0..columns).map(cell).collect::<Vec<_>>().join("|"))
+    };
+    statement.query_map([], line).unwrap().map(Result::unwrap).collect()
+}
+
+fn confirm(stream: &mut Stream, system: &str, source: &str, value: &str) {
+    let stored = FieldStored {
+        content: Value::text(value),
+        sent_as: None,
+        wrote: Value::text(value).digest(),
+        base: Dot::new(SystemName::from(source), 1),
+    };
+    stream.push(Body::IntentConfirmed {
+        system: system.into(),
+        key: format!("key-{value}"),
+        by: ConfirmedBy::Receipt,
+        fields: [("email".into(), stored)].into(),
+        order: None,
+        version: None,
+    });
+}
+
+#[tokio::test]
+async fn history_cannot_be_changed_or_deleted() {
+    let (_folder, path) = folder();
+    let store = SqliteStore::open(&path).unwrap();
+    store.commit(customer("01").commit()).await.unwrap();
+    let shell = Connection::open(&path).unwrap();
+    for sql in ["UPDATE events SET actor = 'me'", "DELETE FROM events"] {
+        let error = shell.execute(sql, []).unwrap_err();
+        assert!(error.to_string().contains("append-only"), "{error}");
+    }
+    assert_eq!(store.counts().await.unwrap().events, 1);
+}
+
+#[tokio::test]
+async fn ledger_holds_the_last_entry_of_each_direction() {
+    let (_folder, path) = folder();
+    let store = SqliteStore::open(&path).unwrap();
+    let mut one = customer("01");
+    for value in ["a", "b", "a2"] {
+        confirm(&mut one, "crm", "app", value);
+    }
+    confirm(&mut one, "app", "crm", "b");
+    store.commit(one.commit()).await.unwrap();
+    let sql = "SELECT record_key, source_system, target_system, field, direction, idempotency_key, field_hash, synced_at
+               FROM sync_ledger ORDER BY direction";
+    let line = |from: &str, to: &str, value: &str| {
+        format!("01|{from}|{to}|email|{from}->{to}|key-{value}|{}|{}", Value::text(value).digest(), at(1))
+    };
+    let expected = [line("app", "crm", "a2"), line("crm", "app", "b")];
+    assert_eq!(rows(&path, sql), expected);
+    // A rebuild derives the ledger from the history again.
+    Connection::open(&path).unwrap().execute("UPDATE sync_ledger SET field_hash = 'x'", []).unwrap();
+    store.restate(&one.state, &[]).await.unwrap();
+    assert_eq!(rows(&path, sql), expected);
+}
+
+#[tokio::test]
+async fn closed_reviews_keep_their_answer() {
+    let (_folder, path) = folder();
+    let store = SqliteStore::open(&path).unwrap();
+    let mut one = customer("01");
+    let review = Review {
+        id: "01-2".to_owned(),
+        reason: "both changed".to_owned(),
+        believed: None,
+        proposed: Default::default(),
+        opened_at: at(2),
+    };
+    one.push(Body::ReviewRequested { field: "email".into(), review: review.clone() });
+    one.state.reviews.insert("email".into(), review);
+    store.commit(one.commit()).await.unwrap();
+    one.state.reviews.clear();
+    let (verdict, note) = (Verdict::Keep, Some("asked".to_owned()));
+    one.push(Body::ReviewDecided { field: "email".into(), review: "01-2".to_owned(), verdict, note });
+    store.commit(one.commit()).await.unwrap();
+    let sql = "SELECT id, status, opened_at, verdict, note, closed_by, closed_at FROM reviews";
+    let expected = [format!("01-2|closed|{}|\"keep\"|asked|a person|{}", at(2), at(1))];
+    assert_eq!(rows(&path, sql), expected);
+    store.restate(&one.state, &[]).await.unwrap();
+    assert_eq!(rows(&path, sql), expected);
+}
+
+#[tokio::test]
+async fn repetitions_are_counted() {
+    let (_folder, path) = folder();
+    let store = SqliteStore::open(&path).unwrap();
+    let commit = Commit {
+        dedupe: vec![delivery("crm", "d1")],
+        quarantine: vec![unreadable("crm", "1", "bad"), unreadable("crm", "1", "bad")],
+        ..Commit::default()
+    };
+    store.commit(commit).await.unwrap();
+    for _ in 0..3 {
+        store.seen_before(&"crm".into(), &["d1".to_owned(), "d2".to_owned()]).await.unwrap();
+    }
+    assert_eq!(rows(&path, "SELECT key, repeats FROM dedupe"), ["d1|3"]);
+    assert_eq!(rows(&path, "SELECT reason, times FROM quarantine"), ["bad|2"]);
+}
+
+#[tokio::test]
+async fn every_cell_is_text_or_number() {
+    let (_folder, path) = folder();
+    let store = SqliteStore::open(&path).unwrap();
+    let mut one = customer("01").link("app", "a");
+    one.plan("app", "01_email_from_crm");
+    store.commit(records([one.step()])).await.unwrap();
+    for table in ["events", "records", "links", "shadows", "intents", "match_keys"] {
+        assert!(!rows(&path, &format!("SELECT * FROM {table}")).is_empty(), "{table}");
+    }
+    let intents =
+        rows(&path, "SELECT record_id, system, key, operation, status, attempt, not_before FROM intents");
+    assert_eq!(intents, ["01|app|01_email_from_crm|update|pending|0|1970-01-01T00:00:00.000Z"]);
+    let events =
+        rows(&path, "SELECT position, record_id, seq, type, json_extract(payload, '$.system') FROM events");
+    assert_eq!(events, ["1|01|1|linked|crm", "2|01|2|linked|app", "3|01|3|intent_planned|app"]);
+}
+
+#[tokio::test]
+async fn untouched_rows_are_not_written_again() {
+    let (_folder, path) = folder();
+    let store = SqliteStore::open(&path).unwrap();
+    let mut one = customer("01").link("app", "a");
+    store.commit(one.commit()).await.unwrap();
+    let shell = Connection::open(&path).unwrap();
+    shell
+        .execute_batch(
+            "CREATE TABLE touched (what TEXT);
+             CREATE TRIGGER s AFTER UPDATE ON shadows BEGIN INSERT INTO touched VALUES ('shadow ' || new.system); END;
+             CREATE TRIGGER l AFTER UPDATE ON links BEGIN INSERT INTO touched VALUES ('link ' || new.system); END;",
+        )
+        .unwrap();
+    one.state.copies.get_mut("crm").unwrap().version = Some("e2".to_owned());
+    one.push(Body::Resumed { system: "crm".into() });
+    store.commit(one.commit()).await.unwrap();
+    assert_eq!(rows(&path, "SELECT what FROM touched"), ["shadow crm"]);
+}

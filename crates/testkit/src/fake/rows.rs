@@ -1,0 +1,101 @@
+//! The rows behind a fake system, with everything that ever stood in them.
+
+use avowal_core::ids::{EntityName, RemoteId};
+use avowal_engine::connector::Fields;
+use std::collections::BTreeMap;
+
+/// What stood in a row from one change to the next.
+#[derive(Clone, Debug)]
+pub(super) struct Version {
+    pub(super) seq: u64,
+    pub(super) at_ms: i64,
+    /// `None` where the row did not exist.
+    pub(super) fields: Option<Fields>,
+    pub(super) key: Option<String>,
+}
+
+/// One line of the change log.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub(super) entity: EntityName,
+    pub(super) id: RemoteId,
+    pub(super) version: Version,
+}
+
+/// All rows with their pasts, and the change log.
+#[derive(Debug, Default)]
+pub(super) struct Rows {
+    tables: BTreeMap<EntityName, BTreeMap<RemoteId, Vec<Version>>>,
+    log: Vec<Entry>,
+    seq: u64,
+    ids: u64,
+}
+
+impl Rows {
+    pub(super) fn next_id(&mut self, prefix: &str) -> RemoteId {
+        self.ids += 1;
+        RemoteId::new(format!("{prefix}-{}", self.ids))
+    }
+
+    pub(super) fn last_seq(&self) -> u64 {
+        self.seq
+    }
+
+    pub(super) fn put(
+        &mut self,
+        entity: &EntityName,
+        id: &RemoteId,
+        fields: Option<Fields>,
+        key: Option<&str>,
+        at_ms: i64,
+    ) {
+        self.seq += 1;
+        let version = Version { seq: self.seq, at_ms, fields, key: key.map(str::to_owned) };
+        self.log.push(Entry { entity: entity.clone(), id: id.clone(), version: version.clone() });
+        self.versions(entity, id).push(version);
+    }
+
+    /// Removes a row without a line in the log.
+    pub(super) fn forget(&mut self, entity: &EntityName, id: &RemoteId, at_ms: i64) {
+        let seq = self.seq;
+        self.versions(entity, id).push(Version { seq, at_ms, fields: None, key: None });
+    }
+
+    fn versions(&mut self, entity: &EntityName, id: &RemoteId) -> &mut Vec<Version> {
+        self.tables.entry(entity.clone()).or_default().entry(id.clone()).or_default()
+    }
+
+    /// The row as it was at a time; `None` if it never existed until then.
+    pub(super) fn at(&self, entity: &EntityName, id: &RemoteId, at_ms: i64) -> Option<&Version> {
+        let versions = self.tables.get(entity)?.get(id)?;
+        versions.iter().rev().find(|version| version.at_ms <= at_ms)
+    }
+
+    /// The row as it is, if it exists.
+    pub(super) fn now(&self, entity: &EntityName, id: &RemoteId) -> Option<Fields> {
+        self.at(entity, id, i64::MAX)?.fields.clone()
+    }
+
+    /// All rows as they are.
+    pub(super) fn all(&self, entity: &EntityName) -> BTreeMap<RemoteId, Fields> {
+        self.all_at(entity, i64::MAX)
+            .into_iter()
+            .filter_map(|(id, version)| Some((id.clone(), version.fields.clone()?)))
+            .collect()
+    }
+
+    /// All rows that existed at a time.
+    pub(super) fn all_at(&self, entity: &EntityName, at_ms: i64) -> Vec<(&RemoteId, &Version)> {
+        let Some(table) = self.tables.get(entity) else { return Vec::new() };
+        table
+            .keys()
+            .filter_map(|id| Some((id, self.at(entity, id, at_ms)?)))
+            .filter(|(_, version)| version.fields.is_some())
+            .collect()
+    }
+
+    /// The log after a position.
+    pub(super) fn after(&self, entity: &EntityName, seq: u64) -> impl Iterator<Item = &Entry> {
+        self.log.iter().filter(move |entry| entry.version.seq > seq && entry.entity == *entity)
+    }
+}
