@@ -2,7 +2,7 @@
 
 use super::catalogue::{Table, TableColumn, quote, table};
 use super::image::{self, can_be_id, from_document_sql, id_sql, image_sql, into_document};
-use super::session::{Session, words};
+use super::session::Session;
 use super::statement::{ids_sql, is_row_error};
 use avowal_core::ids::RemoteId;
 use avowal_core::value::Value;
@@ -92,7 +92,7 @@ pub(super) async fn find(
                 Ok(found) => Ok(found.into_iter().map(|(_, change)| change).collect()),
                 // A value that the column's type does not know stands in no row.
                 Err(error) if is_row_error(&error) => Ok(Vec::new()),
-                Err(error) => Err(ConnectorError { message: words(&error), ..session.error(&error) }),
+                Err(error) => Err(session.error(&error)),
             }
         })
         .await

@@ -47,7 +47,7 @@ type TlsStream = <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream;
 /// A connection to drive by hand, in the two ways it may be secured.
 pub(super) enum Wire {
     /// In the clear.
-    Plain(Connection<Socket, NoTlsStream>),
+    Plain(Box<Connection<Socket, NoTlsStream>>),
     /// Over TLS.
     Tls(Box<Connection<Socket, TlsStream>>),
 }
@@ -99,7 +99,7 @@ impl Session {
     /// A connection of its own, to be driven by the caller.
     pub async fn open(&self) -> Result<(Client, Wire), ConnectorError> {
         let opened = if plain(&self.config) {
-            self.config.connect(NoTls).await.map(|(client, wire)| (client, Wire::Plain(wire)))
+            self.config.connect(NoTls).await.map(|(client, wire)| (client, Wire::Plain(Box::new(wire))))
         } else {
             let tls = self.config.connect(self.tls()?).await;
             tls.map(|(client, wire)| (client, Wire::Tls(Box::new(wire))))

@@ -59,7 +59,7 @@ pub(super) async fn carry_out(
         }
         Operation::Update => {
             let sql = update_sql(table, &columns(table, group));
-            let ids = query_ids(client, &sql, &documents(table, writes, places), Type::TEXT).await?;
+            let ids = query_ids(client, &sql, &documents(table, writes, places)).await?;
             Ok(by_id(writes, places, &ids))
         }
         Operation::Delete => {
@@ -111,7 +111,7 @@ async fn create(
         ids
     } else {
         let sql = insert_sql(table, &columns);
-        query_ids(client, &sql, &documents(table, writes, places), Type::TEXT).await?
+        query_ids(client, &sql, &documents(table, writes, places)).await?
     };
     // A trigger that drops a row leaves no telling which: the caller tries again one by one.
     if ids.len() == places.len() { Ok(places.iter().copied().zip(ids).collect()) } else { Ok(Vec::new()) }
@@ -146,13 +146,8 @@ fn update_sql(table: &Table, columns: &[&TableColumn]) -> String {
     )
 }
 
-async fn query_ids(
-    client: &impl GenericClient,
-    sql: &str,
-    documents: &str,
-    kind: Type,
-) -> Result<Vec<RemoteId>, Error> {
-    let rows = client.query_typed(sql, &[(&documents, kind)]).await?;
+async fn query_ids(client: &impl GenericClient, sql: &str, documents: &str) -> Result<Vec<RemoteId>, Error> {
+    let rows = client.query_typed(sql, &[(&documents, Type::TEXT)]).await?;
     Ok(rows.iter().filter_map(|row| row.get::<_, Option<String>>(0)).map(RemoteId::from).collect())
 }
 

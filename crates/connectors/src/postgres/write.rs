@@ -133,6 +133,9 @@ async fn transact(
     })
 }
 
+/// Searches that one statement can carry: the same rank among a write's look-ups, the same columns.
+type SearchKind<'a> = (usize, Vec<&'a String>);
+
 /// A write that shares its row or its key with another of the batch waits for the next.
 fn put_off() -> WriteOutcome {
     let reason = "another write of the same batch concerns the same row".to_owned();
@@ -250,7 +253,7 @@ impl Batch<'_> {
 
     /// Looks for records that a create would double: in the table, and earlier in the batch.
     async fn look_up(&mut self, transaction: &Transaction<'_>) -> Result<(), Stop> {
-        let mut searches: BTreeMap<(usize, Vec<&String>), Vec<(usize, &Fields)>> = BTreeMap::new();
+        let mut searches: BTreeMap<SearchKind<'_>, Vec<(usize, &Fields)>> = BTreeMap::new();
         let mut earlier: BTreeSet<&Fields> = BTreeSet::new();
         let mut doubled = Vec::new();
         for place in self.open() {

@@ -100,7 +100,7 @@ impl Connector for SqliteConnector {
     }
 
     async fn uninstall(&self) -> Result<Vec<String>, ConnectorError> {
-        self.session.run(|connection| install::uninstall(connection)).await
+        self.session.run(install::uninstall).await
     }
 
     async fn feed_position(&self, entity: &EntityName) -> Result<Cursor, ConnectorError> {
