@@ -5,6 +5,7 @@ use crate::history::{Body, Context, Draft, Event, Evidence};
 use crate::record::Record;
 use crate::time::Timestamp;
 use crate::value::Digest;
+use crate::version::VersionVector;
 
 /// The working state of one record, together with the events that led there. Every change of the state is an
 /// event, so the fold of the events is the state by construction.
@@ -75,7 +76,7 @@ impl Chronicle {
             source: self.context.source.clone(),
             actor: self.context.actor.clone(),
             body: draft.body,
-            vector: self.record.vector.clone(),
+            vector: VersionVector::new(),
             evidence: draft.evidence,
             policy: self.context.policy.clone(),
             correlation: self.context.correlation.clone(),

@@ -69,7 +69,13 @@ pub fn looks_stale(copy: &Copy, observation: &Observation, changed: &[(&FieldNam
         (Some(shown), Some(known)) => shown.suspected_older_than(known),
         (Some(_), None) | (None, Some(_)) | (None, None) => false,
     };
+    // A state that was folded in before differs from the shadow only by what we have written since.
+    let seen_before = match (&observation.order, &copy.order) {
+        (Some(shown), Some(known)) => shown.proven_same_as(known),
+        (Some(_), None) | (None, Some(_)) | (None, None) => false,
+    };
     went_back
+        || (seen_before && changed.iter().any(|(field, _)| copy.fields.contains_key(*field)))
         || changed.iter().any(|(field, value)| {
             copy.fields.get(*field).is_some_and(|shadow| shadow.older.contains(&value.digest()))
         })

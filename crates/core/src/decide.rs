@@ -18,7 +18,7 @@ use crate::policy::EntityPolicy;
 use crate::record::{Copy, Record};
 use crate::value::Value;
 use crate::verdict::{Stand, emit};
-use crate::version::Dot;
+use crate::version::{Causality, Dot};
 use std::collections::BTreeMap;
 
 /// What an observation turned out to be, and whether the copy has to be read before it can be believed.
@@ -110,8 +110,9 @@ fn present(
         return outcome;
     }
     let foreign_key = observation.correlation.is_some() && !confirmed;
-    if foreign_key && !is_proven_newer(copy, observation) && !observation.confirmed {
-        // An earlier write of ours came back late, or someone changed the copy after it: only a read can tell.
+    if foreign_key && !observation.confirmed {
+        // An earlier write of ours came back late, or someone changed the copy after it. The order of the source
+        // does not help: a receipt without an order may have told us of something newer. Only a read can tell.
         return Outcome::look_again(Classification::Indeterminate);
     }
     let changed: Vec<(&FieldName, &Value)> =
@@ -126,6 +127,26 @@ fn present(
         return Outcome::look_again(Classification::Indeterminate);
     }
     change(policy, chronicle, observation, shown, false)
+}
+
+fn is_newer_sequence(copy: &Copy, observation: &Observation) -> bool {
+    matches!((&observation.order, &copy.order), (Some(shown), Some(known)) if shown.proven_newer_than(known))
+}
+
+/// An observation that only moves the copy's order and version.
+fn touched(copy: &Copy, observation: &Observation) -> Body {
+    Body::Observed {
+        system: observation.system.clone(),
+        channel: observation.channel,
+        class: Classification::Duplicate,
+        causality: Causality::Same,
+        copy_vector: copy.seen.clone(),
+        dot: None,
+        fields: BTreeMap::new(),
+        gone: false,
+        order: observation.order.clone(),
+        version: observation.version.clone(),
+    }
 }
 
 fn is_proven_newer(copy: &Copy, observation: &Observation) -> bool {
@@ -187,6 +208,10 @@ fn no_difference(chronicle: &mut Chronicle, observation: &Observation, confirmed
                 version: observation.version.clone(),
             };
             chronicle.push_with(body, evidence);
+        }
+        Channel::Webhook | Channel::Signal if is_newer_sequence(copy, observation) => {
+            // The same content in a newer state: what stood there in between must not win when it comes late.
+            chronicle.push(touched(copy, observation));
         }
         Channel::Webhook | Channel::Signal => {
             chronicle.push(Body::DuplicateDropped { system, channel: observation.channel });
@@ -267,6 +292,8 @@ fn change(
     let dot = (said_something || revived).then_some(dot);
     let copy_vector = dot.as_ref().map_or_else(|| copy.seen.clone(), |dot| copy.seen.with(dot));
     let class = classification(&judged);
+    let existence = lifecycle::existence(policy, record, &observation.system, revived);
+    let fields_count = existence.lets_fields_count();
     let body = Body::Observed {
         system: observation.system.clone(),
         channel: observation.channel,
@@ -277,7 +304,12 @@ fn change(
         fields: judged
             .iter()
             .map(|(field, seen, judgement, _)| {
-                (field.clone(), rebased(record, field, seen, judgement, dot.as_ref()))
+                let base = if fields_count {
+                    rebased(record, field, seen, judgement, dot.as_ref())
+                } else {
+                    seen.base.clone()
+                };
+                (field.clone(), FieldSeen { base, ..seen.clone() })
             })
             .collect(),
         gone: false,
@@ -288,13 +320,14 @@ fn change(
     chronicle.set_cause(Some(seq));
     let mut corrected = false;
     if let Some(dot) = dot {
-        if lifecycle::exists_again(policy, chronicle, observation, &dot, revived) {
+        existence.record(chronicle, &observation.system, &dot);
+        if fields_count {
             let stand = Stand { observation, dot: &dot, copy_vector: &copy_vector };
             for (field, seen, judgement, evidence) in judged {
                 corrected |= emit(chronicle, &stand, &field, &seen, judgement, evidence);
             }
         } else {
-            // A delete stands against this edit; what happens to the fields waits for that answer.
+            // The delete prevails, so the edit has nothing left to change; the refusal has told so.
             corrected = true;
         }
     }
@@ -310,19 +343,22 @@ fn rebased(
     seen: &FieldSeen,
     judgement: &Judgement,
     dot: Option<&Dot>,
-) -> FieldSeen {
-    let base = match judgement {
-        Judgement::Accept { .. } => dot.cloned(),
+) -> Option<Dot> {
+    match judgement {
+        Judgement::Accept { .. } | Judgement::Settles => dot.cloned(),
         Judgement::Agree => record.fields.get(field).map(|belief| belief.dot.clone()),
         Judgement::Nothing | Judgement::Refuse { .. } | Judgement::Conflict { .. } | Judgement::Contested => {
             seen.base.clone()
         }
-    };
-    FieldSeen { base, ..seen.clone() }
+    }
 }
 
 fn classification(judged: &[(FieldName, FieldSeen, Judgement, Evidence)]) -> Classification {
-    let any = |wanted: FieldRelation| judged.iter().any(|(_, seen, ..)| seen.relation == wanted);
+    // An empty field that says nothing is in no conflict with anybody.
+    let speaks = |judgement: &Judgement| !matches!(judgement, Judgement::Nothing);
+    let any = |wanted: FieldRelation| {
+        judged.iter().any(|(_, seen, judgement, _)| seen.relation == wanted && speaks(judgement))
+    };
     if any(FieldRelation::Indeterminate) {
         Classification::Indeterminate
     } else if any(FieldRelation::Concurrent) {

@@ -120,8 +120,7 @@ fn observe(copy: &mut Copy, dot: Option<&Dot>, fields: &BTreeMap<FieldName, Fiel
         copy.alive = !gone;
     }
     for (field, seen) in fields {
-        let shadow = shadow_of(copy, field);
-        replace_content(shadow, &seen.to);
+        let shadow = shadow_holding(copy, field, &seen.to);
         shadow.base = seen.base.clone();
         shadow.sent_as = None;
         shadow.tolerated = false;
@@ -180,8 +179,7 @@ fn confirm(record: &mut Record, system: &SystemName, fields: &BTreeMap<FieldName
         copy.alive = false;
     }
     for (field, stored) in fields {
-        let shadow = shadow_of(copy, field);
-        replace_content(shadow, &stored.content);
+        let shadow = shadow_holding(copy, field, &stored.content);
         shadow.base = Some(stored.base.clone());
         shadow.sent_as = stored.sent_as.clone();
         shadow.wrote = Some(stored.wrote);
@@ -213,31 +211,27 @@ fn fail(record: &mut Record, system: &SystemName, failure: Failure, reason: &str
     }
 }
 
-fn shadow_of<'a>(copy: &'a mut Copy, field: &FieldName) -> &'a mut Shadow {
-    copy.fields.entry(field.clone()).or_insert_with(|| Shadow {
-        content: Value::Null,
+/// Puts content in place. The digest of the old content is remembered, null like any other, so that it can be
+/// recognised if it comes late.
+fn shadow_holding<'a>(copy: &'a mut Copy, field: &FieldName, content: &Value) -> &'a mut Shadow {
+    let shadow = copy.fields.entry(field.clone()).or_insert_with(|| Shadow {
+        content: content.clone(),
         base: None,
         sent_as: None,
         wrote: None,
         tolerated: false,
         older: Vec::new(),
-    })
-}
-
-/// Puts new content in place and remembers the digest of the old one, so that it can be recognised if it comes late.
-fn replace_content(shadow: &mut Shadow, content: &Value) {
-    if shadow.content == *content {
-        return;
-    }
-    if !shadow.content.is_null() {
+    });
+    if shadow.content != *content {
         let old = shadow.content.digest();
         shadow.older.retain(|digest| *digest != old);
         shadow.older.push(old);
         if shadow.older.len() > Shadow::OLDER_MAX {
             shadow.older.remove(0);
         }
+        shadow.content = content.clone();
     }
-    shadow.content = content.clone();
+    shadow
 }
 
 /// A token never moves backwards; a version is whatever was seen last.

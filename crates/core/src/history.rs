@@ -298,7 +298,11 @@ pub enum Body {
         /// Which field.
         field: FieldName,
         /// The value before.
-        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "crate::value::present")]
+        #[serde(
+            default,
+            skip_serializing_if = "Option::is_none",
+            deserialize_with = "crate::value::present"
+        )]
         from: Option<Value>,
         /// The value now.
         value: Value,

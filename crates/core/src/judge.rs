@@ -35,6 +35,8 @@ pub enum Judgement {
     },
     /// A person is already asked about this field.
     Contested,
+    /// A person is asked about this field, but all copies have come to agree on a value that may stand.
+    Settles,
 }
 
 /// Judges one changed field, in the order of the model: validity, owner, proposals, strategy.
@@ -47,7 +49,11 @@ pub fn judge(
 ) -> Judgement {
     let Some(field) = policy.field(found.field) else { return Judgement::Nothing };
     if record.is_contested(found.field) {
-        return Judgement::Contested;
+        return if settles(field, record, observation, found) {
+            Judgement::Settles
+        } else {
+            Judgement::Contested
+        };
     }
     if relation == FieldRelation::Agreement {
         return Judgement::Agree;
@@ -95,8 +101,50 @@ pub fn judge(
                 base: found.from,
                 indeterminate: relation == FieldRelation::Indeterminate,
             };
-            Judgement::Conflict { resolution: resolve(policy, field, &contest) }
+            let resolution = obeying(field, record, found, resolve(policy, field, &contest));
+            Judgement::Conflict { resolution }
         }
+    }
+}
+
+/// Whether the copies agree by this change, on another value than the belief, with nobody left who could object.
+fn settles(field: &FieldPolicy, record: &Record, observation: &Observation, found: &Difference<'_>) -> bool {
+    let believed = record.fields.get(found.field).is_some_and(|belief| belief.value == *found.to);
+    let mut others = record
+        .copies
+        .iter()
+        .filter(|(system, copy)| copy.alive && **system != observation.system)
+        .filter_map(|(system, copy)| Some((system, copy.fields.get(found.field)?)));
+    let agreed = others.clone().count() > 0 && others.clone().all(|(_, shadow)| shadow.stands_for(found.to));
+    let owner_agrees = match &field.owner {
+        Owner::Shared => true,
+        Owner::System(owner) => *owner == observation.system || others.any(|(system, _)| system == owner),
+    };
+    !believed && !found.to.is_null() && agreed && owner_agrees && invalid(field, record, found).is_none()
+}
+
+/// A merged value has to be as valid as any other; two valid values may add up to one that is not.
+fn obeying(
+    field: &FieldPolicy,
+    record: &Record,
+    found: &Difference<'_>,
+    resolution: Resolution,
+) -> Resolution {
+    let Resolution::Merged { value, rule } = resolution else { return resolution };
+    let value = normalised(field, value);
+    match invalid(field, record, &Difference { to: &value, ..found.clone() }) {
+        None => Resolution::Merged { value, rule },
+        Some(reason) => {
+            Resolution::Review { reason: format!("{rule}, but {value} is not allowed: {reason}") }
+        }
+    }
+}
+
+/// The value without the spelling differences that the field declares to be none.
+pub fn normalised(field: &FieldPolicy, value: Value) -> Value {
+    match value.as_text().and_then(|text| field.normalize.apply(text)) {
+        Some(text) => Value::text(text),
+        None => value,
     }
 }
 

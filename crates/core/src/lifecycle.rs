@@ -156,21 +156,46 @@ fn ask(chronicle: &mut Chronicle, system: &SystemName, dot: &Dot, reason: String
     chronicle.push(Body::ReviewRequested { field, review });
 }
 
-/// Whether a changed copy may go on to the judgement of its fields, or a delete stands against it.
-pub(crate) fn exists_again(
+/// What a changed copy says about the existence of its record.
+pub(crate) enum Existence {
+    /// The record exists, and nobody doubts it.
+    Lives,
+    /// A person was asked whether the record shall exist; the copy that was missed is there again.
+    Answered {
+        /// The answer, in words.
+        note: String,
+    },
+    /// It was deleted and exists again.
+    Restored {
+        /// Why, in words.
+        rule: String,
+    },
+    /// It stays deleted, and the edit with it.
+    StaysDeleted {
+        /// Why, in words.
+        reason: String,
+    },
+    /// It was deleted; a person says whether the edit brings it back.
+    Asked {
+        /// Why, in words.
+        reason: String,
+    },
+}
+
+/// Judges, by the rule of deletes, what a changed copy says about its record's existence.
+pub(crate) fn existence(
     policy: &EntityPolicy,
-    chronicle: &mut Chronicle,
-    observation: &Observation,
-    dot: &Dot,
+    record: &Record,
+    system: &SystemName,
     revived: bool,
-) -> bool {
-    let system = &observation.system;
-    let record = chronicle.record();
+) -> Existence {
     if record.deleted.is_none() {
-        if revived && record.existence_contested() {
-            close(chronicle, format!("the copy in {system} exists again"));
-        }
-        return true;
+        let answers = revived && record.existence_contested();
+        return if answers {
+            Existence::Answered { note: format!("the copy in {system} exists again") }
+        } else {
+            Existence::Lives
+        };
     }
     let may_delete = match &policy.deletes.owner {
         None => false,
@@ -178,24 +203,44 @@ pub(crate) fn exists_again(
         Some(Owner::System(owner)) => owner == system,
     };
     if revived && may_delete {
-        let rule = format!("{system} may delete and restore, and made it again");
-        chronicle.push(Body::Restored { dot: dot.clone(), rule });
-        return true;
+        return Existence::Restored { rule: format!("{system} may delete and restore, and made it again") };
     }
     match policy.deletes.edit_against_delete {
-        EditAgainstDelete::EditWins => {
-            let rule = format!("{system} edited it without having seen the delete; edit_wins");
-            chronicle.push(Body::Restored { dot: dot.clone(), rule });
-            true
-        }
-        EditAgainstDelete::DeleteWins => {
-            let reason = format!("{system} edited it without having seen the delete; delete_wins");
-            refuse(chronicle, system, dot, reason, OnRefused::Ignore);
-            false
-        }
+        EditAgainstDelete::EditWins => Existence::Restored {
+            rule: format!("{system} edited it without having seen the delete; edit_wins"),
+        },
+        EditAgainstDelete::DeleteWins => Existence::StaysDeleted {
+            reason: format!("{system} edited it without having seen the delete; delete_wins"),
+        },
         EditAgainstDelete::Review => {
-            ask(chronicle, system, dot, format!("{system} changed a record that was deleted elsewhere"));
-            false
+            Existence::Asked { reason: format!("{system} changed a record that was deleted elsewhere") }
+        }
+    }
+}
+
+impl Existence {
+    /// Whether the fields of the edit are judged. While a person is asked they are, too: if the answer is to
+    /// restore the record, the edit must not be lost.
+    pub(crate) fn lets_fields_count(&self) -> bool {
+        match self {
+            Existence::Lives
+            | Existence::Answered { .. }
+            | Existence::Restored { .. }
+            | Existence::Asked { .. } => true,
+            Existence::StaysDeleted { .. } => false,
+        }
+    }
+
+    /// Records the events of the judgement.
+    pub(crate) fn record(self, chronicle: &mut Chronicle, system: &SystemName, dot: &Dot) {
+        match self {
+            Existence::Lives => {}
+            Existence::Answered { note } => close(chronicle, note),
+            Existence::Restored { rule } => {
+                chronicle.push(Body::Restored { dot: dot.clone(), rule });
+            }
+            Existence::StaysDeleted { reason } => refuse(chronicle, system, dot, reason, OnRefused::Ignore),
+            Existence::Asked { reason } => ask(chronicle, system, dot, reason),
         }
     }
 }

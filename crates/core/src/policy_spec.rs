@@ -283,7 +283,11 @@ impl Check<'_> {
             );
         }
         if kind != "ref" && spec.to.is_some() {
-            self.hole(&["fields", name.as_str(), "to"], "only a reference has a target", "Write `type = \"ref\"`");
+            self.hole(
+                &["fields", name.as_str(), "to"],
+                "only a reference has a target",
+                "Write `type = \"ref\"`",
+            );
         }
         match kind {
             "string" => Some(FieldType::String),
@@ -382,7 +386,11 @@ impl Check<'_> {
         }
         if spec.expression.is_some() && spec.merge.as_deref() != Some("expression") {
             let path = ["fields", name.as_str(), "expression"];
-            self.hole(&path, "the merge is not an expression", "Write `merge = \"expression\"`, or remove it");
+            self.hole(
+                &path,
+                "the merge is not an expression",
+                "Write `merge = \"expression\"`, or remove it",
+            );
         }
         match (spec.strategy.as_deref(), owner) {
             (None, Owner::System(_)) | (Some("owner_wins"), Owner::System(_)) => Some(Strategy::OwnerWins),
@@ -498,7 +506,10 @@ impl Check<'_> {
         for system in &spec.proposals {
             let mapping = self.spec.systems.get(system);
             if mapping.is_some_and(|mapping| !mapping.fields.contains_key(name)) {
-                let cure = format!("Add `{name}` to [entities.{}.systems.{system}] fields, or remove it here", self.entity);
+                let cure = format!(
+                    "Add `{name}` to [entities.{}.systems.{system}] fields, or remove it here",
+                    self.entity
+                );
                 self.hole(&at, format!("{system:?} does not hold the field"), cure);
             }
         }

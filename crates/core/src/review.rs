@@ -4,7 +4,7 @@
 use crate::chronicle::Chronicle;
 use crate::history::{Body, Verdict};
 use crate::ids::{FieldName, SystemName};
-use crate::judge::breaks_rule;
+use crate::judge::{breaks_rule, normalised};
 use crate::plan::plan;
 use crate::policy::EntityPolicy;
 use crate::record::Record;
@@ -110,7 +110,7 @@ fn accepted(policy: &EntityPolicy, field: &FieldName, value: Value) -> Result<Va
         return Ok(value);
     }
     let canonical = match rules.field_type.accept(&value, false) {
-        Ok(canonical) => canonical,
+        Ok(canonical) => normalised(rules, canonical),
         Err(error) => return Err(invalid(value, error.to_string())),
     };
     match breaks_rule(rules, &canonical) {

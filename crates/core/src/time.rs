@@ -11,7 +11,7 @@ pub struct Timestamp(i64);
 impl Timestamp {
     /// From milliseconds since 1970; clamped to the years −9999 to 9999.
     pub fn from_millis(ms: i64) -> Self {
-        Self(ms.clamp(-377_705_023_201_000, 253_402_207_200_999))
+        Self(ms.clamp(-377_705_023_201_000, 253_402_207_199_999))
     }
 
     /// Milliseconds since 1970.

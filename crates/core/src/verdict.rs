@@ -52,6 +52,10 @@ pub(crate) fn emit(
             then == OnRefused::Revert
         }
         Judgement::Conflict { resolution } => conflict(chronicle, stand, field, seen, resolution, evidence),
+        Judgement::Settles => {
+            settle(chronicle, stand, field, &seen.to, evidence);
+            false
+        }
         Judgement::Contested => {
             refresh(chronicle, stand, field, &seen.to);
             false
@@ -149,17 +153,37 @@ fn ask(chronicle: &mut Chronicle, stand: &Stand<'_>, field: &FieldName, value: &
     chronicle.push(Body::ReviewRequested { field: field.clone(), review });
 }
 
+/// The copies came to agree while a person was asked: the question closes itself, and what they hold is believed.
+fn settle(
+    chronicle: &mut Chronicle,
+    stand: &Stand<'_>,
+    field: &FieldName,
+    value: &Value,
+    evidence: Evidence,
+) {
+    if let Some(review) = chronicle.record().reviews.get(field) {
+        let review = review.id.clone();
+        let note = Some(format!("all copies hold {value}"));
+        chronicle.push(Body::ReviewDecided {
+            field: field.clone(),
+            review,
+            verdict: Verdict::Superseded,
+            note,
+        });
+    }
+    let rule = "all copies came to hold this value while a person was asked".to_owned();
+    change(chronicle, field, value.clone(), stand.dot, rule, evidence);
+}
+
 /// A contested field changed again: the question is kept up to date, or closes itself when all copies agree
 /// with what is believed.
 fn refresh(chronicle: &mut Chronicle, stand: &Stand<'_>, field: &FieldName, value: &Value) {
     let record = chronicle.record();
     let Some(mut review) = record.reviews.get(field).cloned() else { return };
     let belief = record.fields.get(field).map(|belief| &belief.value);
-    let agreed = record
-        .copies
-        .values()
-        .filter(|copy| copy.alive)
-        .all(|copy| copy.fields.get(field).is_none_or(|shadow| Some(&shadow.content) == belief));
+    let agreed = record.copies.values().filter(|copy| copy.alive).all(|copy| {
+        copy.fields.get(field).is_none_or(|shadow| belief.is_some_and(|belief| shadow.stands_for(belief)))
+    });
     if agreed {
         let body = Body::ReviewDecided {
             field: field.clone(),

@@ -38,8 +38,12 @@ pub fn event_words(event: &Event) -> String {
         Body::ReviewDecided { field, review, verdict, note } => {
             review_decided(event, field, review, verdict, note.as_deref())
         }
+        Body::Refused { system, field, dot, reason, then, .. } if is_existence(field) => {
+            let what = format!("{system}'s change of the record's existence ({dot}) refused");
+            format!("{what}: {}; {}", clean(reason), consequence_of_delete(*then))
+        }
         Body::Refused { system, field, value, dot, reason, then } => {
-            let what = format!("{system}'s {} = {} ({dot}) refused", subject(field), short_value(value));
+            let what = format!("{system}'s {field} = {} ({dot}) refused", short_value(value));
             format!("{what}: {}; {}", clean(reason), consequence(*then))
         }
         Body::Quarantined { system, remote_id, reason } => {
@@ -212,24 +216,35 @@ fn review_decided(
     verdict: &Verdict,
     note: Option<&str>,
 ) -> String {
+    let what = format!("review {review} of {}", subject(field));
     let answer = match verdict {
         Verdict::Keep => "the believed value stays".to_owned(),
         Verdict::Take { system } => format!("{system}'s value is taken"),
         Verdict::Set { value } => format!("the value is {}", short_value(value)),
         Verdict::Delete => "the record is deleted everywhere".to_owned(),
         Verdict::Restore => "the record lives on".to_owned(),
+        // Nobody answered: the note is the engine's own reason.
         Verdict::Superseded => {
-            return format!("review {review} of {} closed: the question no longer arises", subject(field));
+            let reason = note.map_or_else(|| "the question no longer arises".to_owned(), clean);
+            return format!("{what} closed: {reason}");
         }
     };
     let note = note.map(|note| format!(" (\"{}\")", clean(note))).unwrap_or_default();
-    format!("review {review} of {} decided{}: {answer}{note}", subject(field), by_actor(event))
+    format!("{what} decided{}: {answer}{note}", by_actor(event))
 }
 
 fn consequence(then: OnRefused) -> &'static str {
     match then {
         OnRefused::Revert => "the believed value is written back",
         OnRefused::Ignore => "the difference is tolerated until that copy changes again",
+        OnRefused::Review => "a person decides",
+    }
+}
+
+fn consequence_of_delete(then: OnRefused) -> &'static str {
+    match then {
+        OnRefused::Revert => "the missing copy is made again",
+        OnRefused::Ignore => "that copy is left as it is",
         OnRefused::Review => "a person decides",
     }
 }
@@ -290,7 +305,11 @@ fn road(system: &SystemName, channel: Channel) -> String {
 
 /// The field, or the record's existence, as the subject of a sentence.
 fn subject(field: &FieldName) -> &str {
-    if field.as_str() == Record::EXISTENCE { "the record's existence" } else { field.as_str() }
+    if is_existence(field) { "the record's existence" } else { field.as_str() }
+}
+
+fn is_existence(field: &FieldName) -> bool {
+    field.as_str() == Record::EXISTENCE
 }
 
 fn old(fields: &BTreeMap<FieldName, Value>) -> String {

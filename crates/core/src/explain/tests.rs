@@ -408,6 +408,7 @@ fn every_other_event_has_its_line() {
     review r1-9 of email decided by ada: crm's value is taken ("called the customer")
     review r1-9 of email closed: the question no longer arises
     crm's email = "nonsense" (crm:7) refused: it does not satisfy the rule; the believed value is written back
+    crm's change of the record's existence (crm:8) refused: deletes belong to app; crm may not delete; the missing copy is made again
     crm copy 42 set aside in quarantine: phone is a list
     record deleted (app:13): app may delete
     record restored (operator:1): a person decided

@@ -1,0 +1,20 @@
+//! Proof of the core: tables, stories, laws and random runs, through one small world.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod decide_table;
+mod existence;
+mod golden;
+mod hardening;
+mod identity;
+mod mapping;
+mod merges;
+mod policy_holes;
+mod properties;
+mod reviews;
+mod rules;
+mod schema;
+mod stories;
+mod value;
+mod version;
+mod world;
+mod writes;

@@ -1,0 +1,555 @@
+//! The stories of the model and the seeds, told with the events that they leave.
+
+use crate::world::{World, gone, shows};
+use avowal_core::history::Failure;
+use serde_json::{Value as Json, json};
+
+/// Two systems, all that the quickstart knows of a customer.
+fn rules() -> Json {
+    json!({
+        "systems": {"app": {"local": true}, "crm": {}},
+        "fields": {
+            "email": {"type": "string", "owner": "app", "strategy": "local_wins", "proposals": ["crm"], "valid": "value.contains('@')"},
+            "phone": {"type": "string", "owner": "shared", "strategy": "latest_valid_change", "precedence": ["app", "crm"]},
+            "stage": {"type": "enum", "values": ["lead", "customer"], "owner": "crm", "strategy": "external_wins"},
+        },
+    })
+}
+
+/// A customer that stands in both systems and is settled.
+fn settled() -> World {
+    let mut world = World::new(&rules());
+    world.see(shows("app", &json!({"email": "a@x", "phone": "1", "stage": null})));
+    world.deliver("crm");
+    world.see(shows("crm", &json!({"email": "a@x", "phone": "1", "stage": "lead"})));
+    world.settle();
+    assert!(world.record.intents.is_empty());
+    world
+}
+
+#[test]
+fn the_first_sight_of_a_customer() {
+    let mut world = World::new(&rules());
+    let mut told = world.see(shows("app", &json!({"email": "a@x", "phone": "1", "stage": null})));
+    told += &world.deliver("crm");
+    told += &world.see(shows("crm", &json!({"email": "a@x", "phone": "1", "stage": "lead"})));
+    told += &world.settle();
+    insta::assert_snapshot!(told, @r#"
+    linked app app-1
+    observed app new app:1, email -→"a@x" First, phone -→"1" First, stage -→null First
+    believe email="a@x" (app:1)
+    believe phone="1" (app:1)
+    plan create crm email="a@x" phone="1"
+    sent crm #1
+    linked crm crm-1
+    confirmed crm by its receipt email="a@x" phone="1"
+    observed crm new crm:1, stage -→"lead" First
+    believe stage="lead" (crm:1)
+    plan update app stage="lead"
+    sent app #1
+    confirmed app by its receipt stage="lead"
+    "#);
+}
+
+#[test]
+fn disjoint_edits_merge() {
+    let mut world = settled();
+    let mut told = world.see(shows("app", &json!({"email": "b@x", "phone": "1", "stage": "lead"})));
+    told += &world.see(shows("crm", &json!({"email": "a@x", "phone": "1", "stage": "customer"})));
+    told += &world.settle();
+    insta::assert_snapshot!(told, @r#"
+    observed app new app:2, email "a@x"→"b@x" Sequential
+    believe email="b@x" (app:2)
+    plan update crm email="b@x"
+    observed crm new crm:2, stage "lead"→"customer" Sequential
+    believe stage="customer" (crm:2)
+    plan update app stage="customer"
+    sent app #1
+    confirmed app by its receipt stage="customer"
+    sent crm #1
+    confirmed crm by its receipt email="b@x"
+    "#);
+    for system in ["app", "crm"] {
+        assert_eq!(world.content(system, "email"), "\"b@x\"");
+        assert_eq!(world.content(system, "stage"), "\"customer\"");
+    }
+}
+
+#[test]
+fn both_change_the_email_and_the_owner_wins() {
+    let mut world = settled();
+    world.see(shows("app", &json!({"email": "b@x"})));
+    let told = world.see(shows("crm", &json!({"email": "c@x"}))) + &world.settle();
+    insta::assert_snapshot!(told, @r#"
+    observed crm concurrent crm:2, email "a@x"→"c@x" Concurrent
+    conflict email: "b@x" (app:2) against "c@x" (crm:2)
+    resolved email="b@x": owner_wins: the field belongs to app
+    sent crm #1
+    confirmed crm by its receipt email="b@x"
+    "#);
+    assert_eq!(world.content("crm", "email"), "\"b@x\"");
+}
+
+#[test]
+fn a_proposal_that_has_seen_the_owner_s_value_passes() {
+    let mut world = settled();
+    let told = world.see(shows("crm", &json!({"email": "c@x"}))) + &world.settle();
+    insta::assert_snapshot!(told, @r#"
+    observed crm new crm:2, email "a@x"→"c@x" Sequential
+    believe email="c@x" (crm:2)
+    plan update app email="c@x"
+    sent app #1
+    confirmed app by its receipt email="c@x"
+    "#);
+    assert_eq!(world.content("app", "email"), "\"c@x\"");
+}
+
+#[test]
+fn a_value_that_a_person_takes_back_arrives_everywhere() {
+    let mut world = settled();
+    world.see(shows("app", &json!({"phone": "2"})));
+    world.settle();
+    let told = world.see_twice(shows("app", &json!({"phone": "1"}))) + &world.settle();
+    insta::assert_snapshot!(told, @r#"
+    suspect app {"phone":"1"}
+    look again
+    observed app new app:3, phone "2"→"1" Sequential
+    believe phone="1" (app:3)
+    plan update crm phone="1"
+    sent crm #1
+    confirmed crm by its receipt phone="1"
+    "#);
+    assert_eq!(
+        (world.content("app", "phone"), world.content("crm", "phone")),
+        ("\"1\"".into(), "\"1\"".into())
+    );
+    // And back from the other side.
+    world.see_twice(shows("crm", &json!({"phone": "2"})));
+    world.settle();
+    assert_eq!(
+        (world.content("app", "phone"), world.content("crm", "phone")),
+        ("\"2\"".into(), "\"2\"".into())
+    );
+    // Before the first change was delivered.
+    world.see_twice(shows("app", &json!({"phone": "1"})));
+    world.see_twice(shows("app", &json!({"phone": "2"})));
+    assert_eq!(world.intent("crm"), "", "the difference went away");
+    world.settle();
+    assert_eq!(
+        (world.content("app", "phone"), world.content("crm", "phone")),
+        ("\"2\"".into(), "\"2\"".into())
+    );
+}
+
+#[test]
+fn a_value_taken_back_arrives_through_a_system_that_normalises() {
+    let mut world = settled();
+    for (typed, stored) in
+        [("030 1", "+49301"), ("030 2", "+49302"), ("030 1", "+49301"), ("030 2", "+49302")]
+    {
+        world.see_twice(shows("app", &json!({"phone": typed})));
+        world.send("crm");
+        world.receipt("crm", &json!({"phone": stored}));
+        assert_eq!(world.content("crm", "phone"), format!("{stored:?}"));
+        assert_eq!(world.content("app", "phone"), format!("{typed:?}"));
+        assert_eq!(world.settle(), "", "nothing more to do");
+    }
+    // A person changes it in the CRM and takes that back; the app follows both times.
+    for stored in ["+49303", "+49302"] {
+        world.see_twice(shows("crm", &json!({"phone": stored})));
+        world.settle();
+        assert_eq!(world.content("app", "phone"), format!("{stored:?}"));
+    }
+}
+
+#[test]
+fn a_normalising_provider_does_not_ping_pong() {
+    let mut world = settled();
+    world.see(shows("app", &json!({"phone": "030 1"})));
+    world.send("crm");
+    world.receipt("crm", &json!({"phone": "+49301"}));
+    for shown in ["+49301", "030 1", "+49301"] {
+        assert_eq!(world.see(shows("crm", &json!({"phone": shown}))), "", "{shown}");
+        assert_eq!(world.see(shows("app", &json!({"phone": "030 1"}))), "");
+    }
+    assert_eq!(world.belief("phone"), "\"030 1\"");
+}
+
+#[test]
+fn an_hour_late_webhook_with_a_sequence_is_stale() {
+    let mut world = settled();
+    world.see(shows("crm", &json!({"phone": "2"})).seq(7));
+    world.see(shows("crm", &json!({"phone": "3"})).seq(9));
+    world.settle();
+    let told = world.see(shows("crm", &json!({"phone": "2"})).seq(7).webhook());
+    insta::assert_snapshot!(told, @r#"
+    stale crm {"phone":"2"}
+    "#);
+    assert!(!world.outcome.unwrap().look_again);
+    assert_eq!(world.belief("phone"), "\"3\"");
+}
+
+#[test]
+fn an_hour_late_webhook_without_order_is_suspected_and_read_again() {
+    let mut world = settled();
+    world.see(shows("crm", &json!({"phone": "2"})));
+    world.see(shows("crm", &json!({"phone": "3"})));
+    world.settle();
+    let told = world.see(shows("crm", &json!({"phone": "2"})).webhook());
+    insta::assert_snapshot!(told, @r#"
+    suspect crm {"phone":"2"}
+    "#);
+    assert!(world.outcome.unwrap().look_again);
+    assert_eq!(
+        world.see(shows("crm", &json!({"phone": "3"})).confirmed()),
+        "",
+        "the copy holds the new value"
+    );
+    assert_eq!(world.belief("phone"), "\"3\"");
+}
+
+#[test]
+fn a_late_state_that_was_empty_is_suspected_too() {
+    let mut rules = rules();
+    rules["systems"]["crm"]["nulls"] = json!("clear");
+    let mut world = World::new(&rules);
+    world.see(shows("crm", &json!({"phone": null, "stage": "lead"})));
+    world.see(shows("crm", &json!({"phone": "1", "stage": "lead"})));
+    world.settle();
+    world.see(shows("crm", &json!({"phone": null, "stage": "lead"})).webhook());
+    assert!(world.outcome.unwrap().look_again, "an empty field stood there before");
+    assert_eq!(world.belief("phone"), "\"1\"");
+}
+
+#[test]
+fn a_source_clock_that_went_back_is_suspected() {
+    let mut world = settled();
+    world.see(shows("crm", &json!({"phone": "2"})).time(100));
+    world.see(shows("crm", &json!({"phone": "9"})).time(40).webhook());
+    assert!(world.outcome.unwrap().look_again);
+    // Equal times prove nothing, and are no suspicion either.
+    world.see(shows("crm", &json!({"phone": "4"})).time(100));
+    assert_eq!(world.belief("phone"), "\"4\"");
+}
+
+#[test]
+fn a_newer_state_with_the_same_content_bars_the_ones_before_it() {
+    let mut world = settled();
+    world.see(shows("crm", &json!({"phone": "2"})).seq(3));
+    world.settle();
+    // In the CRM it went 2 (#3), 8 (#4), 2 (#5). The last state comes first.
+    world.see(shows("crm", &json!({"phone": "2"})).seq(5).webhook());
+    let told = world.see(shows("crm", &json!({"phone": "8"})).seq(4).webhook());
+    insta::assert_snapshot!(told, @r#"
+    stale crm {"phone":"8"}
+    "#);
+    assert_eq!(world.belief("phone"), "\"2\"");
+}
+
+#[test]
+fn an_echo_is_known_by_its_key() {
+    let mut world = settled();
+    world.see(shows("app", &json!({"phone": "2"})));
+    world.send("crm");
+    let key = world.record.intents["crm"].key.clone();
+    let told = world.see(shows("crm", &json!({"phone": "2"})).key(&key).webhook());
+    insta::assert_snapshot!(told, @r#"
+    confirmed crm by its echo phone="2"
+    echo crm
+    "#);
+    let again = world.see(shows("crm", &json!({"phone": "2"})).key(&key).webhook());
+    insta::assert_snapshot!(again, @r#"
+    echo crm
+    "#);
+}
+
+#[test]
+fn an_echo_with_another_value_is_what_the_system_made_of_ours() {
+    let mut world = settled();
+    world.see(shows("app", &json!({"phone": "030 2"})));
+    world.send("crm");
+    let key = world.record.intents["crm"].key.clone();
+    world.see(shows("crm", &json!({"phone": "+49302"})).key(&key));
+    assert_eq!(world.settle(), "");
+    assert_eq!(world.belief("phone"), "\"030 2\"");
+}
+
+#[test]
+fn an_echo_is_presumed_by_equal_values() {
+    let mut world = settled();
+    world.see(shows("app", &json!({"phone": "2"})));
+    world.send("crm");
+    let told = world.see(shows("crm", &json!({"phone": "2", "stage": "customer"})));
+    insta::assert_snapshot!(told, @r#"
+    confirmed crm by its echo phone="2"
+    observed crm new crm:2, stage "lead"→"customer" Sequential
+    believe stage="customer" (crm:2)
+    plan update app stage="customer"
+    "#);
+    assert_eq!(world.belief("stage"), "\"customer\"", "the echo did not hide the edit beside it");
+}
+
+#[test]
+fn a_late_echo_of_an_earlier_write_never_wins() {
+    for log in [false, true] {
+        let mut world = settled();
+        world.see(shows("app", &json!({"phone": "2"})));
+        let first = world.record.intents["crm"].key.clone();
+        world.deliver("crm");
+        world.see(shows("app", &json!({"phone": "3"})));
+        world.deliver("crm");
+        let echo = shows("crm", &json!({"phone": "2"})).key(&first).seq(10);
+        world.see(if log { echo.log() } else { echo });
+        assert!(
+            world.outcome.unwrap().look_again,
+            "the receipt of the second write may be newer (log: {log})"
+        );
+        assert_eq!(world.belief("phone"), "\"3\"");
+    }
+}
+
+#[test]
+fn the_log_shows_a_change_before_ours_arrived() {
+    let mut world = settled();
+    world.see(shows("app", &json!({"phone": "2"})));
+    world.send("crm");
+    let told = world.see(shows("crm", &json!({"phone": "9"})).log().seq(11));
+    insta::assert_snapshot!(told, @r#"
+    observed crm concurrent crm:2, phone "1"→"9" Concurrent
+    conflict phone: "2" (app:2) against "9" (crm:2)
+    resolved phone="2": precedence: app before crm
+    "#);
+    let told = world.receipt("crm", &json!({})) + &world.settle();
+    insta::assert_snapshot!(told, @r#"
+    confirmed crm by its receipt phone="2"
+    "#);
+    assert_eq!(
+        (world.content("app", "phone"), world.content("crm", "phone")),
+        ("\"2\"".into(), "\"2\"".into())
+    );
+}
+
+#[test]
+fn a_change_while_ours_is_on_its_way_is_looked_at_again() {
+    let mut world = settled();
+    world.see(shows("app", &json!({"phone": "2"})));
+    world.send("crm");
+    let told = world.see_twice(shows("crm", &json!({"phone": "9"})));
+    insta::assert_snapshot!(told, @r#"
+    look again
+    observed crm indeterminate crm:2, phone "1"→"9" Indeterminate
+    conflict phone: "2" (app:2) against "9" (crm:2)
+    resolved phone="2": precedence: app before crm
+    "#);
+}
+
+#[test]
+fn an_unknown_outcome_is_settled_by_what_is_seen() {
+    // It had arrived.
+    let mut world = settled();
+    world.see(shows("app", &json!({"phone": "2"})));
+    world.send("crm");
+    world.fail("crm", Failure::Unknown);
+    let told = world.see(shows("crm", &json!({"phone": "2"})).confirmed());
+    insta::assert_snapshot!(told, @r#"
+    confirmed crm by reading it back phone="2"
+    "#);
+    // It had not: the copy is as it was, the intent stays open for the engine to settle, nothing is planned beside it.
+    let mut world = settled();
+    world.see(shows("app", &json!({"phone": "2"})));
+    world.send("crm");
+    world.fail("crm", Failure::Unknown);
+    assert_eq!(world.see(shows("crm", &json!({"phone": "1"})).confirmed()), "");
+    assert_eq!(world.intent("crm"), "update phone=\"2\"");
+    world.fail("crm", Failure::Retry);
+    world.settle();
+    assert_eq!(world.content("crm", "phone"), "\"2\"");
+}
+
+#[test]
+fn null_never_clears_unless_declared() {
+    let mut world = settled();
+    let told = world.see(shows("crm", &json!({"phone": null}))) + &world.settle();
+    insta::assert_snapshot!(told, @r#"
+    observed crm new crm:2, phone "1"→null Sequential
+    refused crm phone=null: null does not clear phone in crm (nulls = "ignore") (Revert)
+    correct update crm phone="1"
+    sent crm #1
+    confirmed crm by its receipt phone="1"
+    "#);
+    let mut rules = rules();
+    rules["systems"]["crm"]["nulls"] = json!("clear");
+    let mut world = World::new(&rules);
+    world.see(shows("app", &json!({"phone": "1"})));
+    world.settle();
+    let told = world.see(shows("crm", &json!({"phone": null}))) + &world.settle();
+    insta::assert_snapshot!(told, @r#"
+    observed crm new crm:1, phone "1"→null Sequential
+    believe phone=null (crm:1)
+    plan update app phone=null
+    sent app #1
+    confirmed app by its receipt phone=null
+    "#);
+    // At first sight an empty field clears nothing, whatever is declared.
+    let mut world = World::new(&rules);
+    world.see(shows("app", &json!({"phone": "1"})));
+    let told = world.see(shows("crm", &json!({"phone": null}))) + &world.settle();
+    insta::assert_snapshot!(told, @r#"
+    linked crm crm-1
+    observed crm new, phone -→null Concurrent
+    plan update crm phone="1"
+    sent crm #1
+    confirmed crm by its receipt phone="1"
+    "#);
+}
+
+#[test]
+fn a_missing_key_never_clears() {
+    let mut world = settled();
+    assert_eq!(world.see(shows("crm", &json!({}))), "");
+    let told = world.see(shows("crm", &json!({"stage": "customer"})));
+    insta::assert_snapshot!(told, @r#"
+    observed crm new crm:2, stage "lead"→"customer" Sequential
+    believe stage="customer" (crm:2)
+    plan update app stage="customer"
+    "#);
+    assert_eq!(world.content("crm", "phone"), "\"1\"");
+}
+
+#[test]
+fn a_stranger_s_change_is_refused_and_corrected() {
+    let mut world = settled();
+    let told = world.see(shows("app", &json!({"stage": "customer"}))) + &world.settle();
+    insta::assert_snapshot!(told, @r#"
+    observed app new app:2, stage "lead"→"customer" Sequential
+    refused app stage="customer": stage belongs to crm; app may not change it (Revert)
+    correct update app stage="lead"
+    sent app #1
+    confirmed app by its receipt stage="lead"
+    "#);
+}
+
+#[test]
+fn an_invalid_value_is_refused_even_from_the_owner() {
+    let mut world = settled();
+    let told = world.see(shows("app", &json!({"email": "nobody"}))) + &world.settle();
+    insta::assert_snapshot!(told, @r#"
+    observed app new app:2, email "a@x"→"nobody" Sequential
+    refused app email="nobody": the value does not satisfy value.contains('@') (Revert)
+    correct update app email="a@x"
+    sent app #1
+    confirmed app by its receipt email="a@x"
+    "#);
+}
+
+#[test]
+fn an_ignored_difference_is_tolerated_until_that_copy_changes_again() {
+    let mut rules = rules();
+    rules["fields"]["stage"]["on_refused"] = json!("ignore");
+    let mut world = World::new(&rules);
+    world.see(shows("crm", &json!({"email": "a@x", "stage": "lead"})));
+    world.settle();
+    let told = world.see(shows("app", &json!({"stage": "customer"})));
+    insta::assert_snapshot!(told, @r#"
+    observed app new app:1, stage "lead"→"customer" Sequential
+    refused app stage="customer": stage belongs to crm; app may not change it (Ignore)
+    "#);
+    assert_eq!(world.settle(), "");
+    // The same state again is no change; another one is judged again, and agreement ends the tolerance.
+    assert_eq!(world.see(shows("app", &json!({"stage": "customer"}))), "");
+    world.see_twice(shows("app", &json!({"stage": "lead"})));
+    let told = world.see(shows("crm", &json!({"stage": "customer"}))) + &world.settle();
+    insta::assert_snapshot!(told, @r#"
+    observed crm new crm:2, stage "lead"→"customer" Sequential
+    believe stage="customer" (crm:2)
+    plan update app stage="customer"
+    sent app #1
+    confirmed app by its receipt stage="customer"
+    "#);
+}
+
+#[test]
+fn transitions_bind_the_owner_too() {
+    let mut world = World::new(&json!({
+        "systems": {"app": {"local": true}, "billing": {}},
+        "fields": {"status": {
+            "type": "enum", "values": ["trial", "active", "cancelled"], "owner": "billing",
+            "transitions": {"trial": ["active"], "active": ["cancelled"], "cancelled": []},
+        }},
+    }));
+    world.see(shows("billing", &json!({"status": "trial"})));
+    world.settle();
+    let told = world.see(shows("billing", &json!({"status": "cancelled"}))) + &world.settle();
+    insta::assert_snapshot!(told, @r#"
+    observed billing new billing:2, status "trial"→"cancelled" Sequential
+    refused billing status="cancelled": trial may not become cancelled: after trial may come active (Revert)
+    correct update billing status="trial"
+    sent billing #1
+    confirmed billing by its receipt status="trial"
+    "#);
+    world.see(shows("billing", &json!({"status": "active"})));
+    world.see(shows("billing", &json!({"status": "cancelled"})).confirmed());
+    assert_eq!(world.belief("status"), "\"cancelled\"");
+}
+
+#[test]
+fn two_populated_copies_linked_for_the_first_time_have_no_base() {
+    let mut rules = rules();
+    rules["systems"]["crm"]["create"] = json!(false);
+    let mut world = World::new(&rules);
+    world.see(shows("app", &json!({"email": "a@x", "phone": "1"})));
+    let told =
+        world.see(shows("crm", &json!({"email": "b@x", "phone": "2", "stage": "lead"}))) + &world.settle();
+    insta::assert_snapshot!(told, @r#"
+    linked crm crm-1
+    observed crm concurrent crm:1, email -→"b@x" Concurrent, phone -→"2" Concurrent, stage -→"lead" First
+    conflict email: "a@x" (app:1) against "b@x" (crm:1)
+    resolved email="a@x": owner_wins: the field belongs to app
+    conflict phone: "1" (app:1) against "2" (crm:1)
+    resolved phone="1": precedence: app before crm
+    believe stage="lead" (crm:1)
+    plan update app stage="lead"
+    correct update crm email="a@x" phone="1"
+    sent app #1
+    confirmed app by its receipt stage="lead"
+    sent crm #1
+    confirmed crm by its receipt email="a@x" phone="1"
+    "#);
+}
+
+#[test]
+fn a_stranger_who_speaks_first_is_remembered_and_judged_when_the_owner_speaks() {
+    let mut world = World::new(&rules());
+    let told = world.see(shows("app", &json!({"phone": "1", "stage": "customer"})));
+    insta::assert_snapshot!(told, @r#"
+    linked app app-1
+    observed app new app:1, phone -→"1" First, stage -→"customer" First
+    believe phone="1" (app:1)
+    plan create crm phone="1"
+    "#);
+    world.deliver("crm");
+    let told = world.see(shows("crm", &json!({"phone": "1", "stage": "lead"}))) + &world.settle();
+    insta::assert_snapshot!(told, @r#"
+    observed crm new crm:1, stage -→"lead" First
+    believe stage="lead" (crm:1)
+    plan update app stage="lead"
+    sent app #1
+    confirmed app by its receipt stage="lead"
+    "#);
+    assert_eq!(world.content("app", "stage"), "\"lead\"");
+}
+
+#[test]
+fn an_unlinked_copy_and_the_same_fact_again_change_nothing() {
+    let mut world = settled();
+    let before = world.record.clone();
+    for _ in 0..3 {
+        assert_eq!(world.see(shows("crm", &json!({"email": "a@x", "phone": "1", "stage": "lead"}))), "");
+        assert_eq!(
+            world.see(shows("app", &json!({"email": "a@x", "phone": "1", "stage": "lead"})).version("v9")),
+            ""
+        );
+    }
+    assert_eq!(world.record, before, "a bulk touch leaves no trace");
+    assert_eq!(world.see(gone("app")).lines().next(), Some("observed app new app:2, gone"));
+}

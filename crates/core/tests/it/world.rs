@@ -1,0 +1,493 @@
+//! A small world: one record, some systems, and every step checked against the laws of the fold and the chain.
+
+use avowal_core::chronicle::Chronicle;
+use avowal_core::confirm::{Receipt, confirm, fail, send};
+use avowal_core::decide::{Outcome, decide};
+use avowal_core::fold::{apply, fold};
+use avowal_core::history::{
+    Body, ChainVerifier, ConfirmedBy, Context, Event, Evidence, Failure, LinkReason, Verdict,
+};
+use avowal_core::ids::{FieldName, RemoteId, SystemName};
+use avowal_core::lifecycle::link;
+use avowal_core::observation::{Channel, Observation, OrderToken, Shown};
+use avowal_core::plan::plan;
+use avowal_core::policy::{EntityPolicy, SystemTraits};
+use avowal_core::policy_spec::{ColumnDetail, ColumnSpec, EntitySpec, MappingSpec, PolicyError};
+use avowal_core::record::{Record, Review};
+use avowal_core::review::{ReviewError, answer};
+use avowal_core::time::Timestamp;
+use avowal_core::value::Value;
+use serde_json::Value as Json;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+/// The time at which every world begins, in milliseconds.
+pub const START_MS: i64 = 1_767_261_600_000;
+
+/// Builds a policy from a compact description, as
+/// `{"systems": {"app": {"local": true}}, "fields": {"email": {…}}, "deletes": {…}, "match_on": […]}`.
+///
+/// A system maps all fields under their own names unless it lists `fields`; `nulls`, `empty`, `create`, `delete`,
+/// `read_only` (a list of fields) and `skew` (a trusted clock) may be set.
+pub fn try_policy(rules: &Json) -> Result<EntityPolicy, Vec<PolicyError>> {
+    let (spec, systems) = spec(rules);
+    let entities = BTreeSet::from(["customer".into(), "company".into()]);
+    spec.build(&"customer".into(), &systems, &entities)
+}
+
+/// The written form of the rules and the traits of the systems.
+pub fn spec(rules: &Json) -> (EntitySpec, BTreeMap<SystemName, SystemTraits>) {
+    let part = |name: &str| rules.get(name).cloned();
+    let mut out = EntitySpec {
+        fields: part("fields").map(|json| serde_json::from_value(json).unwrap()).unwrap_or_default(),
+        match_on: part("match_on").map(|json| serde_json::from_value(json).unwrap()).unwrap_or_default(),
+        deletes: part("deletes").map(|json| serde_json::from_value(json).unwrap()).unwrap_or_default(),
+        ..EntitySpec::default()
+    };
+    let mut traits = BTreeMap::new();
+    for (name, json) in rules["systems"].as_object().unwrap() {
+        let system = SystemName::new(name);
+        let declared = SystemTraits {
+            local: json["local"].as_bool().unwrap_or(false),
+            clock_skew_ms: json["skew"].as_u64(),
+        };
+        if json["undeclared"].as_bool() != Some(true) {
+            traits.insert(system.clone(), declared);
+        }
+        out.systems.insert(system, mapping_spec(&out, json));
+    }
+    (out, traits)
+}
+
+fn mapping_spec(spec: &EntitySpec, json: &Json) -> MappingSpec {
+    let names: Vec<FieldName> = match json.get("fields") {
+        Some(list) => serde_json::from_value(list.clone()).unwrap(),
+        None => spec.fields.keys().cloned().collect(),
+    };
+    let read_only: Vec<FieldName> =
+        json.get("read_only").map(|list| serde_json::from_value(list.clone()).unwrap()).unwrap_or_default();
+    let column = |field: &FieldName| {
+        ColumnSpec::Full(ColumnDetail {
+            name: field.to_string(),
+            read_only: read_only.contains(field),
+            ..ColumnDetail::default()
+        })
+    };
+    MappingSpec {
+        object: json["object"].as_str().unwrap_or("customers").to_owned(),
+        id: "id".to_owned(),
+        fields: names.iter().map(|field| (field.clone(), column(field))).collect(),
+        nulls: json
+            .get("nulls")
+            .map(|nulls| serde_json::from_value(nulls.clone()).unwrap())
+            .unwrap_or_default(),
+        empty: json
+            .get("empty")
+            .map(|empty| serde_json::from_value(empty.clone()).unwrap())
+            .unwrap_or_default(),
+        create: json["create"].as_bool().unwrap_or(true),
+        delete: json["delete"].as_bool().unwrap_or(true),
+    }
+}
+
+/// As [`try_policy`], where the rules have no holes.
+pub fn policy(rules: &Json) -> EntityPolicy {
+    try_policy(rules).unwrap_or_else(|errors| panic!("{}", list(&errors)))
+}
+
+/// Holes, one a line.
+pub fn list(errors: &[PolicyError]) -> String {
+    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+/// A JSON value as a canonical one.
+pub fn value(json: &Json) -> Value {
+    serde_json::from_value(json.clone()).unwrap()
+}
+
+/// JSON members as canonical fields.
+pub fn fields(json: &Json) -> BTreeMap<FieldName, Value> {
+    json.as_object().unwrap().iter().map(|(name, json)| (FieldName::new(name), value(json))).collect()
+}
+
+/// An observation under construction: a complete, unconfirmed feed entry without evidence.
+#[derive(Clone, Debug)]
+pub struct Look(pub Observation);
+
+/// What `system` shows: these fields.
+pub fn shows(system: &str, json: &Json) -> Look {
+    look(system, Shown::Present(fields(json)))
+}
+
+/// The copy in `system` is gone.
+pub fn gone(system: &str) -> Look {
+    look(system, Shown::Gone)
+}
+
+fn look(system: &str, shown: Shown) -> Look {
+    Look(Observation {
+        system: system.into(),
+        entity: "customer".into(),
+        remote_id: RemoteId::new(format!("{system}-1")),
+        shown,
+        channel: Channel::Feed,
+        order: None,
+        version: None,
+        correlation: None,
+        actor: None,
+        occurred_at: None,
+        received_at: Timestamp::from_millis(START_MS),
+        confirmed: false,
+        in_log: false,
+    })
+}
+
+impl Look {
+    /// With a true order token.
+    pub fn seq(mut self, n: u64) -> Self {
+        self.0.order = Some(OrderToken::Sequence(n));
+        self
+    }
+    /// With the source's clock as a hint of order, in seconds after the start.
+    pub fn time(mut self, s: i64) -> Self {
+        self.0.order = Some(OrderToken::Time(Timestamp::from_millis(START_MS + s * 1000)));
+        self
+    }
+    /// With the source's word on when it happened, in milliseconds after the start.
+    pub fn at(mut self, ms: i64) -> Self {
+        self.0.occurred_at = Some(Timestamp::from_millis(START_MS + ms));
+        self
+    }
+    /// With an opaque version.
+    pub fn version(mut self, version: &str) -> Self {
+        self.0.version = Some(version.to_owned());
+        self
+    }
+    /// With a key of ours attached to it.
+    pub fn key(mut self, key: &str) -> Self {
+        self.0.correlation = Some(key.to_owned());
+        self
+    }
+    /// As a second look.
+    pub fn confirmed(mut self) -> Self {
+        self.0.confirmed = true;
+        self.0.channel = Channel::Read;
+        self
+    }
+    /// From a change log in true order.
+    pub fn log(mut self) -> Self {
+        self.0.in_log = true;
+        self
+    }
+    /// By a webhook whose body is believed.
+    pub fn webhook(mut self) -> Self {
+        self.0.channel = Channel::Webhook;
+        self
+    }
+}
+
+/// One record and its history.
+pub struct World {
+    /// The rules.
+    pub policy: EntityPolicy,
+    /// The state.
+    pub record: Record,
+    /// The whole history.
+    pub history: Vec<Event>,
+    /// The outcome of the last observation.
+    pub outcome: Option<Outcome>,
+    /// Whether every step is checked by writing and reading it, which costs time. On unless turned off.
+    pub thorough: bool,
+    links: BTreeMap<SystemName, u32>,
+    verifier: ChainVerifier,
+    now_ms: i64,
+}
+
+impl World {
+    /// A world without copies.
+    pub fn new(rules: &Json) -> Self {
+        Self::with(policy(rules))
+    }
+
+    /// A world under a given policy.
+    pub fn with(policy: EntityPolicy) -> Self {
+        Self {
+            record: Record::new("r1".into(), policy.entity.clone()),
+            policy,
+            history: Vec::new(),
+            outcome: None,
+            thorough: true,
+            links: BTreeMap::new(),
+            verifier: ChainVerifier::new("r1".into()),
+            now_ms: START_MS,
+        }
+    }
+
+    /// Takes an observation, linking the copy if it is not; answers the events.
+    pub fn see(&mut self, look: Look) -> String {
+        let mut observation = look.0;
+        let system = observation.system.clone();
+        observation.received_at = Timestamp::from_millis(self.now_ms);
+        let context = Context {
+            source: Some(system.clone()),
+            occurred_at: observation.occurred_at,
+            correlation: observation.correlation.clone(),
+            ..self.context()
+        };
+        let unlinked = !self.record.copies.contains_key(&system);
+        let remote_id = self.remote_id(&system, unlinked);
+        observation.remote_id = remote_id.clone();
+        let policy = self.policy.clone();
+        let mut outcome = None;
+        let told = self.step(context, |chronicle| {
+            if unlinked {
+                link(chronicle, &system, &remote_id, LinkReason::FirstSeen);
+            }
+            outcome = Some(decide(&policy, chronicle, &observation));
+        });
+        self.outcome = outcome;
+        told
+    }
+
+    /// Takes an observation, and where it asks for a second look, takes that too.
+    pub fn see_twice(&mut self, look: Look) -> String {
+        let told = self.see(look.clone());
+        if !self.outcome.unwrap().look_again {
+            return told;
+        }
+        let second = Look(Observation { order: None, correlation: None, ..look.0 }).confirmed();
+        format!("{told}look again\n{}", self.see(second))
+    }
+
+    /// Sends the planned change to `system`.
+    pub fn send(&mut self, system: &str) -> String {
+        let system = SystemName::new(system);
+        self.step(self.context(), |chronicle| assert!(send(chronicle, &system), "nothing to send"))
+    }
+
+    /// The receipt of the change in flight; `after` holds what the system made of it, beyond what was sent.
+    pub fn receipt(&mut self, system: &str, after: &Json) -> String {
+        let system = SystemName::new(system);
+        let intent = self.record.intents.get(&system).expect("an intent").clone();
+        let made = !self.record.copies.contains_key(&system);
+        let remote_id = self.remote_id(&system, made);
+        let mut shown: BTreeMap<FieldName, Value> =
+            intent.fields.iter().map(|(field, outgoing)| (field.clone(), outgoing.value.clone())).collect();
+        shown.extend(fields(after));
+        let policy = self.policy.clone();
+        self.step(Context { source: Some(system.clone()), ..self.context() }, |chronicle| {
+            if made {
+                link(chronicle, &system, &remote_id, LinkReason::Created);
+            }
+            let receipt = Receipt {
+                system: &system,
+                key: &intent.key,
+                after: &shown,
+                order: None,
+                version: None,
+                by: ConfirmedBy::Receipt,
+            };
+            assert!(confirm(chronicle, &receipt, Evidence::proven("the system's receipt")));
+            plan(&policy, chronicle, None);
+        })
+    }
+
+    /// Sends the planned change and takes the receipt of exactly that.
+    pub fn deliver(&mut self, system: &str) -> String {
+        let sent = self.send(system);
+        sent + &self.receipt(system, &serde_json::json!({}))
+    }
+
+    /// Delivers until nothing is planned.
+    pub fn settle(&mut self) -> String {
+        let mut told = String::new();
+        for _ in 0..10 {
+            let Some(system) = self.record.intents.keys().next().cloned() else { return told };
+            told += &self.deliver(system.as_str());
+        }
+        panic!("no quiescence after 10 writes:\n{told}");
+    }
+
+    /// The change in flight did not come to a confirmed end.
+    pub fn fail(&mut self, system: &str, failure: Failure) -> String {
+        let system = SystemName::new(system);
+        let key = self.record.intents.get(&system).expect("an intent").key.clone();
+        let policy = self.policy.clone();
+        self.step(self.context(), |chronicle| {
+            assert!(fail(chronicle, &system, &key, failure, "the system's words"));
+            plan(&policy, chronicle, None);
+        })
+    }
+
+    /// A person answers the open review of a field.
+    pub fn answer(&mut self, field: &str, verdict: Verdict) -> String {
+        self.try_answer(field, verdict).unwrap()
+    }
+
+    /// A person tries to answer the open review of a field.
+    pub fn try_answer(&mut self, field: &str, verdict: Verdict) -> Result<String, ReviewError> {
+        let field = FieldName::new(field);
+        let review = self.review(field.as_str()).id.clone();
+        let policy = self.policy.clone();
+        let mut result = Ok(());
+        let context =
+            Context { source: Some(SystemName::operator()), actor: Some("ann".to_owned()), ..self.context() };
+        let told = self.step(context, |chronicle| {
+            result = answer(&policy, chronicle, &field, &review, verdict, None);
+        });
+        result.map(|()| told)
+    }
+
+    /// Any other step.
+    pub fn step(&mut self, context: Context, act: impl FnOnce(&mut Chronicle)) -> String {
+        self.now_ms += 1000;
+        let mut chronicle = Chronicle::new(self.record.clone(), context, Timestamp::from_millis(self.now_ms));
+        act(&mut chronicle);
+        let (expected_seq, state, events) = chronicle.finish();
+        assert_eq!(expected_seq, self.record.seq);
+        self.check_laws(&state, &events);
+        self.record = state;
+        let told = events.iter().map(line).collect::<Vec<_>>();
+        self.history.extend(events);
+        told.into_iter().fold(String::new(), |all, line| all + &line + "\n")
+    }
+
+    /// I11 and I12: the state is the fold of the events, byte for byte, also after they were written and read
+    /// again; the sequence is dense and the chain verifies.
+    fn check_laws(&mut self, state: &Record, events: &[Event]) {
+        let mut folded = self.record.clone();
+        if !self.thorough {
+            events.iter().for_each(|event| apply(&mut folded, event));
+            assert_eq!(&folded, state, "the state is not the fold of its history");
+            return;
+        }
+        for event in events {
+            self.verifier.push(event).unwrap();
+            let text = serde_json::to_string(event).unwrap();
+            let read: Event = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
+            assert_eq!(&read, event, "an event changes when it is written and read");
+            apply(&mut folded, &read);
+        }
+        self.verifier.finish(state.seq, state.head).unwrap();
+        let (state_text, folded_text) = (text(state), text(&folded));
+        assert_eq!(state_text, folded_text, "the state is not the fold of its history");
+        let read: Record = serde_json::from_str(&state_text).unwrap();
+        assert_eq!(&read, state, "a state changes when it is written and read");
+    }
+
+    /// The fold of the whole history from nothing, as text.
+    pub fn refold(&self) -> String {
+        text(&fold(self.record.id.clone(), self.record.entity.clone(), &self.history))
+    }
+
+    /// A context at the present time.
+    pub fn context(&self) -> Context {
+        Context {
+            policy: Some(self.policy.short_digest()),
+            received_at: Timestamp::from_millis(self.now_ms),
+            ..Context::default()
+        }
+    }
+
+    /// What is believed of a field; `-` if nothing.
+    pub fn belief(&self, field: &str) -> String {
+        self.record.fields.get(field).map_or_else(|| "-".to_owned(), |belief| belief.value.to_string())
+    }
+
+    /// The change that made a belief; `-` if nothing is believed.
+    pub fn dot(&self, field: &str) -> String {
+        self.record.fields.get(field).map_or_else(|| "-".to_owned(), |belief| belief.dot.to_string())
+    }
+
+    /// What stands in a copy.
+    pub fn content(&self, system: &str, field: &str) -> String {
+        let shadow = self.record.copies.get(system).and_then(|copy| copy.fields.get(field));
+        shadow.map_or_else(|| "-".to_owned(), |shadow| shadow.content.to_string())
+    }
+
+    /// The planned or sent change to a system, in one line; empty for none.
+    pub fn intent(&self, system: &str) -> String {
+        let Some(intent) = self.record.intents.get(system) else { return String::new() };
+        let fields: Vec<_> =
+            intent.fields.iter().map(|(field, outgoing)| format!("{field}={}", outgoing.value)).collect();
+        format!("{} {}", intent.operation, fields.join(" ")).trim_end().to_owned()
+    }
+
+    /// The open review of a field.
+    pub fn review(&self, field: &str) -> &Review {
+        self.record.reviews.get(field).unwrap_or_else(|| panic!("no review of {field}"))
+    }
+
+    fn remote_id(&mut self, system: &SystemName, fresh: bool) -> RemoteId {
+        let count = self.links.entry(system.clone()).or_insert(0);
+        *count += u32::from(fresh);
+        RemoteId::new(format!("{system}-{count}"))
+    }
+}
+
+/// JSON text.
+pub fn text(state: &impl serde::Serialize) -> String {
+    serde_json::to_string(state).unwrap()
+}
+
+/// One event in a few words.
+pub fn line(event: &Event) -> String {
+    match &event.body {
+        Body::Linked { system, remote_id, .. } => format!("linked {system} {remote_id}"),
+        Body::Observed { system, class, dot, fields, gone, .. } => {
+            let mut out = format!("observed {system} {class}");
+            if let Some(dot) = dot {
+                let _ = write!(out, " {dot}");
+            }
+            for (field, seen) in fields {
+                let from = seen.from.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);
+                let _ = write!(out, ", {field} {from}→{} {:?}", seen.to, seen.relation);
+            }
+            if *gone {
+                out.push_str(", gone");
+            }
+            out
+        }
+        Body::FieldChanged { field, value, dot, .. } => format!("believe {field}={value} ({dot})"),
+        Body::ConflictDetected { field, believed, shown } => {
+            format!(
+                "conflict {field}: {} ({}) against {} ({})",
+                believed.value, believed.dot, shown.value, shown.dot
+            )
+        }
+        Body::ConflictResolved { field, value, rule, .. } => format!("resolved {field}={value}: {rule}"),
+        Body::ReviewRequested { field, review } => format!("review {field}: {}", review.reason),
+        Body::ReviewDecided { field, verdict, .. } => format!("decided {field}: {verdict:?}"),
+        Body::Refused { system, field, value, reason, then, .. } => {
+            format!("refused {system} {field}={value}: {reason} ({then:?})")
+        }
+        Body::Quarantined { system, reason, .. } => format!("quarantined {system}: {reason}"),
+        Body::Deleted { dot, rule } => format!("deleted ({dot}): {rule}"),
+        Body::Restored { dot, rule } => format!("restored ({dot}): {rule}"),
+        Body::IntentPlanned { system, operation, fields, correction, .. } => {
+            let fields: String =
+                fields.iter().map(|(field, outgoing)| format!(" {field}={}", outgoing.value)).collect();
+            let what = if *correction { "correct" } else { "plan" };
+            format!("{what} {operation} {system}{fields}")
+        }
+        Body::IntentWithdrawn { system, .. } => format!("withdrawn {system}"),
+        Body::IntentSent { system, attempt, .. } => format!("sent {system} #{attempt}"),
+        Body::IntentConfirmed { system, by, fields, .. } => {
+            let fields: String =
+                fields.iter().map(|(field, stored)| format!(" {field}={}", stored.content)).collect();
+            format!("confirmed {system} by {by}{fields}")
+        }
+        Body::IntentFailed { system, failure, .. } => format!("failed {system}: {failure:?}"),
+        Body::EchoRecognised { system, .. } => format!("echo {system}"),
+        Body::DuplicateDropped { system, .. } => format!("duplicate {system}"),
+        Body::StaleDropped { system, fields, .. } => format!("stale {system} {}", text(fields)),
+        Body::StaleSuspected { system, fields, .. } => format!("suspect {system} {}", text(fields)),
+        Body::DriftDetected { .. }
+        | Body::ReconciliationApplied { .. }
+        | Body::SnapshotTaken { .. }
+        | Body::PolicyChanged { .. }
+        | Body::Paused { .. }
+        | Body::Resumed { .. }
+        | Body::Released { .. } => event.body.kind().to_owned(),
+    }
+}
