@@ -1,0 +1,203 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Keeps records in agreement between systems, field by field, and can always say why it believes what it
+/// believes.
+#[derive(Parser, Debug)]
+#[command(name = "avowal", version, about, after_help = EXIT_CODES)]
+pub struct Arguments {
+    /// The configuration.
+    #[arg(short, long, global = true, value_name = "FILE", default_value = "avowal.toml")]
+    pub config: PathBuf,
+    /// Answer with JSON instead of lines.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_CODES: &str = "\
+KEY is SYSTEM:ID (the id of a copy), FIELD=VALUE, or our record id.
+
+Exit codes: 0 done, 1 failed, 2 bad usage or configuration, 3 held by a guard.";
+
+/// What to do.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Write a commented configuration to begin with.
+    Init,
+    /// Validate the configuration, print each field's rule as a sentence, and reach the systems.
+    Check(CheckArguments),
+    /// Bring all systems into agreement, then exit.
+    Sync(SyncArguments),
+    /// Keep all systems in agreement until stopped.
+    Run,
+    /// Tell how much there is, what is under way, and what waits for a person.
+    Status,
+    /// Show what is believed of one record, and what stands in each system.
+    Show(RecordArguments),
+    /// Tell the history of one record, one line for each event.
+    Timeline(TimelineArguments),
+    /// Explain why a field holds what it holds.
+    Why(WhyArguments),
+    /// Look at the questions that wait for a person, and answer them.
+    #[command(subcommand)]
+    Review(ReviewCommand),
+    /// Look at what could not be understood or accepted, and try it again.
+    #[command(subcommand)]
+    Quarantine(QuarantineCommand),
+    /// Verify or rebuild from the history.
+    #[command(subcommand)]
+    History(HistoryCommand),
+    /// Play a day of an app and a CRM that both sides edit, in a folder of its own.
+    Demo(DemoArguments),
+}
+
+/// Arguments of `demo`.
+#[derive(Args, Debug)]
+pub struct DemoArguments {
+    /// An empty folder to play in and to keep; by default one that is removed at the end.
+    #[arg(long, value_name = "FOLDER")]
+    pub folder: Option<PathBuf>,
+}
+
+/// Arguments of `check`.
+#[derive(Args, Debug)]
+pub struct CheckArguments {
+    /// Do not reach the systems.
+    #[arg(long)]
+    pub offline: bool,
+}
+
+/// Arguments of `sync`.
+#[derive(Args, Debug)]
+pub struct SyncArguments {
+    /// List everything once more, to find what no change feed has reported.
+    #[arg(long)]
+    pub full: bool,
+    /// Allow any number of deletes in this system for this run. May be repeated.
+    #[arg(long, value_name = "SYSTEM")]
+    pub approve_deletes: Vec<String>,
+}
+
+/// Names one record.
+#[derive(Args, Debug)]
+pub struct RecordArguments {
+    /// The kind of record.
+    pub entity: String,
+    /// Which record: SYSTEM:ID, FIELD=VALUE, or its record id.
+    pub key: String,
+}
+
+/// Arguments of `timeline`.
+#[derive(Args, Debug)]
+pub struct TimelineArguments {
+    /// Which record.
+    #[command(flatten)]
+    pub record: RecordArguments,
+    /// Only the last so many events.
+    #[arg(long, value_name = "N")]
+    pub last: Option<u64>,
+}
+
+/// Names one field of one record.
+#[derive(Args, Debug)]
+pub struct WhyArguments {
+    /// Which record.
+    #[command(flatten)]
+    pub record: RecordArguments,
+    /// The canonical name of the field.
+    pub field: String,
+}
+
+/// What to do with reviews.
+#[derive(Subcommand, Debug)]
+pub enum ReviewCommand {
+    /// List the open reviews, oldest first.
+    List,
+    /// Show one review with both values, their versions and the rule.
+    Show {
+        /// The review's id.
+        id: String,
+    },
+    /// Answer a review.
+    Resolve(ResolveArguments),
+}
+
+/// Arguments of `review resolve`.
+#[derive(Args, Debug)]
+pub struct ResolveArguments {
+    /// The review's id.
+    pub id: String,
+    /// The answer.
+    #[command(flatten)]
+    pub verdict: VerdictArguments,
+    /// Who decides; the login name by default.
+    #[arg(long, value_name = "NAME")]
+    pub by: Option<String>,
+    /// Why, for the history.
+    #[arg(long, value_name = "TEXT")]
+    pub note: Option<String>,
+}
+
+/// Exactly one answer.
+#[derive(Args, Debug)]
+#[group(required = true, multiple = false)]
+pub struct VerdictArguments {
+    /// Take the value that this system's copy holds now.
+    #[arg(long, value_name = "SYSTEM")]
+    pub take: Option<String>,
+    /// Keep the believed value.
+    #[arg(long)]
+    pub keep: bool,
+    /// Set a value of your own.
+    #[arg(long, value_name = "VALUE")]
+    pub set: Option<String>,
+    /// Delete the record everywhere.
+    #[arg(long)]
+    pub delete: bool,
+    /// Let the record live on, and make missing copies again.
+    #[arg(long)]
+    pub restore: bool,
+}
+
+/// What to do with quarantined items.
+#[derive(Subcommand, Debug)]
+pub enum QuarantineCommand {
+    /// List the open items, oldest first.
+    List,
+    /// Show one item with what came.
+    Show {
+        /// The item's number.
+        id: i64,
+    },
+    /// Try items again: a copy is read anew, a refused write is planned anew.
+    #[command(group = clap::ArgGroup::new("which").required(true))]
+    Replay {
+        /// The item's number.
+        #[arg(group = "which")]
+        id: Option<i64>,
+        /// All open items.
+        #[arg(long, group = "which")]
+        all: bool,
+        /// Who asks for it; the login name by default.
+        #[arg(long, value_name = "NAME")]
+        by: Option<String>,
+    },
+}
+
+/// What to do with the history.
+#[derive(Subcommand, Debug)]
+pub enum HistoryCommand {
+    /// Check that no event is missing, doubled or changed, and that no tail was cut.
+    Verify,
+    /// Fold each history anew and compare the result with the stored state, byte for byte.
+    Rebuild {
+        /// Store the fold where it differs.
+        #[arg(long)]
+        write: bool,
+    },
+}

@@ -1,0 +1,35 @@
+//! The machine's clock, and record ids that never repeat.
+
+use async_trait::async_trait;
+use avowal_core::ids::RecordId;
+use avowal_core::time::Timestamp;
+use avowal_engine::clock::Clock;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// The clock port over the machine's clock and random numbers.
+pub struct SystemClock;
+
+/// The current time.
+pub fn now() -> Timestamp {
+    let ms = match SystemTime::now().duration_since(UNIX_EPOCH) {
+        Ok(since) => i64::try_from(since.as_millis()).unwrap_or(i64::MAX),
+        // A clock set before 1970 is wrong, but times only stamp and schedule.
+        Err(error) => i64::try_from(error.duration().as_millis()).map_or(i64::MIN, |ms| -ms),
+    };
+    Timestamp::from_millis(ms)
+}
+
+#[async_trait]
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        now()
+    }
+
+    fn new_record_id(&self) -> RecordId {
+        RecordId::new(ulid::Ulid::generate().to_string().to_lowercase())
+    }
+
+    async fn sleep(&self, ms: u64) {
+        tokio::time::sleep(Duration::from_millis(ms)).await;
+    }
+}

@@ -1,0 +1,145 @@
+//! `avowal check`: the configuration read back in sentences, and the systems compared with it.
+
+use crate::arguments::CheckArguments;
+use crate::compose;
+use crate::config::{Config, ConnectorConfig, SystemConfig};
+use crate::failure::{Exit, Failure};
+use crate::output::{Mark, Output};
+use avowal_core::explain::{delete_sentence, match_sentence, policy_sentences};
+use avowal_core::ids::{EntityName, FieldName, SystemName};
+use avowal_core::policy::EntityPolicy;
+use avowal_engine::connector::Finding;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// How long a system may take to answer.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Everything that `check` says.
+#[derive(Serialize)]
+struct Checked {
+    entities: BTreeMap<EntityName, Rules>,
+    systems: BTreeMap<SystemName, SystemChecked>,
+}
+
+/// The rules of an entity in sentences.
+#[derive(Serialize)]
+struct Rules {
+    policy_digest: String,
+    fields: BTreeMap<FieldName, String>,
+    matching: String,
+    deletes: String,
+}
+
+/// What was found at a system.
+#[derive(Serialize)]
+#[serde(tag = "status", rename_all = "snake_case")]
+enum SystemChecked {
+    /// Its declarations are in order; it was not reached.
+    NotReached,
+    /// It was reached and fits.
+    Fits,
+    /// It was reached and does not fit.
+    Findings { findings: Vec<Finding> },
+    /// It could not be used.
+    Unusable { problem: String },
+}
+
+/// Prints the sentences and what was found; failed if a system does not fit or cannot be reached.
+pub async fn run(config: &Config, arguments: &CheckArguments, output: &Output) -> Result<Exit, Failure> {
+    let entities = config.policies.iter().map(|(name, policy)| (name.clone(), rules(policy)));
+    let mut checked = Checked { entities: entities.collect(), systems: BTreeMap::new() };
+    for (name, system) in &config.systems {
+        let found = if arguments.offline {
+            declared(config, name, system)
+        } else {
+            reach(config, name, system).await
+        };
+        checked.systems.insert(name.clone(), found);
+    }
+    let exit = if checked.systems.values().all(SystemChecked::is_good) { Exit::Done } else { Exit::Failed };
+    if output.is_json() {
+        output.json(&checked)?;
+    } else {
+        print(&checked, output);
+    }
+    Ok(exit)
+}
+
+impl SystemChecked {
+    fn is_good(&self) -> bool {
+        match self {
+            SystemChecked::NotReached | SystemChecked::Fits => true,
+            SystemChecked::Findings { .. } | SystemChecked::Unusable { .. } => false,
+        }
+    }
+}
+
+fn rules(policy: &EntityPolicy) -> Rules {
+    Rules {
+        policy_digest: policy.short_digest(),
+        fields: policy_sentences(policy).into_iter().collect(),
+        matching: match_sentence(policy),
+        deletes: delete_sentence(policy),
+    }
+}
+
+/// What can be told without reaching the system.
+fn declared(config: &Config, name: &SystemName, system: &SystemConfig) -> SystemChecked {
+    match &system.connector {
+        // A database says nothing until it is opened.
+        ConnectorConfig::Sqlite { .. } | ConnectorConfig::Postgres { .. } => SystemChecked::NotReached,
+        ConnectorConfig::Http { .. } => match compose::connector(name, system, &config.policies) {
+            Ok(_) => SystemChecked::NotReached,
+            Err(error) => SystemChecked::Unusable { problem: error.to_string() },
+        },
+    }
+}
+
+async fn reach(config: &Config, name: &SystemName, system: &SystemConfig) -> SystemChecked {
+    let connector = match compose::connector(name, system, &config.policies) {
+        Ok(connector) => connector,
+        Err(error) => return SystemChecked::Unusable { problem: error.to_string() },
+    };
+    match tokio::time::timeout(CHECK_TIMEOUT, connector.check()).await {
+        Ok(Ok(findings)) if findings.is_empty() => SystemChecked::Fits,
+        Ok(Ok(findings)) => SystemChecked::Findings { findings },
+        Ok(Err(error)) => SystemChecked::Unusable { problem: error.to_string() },
+        Err(_) => {
+            let problem = format!(
+                "no answer within {} s. Is it running, and is the address right?",
+                CHECK_TIMEOUT.as_secs()
+            );
+            SystemChecked::Unusable { problem }
+        }
+    }
+}
+
+fn print(checked: &Checked, output: &Output) {
+    for (entity, rules) in &checked.entities {
+        output.line(output.mark(Mark::Strong, format!("{entity} (policy {})", rules.policy_digest)));
+        for sentence in rules.fields.values() {
+            output.line(format!("  {sentence}"));
+        }
+        output.line(format!("  Matching: {}", rules.matching));
+        output.line(format!("  Deletes: {}", rules.deletes));
+    }
+    for (system, found) in &checked.systems {
+        match found {
+            SystemChecked::NotReached => output.line(format!("{system}: declared; not reached (--offline)")),
+            SystemChecked::Fits => {
+                output.line(format!("{system}: {}", output.mark(Mark::Good, "reached, and it fits")))
+            }
+            SystemChecked::Findings { findings } => {
+                output.line(format!("{system}: {}", output.mark(Mark::Bad, "reached, but it does not fit")));
+                for finding in findings {
+                    output.line(format!("  {}: {}. {}", finding.place, finding.problem, finding.cure));
+                }
+            }
+            SystemChecked::Unusable { problem } => {
+                output.line(format!("{system}: {}: {problem}", output.mark(Mark::Bad, "cannot be used")));
+            }
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! `avowal history verify` and `avowal history rebuild`.
+
+use crate::arguments::HistoryCommand;
+use crate::compose;
+use crate::config::Config;
+use crate::failure::{Exit, Failure};
+use crate::history::{Fault, Stream, Walk};
+use crate::output::{Mark, Output};
+use avowal_core::history::HistoryError;
+use avowal_core::identity::keys_of_record;
+use avowal_engine::store::Store;
+use serde::Serialize;
+use std::sync::Arc;
+
+/// The most faults that are named; all are counted.
+const NAMED_MAX: usize = 100;
+
+/// What a walk through all histories found.
+#[derive(Default, Serialize)]
+struct Walked {
+    records: u64,
+    events: u64,
+    faults: u64,
+    /// The first ones, by name.
+    named: Vec<Fault>,
+    restated: u64,
+}
+
+impl Walked {
+    fn fault(&mut self, error: &HistoryError) {
+        self.faults += 1;
+        if self.named.len() < NAMED_MAX {
+            self.named.push(error.into());
+        }
+    }
+
+    fn exit(&self) -> Exit {
+        if self.faults == 0 { Exit::Done } else { Exit::Failed }
+    }
+}
+
+/// Runs the sub-command.
+pub async fn run(config: &Config, command: &HistoryCommand, output: &Output) -> Result<Exit, Failure> {
+    let walked = match command {
+        HistoryCommand::Verify => verify(config).await?,
+        HistoryCommand::Rebuild { write: false } => {
+            rebuild(config, compose::open_to_read(config)?, false).await?
+        }
+        HistoryCommand::Rebuild { write: true } => {
+            rebuild(config, compose::open_to_write(config)?, true).await?
+        }
+    };
+    if output.is_json() {
+        output.json(&walked)?;
+    } else {
+        print(&walked, command, output);
+    }
+    Ok(walked.exit())
+}
+
+async fn verify(config: &Config) -> Result<Walked, Failure> {
+    let store = compose::open_to_read(config)?;
+    let mut walk = Walk::new(store.as_ref());
+    let mut walked = Walked::default();
+    while let Some(stream) = walk.next().await? {
+        walked.records += 1;
+        walked.events += stream.events;
+        if let Some(fault) = stream.fault() {
+            walked.fault(&fault);
+        }
+    }
+    Ok(walked)
+}
+
+/// A state is restated only from a history that verifies: a broken one proves nothing.
+async fn rebuild(config: &Config, store: Arc<dyn Store>, write: bool) -> Result<Walked, Failure> {
+    let mut walk = Walk::new(store.as_ref());
+    let mut walked = Walked::default();
+    while let Some(stream) = walk.next().await? {
+        walked.records += 1;
+        walked.events += stream.events;
+        if let Some(broken) = &stream.broken {
+            walked.fault(broken);
+        } else if let Some(place) = stream.difference() {
+            if write && restate(config, store.as_ref(), &stream).await? {
+                walked.restated += 1;
+            } else {
+                walked.fault(&HistoryError::State { record: stream.id.clone(), place });
+            }
+        }
+    }
+    Ok(walked)
+}
+
+/// Stores the fold; not where the history ends before the state does, because then the tail is missing.
+async fn restate(config: &Config, store: &dyn Store, stream: &Stream) -> Result<bool, Failure> {
+    let Some(folded) = &stream.folded else { return Ok(false) };
+    let is_cut = stream.stored.as_ref().is_some_and(|stored| stored.seq > folded.seq);
+    let Some(policy) = config.policies.get(&folded.entity).filter(|_| !is_cut) else { return Ok(false) };
+    store.restate(folded, &keys_of_record(policy, folded)).await?;
+    Ok(true)
+}
+
+fn print(walked: &Walked, command: &HistoryCommand, output: &Output) {
+    for fault in &walked.named {
+        output.line(&fault.fault);
+    }
+    if walked.faults > walked.named.len() as u64 {
+        output.line(format!("and {} more", walked.faults - walked.named.len() as u64));
+    }
+    if walked.restated > 0 {
+        output.line(format!("{} records restated from their history", walked.restated));
+    }
+    let looked_at = format!("{} events of {} records", walked.events, walked.records);
+    let words = match (command, walked.faults) {
+        (HistoryCommand::Verify, 0) => "the history is whole: nothing missing, doubled, changed or cut",
+        (HistoryCommand::Rebuild { .. }, 0) => "every state is the fold of its history",
+        (HistoryCommand::Verify, _) => "the history is not what was written",
+        (HistoryCommand::Rebuild { .. }, _) => "not every state is the fold of its history",
+    };
+    let mark = if walked.faults == 0 { Mark::Good } else { Mark::Bad };
+    output.line(format!("{looked_at}: {}", output.mark(mark, words)));
+}

@@ -1,0 +1,138 @@
+//! `avowal review`: the questions that wait for a person, and their answers.
+
+use crate::arguments::{ResolveArguments, ReviewCommand, VerdictArguments};
+use crate::config::Config;
+use crate::failure::{Exit, Failure};
+use crate::output::{Mark, Output};
+use crate::{compose, key};
+use avowal_core::explain::{field_sentence, short_text, short_value};
+use avowal_core::history::Verdict;
+use avowal_core::record::{Record, Side};
+use avowal_engine::OPEN_ITEMS_MAX;
+use avowal_engine::store::{OpenReview, Store};
+
+/// Runs the sub-command.
+pub async fn run(config: &Config, command: &ReviewCommand, output: &Output) -> Result<Exit, Failure> {
+    match command {
+        ReviewCommand::List => list(config, output).await,
+        ReviewCommand::Show { id } => show(config, id, output).await,
+        ReviewCommand::Resolve(arguments) => resolve(config, arguments, output).await,
+    }
+}
+
+async fn list(config: &Config, output: &Output) -> Result<Exit, Failure> {
+    let reviews = compose::open_to_read(config)?.open_reviews(OPEN_ITEMS_MAX).await?;
+    if output.is_json() {
+        output.json(&reviews)?;
+        return Ok(Exit::Done);
+    }
+    if reviews.is_empty() {
+        output.line("No question waits for a person.");
+    }
+    for open in &reviews {
+        output.line(line(open, output));
+    }
+    Ok(Exit::Done)
+}
+
+async fn show(config: &Config, id: &str, output: &Output) -> Result<Exit, Failure> {
+    let store = compose::open_to_read(config)?;
+    let open = find(store.as_ref(), id).await?;
+    if output.is_json() {
+        output.json(&open)?;
+        return Ok(Exit::Done);
+    }
+    output.line(line(&open, output));
+    output.line(format!("Opened at {}.", open.review.opened_at));
+    if let Some(side) = &open.review.believed {
+        output.line(format!("Believed: {}", side_words(side)));
+    }
+    for (system, side) in &open.review.proposed {
+        output.line(format!("{system} shows: {}", side_words(side)));
+    }
+    let rule = config.policies.get(&open.entity).and_then(|policy| field_sentence(policy, &open.field));
+    if let Some(rule) = rule {
+        output.line(format!("Rule: {rule}"));
+    }
+    output.line(format!("Answer with `avowal review resolve {id}` and one of {}.", answers(&open)));
+    Ok(Exit::Done)
+}
+
+async fn resolve(config: &Config, arguments: &ResolveArguments, output: &Output) -> Result<Exit, Failure> {
+    let store = compose::open_to_write(config)?;
+    let open = find(store.as_ref(), &arguments.id).await?;
+    let verdict = verdict(config, &open, &arguments.verdict)?;
+    let by = super::person(arguments.by.as_deref());
+    let engine = compose::engine(config, store);
+    let record = engine.decide_review(&arguments.id, verdict, &by, arguments.note.clone()).await?;
+    if output.is_json() {
+        output.json(&serde_json::json!({ "review": arguments.id, "record": record, "by": by }))?;
+    } else {
+        output.line(format!("{} decided by {by}. The next `avowal sync` carries it out.", arguments.id));
+    }
+    Ok(Exit::Done)
+}
+
+async fn find(store: &dyn Store, id: &str) -> Result<OpenReview, Failure> {
+    let open = store.open_reviews(OPEN_ITEMS_MAX).await?;
+    open.into_iter().find(|open| open.review.id == id).ok_or_else(|| {
+        let id = short_text(id);
+        Failure::usage(format!("no open review is called {id:?}. `avowal review list` shows them"))
+    })
+}
+
+fn verdict(config: &Config, open: &OpenReview, arguments: &VerdictArguments) -> Result<Verdict, Failure> {
+    if let Some(system) = &arguments.take {
+        if !config.systems.contains_key(system.as_str()) {
+            let known: Vec<&str> = open.review.proposed.keys().map(|name| name.as_str()).collect();
+            let text = format!("no system is called {system:?}. Those that differ: {}", known.join(", "));
+            return Err(Failure::usage(text));
+        }
+        return Ok(Verdict::Take { system: system.as_str().into() });
+    }
+    if let Some(text) = &arguments.set {
+        if is_about_existence(open) {
+            return Err(Failure::usage(
+                "the question is whether the record shall exist: use --delete or --restore",
+            ));
+        }
+        let policy = key::policy(config, open.entity.as_str())?;
+        return Ok(Verdict::Set { value: key::value_of(policy, &open.field, text)? });
+    }
+    // clap lets exactly one of the five through.
+    Ok(match (arguments.delete, arguments.restore) {
+        (true, _) => Verdict::Delete,
+        (_, true) => Verdict::Restore,
+        (false, false) => Verdict::Keep,
+    })
+}
+
+fn is_about_existence(open: &OpenReview) -> bool {
+    open.field.as_str() == Record::EXISTENCE
+}
+
+fn answers(open: &OpenReview) -> String {
+    if is_about_existence(open) {
+        return "--delete, --restore".to_owned();
+    }
+    let mut answers: Vec<String> =
+        open.review.proposed.keys().map(|system| format!("--take {system}")).collect();
+    answers.extend(["--keep".to_owned(), "--set VALUE".to_owned()]);
+    answers.join(", ")
+}
+
+fn line(open: &OpenReview, output: &Output) -> String {
+    let subject = if is_about_existence(open) { "the existence" } else { open.field.as_str() };
+    let id = output.mark(Mark::Strong, &open.review.id);
+    format!("{id}: {subject} of {} {}: {}", open.entity, open.record, pieces(&open.review.reason))
+}
+
+fn side_words(side: &Side) -> String {
+    format!("{} ({}, having seen {})", short_value(&side.value), side.dot, side.vector)
+}
+
+/// A reason on one line. It may repeat foreign words.
+fn pieces(reason: &str) -> String {
+    let chars: Vec<char> = reason.chars().take(600).collect();
+    chars.chunks(60).map(|piece| short_text(&piece.iter().collect::<String>())).collect()
+}

@@ -1,0 +1,90 @@
+//! `avowal run`: the daemon. Stops cleanly on SIGTERM and Ctrl-C.
+
+use crate::compose::{self, EngineInbox};
+use crate::config::Config;
+use crate::failure::{Exit, Failure};
+use crate::output::Output;
+use crate::watch::Watch;
+use avowal_engine::Engine;
+use avowal_server::listen;
+use avowal_server::webhook::router;
+use std::sync::Arc;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// Follows all systems, and listens for webhooks where a system sends them, until a signal comes.
+pub async fn run(config: &Config, output: &Output) -> Result<Exit, Failure> {
+    let engine = Arc::new(compose::engine(config, compose::open_to_write(config)?));
+    let (stop, stopped) = watch::channel(false);
+    let listener = listen(config, &engine, stopped.clone(), output).await?;
+    output.remark("Running. SIGTERM or Ctrl-C stops it.");
+    let signal = tokio::spawn(async move {
+        wait_for_signal().await;
+        // Nobody left to tell means that the engine has ended by itself.
+        let _ = stop.send(true);
+    });
+    let progress = Arc::new(Watch::new());
+    let ended = engine.run(stopped, progress.clone()).await;
+    progress.finish();
+    signal.abort();
+    if let Some(listener) = listener {
+        // It finishes the requests under way, within its own bound; an engine that failed has no use for them.
+        match &ended {
+            Ok(()) => drop(listener.await),
+            Err(_) => listener.abort(),
+        }
+    }
+    ended?;
+    output.remark("Stopped.");
+    Ok(Exit::Done)
+}
+
+async fn listen(
+    config: &Config,
+    engine: &Arc<Engine>,
+    mut stopped: watch::Receiver<bool>,
+    output: &Output,
+) -> Result<Option<JoinHandle<()>>, Failure> {
+    let Some(address) = config.listen else { return Ok(None) };
+    let endpoints = compose::endpoints(config);
+    let socket =
+        listen::bind(address, &endpoints).await.map_err(|error| Failure::failed(error.to_string()))?;
+    let address = socket.local_addr().unwrap_or(address);
+    for endpoint in &endpoints {
+        output.remark(format!(
+            "Taking webhooks of {} at http://{address}/webhooks/{}",
+            endpoint.system, endpoint.system
+        ));
+    }
+    let router = router(endpoints, Arc::new(EngineInbox(engine.clone())), compose::listener_time());
+    Ok(Some(tokio::spawn(async move {
+        let shutdown = async move {
+            // An error means that the sender is gone, which is an order to stop too.
+            let _ = stopped.wait_for(|stop| *stop).await;
+        };
+        listen::serve(socket, router, shutdown).await;
+    })))
+}
+
+#[cfg(unix)]
+async fn wait_for_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let terminate = async {
+        match signal(SignalKind::terminate()) {
+            Ok(mut terminate) => drop(terminate.recv().await),
+            Err(error) => {
+                tracing::warn!(%error, "SIGTERM cannot be caught; Ctrl-C still stops cleanly");
+                std::future::pending::<()>().await;
+            }
+        }
+    };
+    tokio::select! {
+        () = terminate => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}
+
+#[cfg(not(unix))]
+async fn wait_for_signal() {
+    let _ = tokio::signal::ctrl_c().await;
+}

@@ -1,0 +1,87 @@
+//! `avowal sync`: until quiet, then exit.
+
+use crate::arguments::SyncArguments;
+use crate::compose;
+use crate::config::Config;
+use crate::failure::{Exit, Failure};
+use crate::output::{Mark, Output};
+use crate::watch::Watch;
+use avowal_core::ids::SystemName;
+use avowal_engine::{SyncOptions, SyncReport, SystemReport};
+
+/// Runs one sync and tells what it did. Held by a guard comes before failed: it is what a person must act on.
+pub async fn run(mut config: Config, arguments: &SyncArguments, output: &Output) -> Result<Exit, Failure> {
+    for name in &arguments.approve_deletes {
+        if !config.systems.contains_key(name.as_str()) {
+            let known: Vec<&str> = config.systems.keys().map(SystemName::as_str).collect();
+            return Err(Failure::usage(format!(
+                "no system is called {name:?}. There are: {}",
+                known.join(", ")
+            )));
+        }
+        config.settings.guards.deletes_approved.insert(name.as_str().into());
+    }
+    let engine = compose::engine(&config, compose::open_to_write(&config)?);
+    let watch = Watch::new();
+    let report = engine.sync(SyncOptions { full: arguments.full }, &watch).await;
+    watch.finish();
+    let report = report?;
+    if output.is_json() {
+        output.json(&report)?;
+    } else {
+        print(&report, output);
+    }
+    Ok(if !report.held.is_empty() {
+        Exit::Held
+    } else if report.is_complete() {
+        Exit::Done
+    } else {
+        Exit::Failed
+    })
+}
+
+fn print(report: &SyncReport, output: &Output) {
+    for (name, system) in &report.systems {
+        output.line(format!("{name}: {}", words(system)));
+        if let Some(problem) = &system.problem {
+            output.line(format!("{name}: {}: {problem}", output.mark(Mark::Bad, "not in agreement")));
+        }
+    }
+    output.line(format!("{} writes confirmed, {} events recorded.", report.written(), report.events));
+    if report.quarantined > 0 {
+        output.line(format!(
+            "{} items were set aside: `avowal quarantine list` shows them.",
+            report.quarantined
+        ));
+    }
+    if report.reviews_open > 0 {
+        output.line(format!(
+            "{} questions wait for a person: `avowal review list` shows them.",
+            report.reviews_open
+        ));
+    }
+    if report.intents_open > 0 {
+        output.line(format!(
+            "{} changes are not confirmed yet: `avowal status` shows where.",
+            report.intents_open
+        ));
+    }
+    for held in &report.held {
+        output.line(format!("{}: {held}", output.mark(Mark::Warn, "Held by a guard")));
+    }
+}
+
+fn words(system: &SystemReport) -> String {
+    let mut parts = Vec::new();
+    let mut say = |count: u64, what: &str| {
+        if count > 0 {
+            parts.push(format!("{count} {what}"));
+        }
+    };
+    say(system.listed, "copies listed");
+    say(system.followed, "changes followed");
+    say(system.read, "copies read again");
+    say(system.written, "writes confirmed");
+    say(system.failed, "write attempts without a confirmed end");
+    if parts.is_empty() { "nothing to do".to_owned() } else { parts.join(", ") }
+}

@@ -1,0 +1,57 @@
+//! `avowal why`: why a field holds what it holds.
+
+use crate::arguments::WhyArguments;
+use crate::config::Config;
+use crate::failure::{Exit, Failure};
+use crate::output::Output;
+use crate::{compose, key};
+use avowal_core::explain::why;
+use avowal_core::history::Event;
+use avowal_core::ids::FieldName;
+use avowal_core::record::Record;
+use avowal_engine::store::Store;
+
+/// How many events are read at once.
+const PAGE_EVENTS: usize = 1000;
+
+/// The most events, the newest ones, that an answer is drawn from.
+const EVENTS_MAX: u64 = 100_000;
+
+/// Prints the story of the belief.
+pub async fn run(config: &Config, arguments: &WhyArguments, output: &Output) -> Result<Exit, Failure> {
+    let policy = key::policy(config, &arguments.record.entity)?;
+    let field = FieldName::new(&arguments.field);
+    if policy.field(&field).is_none() {
+        let known: Vec<&str> = policy.fields.keys().map(FieldName::as_str).collect();
+        let text =
+            format!("{} has no field {:?}. There are: {}", policy.entity, arguments.field, known.join(", "));
+        return Err(Failure::usage(text));
+    }
+    let store = compose::open_to_read(config)?;
+    let record = key::find(store.as_ref(), policy, &arguments.record.key, output).await?;
+    let events = history(store.as_ref(), &record, output).await?;
+    let Some(why) = why(policy, &record, &events, &field) else {
+        return Err(Failure::failed(format!("nothing is believed of {field} yet: no system has shown it")));
+    };
+    if output.is_json() {
+        output.json(&why)?;
+    } else {
+        output.line(why.story());
+    }
+    Ok(Exit::Done)
+}
+
+async fn history(store: &dyn Store, record: &Record, output: &Output) -> Result<Vec<Event>, Failure> {
+    let mut from_seq = record.seq.saturating_sub(EVENTS_MAX) + 1;
+    if from_seq > 1 {
+        output.remark(format!("only the newest {EVENTS_MAX} of {} events are looked at", record.seq));
+    }
+    let mut events = Vec::new();
+    while from_seq <= record.seq {
+        let page = store.events(&record.id, from_seq, PAGE_EVENTS).await?;
+        let Some(last) = page.last() else { break };
+        from_seq = last.seq + 1;
+        events.extend(page);
+    }
+    Ok(events)
+}

@@ -1,0 +1,131 @@
+//! The composition root: the only place that knows which store and which connectors there are.
+
+use crate::clock::{SystemClock, now};
+use crate::config::{Config, ConnectorConfig, StorePlace, SystemConfig};
+use crate::failure::Failure;
+use crate::unopened::Unopened;
+use async_trait::async_trait;
+use avowal_connectors::http::HttpConnector;
+use avowal_connectors::postgres::{PostgresConnector, PostgresOptions};
+use avowal_connectors::sqlite::{SqliteConnector, SqliteOptions};
+use avowal_core::ids::{EntityName, SystemName};
+use avowal_core::policy::EntityPolicy;
+use avowal_engine::connector::{Binding, Column, Connector, ConnectorError, Delivery};
+use avowal_engine::store::Store;
+use avowal_engine::{Delivered, Engine, EngineParts, SystemPort};
+use avowal_server::webhook::{DeliveryAnswer, Inbox, Now, WebhookEndpoint};
+use avowal_stores::sqlite::SqliteStore;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// When a sender may come back after the store could not take a delivery, in seconds.
+const BUSY_RETRY_S: u64 = 5;
+
+/// The store for reading, also while another process runs.
+pub fn open_to_read(config: &Config) -> Result<Arc<dyn Store>, Failure> {
+    let StorePlace::Sqlite(path) = &config.store;
+    if !path.exists() {
+        let place = path.display();
+        return Err(Failure::failed(format!("there is no store at {place} yet. Run `avowal sync` first")));
+    }
+    Ok(Arc::new(SqliteStore::open_read_only(path)?))
+}
+
+/// The store for writing; made if it does not exist.
+pub fn open_to_write(config: &Config) -> Result<Arc<dyn Store>, Failure> {
+    let StorePlace::Sqlite(path) = &config.store;
+    Ok(Arc::new(SqliteStore::open(path)?))
+}
+
+/// The engine over the store, with every system. A system that cannot be opened answers with the reason, so
+/// that the others go on.
+pub fn engine(config: &Config, store: Arc<dyn Store>) -> Engine {
+    let systems = config.systems.iter().map(|(name, system)| {
+        let connector =
+            connector(name, system, &config.policies).unwrap_or_else(|error| Arc::new(Unopened(error)));
+        (name.clone(), SystemPort { connector, poll_ms: system.poll_ms, rate: system.rate })
+    });
+    Engine::new(EngineParts {
+        store,
+        clock: Arc::new(SystemClock),
+        systems: systems.collect(),
+        policies: config.policies.clone(),
+        settings: config.settings.clone(),
+    })
+}
+
+/// Opens the way to one system. Nothing is sent yet.
+pub fn connector(
+    name: &SystemName,
+    system: &SystemConfig,
+    policies: &BTreeMap<EntityName, Arc<EntityPolicy>>,
+) -> Result<Arc<dyn Connector>, ConnectorError> {
+    let bindings: Vec<Binding> = policies.values().filter_map(|policy| binding(policy, name)).collect();
+    Ok(match &system.connector {
+        ConnectorConfig::Sqlite { path } => {
+            Arc::new(SqliteConnector::open(SqliteOptions { path: path.clone() }, bindings)?)
+        }
+        ConnectorConfig::Postgres { url } => {
+            Arc::new(PostgresConnector::connect(PostgresOptions { url: url.clone() }, bindings)?)
+        }
+        ConnectorConfig::Http { options, objects } => {
+            let with_object = |binding: Binding| {
+                let object = objects.get(&binding.entity).cloned().unwrap_or_default();
+                (binding, object)
+            };
+            let objects = bindings.into_iter().map(with_object).collect();
+            Arc::new(HttpConnector::new(options.as_ref().clone(), objects)?)
+        }
+    })
+}
+
+/// The webhook endpoints of the configured systems.
+pub fn endpoints(config: &Config) -> Vec<WebhookEndpoint> {
+    config
+        .systems
+        .iter()
+        .filter_map(|(name, system)| {
+            let webhook = system.webhook.as_ref()?;
+            let endpoint = WebhookEndpoint::new(name.clone(), webhook.secrets.clone());
+            Some(WebhookEndpoint { tolerance_s: webhook.tolerance_s, ..endpoint })
+        })
+        .collect()
+}
+
+/// The time, as the webhook listener asks for it.
+pub fn listener_time() -> Now {
+    Arc::new(now)
+}
+
+/// Hands verified deliveries to the engine.
+pub struct EngineInbox(pub Arc<Engine>);
+
+#[async_trait]
+impl Inbox for EngineInbox {
+    async fn deliver(&self, system: &SystemName, delivery: Delivery) -> DeliveryAnswer {
+        match self.0.deliver(system, &delivery).await {
+            Delivered::Accepted => DeliveryAnswer::Accepted,
+            Delivered::Duplicate => DeliveryAnswer::Duplicate,
+            Delivered::Refused { reason } => DeliveryAnswer::Refused { reason },
+            Delivered::Busy { reason } => {
+                tracing::warn!(%system, %reason, "a delivery could not be taken");
+                DeliveryAnswer::Busy { retry_after_s: BUSY_RETRY_S }
+            }
+        }
+    }
+}
+
+/// What a connector must know of an entity; `None` if its system does not hold it.
+fn binding(policy: &EntityPolicy, system: &SystemName) -> Option<Binding> {
+    let mapping = policy.mappings.get(system)?;
+    let columns = mapping.columns.iter().filter_map(|(field, column)| {
+        let field_type = policy.field(field)?.field_type.clone();
+        Some(Column { name: column.name.clone(), field_type, writable: !column.read_only })
+    });
+    Some(Binding {
+        entity: policy.entity.clone(),
+        object: mapping.object.clone(),
+        id: mapping.id.clone(),
+        columns: columns.collect(),
+    })
+}

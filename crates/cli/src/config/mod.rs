@@ -1,0 +1,143 @@
+//! The configuration: one TOML file, checked as a whole, every problem with its line, column and cure.
+
+mod decode;
+mod entities;
+mod node;
+mod problem;
+mod reference;
+mod settings;
+mod systems;
+
+pub use problem::Problems;
+pub use systems::{ConnectorConfig, StorePlace, SystemConfig};
+
+use avowal_core::ids::{EntityName, SystemName};
+use avowal_core::policy::EntityPolicy;
+use avowal_engine::Settings;
+use node::{Node, Table};
+use problem::Report;
+use reference::References;
+use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The largest configuration that is read, in bytes.
+const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// The longest name of a system, entity or field, in characters.
+const NAME_CHARS_MAX: usize = 64;
+
+/// A checked configuration. Its policies have no holes.
+pub struct Config {
+    /// Where the history and the states live.
+    pub store: StorePlace,
+    /// The systems by name.
+    pub systems: BTreeMap<SystemName, SystemConfig>,
+    /// The rules by entity.
+    pub policies: BTreeMap<EntityName, Arc<EntityPolicy>>,
+    /// Where webhooks are taken; `None` if no system sends any.
+    pub listen: Option<SocketAddr>,
+    /// The engine's bounds and delays.
+    pub settings: Settings,
+}
+
+/// Reads and checks the file. Everything that is wrong is reported together, as far as it can be told.
+pub fn load(path: &Path) -> Result<Config, Problems> {
+    let text = read(path)?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let report = Report::new(&text);
+    let config = build(&text, folder, &report);
+    match (report.finish(path), config) {
+        (None, Some(config)) => Ok(config),
+        (Some(problems), _) => Err(problems),
+        (None, None) => Err(Problems::of_file(path, "the configuration cannot be read", "Correct it")),
+    }
+}
+
+fn read(path: &Path) -> Result<String, Problems> {
+    let unreadable = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::NotFound => Problems::of_file(
+            path,
+            "there is no such file",
+            "Run `avowal init` to begin one, or name it with `-c FILE`",
+        ),
+        std::io::ErrorKind::InvalidData => {
+            Problems::of_file(path, "the file is not UTF-8 text", "Save it as UTF-8")
+        }
+        _ => Problems::of_file(path, format!("the file cannot be read: {error}"), "Check its permissions"),
+    };
+    let mut text = String::new();
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text).map_err(unreadable)?;
+    if text.len() as u64 > FILE_BYTES_MAX {
+        let problem = format!("the file is larger than {FILE_BYTES_MAX} bytes");
+        return Err(Problems::of_file(path, problem, "Is it the right file?"));
+    }
+    Ok(text)
+}
+
+/// One reading of a configuration.
+struct Reading<'a> {
+    root: &'a Node,
+    folder: &'a Path,
+    report: &'a Report<'a>,
+}
+
+fn build(text: &str, folder: &Path, report: &Report<'_>) -> Option<Config> {
+    let root = node::parse(text, &References::new(folder), report)?;
+    let reading = Reading { root: &root, folder, report };
+    decode::refuse_unknown(
+        root.table()?,
+        &["store", "systems", "entities", "listen", "settings", "guards"],
+        report,
+    );
+    let store = reading.store();
+    let systems = reading.systems();
+    let objects = reading.entities(&systems);
+    let settings = reading.settings();
+    let listen = reading.listen(&systems);
+    let (policies, http) = objects?;
+    Some(Config {
+        store: store?,
+        systems: systems::with_objects(systems, http),
+        policies,
+        listen: listen?,
+        settings: settings?,
+    })
+}
+
+impl Reading<'_> {
+    /// A section of the file, with the place of its name; reports a section that is no table.
+    fn section(&self, name: &str) -> Option<(&Table, usize)> {
+        let entry = self.root.table()?.get(name)?;
+        self.named_table(&entry.node, entry.at)
+    }
+
+    fn named_table<'n>(&self, node: &'n Node, at: usize) -> Option<(&'n Table, usize)> {
+        match node.table() {
+            Some(table) => Some((table, at)),
+            None => {
+                self.report.add(node.at, format!("this is {}", node.describe()), "Write a table");
+                None
+            }
+        }
+    }
+
+    /// A path of the configuration, relative to its folder.
+    fn path(&self, path: &str) -> PathBuf {
+        self.folder.join(path)
+    }
+
+    /// Names travel through keys, dots and commands, so they are plain.
+    fn check_name(&self, kind: &str, name: &str, at: usize) {
+        let plain = |char: char| char.is_ascii_alphanumeric() || matches!(char, '_' | '-');
+        let begins = name.chars().next().is_some_and(|char| char.is_ascii_alphabetic() || char == '_');
+        if !begins || !name.chars().all(plain) || name.len() > NAME_CHARS_MAX {
+            let problem = format!("{name:?} cannot be the name of {kind}");
+            let cure = "Use letters, digits, `_` and `-`, beginning with a letter, at most 64";
+            self.report.add(at, problem, cure);
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! KEY: `system:remote_id`, our record id, or `field=value`.
+
+use crate::config::Config;
+use crate::failure::Failure;
+use crate::output::Output;
+use avowal_core::explain::{short_text, short_value};
+use avowal_core::identity::key_of_field;
+use avowal_core::ids::{EntityName, FieldName, RecordId, SystemName};
+use avowal_core::policy::EntityPolicy;
+use avowal_core::record::Record;
+use avowal_core::value::Value;
+use avowal_engine::store::{CopyKey, Store};
+use std::sync::Arc;
+
+/// The most records that are read to find a field's value.
+const SCAN_RECORDS_MAX: usize = 1_000_000;
+
+/// How many records are read at once.
+const PAGE_RECORDS: usize = 1000;
+
+/// The most matches that an answer names.
+const MATCHES_MAX: usize = 10;
+
+/// The rules of the entity that a command names.
+pub fn policy<'c>(config: &'c Config, entity: &str) -> Result<&'c Arc<EntityPolicy>, Failure> {
+    config.policies.get(entity).ok_or_else(|| {
+        let known: Vec<&str> = config.policies.keys().map(EntityName::as_str).collect();
+        Failure::usage(format!("no entity is called {entity:?}. There are: {}", known.join(", ")))
+    })
+}
+
+/// The one record that a key names.
+pub async fn find(
+    store: &dyn Store,
+    policy: &EntityPolicy,
+    key: &str,
+    output: &Output,
+) -> Result<Record, Failure> {
+    let id = match read(policy, key) {
+        Key::Copy(copy) => by_copy(store, copy).await?,
+        Key::Field(field, value) => by_field(store, policy, &field, &value, output).await?,
+        Key::Record(id) => id,
+    };
+    let record = store.load(std::slice::from_ref(&id)).await?.pop().flatten();
+    let record = record.filter(|record| record.entity == policy.entity);
+    record.ok_or_else(|| nothing(policy, key))
+}
+
+/// The ways to name a record.
+enum Key {
+    Copy(CopyKey),
+    Field(FieldName, String),
+    Record(RecordId),
+}
+
+fn read(policy: &EntityPolicy, key: &str) -> Key {
+    if let Some((system, remote_id)) = key.split_once(':') {
+        if policy.mappings.contains_key(system) {
+            let system = SystemName::new(system);
+            return Key::Copy(CopyKey { system, entity: policy.entity.clone(), remote_id: remote_id.into() });
+        }
+    }
+    match key.split_once('=') {
+        Some((field, value)) if policy.fields.contains_key(field) => {
+            Key::Field(field.into(), value.to_owned())
+        }
+        Some(_) | None => Key::Record(key.into()),
+    }
+}
+
+fn nothing(policy: &EntityPolicy, key: &str) -> Failure {
+    let systems: Vec<&str> = policy.mappings.keys().map(SystemName::as_str).collect();
+    Failure::failed(format!(
+        "no {} is known by {:?}. Name it by SYSTEM:ID (systems: {}), by FIELD=VALUE, or by its record id",
+        policy.entity,
+        short_text(key),
+        systems.join(", ")
+    ))
+}
+
+async fn by_copy(store: &dyn Store, copy: CopyKey) -> Result<RecordId, Failure> {
+    let located = store.locate(std::slice::from_ref(&copy)).await?.pop().flatten();
+    located.map(|located| located.record).ok_or_else(|| {
+        let id = short_text(copy.remote_id.as_str());
+        Failure::failed(format!("{} has shown no {} {id} yet. Run `avowal sync`", copy.system, copy.entity))
+    })
+}
+
+async fn by_field(
+    store: &dyn Store,
+    policy: &EntityPolicy,
+    field: &FieldName,
+    text: &str,
+    output: &Output,
+) -> Result<RecordId, Failure> {
+    let value = value_of(policy, field, text)?;
+    let found = if policy.match_on.iter().any(|key| key.as_slice() == std::slice::from_ref(field)) {
+        let keys = [key_of_field(field, &value)];
+        store.match_records(&policy.entity, &keys).await?.pop().unwrap_or_default()
+    } else {
+        output.remark(format!("{field} is not in match_on, so every record is looked at"));
+        scan(store, policy, field, &value, output).await?
+    };
+    match found.as_slice() {
+        [] => Err(Failure::failed(format!(
+            "no {} is believed to have {field} = {}",
+            policy.entity,
+            short_value(&value)
+        ))),
+        [one] => Ok(one.clone()),
+        several => {
+            let ids: Vec<&str> = several.iter().take(MATCHES_MAX).map(RecordId::as_str).collect();
+            let more = if several.len() > MATCHES_MAX { ", and more" } else { "" };
+            let text =
+                format!("several records have {field} = {}: {}{more}", short_value(&value), ids.join(", "));
+            Err(Failure::failed(text + ". Name one of them"))
+        }
+    }
+}
+
+/// A value as a person types it, in the field's canonical form.
+pub fn value_of(policy: &EntityPolicy, field: &FieldName, text: &str) -> Result<Value, Failure> {
+    let Some(rule) = policy.field(field) else {
+        let known: Vec<&str> = policy.fields.keys().map(FieldName::as_str).collect();
+        let text = format!("{} has no field {field:?}. There are: {}", policy.entity, known.join(", "));
+        return Err(Failure::usage(text));
+    };
+    let value = rule
+        .field_type
+        .accept(&Value::text(text), true)
+        .map_err(|error| Failure::usage(format!("{field}: {error}")))?;
+    let normalised = value.as_text().and_then(|text| rule.normalize.apply(text));
+    Ok(normalised.map_or(value, Value::text))
+}
+
+/// Looks through the records, page by page, up to a bound that is said aloud when it is reached.
+async fn scan(
+    store: &dyn Store,
+    policy: &EntityPolicy,
+    field: &FieldName,
+    value: &Value,
+    output: &Output,
+) -> Result<Vec<RecordId>, Failure> {
+    let mut found = Vec::new();
+    let mut after = None;
+    let mut looked_at = 0;
+    loop {
+        let page = store.scan_records(after.clone(), PAGE_RECORDS).await?;
+        let Some(last) = page.last() else { break };
+        after = Some(last.id.clone());
+        looked_at += page.len();
+        let equal = |record: &&Record| {
+            record.entity == policy.entity
+                && record.deleted.is_none()
+                && record.fields.get(field).is_some_and(|belief| belief.value == *value)
+        };
+        found.extend(page.iter().filter(equal).map(|record| record.id.clone()));
+        if found.len() > MATCHES_MAX {
+            break;
+        }
+        if looked_at >= SCAN_RECORDS_MAX {
+            output.remark(format!("stopped after {looked_at} records; there may be more matches"));
+            break;
+        }
+    }
+    Ok(found)
+}

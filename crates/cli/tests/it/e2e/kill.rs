@@ -1,0 +1,84 @@
+//! SIGKILL at random moments, again and again: nothing lost, nothing doubled, the history whole.
+
+use super::row::{Place, Row, Rows, column};
+use super::world::World;
+use super::{Chance, scale};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Longer than it takes to start, so that some kills come late.
+const ALIVE_MS_MAX: usize = 2_500;
+
+#[test]
+fn killed_at_random_moments_it_loses_and_doubles_nothing() {
+    let mut chance = Chance::of_run("killed_at_random_moments_it_loses_and_doubles_nothing");
+    let mut rows: Rows = (0..scale(10_000, 1_500)).map(|n| (format!("c{n:05}"), Row::of_app(n))).collect();
+    let world = World::new();
+    count_effects(&world);
+    // All of them are in the app only: every kill comes between creates, which are the easiest to double.
+    world.fill(Place::App, &rows);
+    let mut edited: BTreeMap<String, u64> = BTreeMap::new();
+    let kills = scale(50, 12);
+    for kill in 0..kills {
+        let mut running = world.spawn(&["sync"]);
+        std::thread::sleep(Duration::from_millis(chance.below(ALIVE_MS_MAX) as u64 + 20));
+        let ended = running.child.try_wait().unwrap();
+        assert!(
+            ended.is_none_or(|status| status.success()),
+            "kill {kill}: it failed by itself: {}",
+            running.log()
+        );
+        running.kill();
+        for code in edit_some(&world, &mut rows, &mut chance) {
+            *edited.entry(code).or_default() += 1;
+        }
+    }
+    // A write whose outcome the killed process never learnt is settled by looking, not by repeating.
+    world.sync();
+    world.assert_all(&rows);
+    world.assert_quiet();
+    world.assert_history();
+    assert_effects(&world, &edited);
+}
+
+/// The credit of a few customers grows in the app. Applied twice, it would show in the sum.
+fn edit_some(world: &World, rows: &mut Rows, chance: &mut Chance) -> Vec<String> {
+    let mut changes = BTreeMap::new();
+    for _ in 0..10 {
+        let n = chance.below(rows.len());
+        let Some((code, row)) = rows.iter_mut().nth(n) else { continue };
+        row.credit += 1;
+        changes.insert(code.clone(), vec![(column(Place::App, "credit"), row.credit.into())]);
+    }
+    world.edit(Place::App, &changes);
+    changes.into_keys().collect()
+}
+
+/// The billing database counts by itself what is done to it.
+fn count_effects(world: &World) {
+    world.billing(
+        "CREATE TABLE effects (code text, what text);
+         CREATE FUNCTION note_effect() RETURNS trigger LANGUAGE plpgsql AS
+           $$ BEGIN INSERT INTO effects VALUES (coalesce(NEW.code, OLD.code), TG_OP); RETURN NULL; END $$;
+         CREATE TRIGGER note_effect AFTER INSERT OR UPDATE OR DELETE ON customers
+           FOR EACH ROW EXECUTE FUNCTION note_effect()",
+    );
+}
+
+/// Every customer was made once, changed at most as often as a person changed it, and never deleted.
+fn assert_effects(world: &World, edited: &BTreeMap<String, u64>) {
+    let doubled =
+        world.billing("SELECT code FROM effects WHERE what = 'INSERT' GROUP BY code HAVING count(*) > 1");
+    assert_eq!(doubled.trim(), "", "made twice in billing");
+    let deleted = world.billing("SELECT code FROM effects WHERE what = 'DELETE'");
+    assert_eq!(deleted.trim(), "", "deleted in billing");
+    let json = world.billing(
+        "SELECT coalesce(json_object_agg(code, n), '{}') FROM
+           (SELECT code, count(*) AS n FROM effects WHERE what = 'UPDATE' GROUP BY code) AS updates",
+    );
+    let updates: BTreeMap<String, u64> = serde_json::from_str(&json).unwrap();
+    for (code, count) in updates {
+        let made = edited.get(&code).copied().unwrap_or(0);
+        assert!(count <= made, "{code} was changed {count} times in billing for {made} edits");
+    }
+}

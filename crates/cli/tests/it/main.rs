@@ -1,0 +1,8 @@
+//! The `avowal` command as people and scripts meet it: its words, its exit codes, its refusals.
+#![allow(clippy::unwrap_used)]
+
+mod bench;
+mod configuration;
+mod e2e;
+mod help;
+mod records;

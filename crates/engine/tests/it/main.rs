@@ -1,0 +1,17 @@
+//! The engine proven against whole stories: real core, memory store, fake systems, virtual time.
+#![allow(clippy::unwrap_used)]
+
+mod bumpy;
+mod commits;
+mod conflicts;
+mod crashes;
+mod daemon;
+mod existence;
+mod faults;
+mod linking;
+mod people;
+mod quarantine;
+mod quiet;
+mod random;
+mod webhooks;
+mod world;

@@ -1,0 +1,141 @@
+//! Random days under random faults, then peace: everything agrees, and nothing more is written.
+
+use crate::world::{CUSTOMER, World, unreachable};
+use avowal_testkit::fake::{Fault, Profile};
+use avowal_testkit::memory::CommitFault;
+use serde_json::{Value as Json, json};
+
+/// A small generator of its own, so that a seed replays for ever.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: u64) -> u64 {
+        // SplitMix64.
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % sides
+    }
+}
+
+const SYSTEMS: [&str; 3] = ["app", "billing", "crm"];
+
+async fn day(world: &World, dice: &mut Dice) {
+    for _ in 0..1 + dice.roll(6) {
+        let system = SYSTEMS[dice.roll(3) as usize];
+        let fake = world.system(system);
+        let ids: Vec<_> = fake.rows(CUSTOMER).into_keys().collect();
+        match dice.roll(20) {
+            0..=3 => {
+                world.add(system, json!({"email": format!("{}@x.org", dice.roll(15)), "name": "new"}));
+            }
+            4..=14 if !ids.is_empty() => {
+                let id = &ids[dice.roll(ids.len() as u64) as usize];
+                fake.edit(CUSTOMER, id, crate::world::raw(&edit(dice)));
+            }
+            15 if !ids.is_empty() => fake.delete(CUSTOMER, &ids[dice.roll(ids.len() as u64) as usize]),
+            16 => fake.touch_all(CUSTOMER),
+            _ => {}
+        }
+        if dice.roll(3) == 0 {
+            trouble(world, dice);
+        }
+        for delivery in fake.take_deliveries() {
+            if dice.roll(3) > 0 {
+                world.engine().deliver(&system.into(), &delivery).await;
+            }
+        }
+        match dice.roll(4) {
+            0 => {}
+            1 => {
+                let polls = dice.roll(150) as usize;
+                poll_some(world, polls).await;
+            }
+            _ => drop(world.try_sync().await),
+        }
+        world.check_laws().await;
+        world.clock.advance(dice.roll(3_000) as i64);
+    }
+}
+
+async fn poll_some(world: &World, polls: usize) {
+    let engine = world.engine();
+    let mut run = Box::pin(engine.sync(avowal_engine::SyncOptions::default(), &avowal_engine::Unwatched));
+    let mut context = std::task::Context::from_waker(futures::task::noop_waker_ref());
+    for _ in 0..polls {
+        if run.as_mut().poll(&mut context).is_ready() {
+            return;
+        }
+    }
+}
+
+fn edit(dice: &mut Dice) -> Json {
+    let value = dice.roll(4);
+    match dice.roll(5) {
+        0 => json!({"name": format!("n{value}")}),
+        1 => json!({"phone": format!("p{value}")}),
+        2 => json!({"stage": format!("s{value}")}),
+        3 => json!({"tags": ["a", format!("t{value}")]}),
+        _ => json!({"name": format!("n{value}"), "phone": format!("p{value}")}),
+    }
+}
+
+fn trouble(world: &World, dice: &mut Dice) {
+    let fake = world.system(SYSTEMS[dice.roll(3) as usize]);
+    match dice.roll(9) {
+        0 => fake.fail_writes([Fault::TimeoutBefore]),
+        1 => fake.fail_writes([Fault::TimeoutAfter]),
+        2 => fake.fail_writes([Fault::Limited(dice.roll(2_000))]),
+        3 => fake.fail_writes([Fault::Unavailable]),
+        4 => fake.fail_writes([Fault::Conflict]),
+        5 => fake.set_down(if dice.roll(2) == 0 { Some(unreachable()) } else { None }),
+        6 => fake.expire_feed(),
+        7 => fake.set_lag_ms(dice.roll(800) as i64),
+        _ => {
+            let kinds = [
+                CommitFault::Conflict,
+                CommitFault::UnknownApplied,
+                CommitFault::UnknownNotApplied,
+                CommitFault::Full,
+            ];
+            world.store.fail_commit(1 + dice.roll(6) as usize, kinds[dice.roll(4) as usize]);
+        }
+    }
+}
+
+/// Faults and edits have stopped.
+async fn heal(world: &World) {
+    world.store.heal();
+    for system in SYSTEMS {
+        let fake = world.system(system);
+        fake.set_down(None);
+        fake.set_lag_ms(0);
+        fake.fail_nothing();
+    }
+    for _ in 0..4 {
+        world.clock.advance(120_000);
+        world.full_sync().await;
+    }
+}
+
+#[tokio::test]
+async fn after_any_days_and_any_trouble_comes_agreement() {
+    let seeds = std::option_env!("AVOWAL_SEEDS").and_then(|text| text.parse().ok()).unwrap_or(150_u64);
+    for seed in 0..seeds {
+        let mut dice = Dice(seed);
+        let profiles = [Profile::log(), Profile::cas(), Profile::correlated(), Profile::signal_only()];
+        let mut pick = || profiles[dice.roll(4) as usize].clone();
+        let world = World::of([("app", Profile::log()), ("billing", pick()), ("crm", pick())]);
+        println!("seed {seed}");
+        for _ in 0..4 {
+            day(&world, &mut dice).await;
+        }
+        heal(&world).await;
+        world.check_laws().await;
+        if world.quarantine().await.is_empty() {
+            world.check_agreement().await;
+        }
+        world.check_idle().await;
+    }
+}
