@@ -131,6 +131,8 @@ pub struct Engine {
     pub(crate) dispatching: BTreeMap<SystemName, tokio::sync::Mutex<()>>,
     pub(crate) limiters: BTreeMap<SystemName, Mutex<Limiter>>,
     pub(crate) wakes: BTreeMap<SystemName, Notify>,
+    /// The systems and entities whose first listing has been read to its end.
+    pub(crate) ready: Mutex<BTreeSet<(SystemName, EntityName)>>,
     /// The copies with open quarantine items, so that a healthy one can close its own.
     quarantined: Mutex<BTreeSet<CopyKey>>,
 }
@@ -149,6 +151,7 @@ impl Engine {
             dispatching: names().map(|name| (name, tokio::sync::Mutex::new(()))).collect(),
             wakes: names().map(|name| (name, Notify::new())).collect(),
             limiters,
+            ready: Mutex::new(BTreeSet::new()),
             quarantined: Mutex::new(BTreeSet::new()),
             store: parts.store,
             clock: parts.clock,

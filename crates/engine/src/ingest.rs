@@ -98,7 +98,8 @@ impl Engine {
     pub async fn ingest(&self, batch: Batch) -> Result<Ingested, EngineError> {
         let facts = self.translate_batch(&batch).await?;
         for _ in 0..TRIES_MAX {
-            if let Some(done) = self.try_ingest(&batch, &facts).await? {
+            if let Some(mut done) = self.try_ingest(&batch, &facts).await? {
+                done.events += self.plan_what_became_ready(&facts).await?;
                 return Ok(done);
             }
             if self.has_moved(&batch).await? {
@@ -136,6 +137,20 @@ impl Engine {
         self.commit_draft(batch, draft).await
     }
 
+    /// A listing that ended between the decision and its commit has swept without these records.
+    async fn plan_what_became_ready(&self, facts: &[Fact]) -> Result<u64, EngineError> {
+        let mut events = 0;
+        let used: BTreeMap<&EntityName, &Arc<EntityPolicy>> =
+            facts.iter().map(|fact| (&fact.entity, &fact.policy)).collect();
+        for (entity, used) in used {
+            let Some(now) = self.rules(entity).await? else { continue };
+            if now.mappings != used.mappings {
+                events += self.sweep(entity).await?.events;
+            }
+        }
+        Ok(events)
+    }
+
     fn key(&self, batch: &Batch, fact: &Fact) -> CopyKey {
         CopyKey {
             system: batch.system.clone(),
@@ -147,8 +162,16 @@ impl Engine {
     /// Raw contents become canonical once, however often the batch is decided.
     async fn translate_batch(&self, batch: &Batch) -> Result<Vec<Fact>, EngineError> {
         let mut facts = Vec::with_capacity(batch.items.len());
+        let mut rules: BTreeMap<&EntityName, Arc<EntityPolicy>> = BTreeMap::new();
+        for (entity, _) in &batch.items {
+            if !rules.contains_key(entity)
+                && let Some(found) = self.rules(entity).await?
+            {
+                rules.insert(entity, found);
+            }
+        }
         for (entity, change) in &batch.items {
-            let Some(policy) = self.policies.get(entity) else { continue };
+            let Some(policy) = rules.get(entity) else { continue };
             let content = match &change.shown {
                 Shown::Present(_) => Content::Present(Canonical::new()),
                 Shown::Gone => Content::Gone,

@@ -16,6 +16,7 @@ mod people;
 mod policies;
 mod progress;
 mod pull;
+mod readiness;
 mod runner;
 pub mod store;
 mod translate;
