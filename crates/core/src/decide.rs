@@ -218,14 +218,7 @@ fn no_difference(chronicle: &mut Chronicle, observation: &Observation, confirmed
         }
         // A write was refused because its version had moved on without any mapped change: learn the new one.
         Channel::Read | Channel::Receipt | Channel::Manual if new_version && !confirmed => {
-            let body = Body::EchoRecognised {
-                system,
-                channel: observation.channel,
-                key: None,
-                order: observation.order.clone(),
-                version: observation.version.clone(),
-            };
-            chronicle.push(body);
+            chronicle.push(touched(copy, observation));
         }
         Channel::Feed | Channel::Listing | Channel::Read | Channel::Receipt | Channel::Manual => {}
     }

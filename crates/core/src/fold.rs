@@ -47,6 +47,10 @@ pub(crate) fn apply_body(record: &mut Record, event: &Event) {
             }
             if let Some(copy) = record.copies.get_mut(system) {
                 observe(copy, dot.as_ref(), fields, *gone);
+                if dot.is_some() {
+                    // A changed copy no longer has the version that we knew. Not knowing one is better than a wrong one.
+                    copy.version = None;
+                }
                 remember_version(copy, order.as_ref(), version.as_ref());
             }
         }

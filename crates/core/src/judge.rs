@@ -77,7 +77,11 @@ pub fn judge(
                 found.field
             )
         }
-        // Nobody has spoken yet who may. What stands there is remembered, and judged when the owner speaks.
+        // The owner holds no copy that could speak. Until it does, what another system knows stands in for it.
+        Owner::System(owner) if !record.copies.contains_key(owner) && has_seen(relation) => {
+            format!("{} belongs to {owner}, which has no copy yet; {system} stands in for it", found.field)
+        }
+        // The owner has a copy and has not spoken. What stands here is remembered, and judged when it does.
         Owner::System(_) if relation == FieldRelation::First => return Judgement::Nothing,
         Owner::System(owner) => {
             let reason = format!("{} belongs to {owner}; {system} may not change it", found.field);
@@ -104,6 +108,14 @@ pub fn judge(
             let resolution = obeying(field, record, found, resolve(policy, field, &contest));
             Judgement::Conflict { resolution }
         }
+    }
+}
+
+/// Whether nothing was believed that the change had not seen.
+fn has_seen(relation: FieldRelation) -> bool {
+    match relation {
+        FieldRelation::First | FieldRelation::Sequential => true,
+        FieldRelation::Concurrent | FieldRelation::Indeterminate | FieldRelation::Agreement => false,
     }
 }
 

@@ -4,16 +4,16 @@ use crate::connector::{Change, Shown, Write, WriteOutcome};
 use crate::engine::{Engine, EngineError};
 use crate::outcome::Ending;
 use crate::progress::{Progress, Step, SystemReport};
-use crate::store::{BATCH_RECORDS_MAX, Commit, CommitOutcome, IntentDelay};
+use crate::store::{BATCH_RECORDS_MAX, Commit, CommitOutcome, IntentDelay, RecordCommit};
 use crate::translate::Outbound;
 use avowal_core::chronicle::Chronicle;
 use avowal_core::confirm::send;
 use avowal_core::history::Context;
-use avowal_core::ids::{EntityName, RecordId, SystemName};
+use avowal_core::ids::{EntityName, RecordId, RemoteId, SystemName};
 use avowal_core::intent::{IntentStatus, Operation};
 use avowal_core::policy::EntityPolicy;
 use avowal_core::record::Record;
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
 
 /// What one round of dispatch did.
@@ -38,6 +38,12 @@ pub(crate) struct Outgoing {
     pub(crate) write: Write,
 }
 
+/// The longest pause that a system may ask for, in milliseconds.
+pub(crate) const RETRY_AFTER_MS_MAX: u64 = 3_600_000;
+
+/// How often a batch is marked as sent anew when one of its records changed under it.
+const MARK_TRIES_MAX: u32 = 5;
+
 impl Engine {
     /// Works on the intents to one system that are due, once.
     pub(crate) async fn dispatch(
@@ -49,73 +55,96 @@ impl Engine {
         let mut done = Dispatched::default();
         let Some(lock) = self.dispatching.get(system) else { return Ok(done) };
         let _one_dispatcher = lock.lock().await;
-        let due = self.gather(system, &mut done).await?;
-        let mut by_entity: BTreeMap<EntityName, Vec<Outgoing>> = BTreeMap::new();
-        due.into_iter().for_each(|item| by_entity.entry(item.entity.clone()).or_default().push(item));
-        for (entity, items) in by_entity {
+        if self.is_paused(system) {
+            return Ok(done);
+        }
+        let mut due = self.gather(system).await?;
+        let has_deletes = due.iter().any(|(_, record)| {
+            record.intents.get(system).is_some_and(|intent| intent.operation == Operation::Delete)
+        });
+        let deletes_held = has_deletes && self.deletes_held(system, &mut done).await?;
+        // Referents first, so that what refers to them can follow in the same round.
+        for entity in self.entities_of(system) {
+            let (mine, rest) = due.into_iter().partition(|(_, record)| record.entity == entity);
+            due = rest;
+            let items = self.spell(system, &entity, mine, deletes_held, &mut done).await?;
             let (fresh, open): (Vec<_>, Vec<_>) =
                 items.into_iter().partition(|item| item.status == IntentStatus::Planned);
             self.settle(system, &entity, open, report, &mut done).await?;
             self.send_all(system, &entity, fresh, report, progress, &mut done).await?;
         }
+        let unmapped = "the configuration does not map its entity in this system any more";
+        let orphans = due.into_iter().map(|(failures, record)| (failures, record.id, unmapped.to_owned()));
+        self.put_off_intents(system, orphans.collect(), &mut done).await?;
         Ok(done)
     }
 
-    /// The due intents, spelled for their system. What has to wait is put off.
-    async fn gather(&self, system: &SystemName, done: &mut Dispatched) -> Result<Vec<Outgoing>, EngineError> {
+    /// The records with due intents, with how often each has failed.
+    async fn gather(&self, system: &SystemName) -> Result<Vec<(u32, Record)>, EngineError> {
         let limit = self.settings.batch_records_max.min(BATCH_RECORDS_MAX);
         let due = self.store.due_intents(system, self.clock.now(), limit).await?;
         let ids: Vec<RecordId> = due.iter().map(|due| due.record.clone()).collect();
         let records = self.store.load(&ids).await?;
-        let mut listed: BTreeMap<EntityName, bool> = BTreeMap::new();
+        Ok(due.into_iter().zip(records).filter_map(|(due, record)| Some((due.failures, record?))).collect())
+    }
+
+    /// The due intents of one entity, spelled for their system. What has to wait is put off.
+    async fn spell(
+        &self,
+        system: &SystemName,
+        entity: &EntityName,
+        due: Vec<(u32, Record)>,
+        deletes_held: bool,
+        done: &mut Dispatched,
+    ) -> Result<Vec<Outgoing>, EngineError> {
+        let Some(policy) = self.policies.get(entity).filter(|_| !due.is_empty()) else {
+            return Ok(Vec::new());
+        };
+        let is_listed = self.is_listed(system, entity).await?;
         let mut out = Vec::new();
-        let mut delays = Vec::new();
-        let has_deletes = records.iter().flatten().any(|record| {
-            record.intents.get(system).is_some_and(|intent| intent.operation == Operation::Delete)
-        });
-        let deletes_held = has_deletes && self.deletes_held(system, done).await?;
-        for (due, record) in due.into_iter().zip(records) {
-            let Some((record, policy)) = record.and_then(|record| {
-                let policy = self.policies.get(&record.entity)?.clone();
-                Some((record, policy))
-            }) else {
-                continue;
-            };
+        let mut waiting = Vec::new();
+        for (failures, record) in due {
             let Some(intent) = record.intents.get(system) else { continue };
-            if !listed.contains_key(&record.entity) {
-                let is_listed = self.is_listed(system, &record.entity).await?;
-                listed.insert(record.entity.clone(), is_listed);
-            }
-            let waits = if intent.operation == Operation::Create && listed.get(&record.entity) != Some(&true)
-            {
-                Some(format!("nothing is created in {system} before it has been listed once"))
+            let outbound = if intent.operation == Operation::Create && !is_listed {
+                Outbound::Waits(format!("nothing is created in {system} before it has been listed once"))
             } else if intent.operation == Operation::Delete && deletes_held {
-                Some("held by the guard on deletes".to_owned())
+                Outbound::Waits("held by the guard on deletes".to_owned())
             } else {
-                None
-            };
-            let outbound = match waits {
-                Some(reason) => Outbound::Waits(reason),
-                None => self.outbound(&policy, &record, system, intent).await?,
+                self.outbound(policy, &record, system, intent).await?
             };
             match outbound {
                 Outbound::Write(write) => out.push(Outgoing {
                     record: record.id.clone(),
-                    entity: record.entity.clone(),
-                    failures: due.failures,
+                    entity: entity.clone(),
+                    failures,
                     status: intent.status,
                     write: *write,
                 }),
-                Outbound::Waits(reason) => {
-                    done.put_off.push(record.id.clone());
-                    delays.push(self.delay(&record.id, system, due.failures, None, reason));
-                }
+                Outbound::Waits(reason) => waiting.push((failures, record.id.clone(), reason)),
             }
         }
-        if !delays.is_empty() {
-            self.store.commit(Commit { delays, ..Commit::default() }).await?;
-        }
+        self.put_off_intents(system, waiting, done).await?;
         Ok(out)
+    }
+
+    /// These intents wait for something that no retry brings about.
+    async fn put_off_intents(
+        &self,
+        system: &SystemName,
+        waiting: Vec<(u32, RecordId, String)>,
+        done: &mut Dispatched,
+    ) -> Result<(), EngineError> {
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        let mut delays = Vec::with_capacity(waiting.len());
+        for (failures, record, reason) in waiting {
+            delays.push(self.delay(&record, system, failures, None, reason));
+            done.put_off.push(record);
+        }
+        // If it is not stored, they are only looked at again sooner.
+        self.store.commit(Commit { delays, ..Commit::default() }).await?;
+        Ok(())
     }
 
     /// More deletes than the guard allows wait for a person.
@@ -153,7 +182,7 @@ impl Engine {
         let Some(connector) = self.connector(system) else { return Ok(()) };
         let most = connector.capabilities(entity).batch_writes_max.clamp(1, 500);
         let mut rest = items;
-        while !rest.is_empty() {
+        while !rest.is_empty() && !self.is_paused(system) {
             let room = self.admit(system, rest.len().min(most)).await;
             let batch: Vec<Outgoing> = rest.drain(..room).collect();
             let marked = self.mark_sent(system, batch, done).await?;
@@ -186,38 +215,59 @@ impl Engine {
         items: Vec<Outgoing>,
         done: &mut Dispatched,
     ) -> Result<Vec<Outgoing>, EngineError> {
-        let ids: Vec<RecordId> = items.iter().map(|item| item.record.clone()).collect();
-        let records = self.store.load(&ids).await?;
-        let mut marked = Vec::new();
+        for _ in 0..MARK_TRIES_MAX {
+            let (sendable, records) = self.marks(system, &items).await?;
+            let Some(first) = records.first() else { return Ok(Vec::new()) };
+            let (probe, head) = (first.state.id.clone(), first.state.head);
+            let events = records.len() as u64;
+            let stored = match self.store.commit(Commit { records, ..Commit::default() }).await? {
+                CommitOutcome::Committed => true,
+                CommitOutcome::Unknown { reason } => {
+                    tracing::warn!(%system, %reason, "a commit's outcome is unknown; looking");
+                    let state = self.store.load(std::slice::from_ref(&probe)).await?.pop().flatten();
+                    state.is_some_and(|state| state.head == head)
+                }
+                CommitOutcome::Conflict { what } => {
+                    // Somebody decided about one of them in between; the others need not wait for it.
+                    tracing::debug!(%system, %what, "not sent; looking again");
+                    false
+                }
+                CommitOutcome::Duplicate { .. } => false,
+            };
+            if stored {
+                done.events += events;
+                let keep = |(at, item)| sendable.contains(&at).then_some(item);
+                return Ok(items.into_iter().enumerate().filter_map(keep).collect());
+            }
+        }
+        Ok(Vec::new())
+    }
+
+    /// The items that may still go out as they are, by their places, with what marks them as sent.
+    async fn marks(
+        &self,
+        system: &SystemName,
+        items: &[Outgoing],
+    ) -> Result<(BTreeSet<usize>, Vec<RecordCommit>), EngineError> {
+        let mut places = BTreeSet::new();
         let mut commits = Vec::new();
-        for (item, record) in items.into_iter().zip(records) {
+        for (at, (item, record)) in items.iter().zip(self.states(items).await?).enumerate() {
             let Some(record) = record else { continue };
-            let current = record.intents.get(system);
-            // The difference may have changed since it was gathered; then the next round sends the new one.
-            if current
-                .is_none_or(|intent| intent.key != item.write.key || intent.status != IntentStatus::Planned)
-            {
+            // The difference may have changed since it was spelled; then the next round sends the new one.
+            let is_same = record
+                .intents
+                .get(system)
+                .is_some_and(|intent| intent.key == item.write.key && intent.status == IntentStatus::Planned);
+            if !is_same {
                 continue;
             }
-            let mut chronicle = Chronicle::new(record, self.own_context(&item), self.clock.now());
+            let mut chronicle = Chronicle::new(record, self.own_context(item), self.clock.now());
             if send(&mut chronicle, system) {
-                done.events += 1;
                 commits.push(self.record_commit(chronicle));
-                marked.push(item);
+                places.insert(at);
             }
         }
-        if marked.is_empty() {
-            return Ok(marked);
-        }
-        match self.store.commit(Commit { records: commits, ..Commit::default() }).await? {
-            CommitOutcome::Committed => Ok(marked),
-            CommitOutcome::Conflict { what } | CommitOutcome::Unknown { reason: what } => {
-                // Somebody decided about one of them in between: nothing goes out, the next round looks again.
-                tracing::debug!(%system, %what, "not sent");
-                Ok(Vec::new())
-            }
-            CommitOutcome::Duplicate { .. } => Ok(Vec::new()),
-        }
+        Ok((places, commits))
     }
 
     async fn write_batch(
@@ -265,16 +315,53 @@ impl Engine {
         if ids.is_empty() || ids.len() != unread.len() {
             return Ok(endings);
         }
-        match self.read_copies(system, entity, &ids).await {
-            Ok(changes) => {
-                for (at, change) in unread.into_iter().zip(changes) {
-                    endings[at].set_copy(change);
-                }
+        let Some(changes) = self.read_back(system, entity, items, &unread, &ids).await else {
+            return Ok(endings);
+        };
+        for (at, change) in unread.into_iter().zip(changes) {
+            let is_confirmed = matches!(endings[at], Ending::Confirmed { .. });
+            // What it just confirmed it cannot lack; its reads lag behind, or somebody was quick. A later look tells.
+            if !(is_confirmed && change.shown == Shown::Gone) {
+                endings[at].set_copy(change);
             }
-            // The write stands as the system said; the feed or the next read shows the contents.
-            Err(error) => tracing::debug!(%system, %error, "read-back failed"),
         }
         Ok(endings)
+    }
+
+    /// Reads copies after writes to them, and those a second time that still show what stood there before: their
+    /// reads may lag. `None` if they cannot be read; the writes stand as the system said.
+    async fn read_back(
+        &self,
+        system: &SystemName,
+        entity: &EntityName,
+        items: &[Outgoing],
+        places: &[usize],
+        ids: &[RemoteId],
+    ) -> Option<Vec<Change>> {
+        let read = async |ids: &[RemoteId]| match self.read_copies(system, entity, ids).await {
+            Ok(changes) => Some(changes),
+            Err(error) => {
+                tracing::debug!(%system, %error, "read-back failed");
+                None
+            }
+        };
+        let mut changes = read(ids).await?;
+        let late: Vec<usize> = places
+            .iter()
+            .zip(&changes)
+            .enumerate()
+            .filter(|(_, (at, change))| shows_the_past(&items[**at].write, change))
+            .map(|(place, _)| place)
+            .collect();
+        if late.is_empty() {
+            return Some(changes);
+        }
+        self.clock.sleep(self.settings.settle_ms).await;
+        let again: Vec<RemoteId> = late.iter().map(|place| ids[*place].clone()).collect();
+        for (place, change) in late.into_iter().zip(read(&again).await?) {
+            changes[place] = change;
+        }
+        Some(changes)
     }
 
     /// Learns the outcome of writes that nobody knows: by sending them again where a key makes that harmless,
@@ -291,8 +378,13 @@ impl Engine {
         if items.is_empty() {
             return Ok(());
         }
-        if connector.capabilities(entity).idempotent {
-            for batch in chunks(items, 500) {
+        let capabilities = connector.capabilities(entity);
+        if capabilities.idempotent {
+            let most = capabilities.batch_writes_max.clamp(1, 500);
+            let mut rest = items;
+            while !rest.is_empty() && !self.is_paused(system) {
+                let room = self.admit(system, rest.len().min(most)).await;
+                let batch = rest.drain(..room).collect();
                 self.write_batch(system, entity, batch, report, done).await?;
             }
             return Ok(());
@@ -300,7 +392,15 @@ impl Engine {
         done.tried += items.len() as u64;
         let mut endings = Vec::new();
         for item in &items {
-            endings.push(self.look_up(system, entity, &item.write).await?);
+            endings.push(match item.status {
+                IntentStatus::Planned | IntentStatus::Unknown => {
+                    self.look_up(system, entity, &item.write).await?
+                }
+                // Whoever sent it is gone, but the request may still be under way: it gets time to arrive.
+                IntentStatus::Sent => {
+                    Ending::StillUnknown { reason: "the run ended before the answer came".to_owned() }
+                }
+            });
         }
         self.end_all(system, entity, &items, endings, report, done).await
     }
@@ -352,8 +452,7 @@ impl Engine {
         after_ms: Option<u64>,
         reason: String,
     ) -> IntentDelay {
-        let wait =
-            after_ms.unwrap_or_else(|| self.backoff_ms(failures)).min(self.settings.backoff_max_ms.max(1));
+        let wait = after_ms.map_or_else(|| self.backoff_ms(failures), |ms| ms.min(RETRY_AFTER_MS_MAX));
         let wait = i64::try_from(wait).unwrap_or(i64::MAX);
         IntentDelay {
             record: record.clone(),
@@ -371,13 +470,14 @@ impl Engine {
     }
 }
 
-fn chunks(items: Vec<Outgoing>, most: usize) -> Vec<Vec<Outgoing>> {
-    let mut out: Vec<Vec<Outgoing>> = Vec::new();
-    for item in items {
-        match out.last_mut() {
-            Some(last) if last.len() < most => last.push(item),
-            Some(_) | None => out.push(vec![item]),
-        }
+/// Whether a copy looks as it did before this write.
+fn shows_the_past(write: &Write, copy: &Change) -> bool {
+    match (write.operation, &copy.shown) {
+        (Operation::Update, Shown::Present(fields)) => write.expected.holds(fields),
+        (Operation::Create, Shown::Gone) => true,
+        (
+            Operation::Create | Operation::Update | Operation::Delete,
+            Shown::Present(_) | Shown::Gone | Shown::Unknown | Shown::Unreadable { .. },
+        ) => false,
     }
-    out
 }

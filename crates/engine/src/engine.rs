@@ -6,6 +6,7 @@ use crate::limiter::Limiter;
 use crate::store::{CopyKey, Store, StoreError};
 use avowal_core::ids::{EntityName, SystemName};
 use avowal_core::policy::EntityPolicy;
+use avowal_core::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
@@ -131,8 +132,10 @@ pub struct Engine {
     pub(crate) dispatching: BTreeMap<SystemName, tokio::sync::Mutex<()>>,
     pub(crate) limiters: BTreeMap<SystemName, Mutex<Limiter>>,
     pub(crate) wakes: BTreeMap<SystemName, Notify>,
-    /// The systems and entities whose first listing has been read to its end.
-    pub(crate) ready: Mutex<BTreeSet<(SystemName, EntityName)>>,
+    /// Until when each system has asked for no more writes.
+    pauses: Mutex<BTreeMap<SystemName, Timestamp>>,
+    /// The copies that a durable signal will have read soon: what a listing shows of them meanwhile can wait.
+    awaited: Mutex<BTreeSet<CopyKey>>,
     /// The copies with open quarantine items, so that a healthy one can close its own.
     quarantined: Mutex<BTreeSet<CopyKey>>,
 }
@@ -151,7 +154,8 @@ impl Engine {
             dispatching: names().map(|name| (name, tokio::sync::Mutex::new(()))).collect(),
             wakes: names().map(|name| (name, Notify::new())).collect(),
             limiters,
-            ready: Mutex::new(BTreeSet::new()),
+            pauses: Mutex::new(BTreeMap::new()),
+            awaited: Mutex::new(BTreeSet::new()),
             quarantined: Mutex::new(BTreeSet::new()),
             store: parts.store,
             clock: parts.clock,
@@ -224,6 +228,39 @@ impl Engine {
         if let Some(wake) = self.wakes.get(system) {
             wake.notify_one();
         }
+    }
+
+    /// A system has asked for a pause; a longer one that it asked for before stands.
+    pub(crate) fn pause(&self, system: &SystemName, until: Timestamp) {
+        let mut pauses = self.pauses.lock().unwrap_or_else(PoisonError::into_inner);
+        let stands = pauses.entry(system.clone()).or_insert(until);
+        *stands = until.max(*stands);
+    }
+
+    pub(crate) fn is_paused(&self, system: &SystemName) -> bool {
+        let pauses = self.pauses.lock().unwrap_or_else(PoisonError::into_inner);
+        pauses.get(system).is_some_and(|until| self.clock.now() < *until)
+    }
+
+    /// Durable signals will have these copies read.
+    pub(crate) fn await_read(&self, copies: Vec<CopyKey>) {
+        const AWAITED_MAX: usize = 100_000;
+        let mut awaited = self.awaited.lock().unwrap_or_else(PoisonError::into_inner);
+        if awaited.len() < AWAITED_MAX {
+            awaited.extend(copies);
+        }
+    }
+
+    pub(crate) fn awaits_read(&self, copy: &CopyKey) -> bool {
+        self.awaited.lock().unwrap_or_else(PoisonError::into_inner).contains(copy)
+    }
+
+    /// The copies are about to be read: whatever is shown of them from here on may be newer than that.
+    pub(crate) fn begin_read<'a>(&self, copies: impl Iterator<Item = &'a CopyKey>) {
+        let mut awaited = self.awaited.lock().unwrap_or_else(PoisonError::into_inner);
+        copies.for_each(|copy| {
+            awaited.remove(copy);
+        });
     }
 
     /// Learns which copies have open quarantine items.

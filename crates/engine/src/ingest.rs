@@ -12,7 +12,8 @@ use avowal_core::decide::decide;
 use avowal_core::diff::diff;
 use avowal_core::history::{Body, Context, LinkReason};
 use avowal_core::identity::{keys_of_copy, keys_of_record};
-use avowal_core::ids::{EntityName, RecordId, SystemName};
+use avowal_core::ids::{EntityName, FieldName, RecordId, SystemName};
+use avowal_core::intent::Operation;
 use avowal_core::lifecycle::link;
 use avowal_core::observation::{Channel, Observation, Shown as Seen};
 use avowal_core::policy::EntityPolicy;
@@ -35,6 +36,8 @@ pub struct Batch {
     pub cursors: Vec<CursorMove>,
     /// The delivery they came with.
     pub dedupe: Option<DedupeKey>,
+    /// Copies that were just read but may have to be read once more: reads may lag behind the feed.
+    pub second_looks: Vec<CopyKey>,
     /// Signals that they answer.
     pub signals_done: Vec<i64>,
     /// Whether this is a second look: nothing can tell more.
@@ -98,8 +101,7 @@ impl Engine {
     pub async fn ingest(&self, batch: Batch) -> Result<Ingested, EngineError> {
         let facts = self.translate_batch(&batch).await?;
         for _ in 0..TRIES_MAX {
-            if let Some(mut done) = self.try_ingest(&batch, &facts).await? {
-                done.events += self.plan_what_became_ready(&facts).await?;
+            if let Some(done) = self.try_ingest(&batch, &facts).await? {
                 return Ok(done);
             }
             if self.has_moved(&batch).await? {
@@ -137,20 +139,6 @@ impl Engine {
         self.commit_draft(batch, draft).await
     }
 
-    /// A listing that ended between the decision and its commit has swept without these records.
-    async fn plan_what_became_ready(&self, facts: &[Fact]) -> Result<u64, EngineError> {
-        let mut events = 0;
-        let used: BTreeMap<&EntityName, &Arc<EntityPolicy>> =
-            facts.iter().map(|fact| (&fact.entity, &fact.policy)).collect();
-        for (entity, used) in used {
-            let Some(now) = self.rules(entity).await? else { continue };
-            if now.mappings != used.mappings {
-                events += self.sweep(entity).await?.events;
-            }
-        }
-        Ok(events)
-    }
-
     fn key(&self, batch: &Batch, fact: &Fact) -> CopyKey {
         CopyKey {
             system: batch.system.clone(),
@@ -162,16 +150,8 @@ impl Engine {
     /// Raw contents become canonical once, however often the batch is decided.
     async fn translate_batch(&self, batch: &Batch) -> Result<Vec<Fact>, EngineError> {
         let mut facts = Vec::with_capacity(batch.items.len());
-        let mut rules: BTreeMap<&EntityName, Arc<EntityPolicy>> = BTreeMap::new();
-        for (entity, _) in &batch.items {
-            if !rules.contains_key(entity)
-                && let Some(found) = self.rules(entity).await?
-            {
-                rules.insert(entity, found);
-            }
-        }
         for (entity, change) in &batch.items {
-            let Some(policy) = rules.get(entity) else { continue };
+            let Some(policy) = self.policies.get(entity) else { continue };
             let content = match &change.shown {
                 Shown::Present(_) => Content::Present(Canonical::new()),
                 Shown::Gone => Content::Gone,
@@ -317,7 +297,7 @@ impl Engine {
                 // The referent usually arrives within moments; until then the copy is read again now and then.
                 if batch.attempts >= self.settings.attempts_max {
                     draft.quarantine.push(self.set_aside(batch, fact, reason.clone(), payload(&fact.change)));
-                } else {
+                } else if !self.is_put_off(batch, key) {
                     let delay = self.backoff_ms(batch.attempts);
                     draft.signals.push(self.signal(batch, key, SignalReason::Replay, delay));
                 }
@@ -365,6 +345,9 @@ impl Engine {
         matches: &[(String, Vec<RecordId>)],
         draft: &mut Draft,
     ) -> Result<Option<RecordId>, EngineError> {
+        if let Some(record) = self.maker(batch, fact, key, draft).await? {
+            return Ok(Some(record));
+        }
         let mut candidates: Vec<(RecordId, String)> = Vec::new();
         for (match_key, records) in matches {
             let fresh = draft.keys.get(&(fact.entity.clone(), match_key.clone()));
@@ -402,6 +385,37 @@ impl Engine {
         Ok(Some(record))
     }
 
+    /// The record whose create made this copy, proven by the key that the system carries.
+    async fn maker(
+        &self,
+        batch: &Batch,
+        fact: &Fact,
+        key: &CopyKey,
+        draft: &mut Draft,
+    ) -> Result<Option<RecordId>, EngineError> {
+        let Some(write) = &fact.change.correlation else { return Ok(None) };
+        let named = write.strip_prefix(fact.entity.as_str()).and_then(|rest| rest.strip_prefix('.'));
+        let Some(id) = named.and_then(|rest| rest.split('.').next()).map(RecordId::new) else {
+            return Ok(None);
+        };
+        if !draft.chronicles.contains_key(&id) {
+            self.load_into(batch, vec![id.clone()], draft).await?;
+        }
+        let Some(chronicle) = draft.chronicles.get_mut(&id) else { return Ok(None) };
+        let record = chronicle.record();
+        let is_ours = record
+            .intents
+            .get(&batch.system)
+            .is_some_and(|intent| intent.key == *write && intent.operation == Operation::Create);
+        if !is_ours || record.copies.contains_key(&batch.system) {
+            return Ok(None);
+        }
+        chronicle.set_context(self.context(batch, Some(&fact.change), &fact.entity));
+        link(chronicle, &batch.system, &key.remote_id, LinkReason::Created);
+        draft.linked.insert(key.clone(), id.clone());
+        Ok(Some(id))
+    }
+
     fn begin(&self, batch: &Batch, fact: &Fact, key: &CopyKey, draft: &mut Draft) -> RecordId {
         let id = self.clock.new_record_id();
         let context = self.context(batch, Some(&fact.change), &fact.entity);
@@ -415,13 +429,16 @@ impl Engine {
 
     fn remember_keys(&self, fact: &Fact, record: &RecordId, draft: &mut Draft) {
         if let Some(chronicle) = draft.chronicles.get(record) {
-            for key in keys_of_record(&fact.policy, chronicle.record()) {
+            for key in match_keys(&fact.policy, chronicle.record()) {
                 draft.keys.insert((fact.entity.clone(), key), record.clone());
             }
         }
     }
 
     fn observe(&self, batch: &Batch, fact: &Fact, record: &RecordId, shown: Seen, draft: &mut Draft) {
+        if self.is_put_off(batch, &self.key(batch, fact)) {
+            return;
+        }
         let Some(chronicle) = draft.chronicles.get_mut(record) else { return };
         let observation = self.observation(batch, fact, shown);
         chronicle.set_context(self.context(batch, Some(&fact.change), &fact.entity));
@@ -433,6 +450,12 @@ impl Engine {
             let key = self.key(batch, fact);
             draft.signals.push(self.signal(batch, &key, SignalReason::SecondLook, self.settings.settle_ms));
         }
+    }
+
+    /// Whether a read that is due soon will tell more than this listing or feed does now. Without this, a
+    /// suspicious copy would be suspected anew by every listing until it has been read.
+    fn is_put_off(&self, batch: &Batch, key: &CopyKey) -> bool {
+        is_quiet_road(batch) && self.awaits_read(key)
     }
 
     fn observation(&self, batch: &Batch, fact: &Fact, shown: Seen) -> Observation {
@@ -487,6 +510,11 @@ impl Engine {
         }
     }
 
+    fn second_looks(&self, batch: &Batch) -> Vec<Signal> {
+        let wanted = batch.second_looks.iter().filter(|key| !self.awaits_read(key));
+        wanted.map(|key| self.signal(batch, key, SignalReason::SecondLook, self.settings.settle_ms)).collect()
+    }
+
     fn set_aside(&self, batch: &Batch, fact: &Fact, reason: String, payload: String) -> QuarantineItem {
         QuarantineItem {
             id: 0,
@@ -509,6 +537,9 @@ impl Engine {
             touched.extend(chronicle.record().intents.keys().cloned());
             records.push(self.record_commit(chronicle));
         }
+        let mut signals = draft.signals;
+        signals.extend(self.second_looks(batch));
+        let awaited: Vec<CopyKey> = signals.iter().map(|signal| signal.copy.clone()).collect();
         let added: Vec<CopyKey> = draft.quarantine.iter().filter_map(copy_of).collect();
         let closed = draft.closed;
         let commit = Commit {
@@ -523,7 +554,7 @@ impl Engine {
             quarantine: draft.quarantine,
             quarantine_closed: closed.clone(),
             quarantine_ids_closed: Vec::new(),
-            signals: draft.signals,
+            signals,
             signals_done: batch.signals_done.clone(),
             delays: Vec::new(),
         };
@@ -533,6 +564,7 @@ impl Engine {
         match self.store.commit(commit).await? {
             CommitOutcome::Committed => {
                 self.note_quarantined(added, &closed);
+                self.await_read(awaited);
                 touched.iter().for_each(|system| self.wake(system));
                 Ok(Some(done))
             }
@@ -552,7 +584,7 @@ impl Engine {
     pub(crate) fn record_commit(&self, chronicle: Chronicle) -> RecordCommit {
         let (expected_seq, state, events) = chronicle.finish();
         let match_keys =
-            self.policies.get(&state.entity).map(|policy| keys_of_record(policy, &state)).unwrap_or_default();
+            self.policies.get(&state.entity).map(|policy| match_keys(policy, &state)).unwrap_or_default();
         RecordCommit { expected_seq, state, events, match_keys }
     }
 
@@ -575,11 +607,37 @@ fn repeated_keys(keys: &[CopyKey]) -> BTreeSet<&CopyKey> {
 
 /// No difference, no work: the digest of what is shown equals that of what stood there.
 fn is_unchanged(batch: &Batch, fact: &Fact, located: &Located) -> bool {
-    let quiet_road = match batch.channel {
+    is_quiet_road(batch) && located.alive && !located.in_flight && fact.digest == Some(located.content)
+}
+
+/// The roads on which everything comes by again and again.
+fn is_quiet_road(batch: &Batch) -> bool {
+    match batch.channel {
         Channel::Feed | Channel::Listing => true,
         Channel::Webhook | Channel::Signal | Channel::Read | Channel::Receipt | Channel::Manual => false,
-    };
-    quiet_road && located.alive && !located.in_flight && fact.digest == Some(located.content)
+    }
+}
+
+/// The keys by which copies find a record. A field of which nobody has spoken yet who may is known by what the
+/// copies show, or a copy of the owner that comes later would not find its record.
+pub fn match_keys(policy: &EntityPolicy, record: &Record) -> Vec<String> {
+    let mut keys = keys_of_record(policy, record);
+    if record.deleted.is_some() {
+        return keys;
+    }
+    let mut known: BTreeMap<FieldName, Value> = BTreeMap::new();
+    for field in policy.match_on.iter().flatten() {
+        let shown = record.copies.values().filter(|copy| copy.alive).find_map(|copy| copy.fields.get(field));
+        let value = match record.fields.get(field) {
+            Some(belief) => Some(&belief.value),
+            None => shown.map(|shadow| &shadow.content),
+        };
+        known.extend(value.map(|value| (field.clone(), value.clone())));
+    }
+    keys.extend(keys_of_copy(policy, &known));
+    keys.sort();
+    keys.dedup();
+    keys
 }
 
 fn note_drift(chronicle: &mut Chronicle, observation: &Observation) {
@@ -626,6 +684,7 @@ impl Batch {
             items: Vec::new(),
             cursors: Vec::new(),
             dedupe: None,
+            second_looks: Vec::new(),
             signals_done: Vec::new(),
             confirmed: false,
             attempts: 0,

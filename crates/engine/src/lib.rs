@@ -16,14 +16,13 @@ mod people;
 mod policies;
 mod progress;
 mod pull;
-mod readiness;
 mod runner;
 pub mod store;
 mod translate;
 
 pub use deliver::Delivered;
 pub use engine::{Engine, EngineError, EngineParts, Guards, Settings, SystemPort, WriteRate};
-pub use ingest::{Batch, Ingested};
+pub use ingest::{Batch, Ingested, match_keys};
 pub use people::OPEN_ITEMS_MAX;
 pub use policies::OWN_ENTITY;
 pub use progress::{Progress, Step, SyncReport, SystemReport, Unwatched};

@@ -1,10 +1,12 @@
 //! The end of a write: the outcome becomes events, and what the copy holds now is judged like any observation.
 
 use crate::connector::{Change, OrderKind, Shown, WriteOutcome};
-use crate::dispatch::{Dispatched, Outgoing};
+use crate::dispatch::{Dispatched, Outgoing, RETRY_AFTER_MS_MAX};
 use crate::engine::{Engine, EngineError};
 use crate::progress::SystemReport;
-use crate::store::{Commit, CommitOutcome, CopyKey, IntentDelay, QuarantineItem, RecordCommit};
+use crate::store::{
+    Commit, CommitOutcome, CopyKey, IntentDelay, QuarantineItem, RecordCommit, Signal, SignalReason,
+};
 use crate::translate::{Canonical, Translated};
 use avowal_core::chronicle::Chronicle;
 use avowal_core::confirm::{Receipt, confirm, fail};
@@ -140,7 +142,7 @@ impl Engine {
         report: &mut SystemReport,
         done: &mut Dispatched,
     ) -> Result<(), EngineError> {
-        let Some(policy) = &self.rules(entity).await? else { return Ok(()) };
+        let Some(policy) = self.policies.get(entity) else { return Ok(()) };
         let shown = self.canonical_copies(policy, system, &endings).await?;
         let log = self
             .connector(system)
@@ -176,6 +178,7 @@ impl Engine {
             let woken = woken(&commit.records);
             match self.store.commit(commit).await? {
                 CommitOutcome::Committed => {
+                    self.heed_pauses(system, &endings);
                     report.written += written;
                     report.failed += failed;
                     done.events += events;
@@ -190,6 +193,25 @@ impl Engine {
             }
         }
         Err(EngineError::Contended { system: system.clone() })
+    }
+
+    /// A system that asks for a pause gets it, for all records.
+    fn heed_pauses(&self, system: &SystemName, endings: &[Ending]) {
+        let asked = endings.iter().filter_map(|ending| match ending {
+            Ending::Retry { after_ms, .. } => *after_ms,
+            Ending::Confirmed { .. }
+            | Ending::ReadBack { .. }
+            | Ending::Found { .. }
+            | Ending::Conflict { .. }
+            | Ending::Missing
+            | Ending::Rejected { .. }
+            | Ending::NotDone
+            | Ending::StillUnknown { .. } => None,
+        });
+        if let Some(ms) = asked.max() {
+            let ms = i64::try_from(ms.min(RETRY_AFTER_MS_MAX)).unwrap_or(i64::MAX);
+            self.pause(system, self.clock.now().plus_millis(ms));
+        }
     }
 
     async fn canonical_copies(
@@ -258,6 +280,10 @@ impl Engine {
             Ending::Confirmed { id, .. } => {
                 let done = self.confirmed(end, chronicle, id, LinkReason::Created, ConfirmedBy::Receipt);
                 self.observe_copy(end, chronicle, Channel::Receipt);
+                if end.ending.wants_read(end.item.write.operation) {
+                    // Neither the answer nor a read has shown what it made of it; a later read will.
+                    commit.signals.push(self.second_look(end, id));
+                }
                 done
             }
             Ending::Found { copy } => {
@@ -298,6 +324,11 @@ impl Engine {
                 self.reject(end, chronicle, commit, reason);
                 false
             }
+            Ending::Retry { after_ms, reason } if end.item.status != IntentStatus::Planned => {
+                // This attempt had no effect, but an earlier one may have had: the question stays open.
+                self.still_unknown(end, chronicle, commit, *after_ms, reason);
+                false
+            }
             Ending::Retry { after_ms, reason } => {
                 if fail(chronicle, system, key, Failure::Retry, reason) {
                     plan(end.policy, chronicle, None);
@@ -317,7 +348,7 @@ impl Engine {
                 false
             }
             Ending::StillUnknown { reason } => {
-                self.still_unknown(end, chronicle, commit, reason);
+                self.still_unknown(end, chronicle, commit, None, reason);
                 false
             }
         }
@@ -398,18 +429,42 @@ impl Engine {
         plan(end.policy, chronicle, None);
     }
 
-    fn still_unknown(&self, end: &End<'_>, chronicle: &mut Chronicle, commit: &mut Commit, reason: &str) {
+    fn still_unknown(
+        &self,
+        end: &End<'_>,
+        chronicle: &mut Chronicle,
+        commit: &mut Commit,
+        after_ms: Option<u64>,
+        reason: &str,
+    ) {
         let key = end.item.write.key.as_str();
         let failures = end.item.failures;
         // Said once; further vain attempts to find out only move the schedule.
-        if end.item.status == IntentStatus::Planned {
+        if end.item.status != IntentStatus::Unknown {
             fail(chronicle, end.system, key, Failure::Unknown, reason);
         }
         if failures == self.settings.attempts_max {
             commit.quarantine.push(self.refused_write(end, &format!("the outcome stays unknown: {reason}")));
         }
-        let wait = if failures == 0 { Some(self.settings.settle_ms) } else { None };
+        let wait = after_ms.or((failures == 0).then_some(self.settings.settle_ms));
         commit.delays.push(self.delay(&end.item.record, end.system, failures, wait, reason.to_owned()));
+    }
+
+    fn second_look(&self, end: &End<'_>, id: &RemoteId) -> Signal {
+        let now = self.clock.now();
+        let settle = i64::try_from(self.settings.settle_ms).unwrap_or(i64::MAX);
+        Signal {
+            id: 0,
+            copy: CopyKey {
+                system: end.system.clone(),
+                entity: end.item.entity.clone(),
+                remote_id: id.clone(),
+            },
+            not_before: now.plus_millis(settle),
+            reason: SignalReason::SecondLook,
+            received_at: now,
+            attempts: 0,
+        }
     }
 
     /// A copy that keeps changing under us is not raced.

@@ -3,10 +3,31 @@
 use crate::engine::{Engine, EngineError};
 use crate::store::{Commit, CommitOutcome, CopyKey, QuarantineItem, Signal, SignalReason};
 use avowal_core::chronicle::Chronicle;
-use avowal_core::history::{Body, Context, Verdict};
+use avowal_core::confirm::fail;
+use avowal_core::history::{Body, Context, Failure, Verdict};
 use avowal_core::ids::{RecordId, SystemName};
+use avowal_core::intent::IntentStatus;
 use avowal_core::plan::plan;
 use avowal_core::review::answer;
+
+/// Whether a commit has taken effect.
+enum Stored {
+    Yes,
+    No,
+    Perhaps,
+}
+
+/// A write whose outcome nothing can tell is sent again once a person has looked and says that it had no effect.
+fn declare_not_done(chronicle: &mut Chronicle, system: &SystemName) {
+    let unknown = chronicle.record().intents.get(system).filter(|intent| match intent.status {
+        IntentStatus::Unknown => true,
+        IntentStatus::Planned | IntentStatus::Sent => false,
+    });
+    if let Some(key) = unknown.map(|intent| intent.key.clone()) {
+        let by = chronicle.context().actor.clone().unwrap_or_else(|| "a person".to_owned());
+        fail(chronicle, system, &key, Failure::Retry, &format!("{by} says that it had no effect"));
+    }
+}
 
 /// The most open items that a command looks through.
 pub const OPEN_ITEMS_MAX: usize = 10_000;
@@ -20,9 +41,14 @@ impl Engine {
         by: &str,
         note: Option<String>,
     ) -> Result<RecordId, EngineError> {
+        let mut perhaps_done = None;
         for _ in 0..20 {
             let open = self.store.open_reviews(OPEN_ITEMS_MAX).await?;
             let Some(found) = open.into_iter().find(|open| open.review.id == review) else {
+                if let Some(record) = perhaps_done {
+                    // Nobody could tell whether the answer was stored; now the question is gone, so it was.
+                    return Ok(record);
+                }
                 let text = format!("no open review is called {review:?}; `avowal review list` shows them");
                 return Err(EngineError::Usage(text));
             };
@@ -36,8 +62,10 @@ impl Engine {
                 Chronicle::new(state, self.person(by, policy.short_digest()), self.clock.now());
             answer(policy, &mut chronicle, &found.field, review, verdict.clone(), note.clone())
                 .map_err(|error| EngineError::Usage(error.to_string()))?;
-            if self.commit_one(chronicle, Commit::default()).await? {
-                return Ok(found.record);
+            match self.commit_one(chronicle, Commit::default()).await? {
+                Stored::Yes => return Ok(found.record),
+                Stored::Perhaps => perhaps_done = Some(found.record),
+                Stored::No => {}
             }
         }
         Err(EngineError::Contended { system: SystemName::operator() })
@@ -91,22 +119,28 @@ impl Engine {
             let mut chronicle =
                 Chronicle::new(state, self.person(by, policy.short_digest()), self.clock.now());
             chronicle.push(Body::Released { system: item.system.clone() });
+            declare_not_done(&mut chronicle, &item.system);
             plan(policy, &mut chronicle, None);
             let extra = Commit { quarantine_ids_closed: vec![item.id], ..Commit::default() };
-            if self.commit_one(chronicle, extra).await? {
-                return Ok(());
+            match self.commit_one(chronicle, extra).await? {
+                Stored::Yes => return Ok(()),
+                // Releasing twice changes nothing.
+                Stored::Perhaps | Stored::No => {}
             }
         }
         Err(EngineError::Contended { system: item.system.clone() })
     }
 
-    async fn commit_one(&self, chronicle: Chronicle, extra: Commit) -> Result<bool, EngineError> {
+    async fn commit_one(&self, chronicle: Chronicle, extra: Commit) -> Result<Stored, EngineError> {
+        let woken: Vec<SystemName> = chronicle.record().intents.keys().cloned().collect();
         let commit = Commit { records: vec![self.record_commit(chronicle)], ..extra };
         match self.store.commit(commit).await? {
-            CommitOutcome::Committed => Ok(true),
-            CommitOutcome::Conflict { .. }
-            | CommitOutcome::Duplicate { .. }
-            | CommitOutcome::Unknown { .. } => Ok(false),
+            CommitOutcome::Committed => {
+                woken.iter().for_each(|system| self.wake(system));
+                Ok(Stored::Yes)
+            }
+            CommitOutcome::Conflict { .. } | CommitOutcome::Duplicate { .. } => Ok(Stored::No),
+            CommitOutcome::Unknown { .. } => Ok(Stored::Perhaps),
         }
     }
 

@@ -1,11 +1,12 @@
 //! Asking systems: the first listing, the change feed, a full listing against drift, and copies to be read.
 
-use crate::connector::{Advice, Change, ConnectorError, Page};
+use crate::connector::{Advice, Change, ConnectorError, Page, Shown};
 use crate::engine::{Engine, EngineError};
 use crate::ingest::{Batch, Ingested};
 use crate::progress::{Progress, Step, SystemReport};
-use crate::readiness::{is_read_to_the_end, sweeping};
-use crate::store::{Commit, CommitOutcome, Cursor, CursorKind, CursorMove, CursorName, Signal, SignalReason};
+use crate::store::{
+    Commit, CommitOutcome, CopyKey, Cursor, CursorKind, CursorMove, CursorName, Signal, SignalReason,
+};
 use avowal_core::ids::{EntityName, RemoteId, SystemName};
 use avowal_core::observation::Channel;
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,6 +17,9 @@ pub(crate) struct Pulled {
     pub(crate) events: u64,
     pub(crate) quarantined: u64,
 }
+
+/// How often a move of positions is tried while its outcome is unknown.
+const MOVE_TRIES_MAX: u32 = 5;
 
 impl Pulled {
     fn add(&mut self, ingested: Ingested) {
@@ -30,7 +34,8 @@ impl Pulled {
 }
 
 impl Engine {
-    /// Brings one entity of one system up to date: its first listing if that is not done, then its feed.
+    /// Brings one entity of one system up to date: its first listing if that is not done, then its feed. A system
+    /// that has forgotten our place is listed again.
     pub(crate) async fn pull(
         &self,
         system: &SystemName,
@@ -38,21 +43,34 @@ impl Engine {
         report: &mut SystemReport,
         progress: &dyn Progress,
     ) -> Result<Pulled, EngineError> {
-        let mut pulled = self.first_listing(system, entity, report, progress).await?;
-        let Some(connector) = self.connector(system) else { return Ok(pulled) };
-        if connector.capabilities(entity).feed {
-            match self.follow(system, entity, report, progress).await {
-                Ok(more) => pulled.join(more),
-                Err(EngineError::System { error, .. }) if error.kind.advice() == Advice::ListAgain => {
-                    self.begin_again(system, entity).await?;
-                    pulled.join(self.first_listing(system, entity, report, progress).await?);
-                }
-                Err(error) => return Err(error),
+        let mut pulled = Pulled::default();
+        match self.try_pull(system, entity, report, progress, &mut pulled).await {
+            Err(EngineError::System { error, .. }) if error.kind.advice() == Advice::ListAgain => {
+                self.begin_again(system, entity).await?;
+                self.try_pull(system, entity, report, progress, &mut pulled).await?;
             }
-        } else {
-            pulled.join(self.list_all(system, entity, false, report, progress).await?);
+            Ok(()) => {}
+            Err(error) => return Err(error),
         }
         Ok(pulled)
+    }
+
+    async fn try_pull(
+        &self,
+        system: &SystemName,
+        entity: &EntityName,
+        report: &mut SystemReport,
+        progress: &dyn Progress,
+        pulled: &mut Pulled,
+    ) -> Result<(), EngineError> {
+        pulled.join(self.first_listing(system, entity, report, progress).await?);
+        let Some(connector) = self.connector(system) else { return Ok(()) };
+        pulled.join(if connector.capabilities(entity).feed {
+            self.follow(system, entity, report, progress).await?
+        } else {
+            self.list_all(system, entity, false, report, progress).await?
+        });
+        Ok(())
     }
 
     /// Whether the first listing of an entity has been read to its end. Before that nobody knows what a system
@@ -81,7 +99,11 @@ impl Engine {
             return Ok(pulled);
         }
         self.anchor_feed(system, entity).await?;
-        while !at.as_ref().is_some_and(is_read_to_the_end) {
+        // Not the very first one: it was begun by another process, or the feed has lost our place since. Copies
+        // may have gone meanwhile, and no feed will say so.
+        let again = at.is_some();
+        let mut present = BTreeSet::new();
+        loop {
             let page = connector
                 .list(
                     entity,
@@ -90,11 +112,18 @@ impl Engine {
                 )
                 .await
                 .map_err(|error| self.failed(system, error))?;
-            let to = if page.more { page.next.clone() } else { sweeping() };
+            let to = if page.more { page.next.clone() } else { Cursor::done() };
             if page.more && at.as_ref() == Some(&to) {
                 return Err(self.failed(system, stuck(entity)));
             }
             report.listed += page.changes.len() as u64;
+            if again {
+                present.extend(page.changes.iter().map(|change| change.id.clone()));
+            }
+            if again && !page.more {
+                // Before the listing counts as done, or a crash in between would hide them for good.
+                pulled.join(self.look_for_missing(system, entity, false, &present, report).await?);
+            }
             let mut batch = self.batch(system, Channel::Listing, entity, page);
             batch.cursors.push(CursorMove { name: listing.clone(), from: at.clone(), to: to.clone() });
             let ingested = self.ingest(batch).await?;
@@ -105,13 +134,10 @@ impl Engine {
                 rows: report.listed,
             });
             at = if ingested.moved { self.store.cursor(&listing).await? } else { Some(to) };
+            if at.as_ref().is_some_and(Cursor::is_done) {
+                return Ok(pulled);
+            }
         }
-        if at.as_ref().is_some_and(Cursor::is_done) {
-            return Ok(pulled);
-        }
-        pulled.join(self.sweep(entity).await?);
-        self.move_cursors(vec![CursorMove { name: listing, from: at, to: Cursor::done() }]).await?;
-        Ok(pulled)
     }
 
     /// Remembers where the feed stands before the listing begins, so that nothing in between is missed.
@@ -122,30 +148,40 @@ impl Engine {
             return Ok(());
         }
         let to = connector.feed_position(entity).await.map_err(|error| self.failed(system, error))?;
-        self.move_cursors(vec![CursorMove { name: feed, from: None, to }]).await
+        self.move_cursors(vec![CursorMove { name: feed.clone(), from: None, to }]).await?;
+        match self.store.cursor(&feed).await? {
+            Some(_) => Ok(()),
+            None => Err(EngineError::Contended { system: system.clone() }),
+        }
     }
 
     /// The feed has lost our place: everything is listed again, under the same rules.
     async fn begin_again(&self, system: &SystemName, entity: &EntityName) -> Result<(), EngineError> {
         let Some(connector) = self.connector(system) else { return Ok(()) };
-        let to = connector.feed_position(entity).await.map_err(|error| self.failed(system, error))?;
         let (feed, listing) =
             (name(system, entity, CursorKind::Feed), name(system, entity, CursorKind::Listing));
-        let moves = vec![
-            CursorMove { from: self.store.cursor(&feed).await?, name: feed, to },
-            CursorMove { from: self.store.cursor(&listing).await?, name: listing, to: Cursor(String::new()) },
-        ];
+        let begun = Cursor(String::new());
+        let mut moves =
+            vec![CursorMove { from: self.store.cursor(&listing).await?, name: listing, to: begun }];
+        if connector.capabilities(entity).feed {
+            let to = connector.feed_position(entity).await.map_err(|error| self.failed(system, error))?;
+            moves.push(CursorMove { from: self.store.cursor(&feed).await?, name: feed, to });
+        }
         self.move_cursors(moves).await
     }
 
     async fn move_cursors(&self, cursors: Vec<CursorMove>) -> Result<(), EngineError> {
-        // A conflict means that another hand has moved them; the caller reads them again either way.
-        match self.store.commit(Commit { cursors, ..Commit::default() }).await? {
-            CommitOutcome::Committed
-            | CommitOutcome::Conflict { .. }
-            | CommitOutcome::Duplicate { .. }
-            | CommitOutcome::Unknown { .. } => Ok(()),
+        for _ in 0..MOVE_TRIES_MAX {
+            match self.store.commit(Commit { cursors: cursors.clone(), ..Commit::default() }).await? {
+                // Repeating it moves them if they have not been moved, and is a conflict if they have.
+                CommitOutcome::Unknown { .. } => {}
+                // A conflict means that another hand has moved them; the caller reads them again either way.
+                CommitOutcome::Committed
+                | CommitOutcome::Conflict { .. }
+                | CommitOutcome::Duplicate { .. } => return Ok(()),
+            }
         }
+        Ok(())
     }
 
     async fn follow(
@@ -163,10 +199,11 @@ impl Engine {
             return Ok(pulled);
         };
         loop {
-            let page = connector
+            let mut page = connector
                 .changes(entity, &at, self.settings.batch_records_max)
                 .await
                 .map_err(|error| self.failed(system, error))?;
+            let read = self.fill_in(system, entity, &mut page, report).await?;
             let (more, to, changes) = (page.more, page.next.clone(), page.changes.len() as u64);
             if more && to == at && changes == 0 {
                 return Err(self.failed(system, stuck(entity)));
@@ -176,6 +213,7 @@ impl Engine {
                 progress.tell(Step::Followed { system: system.clone(), entity: entity.clone(), changes });
             }
             let mut batch = self.batch(system, Channel::Feed, entity, page);
+            batch.second_looks = read;
             batch.cursors.push(CursorMove { name: feed.clone(), from: Some(at.clone()), to: to.clone() });
             let ingested = self.ingest(batch).await?;
             pulled.add(ingested);
@@ -189,6 +227,34 @@ impl Engine {
                 }
             }
         }
+    }
+
+    /// Reads what the feed only names, so that an unchanged copy costs a read and nothing else. Answers which
+    /// copies were read: a read may lag behind the feed, so they are looked at once more.
+    async fn fill_in(
+        &self,
+        system: &SystemName,
+        entity: &EntityName,
+        page: &mut Page,
+        report: &mut SystemReport,
+    ) -> Result<Vec<CopyKey>, EngineError> {
+        let named = page.changes.iter().filter(|change| change.shown == Shown::Unknown);
+        let ids: BTreeSet<RemoteId> = named.map(|change| change.id.clone()).collect();
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ids: Vec<RemoteId> = ids.into_iter().collect();
+        let read = self.read_copies(system, entity, &ids).await?;
+        report.read += read.len() as u64;
+        let found: BTreeMap<RemoteId, Change> =
+            read.into_iter().map(|change| (change.id.clone(), change)).collect();
+        for change in page.changes.iter_mut().filter(|change| change.shown == Shown::Unknown) {
+            if let Some(read) = found.get(&change.id) {
+                *change = read.clone();
+            }
+        }
+        let key = |remote_id| CopyKey { system: system.clone(), entity: entity.clone(), remote_id };
+        Ok(ids.into_iter().map(key).collect())
     }
 
     /// Lists everything once more. Differences are drift; a linked copy that the complete listing lacks is read
@@ -285,9 +351,9 @@ impl Engine {
     ) -> Result<(u64, Pulled), EngineError> {
         let mut pulled = Pulled::default();
         let mut followed = 0;
-        let due = self.store.due_signals(self.clock.now(), self.settings.batch_records_max).await?;
+        let due = self.due_signals_of(system).await?;
         let mut groups: BTreeMap<(EntityName, bool, u32), Vec<Signal>> = BTreeMap::new();
-        for signal in due.into_iter().filter(|signal| signal.copy.system == *system) {
+        for signal in due {
             let first_look = signal.reason == SignalReason::Webhook;
             let group = (signal.copy.entity.clone(), first_look, signal.attempts);
             groups.entry(group).or_default().push(signal);
@@ -297,6 +363,23 @@ impl Engine {
             pulled.join(self.follow_group(system, &entity, first_look, attempts, &signals, report).await?);
         }
         Ok((followed, pulled))
+    }
+
+    /// The due signals of one system, however many of others wait before them.
+    async fn due_signals_of(&self, system: &SystemName) -> Result<Vec<Signal>, EngineError> {
+        const LOOKED_AT_MAX: usize = 100_000;
+        let most = self.settings.batch_records_max;
+        let mut looked_at = most;
+        loop {
+            let due = self.store.due_signals(self.clock.now(), looked_at).await?;
+            let is_all = due.len() < looked_at || looked_at >= LOOKED_AT_MAX;
+            let mine: Vec<Signal> =
+                due.into_iter().filter(|signal| signal.copy.system == *system).take(most).collect();
+            if is_all || mine.len() == most {
+                return Ok(mine);
+            }
+            looked_at = looked_at.saturating_mul(4);
+        }
     }
 
     async fn follow_group(
@@ -311,6 +394,7 @@ impl Engine {
         let mut pulled = Pulled::default();
         let ids: BTreeSet<RemoteId> = signals.iter().map(|signal| signal.copy.remote_id.clone()).collect();
         let ids: Vec<RemoteId> = ids.into_iter().collect();
+        self.begin_read(signals.iter().map(|signal| &signal.copy));
         let changes = match self.read_copies(system, entity, &ids).await {
             Ok(changes) => changes,
             Err(error) => {

@@ -5,6 +5,7 @@ use crate::engine::{Engine, EngineError};
 use crate::progress::{Progress, Step, SyncReport, SystemReport};
 use crate::pull::Pulled;
 use avowal_core::ids::{RecordId, SystemName};
+use avowal_core::time::Timestamp;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -33,6 +34,12 @@ const ROUNDS_MAX: u32 = 10_000;
 /// The shortest pause between two rounds that found nothing to do.
 const WAIT_MS_MIN: u64 = 50;
 
+/// How far that pause grows while nothing can be done.
+const WAIT_MS_MAX: u64 = 1_000;
+
+/// How many waiting signals are looked through at the end of a round.
+const SIGNALS_MAX: usize = 10_000;
+
 impl Engine {
     /// Runs until nothing is left to do: every system is followed to its end, every intent confirmed or waiting
     /// for something that does not come within `patience_ms`. A system that cannot be used is reported and left
@@ -56,9 +63,11 @@ impl Engine {
             run.list_everything().await?;
         }
         let began = self.clock.now();
+        let mut pause_ms = WAIT_MS_MIN;
         for _ in 0..ROUNDS_MAX {
             let busy = run.round().await?;
             if busy {
+                pause_ms = WAIT_MS_MIN;
                 continue;
             }
             let waited = self.clock.now().millis().saturating_sub(began.millis()).max(0).unsigned_abs();
@@ -66,9 +75,12 @@ impl Engine {
                 break;
             }
             match self.next_wait_ms().await? {
-                Some(ms) if waited.saturating_add(ms) <= self.settings.patience_ms => {
+                Some(ms) if waited.saturating_add(ms.max(pause_ms)) <= self.settings.patience_ms => {
+                    let ms = ms.max(pause_ms);
                     progress.tell(Step::Waiting { ms });
-                    self.clock.sleep(ms.max(WAIT_MS_MIN)).await;
+                    self.clock.sleep(ms).await;
+                    // What is due but not possible yet is not worth asking everybody ever so often.
+                    pause_ms = pause_ms.saturating_mul(2).min(WAIT_MS_MAX);
                 }
                 Some(_) | None => break,
             }
@@ -133,7 +145,7 @@ impl Engine {
                 }
                 Ok(false) => {
                     failures = 0;
-                    self.idle_ms(&system).await?
+                    self.idle_ms(&system).await
                 }
                 Err(EngineError::System { error, .. }) => {
                     progress.tell(Step::Problem { system: system.clone(), message: error.to_string() });
@@ -172,9 +184,11 @@ impl Engine {
         Ok(busy || followed > 0 || dispatched.tried > 0)
     }
 
-    async fn idle_ms(&self, system: &SystemName) -> Result<u64, EngineError> {
-        let poll = self.systems.get(system).map_or(1_000, |port| port.poll_ms.max(10));
-        Ok(self.next_wait_ms().await?.map_or(poll, |due| due.clamp(20, poll)))
+    async fn idle_ms(&self, system: &SystemName) -> u64 {
+        let poll = self.systems.get(system).map_or(1_000, |port| port.poll_ms.max(20));
+        // If the store cannot say what is due, the next turn finds out, and says why.
+        let due = self.next_wait_ms().await.unwrap_or_default();
+        due.map_or(poll, |due| due.clamp(20, poll))
     }
 
     /// Waits for time, for the system's own word, for work from other systems, or for the end.
@@ -246,7 +260,11 @@ impl Run<'_> {
             total.failed += report.failed;
             match dispatched {
                 Ok(dispatched) => {
-                    busy |= dispatched.tried > 0;
+                    if dispatched.tried > 0 {
+                        // What was done may be what others have waited for.
+                        busy = true;
+                        self.put_off.clear();
+                    }
                     self.put_off
                         .extend(dispatched.put_off.into_iter().map(|record| (system.clone(), record)));
                     self.report.events += dispatched.events;
@@ -287,11 +305,21 @@ impl Run<'_> {
         let open: u64 = counts
             .intents
             .iter()
-            .filter(|(system, ..)| !self.down.contains(system))
+            .filter(|(system, ..)| self.is_usable(system))
             .map(|(.., count)| count)
             .sum();
-        let waiting = self.put_off.iter().filter(|(system, _)| !self.down.contains(system)).count() as u64;
-        Ok(open > waiting || counts.signals > 0)
+        let waiting = self.put_off.iter().filter(|(system, _)| self.is_usable(system)).count() as u64;
+        Ok(open > waiting || (counts.signals > 0 && self.has_signals().await?))
+    }
+
+    /// Whether a copy in a system that can be used waits to be read.
+    async fn has_signals(&self) -> Result<bool, EngineError> {
+        let signals = self.engine.store.due_signals(Timestamp::from_millis(i64::MAX), SIGNALS_MAX).await?;
+        Ok(signals.len() == SIGNALS_MAX || signals.iter().any(|signal| self.is_usable(&signal.copy.system)))
+    }
+
+    fn is_usable(&self, system: &SystemName) -> bool {
+        self.engine.systems.contains_key(system) && !self.down.contains(system)
     }
 
     fn count(&mut self, pulled: Pulled) {
@@ -313,9 +341,13 @@ impl Run<'_> {
                 self.down.insert(system.clone());
                 Ok(())
             }
-            error @ (EngineError::Store(_) | EngineError::Contended { .. } | EngineError::Usage(_)) => {
-                Err(error)
+            // Whoever keeps changing what we decide is met again in the next run; the others go on.
+            error @ EngineError::Contended { .. } => {
+                self.report.system(system).problem = Some(error.to_string());
+                self.down.insert(system.clone());
+                Ok(())
             }
+            error @ (EngineError::Store(_) | EngineError::Usage(_)) => Err(error),
         }
     }
 

@@ -132,6 +132,7 @@ impl Engine {
         }
         let copy = record.copies.get(system);
         let creating = intent.operation == Operation::Create;
+        let lookup = if creating { lookups(policy, record, system, &fields) } else { Vec::new() };
         Ok(Outbound::Write(Box::new(Write {
             key: intent.key.clone(),
             operation: intent.operation,
@@ -139,7 +140,7 @@ impl Engine {
             fields,
             version: if creating { None } else { copy.and_then(|copy| copy.version.clone()) },
             expected: expectation(policy, record, system, intent),
-            lookup: if creating { lookups(policy, record, system) } else { Vec::new() },
+            lookup,
         })))
     }
 
@@ -193,8 +194,9 @@ fn expectation(
     })
 }
 
-/// The contents by which a copy that exists already would be recognised.
-pub(crate) fn lookups(policy: &EntityPolicy, record: &Record, system: &SystemName) -> Vec<Fields> {
+/// The contents by which a copy that exists already would be recognised; as they are written, where they are,
+/// because a reference is spelled in the target's own ids.
+fn lookups(policy: &EntityPolicy, record: &Record, system: &SystemName, written: &Fields) -> Vec<Fields> {
     let Some(mapping) = policy.mappings.get(system) else { return Vec::new() };
     policy
         .match_on
@@ -207,7 +209,9 @@ pub(crate) fn lookups(policy: &EntityPolicy, record: &Record, system: &SystemNam
                         return None;
                     }
                     let column = mapping.columns.get(field)?;
-                    Some((column.name.clone(), policy.field(field)?.field_type.export(value)))
+                    let spelled = written.get(&column.name).cloned();
+                    let spelled = spelled.or_else(|| Some(policy.field(field)?.field_type.export(value)));
+                    Some((column.name.clone(), spelled?))
                 })
                 .collect::<Option<Fields>>()
         })

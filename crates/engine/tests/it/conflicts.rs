@@ -6,7 +6,10 @@ use serde_json::json;
 
 async fn linked(profile: Profile) -> World {
     let world = World::of([("app", Profile::log()), ("crm", profile)]);
-    world.add("app", json!({"email": "a@x.org", "name": "Ann", "phone": "1", "tags": ["a", "b"], "credit": 10}));
+    world.add(
+        "app",
+        json!({"email": "a@x.org", "name": "Ann", "phone": "1", "tags": ["a", "b"], "credit": 10}),
+    );
     world.add("crm", json!({"email": "a@x.org", "stage": "lead"}));
     world.sync().await;
     world.check_settled().await;
@@ -28,8 +31,14 @@ async fn disjoint_edits_are_all_kept() {
         world.sync().await;
         for n in 0..40 {
             let email = format!("{n}@x.org");
-            assert_eq!(world.everywhere(&email, "name"), [json!(format!("app {n}")), json!(format!("app {n}"))]);
-            assert_eq!(world.everywhere(&email, "phone"), [json!(format!("crm {n}")), json!(format!("crm {n}"))]);
+            assert_eq!(
+                world.everywhere(&email, "name"),
+                [json!(format!("app {n}")), json!(format!("app {n}"))]
+            );
+            assert_eq!(
+                world.everywhere(&email, "phone"),
+                [json!(format!("crm {n}")), json!(format!("crm {n}"))]
+            );
         }
         assert_eq!(world.count_of("conflict_detected").await, 0, "{name}");
         world.check_settled().await;
@@ -41,7 +50,11 @@ async fn crossing_edits_are_decided_by_owner_precedence_and_merge() {
     for (name, profile) in Profile::all() {
         let world = linked(profile).await;
         let crm = world.id("crm", "a@x.org");
-        world.edit("app", "a@x.org", json!({"email": "app@x.org", "name": "App", "phone": "app", "tags": ["b", "c"], "credit": 15}));
+        world.edit(
+            "app",
+            "a@x.org",
+            json!({"email": "app@x.org", "name": "App", "phone": "app", "tags": ["b", "c"], "credit": 15}),
+        );
         let edit = json!({"email": "crm@x.org", "name": "Crm", "phone": "crm", "tags": ["a", "b", "d"], "credit": 7});
         world.system("crm").edit("customer", &crm, crate::world::raw(&edit));
         world.sync().await;
@@ -69,7 +82,8 @@ async fn a_field_changed_by_someone_who_may_not_is_put_back() {
 #[tokio::test]
 async fn a_value_that_a_person_puts_back_arrives_everywhere() {
     for (name, profile) in Profile::all() {
-        let world = World::of([("app", Profile::log()), ("billing", Profile::correlated()), ("crm", profile)]);
+        let world =
+            World::of([("app", Profile::log()), ("billing", Profile::correlated()), ("crm", profile)]);
         world.add("app", json!({"email": "a@x.org", "phone": "A"}));
         world.sync().await;
         for (round, phone) in ["B", "A", "B", "A"].into_iter().enumerate() {

@@ -8,7 +8,8 @@ use serde_json::json;
 async fn a_delete_arrives_everywhere_and_stays() {
     for (name, profile) in Profile::all() {
         for deleter in ["app", "crm"] {
-            let world = World::of([("app", Profile::log()), ("billing", Profile::log()), ("crm", profile.clone())]);
+            let world =
+                World::of([("app", Profile::log()), ("billing", Profile::log()), ("crm", profile.clone())]);
             for n in 0..4 {
                 world.add("app", json!({"email": format!("{n}@x.org"), "name": "Ann"}));
             }
@@ -37,7 +38,8 @@ async fn an_edit_that_had_not_seen_the_delete_is_answered_as_declared() {
     for (answer, expected) in [("edit_wins", [1, 1]), ("delete_wins", [0, 0])] {
         let mut rules = customer();
         rules["deletes"]["edit_against_delete"] = json!(answer);
-        let world = World::with(json!({ "customer": rules }), [("app", Profile::log()), ("crm", Profile::cas())]);
+        let world =
+            World::with(json!({ "customer": rules }), [("app", Profile::log()), ("crm", Profile::cas())]);
         world.add("app", json!({"email": "a@x.org", "name": "Ann"}));
         world.sync().await;
         world.edit("crm", "a@x.org", json!({"name": "Edited"}));
@@ -57,7 +59,8 @@ async fn a_delete_of_a_system_that_may_not_is_put_back() {
     let mut rules = customer();
     rules["deletes"] = json!({"owner": "app"});
     for (name, profile) in Profile::all() {
-        let world = World::with(json!({ "customer": rules.clone() }), [("app", Profile::log()), ("crm", profile)]);
+        let world =
+            World::with(json!({ "customer": rules.clone() }), [("app", Profile::log()), ("crm", profile)]);
         world.add("app", json!({"email": "a@x.org", "name": "Ann"}));
         world.sync().await;
         let id = world.id("crm", "a@x.org");

@@ -126,7 +126,8 @@ async fn an_edit_in_the_target_while_our_write_is_unknown_is_not_lost() {
             world.edit("app", "a@x.org", json!({"name": "App"}));
             world.system("crm").fail_writes([fault.clone()]);
             let engine = world.engine();
-            let mut run = Box::pin(engine.sync(avowal_engine::SyncOptions::default(), &avowal_engine::Unwatched));
+            let mut run =
+                Box::pin(engine.sync(avowal_engine::SyncOptions::default(), &avowal_engine::Unwatched));
             let calls = world.system("crm").calls().writes;
             let mut edited = false;
             std::future::poll_fn(|context| {

@@ -104,7 +104,8 @@ async fn a_copy_without_keys_is_known_by_the_key_of_the_write_that_made_it() {
     let mut rules = customer();
     rules["match_on"] = json!([]);
     for (name, profile) in [("log", Profile::log()), ("correlated", Profile::correlated())] {
-        let world = World::with(json!({ "customer": rules.clone() }), [("app", Profile::log()), ("crm", profile)]);
+        let world =
+            World::with(json!({ "customer": rules.clone() }), [("app", Profile::log()), ("crm", profile)]);
         world.sync().await;
         world.add("app", json!({"email": "a@x.org", "name": "Ann"}));
         // The write takes effect, the process dies, and the feed shows the copy to the next one.

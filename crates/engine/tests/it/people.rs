@@ -73,7 +73,8 @@ async fn a_delete_that_nobody_may_do_asks_and_is_answered() {
     for (verdict, expected) in [(Verdict::Delete, [0, 0]), (Verdict::Restore, [1, 1])] {
         let mut rules = customer();
         rules["deletes"] = json!({});
-        let world = World::with(json!({ "customer": rules }), [("app", Profile::log()), ("crm", Profile::cas())]);
+        let world =
+            World::with(json!({ "customer": rules }), [("app", Profile::log()), ("crm", Profile::cas())]);
         world.add("app", json!({"email": "a@x.org", "name": "Ann"}));
         world.sync().await;
         let id = world.id("app", "a@x.org");

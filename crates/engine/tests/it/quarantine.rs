@@ -63,8 +63,7 @@ async fn an_item_is_replayed_by_reading_the_copy_anew() {
 
 #[tokio::test]
 async fn a_create_that_nobody_can_settle_is_shown_and_a_person_settles_it() {
-    let mut world =
-        World::of([("app", Profile::log()), ("crm", Profile::cas().proving(false, false))]);
+    let mut world = World::of([("app", Profile::log()), ("crm", Profile::cas().proving(false, false))]);
     world.settings.patience_ms = 600_000;
     world.sync().await;
     world.add("app", json!({"email": "a@x.org", "name": "Ann"}));

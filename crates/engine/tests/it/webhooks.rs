@@ -80,7 +80,9 @@ async fn deliveries_in_any_order_with_losses_end_in_agreement() {
     for (name, profile) in senders() {
         for order in [[0, 1, 2, 3], [3, 2, 1, 0], [2, 0, 3, 1], [1, 1, 3, 3]] {
             let world = linked(profile.clone()).await;
-            for edit in [json!({"phone": "2"}), json!({"name": "B"}), json!({"phone": "3"}), json!({"name": "C"})] {
+            for edit in
+                [json!({"phone": "2"}), json!({"name": "B"}), json!({"phone": "3"}), json!({"name": "C"})]
+            {
                 world.edit("crm", "a@x.org", edit);
             }
             let deliveries = world.system("crm").take_deliveries();
@@ -124,10 +126,8 @@ async fn an_echo_that_arrives_before_the_receipt_is_no_second_change() {
         let mut run = Box::pin(engine.sync(avowal_engine::SyncOptions::default(), &avowal_engine::Unwatched));
         // Whatever is sent out is delivered between two steps of the run.
         loop {
-            let ready = std::future::poll_fn(|context| {
-                std::task::Poll::Ready(run.as_mut().poll(context))
-            })
-            .await;
+            let ready =
+                std::future::poll_fn(|context| std::task::Poll::Ready(run.as_mut().poll(context))).await;
             for delivery in world.system("crm").take_deliveries() {
                 world.engine().deliver(&"crm".into(), &delivery).await;
             }

@@ -226,7 +226,9 @@ impl World {
                         let copy = record.copies.get(system);
                         record.entity == *entity && copy.is_some_and(|copy| copy.remote_id == id)
                     });
-                    let Some(record) = holder else { panic!("{entity} {id} in {system} is not linked: {row:?}") };
+                    let Some(record) = holder else {
+                        panic!("{entity} {id} in {system} is not linked: {row:?}")
+                    };
                     self.check_copy(record, system, &row).await;
                 }
             }
@@ -343,9 +345,8 @@ fn spec(rules: &Json, systems: &[&str]) -> EntitySpec {
 }
 
 fn mapping_spec(spec: &EntitySpec, json: &Json) -> MappingSpec {
-    let column = |name: &str| {
-        ColumnSpec::Full(ColumnDetail { name: name.to_owned(), ..ColumnDetail::default() })
-    };
+    let column =
+        |name: &str| ColumnSpec::Full(ColumnDetail { name: name.to_owned(), ..ColumnDetail::default() });
     let listed: Option<Vec<String>> =
         json.get("fields").map(|list| serde_json::from_value(list.clone()).unwrap());
     let names = listed.unwrap_or_else(|| spec.fields.keys().map(ToString::to_string).collect());
@@ -353,8 +354,14 @@ fn mapping_spec(spec: &EntitySpec, json: &Json) -> MappingSpec {
         object: "customers".to_owned(),
         id: "id".to_owned(),
         fields: names.iter().map(|name| (name.as_str().into(), column(name))).collect(),
-        nulls: json.get("nulls").map(|nulls| serde_json::from_value(nulls.clone()).unwrap()).unwrap_or_default(),
-        empty: json.get("empty").map(|empty| serde_json::from_value(empty.clone()).unwrap()).unwrap_or_default(),
+        nulls: json
+            .get("nulls")
+            .map(|nulls| serde_json::from_value(nulls.clone()).unwrap())
+            .unwrap_or_default(),
+        empty: json
+            .get("empty")
+            .map(|empty| serde_json::from_value(empty.clone()).unwrap())
+            .unwrap_or_default(),
         create: json.get("create").and_then(Json::as_bool).unwrap_or(true),
         delete: json.get("delete").and_then(Json::as_bool).unwrap_or(true),
     }

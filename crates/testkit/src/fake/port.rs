@@ -55,7 +55,8 @@ impl Connector for FakeSystem {
         }
         let mut rows = state.rows.all_at(entity, i64::MAX);
         rows.truncate(state.listing_max.unwrap_or(usize::MAX));
-        let rest = rows.into_iter().filter(|(id, _)| cursor.is_none_or(|after| id.as_str() > after.0.as_str()));
+        let rest =
+            rows.into_iter().filter(|(id, _)| cursor.is_none_or(|after| id.as_str() > after.0.as_str()));
         let rest: Vec<_> = rest.take(limit + 1).collect();
         let more = rest.len() > limit;
         let changes: Vec<Change> = rest
@@ -315,7 +316,9 @@ impl FakeSystem {
         id: &RemoteId,
         write: &Write,
     ) -> WriteOutcome {
-        let Some(version) = state.rows.at(entity, id, i64::MAX).cloned() else { return WriteOutcome::Missing };
+        let Some(version) = state.rows.at(entity, id, i64::MAX).cloned() else {
+            return WriteOutcome::Missing;
+        };
         let Some(mut row) = version.fields.clone() else { return WriteOutcome::Missing };
         let etag = self.change(state, id, &version).version;
         if write.version.is_some() && etag.is_some() && write.version != etag {
@@ -341,7 +344,8 @@ impl FakeSystem {
     ) -> WriteOutcome {
         let exists = row.is_some();
         self.store(state, entity, &id, row, Some(&write.key));
-        let receipt = state.rows.at(entity, &id, i64::MAX).filter(|_| self.profile.capabilities.receipt && exists);
+        let receipt =
+            state.rows.at(entity, &id, i64::MAX).filter(|_| self.profile.capabilities.receipt && exists);
         let after = receipt.map(|version| Change { correlation: None, ..self.change(state, &id, version) });
         WriteOutcome::Confirmed { id, after }
     }

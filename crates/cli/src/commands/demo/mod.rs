@@ -120,9 +120,9 @@ async fn concurrent_email(stage: &Stage, ada: &str) -> Result<(), Trouble> {
     stage.agent_edits(ada, json!({ "email": "ada@typo.example" })).await?;
     stage.show(&["sync"])?;
     say("Neither had seen the other. The rule was written before: local_wins. The CRM is corrected:");
-    app_edits(stage, "update customers set email = 'ada.lovelace@example.com' where full_name = 'Ada Lovelace'")?;
     stage.show(&["why", "customer", "email=ada@lovelace.example", "email"])?;
     say("The customer changes it back to an earlier address. A person's A→B→A is a change, not an echo:");
+    app_edits(stage, "update customers set email = 'ada.lovelace@example.com' where full_name = 'Ada Lovelace'")?;
     stage.show(&["sync"])?;
     expect(stage, "email", &json!("ada.lovelace@example.com"))
 }

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 const TABLES: Duration = Duration::from_secs(2);
 /// PocketBase is asked once a second, and its copies are read before they are written.
 const SERVICE: Duration = Duration::from_secs(6);
+/// Twenty records made in two systems.
+const FIRST_LISTING: Duration = Duration::from_secs(30);
 const STOP: Duration = Duration::from_secs(5);
 
 #[test]
@@ -17,9 +19,12 @@ fn edits_travel_within_seconds_and_sigterm_stops_it() {
     let base: Rows = (0..20).map(|n| (format!("c{n:05}"), Row::of_app(n))).collect();
     world.fill(Place::App, &base);
     let mut running = world.spawn(&["run"]);
-    eventually("the first listing", Duration::from_secs(30), || {
-        Place::ALL.iter().all(|place| world.rows(*place).len() == base.len())
-    });
+    let listed = || Place::ALL.iter().all(|place| world.rows(*place).len() == base.len());
+    let began = Instant::now();
+    while !listed() {
+        assert!(began.elapsed() < FIRST_LISTING, "the copies are not made: {}", running.log());
+        std::thread::sleep(Duration::from_millis(50));
+    }
 
     travels(&world, Place::App, "full_name", &[(Place::Billing, TABLES), (Place::Crm, SERVICE)]);
     travels(&world, Place::Billing, "name", &[(Place::App, TABLES), (Place::Crm, SERVICE)]);

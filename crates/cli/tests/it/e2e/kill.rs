@@ -6,39 +6,68 @@ use super::{Chance, scale};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Longer than it takes to start, so that some kills come late.
+/// From hardly begun to well under way.
 const ALIVE_MS_MAX: usize = 2_500;
+/// Small transactions, so that there are many moments between them.
+const SETTINGS: &str = "[settings]\nbatch = 100\n\n[store]";
+/// So many kills at least shall leave writes behind of which nobody knows the outcome.
+const UNKNOWN_MIN: usize = 4;
 
 #[test]
 fn killed_at_random_moments_it_loses_and_doubles_nothing() {
     let mut chance = Chance::of_run("killed_at_random_moments_it_loses_and_doubles_nothing");
     let mut rows: Rows = (0..scale(10_000, 1_500)).map(|n| (format!("c{n:05}"), Row::of_app(n))).collect();
     let world = World::new();
+    world.reconfigure("[store]", SETTINGS);
     count_effects(&world);
-    // All of them are in the app only: every kill comes between creates, which are the easiest to double.
+    // All of them are in the app only: the kills come between creates, which are the easiest to double.
     world.fill(Place::App, &rows);
     let mut edited: BTreeMap<String, u64> = BTreeMap::new();
     let kills = scale(50, 12);
-    for kill in 0..kills {
-        let mut running = world.spawn(&["sync"]);
-        std::thread::sleep(Duration::from_millis(chance.below(ALIVE_MS_MAX) as u64 + 20));
-        let ended = running.child.try_wait().unwrap();
-        assert!(
-            ended.is_none_or(|status| status.success()),
-            "kill {kill}: it failed by itself: {}",
-            running.log()
+    let (mut killed, mut left_unknown) = (0, 0);
+    while killed < kills || (left_unknown < UNKNOWN_MIN && killed < 4 * kills) {
+        kill_one(&world, &mut chance);
+        killed += 1;
+        let sent = sent_writes(&world);
+        left_unknown += usize::from(sent > 0);
+        println!(
+            "kill {killed}: {} made in billing, {sent} writes of unknown outcome",
+            made_in_billing(&world)
         );
-        running.kill();
         for code in edit_some(&world, &mut rows, &mut chance) {
             *edited.entry(code).or_default() += 1;
         }
     }
+    assert!(
+        left_unknown >= UNKNOWN_MIN,
+        "{killed} kills, and only {left_unknown} of them came between write and answer"
+    );
     // A write whose outcome the killed process never learnt is settled by looking, not by repeating.
     world.sync();
     world.assert_all(&rows);
     world.assert_quiet();
     world.assert_history();
     assert_effects(&world, &edited);
+}
+
+/// Starts a sync and kills it at a random moment.
+fn kill_one(world: &World, chance: &mut Chance) {
+    let mut running = world.spawn(&["sync"]);
+    std::thread::sleep(Duration::from_millis(chance.below(ALIVE_MS_MAX) as u64 + 20));
+    let ended = running.child.try_wait().unwrap();
+    assert!(ended.is_none_or(|status| status.success()), "it failed by itself: {}", running.log());
+    running.kill();
+}
+
+/// Writes that had gone out when the process died.
+fn sent_writes(world: &World) -> i64 {
+    // A process that died early has made no table yet.
+    let store = world.store();
+    store.query_row("SELECT count(*) FROM intents WHERE status = 'sent'", [], |row| row.get(0)).unwrap_or(0)
+}
+
+fn made_in_billing(world: &World) -> String {
+    world.billing("SELECT count(*) FROM customers").trim().to_owned()
 }
 
 /// The credit of a few customers grows in the app. Applied twice, it would show in the sum.

@@ -75,6 +75,11 @@ impl World {
         connection
     }
 
+    /// Our own store, to look into.
+    pub fn store(&self) -> Connection {
+        Connection::open(self.path("avowal.db")).unwrap()
+    }
+
     /// Runs SQL in the billing database, as a person, in one transaction.
     #[track_caller]
     pub fn billing(&self, sql: &str) -> String {
