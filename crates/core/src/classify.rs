@@ -4,7 +4,7 @@ use crate::history::{Evidence, FieldRelation};
 use crate::ids::FieldName;
 use crate::intent::IntentStatus;
 use crate::observation::Observation;
-use crate::record::{Copy, Record};
+use crate::record::{Copy, Record, Shadow};
 use crate::value::Value;
 
 /// How a change of one field by the observed system stands to the belief, and why we think so.
@@ -58,25 +58,27 @@ fn on_its_way(record: &Record, observation: &Observation, field: &FieldName) -> 
 /// Whether the shown state looks like an older one of the same copy although nothing proves it: a value that
 /// stood there before, or a source time that went back.
 pub fn looks_stale(copy: &Copy, observation: &Observation, changed: &[(&FieldName, &Value)]) -> bool {
-    let proven_newer = match (&observation.order, &copy.order) {
-        (Some(shown), Some(known)) => shown.proven_newer_than(known),
-        (Some(_), None) | (None, Some(_)) | (None, None) => observation.in_log,
-    };
-    if proven_newer || observation.confirmed {
+    if observation.confirmed {
         return false;
     }
-    let went_back = match (&observation.order, &copy.order) {
-        (Some(shown), Some(known)) => shown.suspected_older_than(known),
-        (Some(_), None) | (None, Some(_)) | (None, None) => false,
+    let returned = |field: &FieldName, value: &Value, shadow_counts: fn(&Shadow) -> bool| {
+        let shadow = copy.fields.get(field).filter(|shadow| shadow_counts(shadow));
+        shadow.is_some_and(|shadow| shadow.older.contains(&value.digest()))
     };
-    // A state that was folded in before differs from the shadow only by what we have written since.
-    let seen_before = match (&observation.order, &copy.order) {
-        (Some(shown), Some(known)) => shown.proven_same_as(known),
-        (Some(_), None) | (None, Some(_)) | (None, None) => false,
+    let any_returned = |shadow_counts: fn(&Shadow) -> bool| {
+        changed.iter().any(|(field, value)| returned(field, value, shadow_counts))
     };
-    went_back
-        || (seen_before && changed.iter().any(|(field, _)| copy.fields.contains_key(*field)))
-        || changed.iter().any(|(field, value)| {
-            copy.fields.get(*field).is_some_and(|shadow| shadow.older.contains(&value.digest()))
-        })
+    match (&observation.order, &copy.order) {
+        // It is newer than all that the system has shown. It need not be newer than what we have written since,
+        // because a receipt may come without an order; a change log shows our own writes in their place.
+        (Some(shown), Some(known)) if shown.proven_newer_than(known) => {
+            !observation.in_log && any_returned(Shadow::is_our_write)
+        }
+        // That state was folded in before, so it differs from the shadow only by what we have written since.
+        (Some(shown), Some(known)) if shown.proven_same_as(known) => {
+            changed.iter().any(|(field, _)| copy.fields.contains_key(*field))
+        }
+        (Some(shown), Some(known)) => shown.suspected_older_than(known) || any_returned(|_| true),
+        (Some(_), None) | (None, Some(_)) | (None, None) => !observation.in_log && any_returned(|_| true),
+    }
 }

@@ -15,7 +15,7 @@ use crate::lifecycle;
 use crate::observation::{Channel, Observation, Shown};
 use crate::plan::plan;
 use crate::policy::EntityPolicy;
-use crate::record::{Copy, Record};
+use crate::record::{Copy, Record, Shadow};
 use crate::value::Value;
 use crate::verdict::{Stand, emit};
 use crate::version::{Causality, Dot};
@@ -185,12 +185,8 @@ fn no_difference(chronicle: &mut Chronicle, observation: &Observation, confirmed
     let Some(copy) = record.copies.get(&observation.system) else {
         return Outcome::settled(Classification::Stale);
     };
-    let ours = confirmed
-        || observation.correlation.is_some()
-        || copy
-            .fields
-            .values()
-            .any(|shadow| shadow.wrote.is_some() && shadow.wrote == Some(shadow.sent_digest()));
+    let ours =
+        confirmed || observation.correlation.is_some() || copy.fields.values().any(Shadow::is_our_write);
     let class = if ours { Classification::Confirmation } else { Classification::Duplicate };
     let new_version = observation.version.is_some() && observation.version != copy.version;
     let system = observation.system.clone();

@@ -214,6 +214,11 @@ impl Shadow {
         self.sent_as.as_ref().unwrap_or(&self.content).digest()
     }
 
+    /// Whether what stands there is what we wrote last, not what the system showed since.
+    pub fn is_our_write(&self) -> bool {
+        self.wrote.is_some() && self.wrote == Some(self.sent_digest())
+    }
+
     /// Whether the ledger's last entry of this direction is `value`. Only the last entry counts, so a value that
     /// went there and back again (A→B→A) is not mistaken for our own.
     pub fn last_wrote(&self, value: &Value) -> bool {

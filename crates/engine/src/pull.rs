@@ -144,15 +144,17 @@ impl Engine {
     async fn anchor_feed(&self, system: &SystemName, entity: &EntityName) -> Result<(), EngineError> {
         let Some(connector) = self.connector(system) else { return Ok(()) };
         let feed = name(system, entity, CursorKind::Feed);
-        if !connector.capabilities(entity).feed || self.store.cursor(&feed).await?.is_some() {
+        if !connector.capabilities(entity).feed {
             return Ok(());
         }
-        let to = connector.feed_position(entity).await.map_err(|error| self.failed(system, error))?;
-        self.move_cursors(vec![CursorMove { name: feed.clone(), from: None, to }]).await?;
-        match self.store.cursor(&feed).await? {
-            Some(_) => Ok(()),
-            None => Err(EngineError::Contended { system: system.clone() }),
+        for _ in 0..MOVE_TRIES_MAX {
+            if self.store.cursor(&feed).await?.is_some() {
+                return Ok(());
+            }
+            let to = connector.feed_position(entity).await.map_err(|error| self.failed(system, error))?;
+            self.move_cursors(vec![CursorMove { name: feed.clone(), from: None, to }]).await?;
         }
+        Err(EngineError::Contended { system: system.clone() })
     }
 
     /// The feed has lost our place: everything is listed again, under the same rules.

@@ -39,13 +39,17 @@ pub async fn run(arguments: &Arguments, output: &Output) -> Result<Exit, Failure
 
 /// Plays the demo in the given folder, or in one that is removed at the end.
 async fn play(arguments: &DemoArguments) -> Result<Exit, Failure> {
-    let unusable = |error: std::io::Error| Failure::failed(format!("the demo has no folder to play in: {error}"));
+    let unusable =
+        |error: std::io::Error| Failure::failed(format!("the demo has no folder to play in: {error}"));
     let temporary;
     let folder = match &arguments.folder {
         Some(folder) => {
             std::fs::create_dir_all(folder).map_err(unusable)?;
             if std::fs::read_dir(folder).map_err(unusable)?.next().is_some() {
-                return Err(Failure::usage(format!("{} is not empty. Name an empty folder", folder.display())));
+                return Err(Failure::usage(format!(
+                    "{} is not empty. Name an empty folder",
+                    folder.display()
+                )));
             }
             folder.as_path()
         }

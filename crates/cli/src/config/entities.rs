@@ -8,7 +8,9 @@ use avowal_connectors::http::HttpObject;
 use avowal_core::ids::{EntityName, FieldName, SystemName};
 use avowal_core::mapping::{Empty, Nulls};
 use avowal_core::policy::{EntityPolicy, SystemTraits};
-use avowal_core::policy_spec::{ColumnSpec, DeleteSpec, EntitySpec, FieldSpec, MappingSpec, MatchKey};
+use avowal_core::policy_spec::{
+    ColumnSpec, DeleteSpec, EntitySpec, FieldSpec, MappingSpec, MatchKey, OneOrMany, PolicyError,
+};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -55,7 +57,8 @@ impl Reading<'_> {
             match spec.build(&entity, &traits, &names) {
                 Ok(policy) => drop(policies.insert(entity, Arc::new(policy))),
                 Err(holes) => {
-                    for hole in holes {
+                    for hole in holes.into_iter().filter(|hole| !follows_from_a_system(hole, &spec, systems))
+                    {
                         self.report.add(
                             self.root.locate(&hole.path),
                             place_words(&hole.path, &hole.problem),
@@ -196,6 +199,16 @@ impl Reading<'_> {
         }
         decode::value(&entry.node, entry.at, self.report)
     }
+}
+
+/// Whether a strategy only seems to contradict the owner, because the owner's own declaration has a problem.
+fn follows_from_a_system(hole: &PolicyError, spec: &EntitySpec, systems: &Systems) -> bool {
+    let [.., field, key] = hole.path.as_slice() else { return false };
+    let owner = match spec.fields.get(field.as_str()).map(|field| &field.owner) {
+        Some(Some(OneOrMany::One(owner))) => owner.as_str(),
+        Some(Some(OneOrMany::Many(_)) | None) | None => return false,
+    };
+    key == "strategy" && systems.get(owner).is_some_and(|system| !system.local_is_certain)
 }
 
 /// A hole's words, with the field that they speak of where the place alone would leave it open.

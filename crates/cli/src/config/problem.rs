@@ -48,13 +48,18 @@ impl fmt::Display for Problems {
             if one.line > 0 {
                 write!(f, ":{}:{}", one.line, one.column)?;
             }
-            write!(f, ": {}.", one.problem.trim_end_matches('.'))?;
+            write!(f, ": {}", sentence(&one.problem))?;
             if !one.cure.is_empty() {
-                write!(f, " {}.", one.cure.trim_end_matches('.'))?;
+                write!(f, " {}", sentence(&one.cure))?;
             }
         }
         Ok(())
     }
+}
+
+/// The words with the stop that they need.
+fn sentence(words: &str) -> String {
+    if words.ends_with(['.', '?']) { words.to_owned() } else { format!("{words}.") }
 }
 
 /// Where problems gather while a configuration is read.

@@ -2,6 +2,7 @@
 
 use super::decode::{self, keys_of};
 use super::node::{Entry, Kind, Table};
+use super::problem::nearest;
 use super::{Node, Reading};
 use avowal_connectors::http::{HttpObject, HttpOptions};
 use avowal_core::ids::{EntityName, SystemName};
@@ -126,6 +127,8 @@ pub type Systems = BTreeMap<SystemName, SystemRead>;
 pub struct SystemRead {
     /// What the policies know of it.
     pub traits: SystemTraits,
+    /// Whether it is certain that it is, or is not, the local system.
+    pub local_is_certain: bool,
     /// Whether its objects may be declared with `http`.
     pub is_http: bool,
     /// The rest; `None` if it has problems.
@@ -185,7 +188,9 @@ impl Reading<'_> {
                 local = Some(name);
             }
             let is_http = !matches!(word(table, "connector"), Some("sqlite" | "postgres"));
-            out.insert(name.as_str().into(), SystemRead { traits, is_http, config: self.system(table, at) });
+            let local_is_certain = local_is_certain(table);
+            let config = self.system(table, at);
+            out.insert(name.as_str().into(), SystemRead { traits, local_is_certain, is_http, config });
         }
         out
     }
@@ -226,7 +231,7 @@ impl Reading<'_> {
         match &entry.node.kind {
             Kind::Text(name) if CONNECTORS.contains(&name.as_str()) => Some(name),
             Kind::Text(name) => {
-                let cure = match super::problem::nearest(name, CONNECTORS) {
+                let cure = match nearest(name, CONNECTORS) {
                     Some(meant) => format!("Did you mean \"{meant}\"?"),
                     None => format!("Use one of {}", CONNECTORS.join(", ")),
                 };
@@ -365,6 +370,12 @@ fn traits(table: &Table) -> SystemTraits {
         Some(_) | None => 0,
     });
     SystemTraits { local: boolean(table, "local"), clock_skew_ms: skew }
+}
+
+/// Whether `local` is written as it should be, and nothing beside it looks like a misspelling of it.
+fn local_is_certain(table: &Table) -> bool {
+    let well_typed = table.get("local").is_none_or(|entry| matches!(entry.node.kind, Kind::Boolean(_)));
+    well_typed && !table.keys().any(|key| key != "local" && nearest(key, ["local"]).is_some())
 }
 
 fn word<'t>(table: &'t Table, key: &str) -> Option<&'t str> {

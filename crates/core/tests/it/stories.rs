@@ -247,6 +247,21 @@ fn a_newer_state_with_the_same_content_bars_the_ones_before_it() {
 }
 
 #[test]
+fn an_order_proves_nothing_against_a_write_whose_receipt_had_none() {
+    let mut world = settled();
+    world.see(shows("crm", &json!({"phone": "1", "stage": "customer"})).seq(3));
+    world.see(shows("app", &json!({"phone": "2"})));
+    world.deliver("crm");
+    // Before our write somebody had saved the record without a change: #4, and our write was #5.
+    world.see(shows("crm", &json!({"phone": "1"})).seq(4).webhook());
+    assert!(world.outcome.unwrap().look_again);
+    assert_eq!(world.belief("phone"), "\"2\"");
+    // A person's own new value needs no second look.
+    world.see(shows("crm", &json!({"phone": "7"})).seq(6).webhook());
+    assert_eq!(world.belief("phone"), "\"7\"");
+}
+
+#[test]
 fn an_echo_is_known_by_its_key() {
     let mut world = settled();
     world.see(shows("app", &json!({"phone": "2"})));

@@ -1,6 +1,7 @@
 //! Edits on both sides: disjoint ones are kept, crossing ones are decided by the policy and by nothing else.
 
 use crate::world::{World, customer};
+use avowal_core::intent::IntentStatus;
 use avowal_testkit::fake::Profile;
 use serde_json::json;
 
@@ -138,7 +139,7 @@ async fn an_edit_between_our_look_and_our_write_is_not_overwritten() {
         let writes = world.system("crm").calls().writes;
         let mut edited = false;
         let report = std::future::poll_fn(|context| {
-            if !edited && world.records_now().iter().any(|record| record.intents.contains_key("crm")) {
+            if !edited && world.records_now().iter().any(|record| is_sent(record)) {
                 edited = true;
                 world.edit("crm", "a@x.org", json!({"phone": "crm"}));
             }
@@ -151,4 +152,8 @@ async fn an_edit_between_our_look_and_our_write_is_not_overwritten() {
         assert_eq!(world.count_of("conflict_resolved").await, 1, "{name}");
         world.check_settled().await;
     }
+}
+
+fn is_sent(record: &avowal_core::record::Record) -> bool {
+    record.intents.get("crm").is_some_and(|intent| intent.status == IntentStatus::Sent)
 }

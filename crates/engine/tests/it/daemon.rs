@@ -112,7 +112,8 @@ async fn a_system_that_is_away_comes_back_by_itself() {
 
 #[tokio::test]
 async fn a_full_disk_stops_nothing_for_good() {
-    for n in 1..8 {
+    // The first commit notes the policies before anything runs.
+    for n in 2..9 {
         let world = world();
         world.store.fail_commit(n, avowal_testkit::memory::CommitFault::Full);
         world.add("app", json!({"email": "a@x.org", "name": "Ann"}));

@@ -66,7 +66,7 @@ async fn a_delete_of_a_system_that_may_not_is_put_back() {
         let id = world.id("crm", "a@x.org");
         world.system("crm").delete(CUSTOMER, &id);
         world.full_sync().await;
-        assert_eq!(world.counts(), [1, 1], "{name}");
+        assert_eq!(world.counts(), [1, 1], "{name}: {}", world.story());
         assert_eq!(world.get("crm", "a@x.org", "name"), json!("Ann"), "{name}");
         world.check_settled().await;
     }

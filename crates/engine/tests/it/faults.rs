@@ -107,7 +107,7 @@ async fn an_unknown_create_that_meets_a_refusal_and_an_edit_is_not_made_twice() 
         world.sync().await;
         world.clock.advance(120_000);
         world.sync().await;
-        assert_eq!(world.counts(), [1, 1], "{fault:?}");
+        assert_eq!(world.counts(), [1, 1], "{fault:?}: {}", world.story());
         world.system("crm").set_feed_stuck(false);
         world.sync().await;
         assert_eq!(world.counts(), [1, 1], "{fault:?}");

@@ -156,7 +156,7 @@ async fn a_delivery_is_answered_only_when_it_is_durable() {
     world.store.fail_commit(1, CommitFault::UnknownApplied);
     let taken = engine.deliver(&crm, &delivery).await;
     assert!(matches!(taken, Delivered::Accepted | Delivered::Duplicate), "{taken:?}");
-    assert_eq!(world.count_of("observed").await, 3, "app, crm, and the change once");
+    assert_eq!(world.count_of("observed").await, 2, "the row in app, and the change once");
     let nonsense = Delivery { body: b"{".to_vec(), id: "x".into(), ..delivery };
     assert!(matches!(engine.deliver(&crm, &nonsense).await, Delivered::Refused { .. }));
     assert!(matches!(engine.deliver(&"nobody".into(), &nonsense).await, Delivered::Refused { .. }));

@@ -162,12 +162,15 @@ impl World {
         futures::FutureExt::now_or_never(self.records()).unwrap()
     }
 
-    /// The record of the customer that a system holds under this email.
-    pub async fn record(&self, system: &str, email: &str) -> Record {
-        let id = self.id(system, email);
-        let all = self.records().await;
-        let linked = |record: &&Record| record.copies.get(system).is_some_and(|copy| copy.remote_id == id);
-        all.iter().find(linked).cloned().unwrap_or_else(|| panic!("{id} in {system} is not linked"))
+    /// The whole history, one event a line, for the message of a failed test.
+    pub fn story(&self) -> String {
+        let events = futures::FutureExt::now_or_never(self.events()).unwrap();
+        let line = |event: &Event| {
+            let mut json = serde_json::to_value(&event.body).unwrap();
+            let payload = json["payload"].take();
+            format!("{} {:3} {:18} {payload}", event.record, event.seq, event.body.kind())
+        };
+        events.iter().map(line).collect::<Vec<_>>().join("\n")
     }
 
     pub async fn events(&self) -> Vec<Event> {
@@ -227,7 +230,7 @@ impl World {
                         record.entity == *entity && copy.is_some_and(|copy| copy.remote_id == id)
                     });
                     let Some(record) = holder else {
-                        panic!("{entity} {id} in {system} is not linked: {row:?}")
+                        panic!("{entity} {id} in {system} is not linked: {row:?}\n{}", self.story())
                     };
                     self.check_copy(record, system, &row).await;
                 }

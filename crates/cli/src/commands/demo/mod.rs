@@ -22,10 +22,15 @@ pub async fn play(folder: &Path) -> Result<(), Trouble> {
 
     chapter(2, "Disjoint edits: the app changes the phone, the CRM changes the stage");
     let ada = stage.contact("Ada Lovelace").await?;
-    app_edits(&stage, "update customers set phone_number = '+1 (555) 010-2000' where full_name = 'Ada Lovelace'")?;
+    app_edits(
+        &stage,
+        "update customers set phone_number = '+1 (555) 010-2000' where full_name = 'Ada Lovelace'",
+    )?;
     stage.agent_edits(&ada, json!({ "lifecycle_stage": "customer" })).await?;
     stage.show(&["sync"])?;
-    say("Both edits live. The CRM stored the phone in its own spelling; that is no change, and nothing bounces:");
+    say(
+        "Both edits live. The CRM stored the phone in its own spelling; that is no change, and nothing bounces:",
+    );
     stage.show(&["show", "customer", "email=ada@example.com"])?;
 
     late_webhook(&stage, &ada).await?;
@@ -75,11 +80,16 @@ async fn open_the_books(stage: &Stage) -> Result<(), Trouble> {
 
 async fn late_webhook(stage: &Stage, ada: &str) -> Result<(), Trouble> {
     chapter(3, "An hour-late webhook brings the old e-mail");
-    say("The CRM's webhooks are stuck. An agent notes a phone number; that webhook still carries the old e-mail.");
+    say(
+        "The CRM's webhooks are stuck. An agent notes a phone number; that webhook still carries the old e-mail.",
+    );
     stage.control("POST", "lies", json!({ "hold": true, "backdate_s": 3600 })).await?;
     stage.agent_edits(ada, json!({ "phone": "+15550104444" })).await?;
     say("Meanwhile the customer changes the e-mail in the app, and a sync carries it over:");
-    app_edits(stage, "update customers set email = 'ada.lovelace@example.com' where full_name = 'Ada Lovelace'")?;
+    app_edits(
+        stage,
+        "update customers set email = 'ada.lovelace@example.com' where full_name = 'Ada Lovelace'",
+    )?;
     stage.show(&["sync"])?;
     say("Now the late webhooks arrive, the first of them twice, at the running daemon:");
     let daemon = stage.daemon().await?;
@@ -101,7 +111,10 @@ async fn late_webhook(stage: &Stage, ada: &str) -> Result<(), Trouble> {
 async fn echo_and_partial(stage: &Stage, ada: &str) -> Result<(), Trouble> {
     chapter(4, "An echo comes back, and a payload that lacks most fields clears nothing");
     let daemon = stage.daemon().await?;
-    app_edits(stage, "update customers set phone_number = '+1 555 010 5555' where full_name = 'Ada Lovelace'")?;
+    app_edits(
+        stage,
+        "update customers set phone_number = '+1 555 010 5555' where full_name = 'Ada Lovelace'",
+    )?;
     wait_until_delivered(stage, "phone", "crm").await?;
     stage.webhooks_answered().await?;
     stage.control("POST", "lies", json!({ "only_fields": ["lifecycle_stage", "rev"] })).await?;
@@ -122,7 +135,10 @@ async fn concurrent_email(stage: &Stage, ada: &str) -> Result<(), Trouble> {
     say("Neither had seen the other. The rule was written before: local_wins. The CRM is corrected:");
     stage.show(&["why", "customer", "email=ada@lovelace.example", "email"])?;
     say("The customer changes it back to an earlier address. A person's A→B→A is a change, not an echo:");
-    app_edits(stage, "update customers set email = 'ada.lovelace@example.com' where full_name = 'Ada Lovelace'")?;
+    app_edits(
+        stage,
+        "update customers set email = 'ada.lovelace@example.com' where full_name = 'Ada Lovelace'",
+    )?;
     stage.show(&["sync"])?;
     expect(stage, "email", &json!("ada.lovelace@example.com"))
 }
@@ -138,7 +154,17 @@ async fn review(stage: &Stage, ada: &str) -> Result<(), Trouble> {
     let first = list.and_then(|list| list.first()).cloned().unwrap_or(Value::Null);
     let id = first["review"]["id"].as_str().or_else(|| first["id"].as_str());
     let id = id.ok_or_else(|| Trouble(format!("no review is open: {open}")))?;
-    stage.show(&["review", "resolve", id, "--take", "app", "--by", "Pat (payroll)", "--note", "certificate on file"])?;
+    stage.show(&[
+        "review",
+        "resolve",
+        id,
+        "--take",
+        "app",
+        "--by",
+        "Pat (payroll)",
+        "--note",
+        "certificate on file",
+    ])?;
     stage.show(&["sync"])
 }
 

@@ -95,7 +95,11 @@ impl Stage {
             return Ok(text);
         }
         let problem = String::from_utf8_lossy(&output.stderr);
-        Err(Trouble(format!("`avowal {}` failed ({}):\n{text}{problem}", shell_words(arguments), output.status)))
+        Err(Trouble(format!(
+            "`avowal {}` failed ({}):\n{text}{problem}",
+            shell_words(arguments),
+            output.status
+        )))
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
@@ -233,7 +237,15 @@ fn start_crm(program: &Path, listen: &str) -> Result<(Process, String), Trouble>
     }
     let hook = format!("http://{listen}/webhooks/crm");
     let mut child = Command::new(crm)
-        .args(["--port", "0", "--webhook-url", &hook, "--webhook-secret", WEBHOOK_SECRET, "--stop-with-stdin"])
+        .args([
+            "--port",
+            "0",
+            "--webhook-url",
+            &hook,
+            "--webhook-secret",
+            WEBHOOK_SECRET,
+            "--stop-with-stdin",
+        ])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()?;
