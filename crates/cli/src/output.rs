@@ -84,6 +84,11 @@ impl Output {
     }
 }
 
+/// A count with its noun: `1 copy`, `2 copies`.
+pub fn counted(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
 /// Whether stderr is a terminal that shall show colours.
 pub fn stderr_has_colours() -> bool {
     std::io::stderr().is_terminal() && colours_wanted()

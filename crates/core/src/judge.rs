@@ -2,6 +2,7 @@
 
 use crate::diff::Difference;
 use crate::history::{FieldRelation, OnRefused};
+use crate::ids::{FieldName, SystemName};
 use crate::mapping::Nulls;
 use crate::observation::Observation;
 use crate::policy::{EntityPolicy, FieldPolicy, Owner};
@@ -77,8 +78,9 @@ pub fn judge(
                 found.field
             )
         }
-        // The owner holds no copy that could speak. Until it does, what another system knows stands in for it.
-        Owner::System(owner) if !record.copies.contains_key(owner) && has_seen(relation) => {
+        // The owner holds no copy that could speak, and nobody has spoken who may. Until the owner does, what
+        // another system knows stands in for it.
+        Owner::System(owner) if is_unspoken(record, owner, found.field) && has_seen(relation) => {
             format!("{} belongs to {owner}, which has no copy yet; {system} stands in for it", found.field)
         }
         // The owner has a copy and has not spoken. What stands here is remembered, and judged when it does.
@@ -109,6 +111,13 @@ pub fn judge(
             Judgement::Conflict { resolution }
         }
     }
+}
+
+/// Whether neither the owner nor a person has said anything of the field yet, and the owner has no copy to say it with.
+fn is_unspoken(record: &Record, owner: &SystemName, field: &FieldName) -> bool {
+    let spoke = |system: &SystemName| system == owner || system.is_operator();
+    !record.copies.contains_key(owner)
+        && record.fields.get(field).is_none_or(|belief| !spoke(&belief.dot.system))
 }
 
 /// Whether nothing was believed that the change had not seen.

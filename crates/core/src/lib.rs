@@ -3,6 +3,8 @@
 //! No async, clock, randomness, I/O or environment in here: a decision is a pure function of the record, the
 //! observation and the policy, so it can be replayed, tested exhaustively and proven.
 
+pub mod canonical;
+pub mod chain;
 pub mod chronicle;
 pub mod classify;
 pub mod confirm;
@@ -20,6 +22,7 @@ pub mod mapping;
 pub mod observation;
 pub mod plan;
 pub mod policy;
+mod policy_check;
 pub mod policy_spec;
 pub mod record;
 pub mod resolve;

@@ -173,7 +173,10 @@ impl Normalize {
     /// The text without the declared spelling differences; `None` if nothing changes.
     pub fn apply(self, text: &str) -> Option<String> {
         let trimmed = if self.trim { text.trim() } else { text };
-        let out = if self.lowercase { trimmed.to_lowercase() } else { trimmed.to_owned() };
-        (out != text).then_some(out)
+        if self.lowercase {
+            let lower = trimmed.to_lowercase();
+            return (lower != text).then_some(lower);
+        }
+        (trimmed.len() != text.len()).then(|| trimmed.to_owned())
     }
 }

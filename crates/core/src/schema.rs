@@ -167,7 +167,7 @@ impl FieldType {
         let date = raw.as_text().and_then(|text| jiff::civil::Date::from_str(text.trim()).ok());
         // A date with a time would parse too; dropping the time would destroy it on the way back.
         match (date, raw.as_text()) {
-            (Some(date), Some(text)) if text.trim().len() <= 10 => Ok(Value::text(date.to_string())),
+            (Some(date), Some(text)) if text.trim().len() <= 10 => Ok(respelled(raw, &date.to_string())),
             _ => Err(self.wrong(raw)),
         }
     }
@@ -175,7 +175,7 @@ impl FieldType {
     fn timestamp(&self, raw: &Value, zone_utc: bool) -> Result<Value, TypeError> {
         let text = raw.as_text().ok_or_else(|| self.wrong(raw))?.trim();
         if let Ok(at) = jiff::Timestamp::from_str(text) {
-            return Ok(Value::text(at.to_string()));
+            return Ok(respelled(raw, &at.to_string()));
         }
         let local = jiff::civil::DateTime::from_str(text).map_err(|_| self.wrong(raw))?;
         if !zone_utc {
@@ -230,6 +230,11 @@ impl fmt::Display for FieldType {
             FieldType::Ref { entity } => write!(f, "a reference to {entity}"),
         }
     }
+}
+
+/// The raw value itself where it is spelled canonically already.
+fn respelled(raw: &Value, canonical: &str) -> Value {
+    if raw.as_text() == Some(canonical) { raw.clone() } else { Value::text(canonical) }
 }
 
 fn shorten(raw: &Value) -> String {

@@ -180,14 +180,14 @@ pub fn write_canonical_map<'a>(pairs: impl Iterator<Item = (&'a str, &'a Value)>
     out.push(b'}');
 }
 
-fn write_int(int: i64, out: &mut Vec<u8>) {
+pub(crate) fn write_int(int: i64, out: &mut Vec<u8>) {
     use std::io::Write as _;
     let safe = (-SAFE_INTEGER_MAX..=SAFE_INTEGER_MAX).contains(&int);
     // Writing into a Vec cannot fail.
     let _ = if safe { write!(out, "{int}") } else { write!(out, "\"{int}\"") };
 }
 
-fn write_text(text: &str, out: &mut Vec<u8>) {
+pub(crate) fn write_text(text: &str, out: &mut Vec<u8>) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     out.push(b'"');
     let mut plain_from = 0;
@@ -372,7 +372,13 @@ impl Digest {
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        const HEX: &[u8; 16] = b"0123456789abcdef";
+        let mut text = [0; 64];
+        for (pair, byte) in text.as_chunks_mut().0.iter_mut().zip(self.0) {
+            *pair = [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]];
+        }
+        // Hexadecimal digits are valid UTF-8.
+        f.write_str(str::from_utf8(&text).unwrap_or_default())
     }
 }
 

@@ -132,6 +132,8 @@ pub struct Engine {
     pub(crate) dispatching: BTreeMap<SystemName, tokio::sync::Mutex<()>>,
     pub(crate) limiters: BTreeMap<SystemName, Mutex<Limiter>>,
     pub(crate) wakes: BTreeMap<SystemName, Notify>,
+    /// The systems and entities whose first listing has been read to its end.
+    pub(crate) ready: Mutex<BTreeSet<(SystemName, EntityName)>>,
     /// Until when each system has asked for no more writes.
     pauses: Mutex<BTreeMap<SystemName, Timestamp>>,
     /// The copies that a durable signal will have read soon: what a listing shows of them meanwhile can wait.
@@ -154,6 +156,7 @@ impl Engine {
             dispatching: names().map(|name| (name, tokio::sync::Mutex::new(()))).collect(),
             wakes: names().map(|name| (name, Notify::new())).collect(),
             limiters,
+            ready: Mutex::new(BTreeSet::new()),
             pauses: Mutex::new(BTreeMap::new()),
             awaited: Mutex::new(BTreeSet::new()),
             quarantined: Mutex::new(BTreeSet::new()),

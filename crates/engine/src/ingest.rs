@@ -2,6 +2,7 @@
 
 use crate::connector::{Change, OrderKind, Shown};
 use crate::engine::{Engine, EngineError};
+use crate::identify::match_keys;
 use crate::store::{
     Commit, CommitOutcome, CopyKey, CursorMove, DedupeKey, Located, QuarantineItem, RecordCommit, Signal,
     SignalReason,
@@ -10,14 +11,10 @@ use crate::translate::{Canonical, Translated};
 use avowal_core::chronicle::Chronicle;
 use avowal_core::decide::decide;
 use avowal_core::diff::diff;
-use avowal_core::history::{Body, Context, LinkReason};
-use avowal_core::identity::{keys_of_copy, keys_of_record};
-use avowal_core::ids::{EntityName, FieldName, RecordId, SystemName};
-use avowal_core::intent::Operation;
-use avowal_core::lifecycle::link;
+use avowal_core::history::{Body, Context};
+use avowal_core::ids::{EntityName, RecordId, SystemName};
 use avowal_core::observation::{Channel, Observation, Shown as Seen};
 use avowal_core::policy::EntityPolicy;
-use avowal_core::record::Record;
 use avowal_core::time::Timestamp;
 use avowal_core::value::{Digest, Value};
 use std::collections::{BTreeMap, BTreeSet};
@@ -67,15 +64,15 @@ pub struct Ingested {
 const TRIES_MAX: u32 = 20;
 
 /// One fact after translation.
-struct Fact {
-    entity: EntityName,
-    policy: Arc<EntityPolicy>,
-    change: Change,
-    content: Content,
-    digest: Option<Digest>,
+pub(crate) struct Fact {
+    pub(crate) entity: EntityName,
+    pub(crate) policy: Arc<EntityPolicy>,
+    pub(crate) change: Change,
+    pub(crate) content: Content,
+    pub(crate) digest: Option<Digest>,
 }
 
-enum Content {
+pub(crate) enum Content {
     Present(Canonical),
     Gone,
     Read(SignalReason),
@@ -85,15 +82,15 @@ enum Content {
 
 /// The commit under construction.
 #[derive(Default)]
-struct Draft {
-    chronicles: BTreeMap<RecordId, Chronicle>,
+pub(crate) struct Draft {
+    pub(crate) chronicles: BTreeMap<RecordId, Chronicle>,
     /// Copies linked in this batch, before the store knows them.
-    linked: BTreeMap<CopyKey, RecordId>,
+    pub(crate) linked: BTreeMap<CopyKey, RecordId>,
     /// Keys of records that are new or changed in this batch.
-    keys: BTreeMap<(EntityName, String), RecordId>,
-    quarantine: Vec<QuarantineItem>,
-    closed: Vec<CopyKey>,
-    signals: Vec<Signal>,
+    pub(crate) keys: BTreeMap<(EntityName, String), RecordId>,
+    pub(crate) quarantine: Vec<QuarantineItem>,
+    pub(crate) closed: Vec<CopyKey>,
+    pub(crate) signals: Vec<Signal>,
 }
 
 impl Engine {
@@ -101,7 +98,8 @@ impl Engine {
     pub async fn ingest(&self, batch: Batch) -> Result<Ingested, EngineError> {
         let facts = self.translate_batch(&batch).await?;
         for _ in 0..TRIES_MAX {
-            if let Some(done) = self.try_ingest(&batch, &facts).await? {
+            if let Some(mut done) = self.try_ingest(&batch, &facts).await? {
+                done.events += self.plan_what_became_ready(&facts).await?;
                 return Ok(done);
             }
             if self.has_moved(&batch).await? {
@@ -139,6 +137,20 @@ impl Engine {
         self.commit_draft(batch, draft).await
     }
 
+    /// A listing that ended between the decision and its commit has swept without these records.
+    async fn plan_what_became_ready(&self, facts: &[Fact]) -> Result<u64, EngineError> {
+        let mut events = 0;
+        let used: BTreeMap<&EntityName, &Arc<EntityPolicy>> =
+            facts.iter().map(|fact| (&fact.entity, &fact.policy)).collect();
+        for (entity, used) in used {
+            let Some(now) = self.rules(entity).await? else { continue };
+            if now.mappings != used.mappings {
+                events += self.sweep(entity).await?.events;
+            }
+        }
+        Ok(events)
+    }
+
     fn key(&self, batch: &Batch, fact: &Fact) -> CopyKey {
         CopyKey {
             system: batch.system.clone(),
@@ -150,8 +162,16 @@ impl Engine {
     /// Raw contents become canonical once, however often the batch is decided.
     async fn translate_batch(&self, batch: &Batch) -> Result<Vec<Fact>, EngineError> {
         let mut facts = Vec::with_capacity(batch.items.len());
+        let mut rules: BTreeMap<&EntityName, Arc<EntityPolicy>> = BTreeMap::new();
+        for (entity, _) in &batch.items {
+            if !rules.contains_key(entity)
+                && let Some(found) = self.rules(entity).await?
+            {
+                rules.insert(entity, found);
+            }
+        }
         for (entity, change) in &batch.items {
-            let Some(policy) = self.policies.get(entity) else { continue };
+            let Some(policy) = rules.get(entity) else { continue };
             let content = match &change.shown {
                 Shown::Present(_) => Content::Present(Canonical::new()),
                 Shown::Gone => Content::Gone,
@@ -232,7 +252,7 @@ impl Engine {
         self.load_into(batch, wanted.into_iter().collect(), draft).await
     }
 
-    async fn load_into(
+    pub(crate) async fn load_into(
         &self,
         batch: &Batch,
         ids: Vec<RecordId>,
@@ -246,36 +266,6 @@ impl Engine {
             draft.chronicles.insert(record.id.clone(), Chronicle::new(record, context, self.clock.now()));
         }
         Ok(())
-    }
-
-    async fn find_matches(
-        &self,
-        facts: &[Fact],
-        located: &[Option<Located>],
-    ) -> Result<Vec<Vec<(String, Vec<RecordId>)>>, EngineError> {
-        let mut out: Vec<Vec<(String, Vec<RecordId>)>> = facts.iter().map(|_| Vec::new()).collect();
-        for entity in self.policies.keys() {
-            let mut places = Vec::new();
-            let mut asked = Vec::new();
-            for (at, fact) in facts.iter().enumerate() {
-                let Content::Present(fields) = &fact.content else { continue };
-                if located[at].is_some() || fact.entity != *entity {
-                    continue;
-                }
-                for key in keys_of_copy(&fact.policy, fields) {
-                    places.push(at);
-                    asked.push(key);
-                }
-            }
-            if asked.is_empty() {
-                continue;
-            }
-            let found = self.store.match_records(entity, &asked).await?;
-            for ((at, key), records) in places.into_iter().zip(asked).zip(found) {
-                out[at].push((key, records));
-            }
-        }
-        Ok(out)
     }
 
     /// Takes one fact into the draft.
@@ -304,16 +294,15 @@ impl Engine {
             }
             Content::Read(reason) => draft.signals.push(self.signal(batch, key, *reason, 0)),
             Content::Gone => {
+                self.close_quarantine(key, draft);
                 if let Some(record) = self.record_of(key, located, draft) {
                     self.observe(batch, fact, &record, Seen::Gone, draft);
                 }
             }
             Content::Present(fields) => {
-                if self.is_quarantined(key) {
-                    draft.closed.push(key.clone());
-                }
                 let known = self.record_of(key, located, draft);
                 if known.is_none() && located.is_some() {
+                    self.close_quarantine(key, draft);
                     return Ok(());
                 }
                 let record = match known {
@@ -323,6 +312,7 @@ impl Engine {
                         None => return Ok(()),
                     },
                 };
+                self.close_quarantine(key, draft);
                 self.observe(batch, fact, &record, Seen::Present(fields.clone()), draft);
                 self.remember_keys(fact, &record, draft);
             }
@@ -330,109 +320,17 @@ impl Engine {
         Ok(())
     }
 
+    /// The copy has been understood and has its record: what was set aside of it is settled.
+    fn close_quarantine(&self, key: &CopyKey, draft: &mut Draft) {
+        if self.is_quarantined(key) {
+            draft.closed.push(key.clone());
+        }
+    }
+
     /// The record of a linked copy, if it was worth loading.
     fn record_of(&self, key: &CopyKey, located: Option<&Located>, draft: &Draft) -> Option<RecordId> {
         let record = draft.linked.get(key).or(located.map(|located| &located.record))?;
         draft.chronicles.contains_key(record).then(|| record.clone())
-    }
-
-    /// Finds or makes the record of an unlinked copy. None: new. One: linked. Several: a person decides.
-    async fn identify(
-        &self,
-        batch: &Batch,
-        fact: &Fact,
-        key: &CopyKey,
-        matches: &[(String, Vec<RecordId>)],
-        draft: &mut Draft,
-    ) -> Result<Option<RecordId>, EngineError> {
-        if let Some(record) = self.maker(batch, fact, key, draft).await? {
-            return Ok(Some(record));
-        }
-        let mut candidates: Vec<(RecordId, String)> = Vec::new();
-        for (match_key, records) in matches {
-            let fresh = draft.keys.get(&(fact.entity.clone(), match_key.clone()));
-            let all: BTreeSet<&RecordId> = records.iter().chain(fresh).collect();
-            candidates = all.into_iter().map(|record| (record.clone(), match_key.clone())).collect();
-            if !candidates.is_empty() {
-                break;
-            }
-        }
-        if candidates.len() > 1 {
-            let names: Vec<_> = candidates.iter().map(|(record, _)| record.as_str()).collect();
-            let reason =
-                format!("it matches several records: {}; merge them or change the key", names.join(", "));
-            draft.quarantine.push(self.set_aside(batch, fact, reason, payload(&fact.change)));
-            return Ok(None);
-        }
-        let Some((record, match_key)) = candidates.pop() else {
-            return Ok(Some(self.begin(batch, fact, key, draft)));
-        };
-        if !draft.chronicles.contains_key(&record) {
-            self.load_into(batch, vec![record.clone()], draft).await?;
-        }
-        let Some(chronicle) = draft.chronicles.get_mut(&record) else { return Ok(None) };
-        if let Some(other) = chronicle.record().live_copy(&batch.system) {
-            let reason = format!(
-                "a second copy in {} matches record {record} by {match_key}; {} is linked already. Merge or delete one of the two there",
-                batch.system, other.remote_id
-            );
-            draft.quarantine.push(self.set_aside(batch, fact, reason, payload(&fact.change)));
-            return Ok(None);
-        }
-        chronicle.set_context(self.context(batch, Some(&fact.change), &fact.entity));
-        link(chronicle, &batch.system, &key.remote_id, LinkReason::Matched { key: match_key });
-        draft.linked.insert(key.clone(), record.clone());
-        Ok(Some(record))
-    }
-
-    /// The record whose create made this copy, proven by the key that the system carries.
-    async fn maker(
-        &self,
-        batch: &Batch,
-        fact: &Fact,
-        key: &CopyKey,
-        draft: &mut Draft,
-    ) -> Result<Option<RecordId>, EngineError> {
-        let Some(write) = &fact.change.correlation else { return Ok(None) };
-        let named = write.strip_prefix(fact.entity.as_str()).and_then(|rest| rest.strip_prefix('.'));
-        let Some(id) = named.and_then(|rest| rest.split('.').next()).map(RecordId::new) else {
-            return Ok(None);
-        };
-        if !draft.chronicles.contains_key(&id) {
-            self.load_into(batch, vec![id.clone()], draft).await?;
-        }
-        let Some(chronicle) = draft.chronicles.get_mut(&id) else { return Ok(None) };
-        let record = chronicle.record();
-        let is_ours = record
-            .intents
-            .get(&batch.system)
-            .is_some_and(|intent| intent.key == *write && intent.operation == Operation::Create);
-        if !is_ours || record.copies.contains_key(&batch.system) {
-            return Ok(None);
-        }
-        chronicle.set_context(self.context(batch, Some(&fact.change), &fact.entity));
-        link(chronicle, &batch.system, &key.remote_id, LinkReason::Created);
-        draft.linked.insert(key.clone(), id.clone());
-        Ok(Some(id))
-    }
-
-    fn begin(&self, batch: &Batch, fact: &Fact, key: &CopyKey, draft: &mut Draft) -> RecordId {
-        let id = self.clock.new_record_id();
-        let context = self.context(batch, Some(&fact.change), &fact.entity);
-        let record = Record::new(id.clone(), fact.entity.clone());
-        let mut chronicle = Chronicle::new(record, context, self.clock.now());
-        link(&mut chronicle, &batch.system, &key.remote_id, LinkReason::FirstSeen);
-        draft.chronicles.insert(id.clone(), chronicle);
-        draft.linked.insert(key.clone(), id.clone());
-        id
-    }
-
-    fn remember_keys(&self, fact: &Fact, record: &RecordId, draft: &mut Draft) {
-        if let Some(chronicle) = draft.chronicles.get(record) {
-            for key in match_keys(&fact.policy, chronicle.record()) {
-                draft.keys.insert((fact.entity.clone(), key), record.clone());
-            }
-        }
     }
 
     fn observe(&self, batch: &Batch, fact: &Fact, record: &RecordId, shown: Seen, draft: &mut Draft) {
@@ -485,7 +383,7 @@ impl Engine {
         })
     }
 
-    fn context(&self, batch: &Batch, change: Option<&Change>, entity: &EntityName) -> Context {
+    pub(crate) fn context(&self, batch: &Batch, change: Option<&Change>, entity: &EntityName) -> Context {
         Context {
             source: Some(batch.system.clone()),
             actor: change.and_then(|change| change.actor.clone()),
@@ -515,7 +413,13 @@ impl Engine {
         wanted.map(|key| self.signal(batch, key, SignalReason::SecondLook, self.settings.settle_ms)).collect()
     }
 
-    fn set_aside(&self, batch: &Batch, fact: &Fact, reason: String, payload: String) -> QuarantineItem {
+    pub(crate) fn set_aside(
+        &self,
+        batch: &Batch,
+        fact: &Fact,
+        reason: String,
+        payload: String,
+    ) -> QuarantineItem {
         QuarantineItem {
             id: 0,
             system: batch.system.clone(),
@@ -616,28 +520,6 @@ fn is_quiet_road(batch: &Batch) -> bool {
         Channel::Feed | Channel::Listing => true,
         Channel::Webhook | Channel::Signal | Channel::Read | Channel::Receipt | Channel::Manual => false,
     }
-}
-
-/// The keys by which copies find a record. A field of which nobody has spoken yet who may is known by what the
-/// copies show, or a copy of the owner that comes later would not find its record.
-pub fn match_keys(policy: &EntityPolicy, record: &Record) -> Vec<String> {
-    let mut keys = keys_of_record(policy, record);
-    if record.deleted.is_some() {
-        return keys;
-    }
-    let mut known: BTreeMap<FieldName, Value> = BTreeMap::new();
-    for field in policy.match_on.iter().flatten() {
-        let shown = record.copies.values().filter(|copy| copy.alive).find_map(|copy| copy.fields.get(field));
-        let value = match record.fields.get(field) {
-            Some(belief) => Some(&belief.value),
-            None => shown.map(|shadow| &shadow.content),
-        };
-        known.extend(value.map(|value| (field.clone(), value.clone())));
-    }
-    keys.extend(keys_of_copy(policy, &known));
-    keys.sort();
-    keys.dedup();
-    keys
 }
 
 fn note_drift(chronicle: &mut Chronicle, observation: &Observation) {

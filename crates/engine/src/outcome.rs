@@ -142,7 +142,7 @@ impl Engine {
         report: &mut SystemReport,
         done: &mut Dispatched,
     ) -> Result<(), EngineError> {
-        let Some(policy) = self.policies.get(entity) else { return Ok(()) };
+        let Some(policy) = &self.rules(entity).await? else { return Ok(()) };
         let shown = self.canonical_copies(policy, system, &endings).await?;
         let log = self
             .connector(system)

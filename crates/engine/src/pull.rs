@@ -4,6 +4,7 @@ use crate::connector::{Advice, Change, ConnectorError, Page, Shown};
 use crate::engine::{Engine, EngineError};
 use crate::ingest::{Batch, Ingested};
 use crate::progress::{Progress, Step, SystemReport};
+use crate::readiness::{is_read_to_the_end, sweeping};
 use crate::store::{
     Commit, CommitOutcome, CopyKey, Cursor, CursorKind, CursorMove, CursorName, Signal, SignalReason,
 };
@@ -103,7 +104,7 @@ impl Engine {
         // may have gone meanwhile, and no feed will say so.
         let again = at.is_some();
         let mut present = BTreeSet::new();
-        loop {
+        while !at.as_ref().is_some_and(is_read_to_the_end) {
             let page = connector
                 .list(
                     entity,
@@ -112,7 +113,7 @@ impl Engine {
                 )
                 .await
                 .map_err(|error| self.failed(system, error))?;
-            let to = if page.more { page.next.clone() } else { Cursor::done() };
+            let to = if page.more { page.next.clone() } else { sweeping() };
             if page.more && at.as_ref() == Some(&to) {
                 return Err(self.failed(system, stuck(entity)));
             }
@@ -134,10 +135,13 @@ impl Engine {
                 rows: report.listed,
             });
             at = if ingested.moved { self.store.cursor(&listing).await? } else { Some(to) };
-            if at.as_ref().is_some_and(Cursor::is_done) {
-                return Ok(pulled);
-            }
         }
+        if at.as_ref().is_some_and(Cursor::is_done) {
+            return Ok(pulled);
+        }
+        pulled.join(self.sweep(entity).await?);
+        self.move_cursors(vec![CursorMove { name: listing, from: at, to: Cursor::done() }]).await?;
+        Ok(pulled)
     }
 
     /// Remembers where the feed stands before the listing begins, so that nothing in between is missed.

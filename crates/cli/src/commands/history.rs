@@ -5,7 +5,7 @@ use crate::compose;
 use crate::config::Config;
 use crate::failure::{Exit, Failure};
 use crate::history::{Fault, Stream, Walk};
-use crate::output::{Mark, Output};
+use crate::output::{Mark, Output, counted};
 use avowal_core::history::HistoryError;
 use avowal_core::identity::keys_of_record;
 use avowal_engine::store::Store;
@@ -109,9 +109,10 @@ fn print(walked: &Walked, command: &HistoryCommand, output: &Output) {
         output.line(format!("and {} more", walked.faults - walked.named.len() as u64));
     }
     if walked.restated > 0 {
-        output.line(format!("{} records restated from their history", walked.restated));
+        output.line(format!("{} restated from the history", counted(walked.restated, "record", "records")));
     }
-    let looked_at = format!("{} events of {} records", walked.events, walked.records);
+    let events = counted(walked.events, "event", "events");
+    let looked_at = format!("{events} of {}", counted(walked.records, "record", "records"));
     let words = match (command, walked.faults) {
         (HistoryCommand::Verify, 0) => "the history is whole: nothing missing, doubled, changed or cut",
         (HistoryCommand::Rebuild { .. }, 0) => "every state is the fold of its history",

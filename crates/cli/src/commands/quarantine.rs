@@ -4,7 +4,7 @@ use crate::arguments::QuarantineCommand;
 use crate::compose;
 use crate::config::Config;
 use crate::failure::{Exit, Failure};
-use crate::output::{Mark, Output};
+use crate::output::{Mark, Output, counted};
 use avowal_engine::store::{QuarantineItem, Store};
 use avowal_engine::{EngineError, OPEN_ITEMS_MAX};
 
@@ -79,7 +79,10 @@ async fn replay(config: &Config, id: Option<i64>, by: &str, output: &Output) -> 
     for (_, reason) in &refused {
         output.line(plain(reason));
     }
-    output.line(format!("{} items will be tried again by the next `avowal sync`.", replayed.len()));
+    output.line(format!(
+        "The next `avowal sync` tries {} again.",
+        counted(replayed.len() as u64, "item", "items")
+    ));
     Ok(exit)
 }
 

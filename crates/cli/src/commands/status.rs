@@ -3,7 +3,7 @@
 use crate::compose;
 use crate::config::Config;
 use crate::failure::{Exit, Failure};
-use crate::output::{Mark, Output};
+use crate::output::{Mark, Output, counted};
 use avowal_engine::store::Counts;
 
 /// Prints the store's figures.
@@ -19,25 +19,36 @@ pub async fn run(config: &Config, output: &Output) -> Result<Exit, Failure> {
 
 fn print(counts: &Counts, output: &Output) {
     for (entity, count) in &counts.records {
-        output.line(format!("{entity}: {count} records"));
+        output.line(format!("{entity}: {}", counted(*count, "record", "records")));
     }
     for (system, count) in &counts.copies {
-        output.line(format!("{system}: {count} copies"));
+        output.line(format!("{system}: {}", counted(*count, "copy", "copies")));
     }
-    output.line(format!("{} events in the history", counts.events));
+    output.line(format!("{} in the history", counted(counts.events, "event", "events")));
     for (system, status, count) in &counts.intents {
-        output.line(format!("{system}: {count} changes {}", output.mark(Mark::Warn, status)));
+        let changes = counted(*count, "change", "changes");
+        output.line(format!("{system}: {changes} {}", output.mark(Mark::Warn, status)));
     }
     for (system, count) in counts.deletes.iter().filter(|(_, count)| *count > 0) {
-        output.line(format!("{system}: {count} of them are deletes"));
+        output.line(format!("{system}: {} among them", counted(*count, "delete", "deletes")));
     }
     if counts.signals > 0 {
-        output.line(format!("{} copies wait to be read", counts.signals));
+        output.line(format!("{} to be read", counted(counts.signals, "copy", "copies")));
     }
-    let wants = |count: u64, what: &str, command: &str| match count {
-        0 => format!("no {what}"),
-        count => format!("{}: `{command}` shows them", output.mark(Mark::Warn, format!("{count} {what}"))),
+    let wants = |count: u64, one: &str, many: &str, command: &str| {
+        let words = counted(count, one, many);
+        if count == 0 { words } else { format!("{}: `{command}`", output.mark(Mark::Warn, words)) }
     };
-    output.line(wants(counts.reviews, "questions for a person", "avowal review list"));
-    output.line(wants(counts.quarantine, "items in quarantine", "avowal quarantine list"));
+    output.line(wants(
+        counts.reviews,
+        "question for a person",
+        "questions for a person",
+        "avowal review list",
+    ));
+    output.line(wants(
+        counts.quarantine,
+        "item in quarantine",
+        "items in quarantine",
+        "avowal quarantine list",
+    ));
 }

@@ -4,7 +4,7 @@ use crate::arguments::SyncArguments;
 use crate::compose;
 use crate::config::Config;
 use crate::failure::{Exit, Failure};
-use crate::output::{Mark, Output};
+use crate::output::{Mark, Output, counted};
 use crate::watch::Watch;
 use avowal_core::ids::SystemName;
 use avowal_engine::{SyncOptions, SyncReport, SystemReport};
@@ -47,25 +47,27 @@ fn print(report: &SyncReport, output: &Output) {
             output.line(format!("{name}: {}: {problem}", output.mark(Mark::Bad, "not in agreement")));
         }
     }
-    output.line(format!("{} writes confirmed, {} events recorded.", report.written(), report.events));
-    if report.quarantined > 0 {
-        output.line(format!(
-            "{} items were set aside: `avowal quarantine list` shows them.",
-            report.quarantined
-        ));
-    }
-    if report.reviews_open > 0 {
-        output.line(format!(
-            "{} questions wait for a person: `avowal review list` shows them.",
-            report.reviews_open
-        ));
-    }
-    if report.intents_open > 0 {
-        output.line(format!(
-            "{} changes are not confirmed yet: `avowal status` shows where.",
-            report.intents_open
-        ));
-    }
+    let written = counted(report.written(), "write", "writes");
+    output.line(format!("{written} confirmed, {} recorded.", counted(report.events, "event", "events")));
+    let waits = |count: u64, one: &str, many: &str, command: &str| {
+        if count > 0 {
+            output.line(format!("{}: `{command}`.", counted(count, one, many)));
+        }
+    };
+    let quarantine = "avowal quarantine list";
+    waits(report.quarantined, "item was set aside", "items were set aside", quarantine);
+    waits(
+        report.reviews_open,
+        "question waits for a person",
+        "questions wait for a person",
+        "avowal review list",
+    );
+    waits(
+        report.intents_open,
+        "change is not confirmed yet",
+        "changes are not confirmed yet",
+        "avowal status",
+    );
     for held in &report.held {
         output.line(format!("{}: {held}", output.mark(Mark::Warn, "Held by a guard")));
     }
@@ -73,15 +75,15 @@ fn print(report: &SyncReport, output: &Output) {
 
 fn words(system: &SystemReport) -> String {
     let mut parts = Vec::new();
-    let mut say = |count: u64, what: &str| {
+    let mut say = |count: u64, one: &str, many: &str| {
         if count > 0 {
-            parts.push(format!("{count} {what}"));
+            parts.push(counted(count, one, many));
         }
     };
-    say(system.listed, "copies listed");
-    say(system.followed, "changes followed");
-    say(system.read, "copies read again");
-    say(system.written, "writes confirmed");
-    say(system.failed, "write attempts without a confirmed end");
+    say(system.listed, "copy listed", "copies listed");
+    say(system.followed, "change followed", "changes followed");
+    say(system.read, "copy read again", "copies read again");
+    say(system.written, "write confirmed", "writes confirmed");
+    say(system.failed, "write attempt without a confirmed end", "write attempts without a confirmed end");
     if parts.is_empty() { "nothing to do".to_owned() } else { parts.join(", ") }
 }

@@ -30,10 +30,7 @@ fn every_command_explains_itself() {
         let ended = bench.avowal(&[command, &["--help"][..]].concat());
         assert_eq!(ended.code, 0, "{command:?}: {}", ended.err);
         assert!(ended.out.contains("--json") && ended.out.contains("--config"), "{command:?}");
-        assert!(
-            ended.out.lines().next().is_some_and(|line| line.ends_with('.') || line.len() > 20),
-            "{command:?}"
-        );
+        assert!(ended.out.lines().next().is_some_and(|line| line.len() > 10), "{command:?}");
     }
 }
 

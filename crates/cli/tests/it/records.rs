@@ -128,6 +128,41 @@ fn the_history_verifies_and_a_changed_byte_is_named() {
     assert_eq!(json["named"][0]["seq"], 2);
 }
 
+#[test]
+fn a_state_that_is_not_the_fold_of_its_history_is_found_and_restated() {
+    let bench = synced();
+    let before = bench.json(&["show", "customer", "app:1"]);
+    let store = open(&bench, "avowal.db");
+    let changed = store.execute("UPDATE records SET fields = replace(fields, 'ada@', 'eve@') WHERE entity = 'customer'", []);
+    assert_eq!(changed, Ok(1));
+    drop(store);
+    let ended = bench.avowal(&["history", "rebuild"]);
+    assert_eq!(ended.code, 1, "{}", ended.out);
+    assert!(ended.out.contains("its state differs from the fold of its history at "), "{}", ended.out);
+    assert_eq!(bench.avowal(&["history", "rebuild", "--write"]).code, 0);
+    assert_eq!(bench.avowal(&["history", "rebuild"]).code, 0);
+    assert_eq!(bench.json(&["show", "customer", "app:1"]), before);
+}
+
+#[test]
+fn a_bad_row_is_set_aside_shown_and_replayed_when_it_is_good() {
+    let bench = synced();
+    let app = open(&bench, "app.db");
+    app.execute("INSERT INTO customers VALUES (2, 'bob@example.com', '030 7', 'no list')", []).unwrap();
+    sync(&bench);
+    let items = bench.json(&["quarantine", "list"]);
+    let id = items[0]["id"].as_i64().unwrap_or_else(|| panic!("{items}")).to_string();
+    let shown = bench.avowal(&["quarantine", "show", &id]);
+    assert_eq!((shown.code, shown.out.contains("tags (`tags`)")), (0, true), "{}{}", shown.out, shown.err);
+    app.execute("UPDATE customers SET tags = '[]' WHERE id = 2", []).unwrap();
+    let ended = bench.avowal(&["quarantine", "replay", "--all"]);
+    assert_eq!(ended.code, 0, "{}{}", ended.out, ended.err);
+    sync(&bench);
+    assert_eq!(bench.avowal(&["quarantine", "list"]).out, "Nothing is in quarantine.\n");
+    assert_eq!(bench.json(&["show", "customer", "email=bob@example.com"])["copies"]["crm"]["alive"], true);
+    assert_eq!(bench.avowal(&["quarantine", "show", &id]).code, 2);
+}
+
 /// Removes the triggers that keep honest hands off the history.
 fn unguard(store: &Connection) {
     let mut statement = store.prepare("SELECT name FROM sqlite_master WHERE type = 'trigger'").unwrap();
@@ -146,7 +181,7 @@ fn a_second_sync_has_nothing_to_do() {
     assert_eq!(again["systems"]["crm"]["written"], 0, "{again}");
     let status = bench.avowal(&["status"]);
     assert_eq!(status.code, 0);
-    assert!(status.out.contains("customer: 1 records"), "{}", status.out);
+    assert!(status.out.contains("customer: 1 record\n"), "{}", status.out);
 }
 
 #[test]

@@ -170,7 +170,9 @@ fn tells_something(class: Classification, evidence: Option<&Evidence>) -> bool {
 }
 
 fn changed(field: &FieldName, from: Option<&Value>, value: &Value, dot: &Dot, rule: &str) -> String {
-    let was = from.map(|from| format!(" (was {})", short_value(from))).unwrap_or_default();
+    // A person may confirm the value that was believed anyway.
+    let other = from.filter(|from| *from != value);
+    let was = other.map(|from| format!(" (was {})", short_value(from))).unwrap_or_default();
     format!("{field} believed to be {}{was}, by {dot}: {}", short_value(value), clean(rule))
 }
 

@@ -338,6 +338,14 @@ fn every_other_event_has_its_line() {
             reason: "it does not satisfy the rule".into(),
             then: OnRefused::Revert,
         },
+        Body::Refused {
+            system: "crm".into(),
+            field: Record::EXISTENCE.into(),
+            value: Value::Null,
+            dot: Dot::new("crm", 8),
+            reason: "deletes belong to app; crm may not delete".into(),
+            then: OnRefused::Revert,
+        },
         Body::Quarantined {
             system: "crm".into(),
             remote_id: Some("42".into()),
@@ -628,7 +636,7 @@ fn the_view_marks_what_differs() {
     in app: 42, has seen {}
     in crm: 42, has seen {}, a change is pending
     email: "new@example.com" (app:12); crm differs: "old@example.com"
-    phone: nothing is believed yet; app has not shown it; crm has not shown it
-    status: nothing is believed yet; app has not shown it
+    phone: nothing is believed yet
+    status: nothing is believed yet
     "#);
 }

@@ -131,7 +131,8 @@ fn expected(case: &Case) -> After {
         Shown::Valid => "\"3\"",
     };
     if case.role == Role::Stranger {
-        return if case.relation == Relation::First { stays(false, false) } else { refused() };
+        // At first sight the owner has no copy yet, and the stranger stands in for it.
+        return if case.relation == Relation::First { becomes(value) } else { refused() };
     }
     if matches!(case.relation, Relation::First | Relation::Sequential) {
         return becomes(value);

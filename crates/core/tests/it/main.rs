@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod decide_table;
+mod echoes;
 mod existence;
 mod golden;
 mod hardening;

@@ -1,5 +1,6 @@
 //! Canonical JSON against an independent implementation, and the edges of numbers.
 
+use avowal_core::canonical::canonical_without;
 use avowal_core::value::{Digest, SAFE_INTEGER_MAX, Value, ValueError, write_canonical_json};
 use proptest::prelude::*;
 use serde_json::Value as Json;
@@ -55,7 +56,9 @@ proptest! {
         prop_assert_eq!(String::from_utf8(ours.canonical()).unwrap(), String::from_utf8(theirs).unwrap());
         let mut through_serde = Vec::new();
         write_canonical_json(&json, &mut through_serde);
-        prop_assert_eq!(through_serde, ours.canonical());
+        prop_assert_eq!(&through_serde, &ours.canonical());
+        let straight = canonical_without(&ours, "(no key)").unwrap();
+        prop_assert_eq!(String::from_utf8(straight).unwrap(), String::from_utf8(through_serde).unwrap());
     }
 
     #[test]
@@ -158,4 +161,54 @@ fn a_digest_has_one_spelling() {
     assert!("+f".repeat(32).parse::<Digest>().is_err());
     assert!("zz".repeat(32).parse::<Digest>().is_err());
     assert!("ab".parse::<Digest>().is_err());
+}
+
+/// Every shape that a derived serialisation may take.
+#[derive(serde::Serialize)]
+enum Shape {
+    Unit,
+    One(u8),
+    Two(i16, f32),
+    Named { z: Option<bool>, a: (u64, char), é: () },
+}
+
+#[derive(serde::Serialize)]
+struct Shapes {
+    z: Vec<Shape>,
+    hash: u8,
+    inner: std::collections::BTreeMap<String, Inner>,
+    #[serde(flatten)]
+    flat: Inner,
+}
+
+#[derive(serde::Serialize, Clone)]
+struct Inner {
+    hash: &'static str,
+    b: i64,
+}
+
+#[test]
+fn the_straight_way_equals_the_way_through_a_tree() {
+    let inner = Inner { hash: "inner", b: i64::MIN };
+    let shapes = Shapes {
+        z: vec![
+            Shape::Unit,
+            Shape::One(1),
+            Shape::Two(-2, 0.5),
+            Shape::Named { z: None, a: (u64::MAX, '"'), é: () },
+        ],
+        hash: 9,
+        inner: [("😀", inner.clone()), ("\u{FB33}", inner.clone())]
+            .map(|(key, value)| (key.to_owned(), value))
+            .into(),
+        flat: Inner { hash: "outer", ..inner },
+    };
+    let Json::Object(mut tree) = serde_json::to_value(&shapes).unwrap() else { panic!("an object") };
+    tree.remove("hash");
+    let mut expected = Vec::new();
+    write_canonical_json(&Json::Object(tree), &mut expected);
+    let straight = canonical_without(&shapes, "hash").unwrap();
+    assert_eq!(String::from_utf8(straight).unwrap(), String::from_utf8(expected).unwrap());
+    let numbered = std::collections::BTreeMap::from([(1, 2)]);
+    assert!(canonical_without(&numbered, "").is_err(), "a key that is no text");
 }

@@ -139,7 +139,7 @@ async fn an_edit_between_our_look_and_our_write_is_not_overwritten() {
         let writes = world.system("crm").calls().writes;
         let mut edited = false;
         let report = std::future::poll_fn(|context| {
-            if !edited && world.records_now().iter().any(|record| is_sent(record)) {
+            if !edited && world.records_now().iter().any(is_sent) {
                 edited = true;
                 world.edit("crm", "a@x.org", json!({"phone": "crm"}));
             }

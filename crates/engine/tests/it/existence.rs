@@ -57,7 +57,7 @@ async fn an_edit_that_had_not_seen_the_delete_is_answered_as_declared() {
 #[tokio::test]
 async fn a_delete_of_a_system_that_may_not_is_put_back() {
     let mut rules = customer();
-    rules["deletes"] = json!({"owner": "app"});
+    rules["deletes"] = json!({"owner": "app", "on_refused": "revert"});
     for (name, profile) in Profile::all() {
         let world =
             World::with(json!({ "customer": rules.clone() }), [("app", Profile::log()), ("crm", profile)]);

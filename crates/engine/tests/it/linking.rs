@@ -1,6 +1,6 @@
 //! Copies find their records: by key, once, whoever is listed first; creates wait for the target's listing.
 
-use crate::world::{CUSTOMER, World, customer, raw, unreachable};
+use crate::world::{World, customer, raw, unreachable};
 use avowal_testkit::fake::Profile;
 use serde_json::json;
 
@@ -85,6 +85,17 @@ async fn a_second_copy_with_the_same_key_is_set_aside_and_the_others_go_on() {
     assert_eq!(world.counts(), [3, 2]);
     world.check_laws().await;
     world.check_idle().await;
+    // It stays on the list, however often it is seen, until somebody has merged the two.
+    for _ in 0..3 {
+        world.full_sync().await;
+        let items = world.quarantine().await;
+        assert_eq!(items.len(), 1);
+        assert!(items[0].reason.contains("a second copy in app"), "{}", items[0].reason);
+    }
+    world.system("app").delete("customer", &"app-2".into());
+    world.full_sync().await;
+    assert_eq!(world.counts(), [2, 2]);
+    world.check_settled().await;
 }
 
 #[tokio::test]
@@ -156,7 +167,8 @@ async fn references_wait_for_their_referents_and_arrive_in_one_run() {
 
 #[tokio::test]
 async fn a_reference_to_something_unknown_is_set_aside_and_comes_in_with_it() {
-    let world = World::with(orders(), [("app", Profile::log()), ("crm", Profile::cas())]);
+    let mut world = World::with(orders(), [("app", Profile::log()), ("crm", Profile::cas())]);
+    world.settings.patience_ms = 60_000;
     let customer = world.add("app", json!({"email": "a@x.org"}));
     world.sync().await;
     let app = world.system("app");

@@ -5,7 +5,6 @@
 mod file;
 mod full;
 mod migrations;
-mod rate;
 mod tables;
 mod twins;
 

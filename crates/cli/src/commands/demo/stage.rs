@@ -174,13 +174,6 @@ impl Stage {
         self.control("PATCH", &format!("contacts/{id}"), act).await.map(|_| ())
     }
 
-    /// The number of the newest webhook.
-    pub async fn newest_webhook(&self) -> Result<Value, Trouble> {
-        let all = self.control("GET", "webhooks", Value::Null).await?;
-        let newest = all.as_array().and_then(|all| all.last()).cloned();
-        newest.ok_or_else(|| Trouble("the CRM has sent no webhook".to_owned()))
-    }
-
     async fn request(&self, method: &str, path: &str, body: Value) -> Result<Value, Trouble> {
         let method = reqwest::Method::from_bytes(method.as_bytes())?;
         let mut request = self.client.request(method, format!("{}{path}", self.crm_url)).timeout(PATIENCE);

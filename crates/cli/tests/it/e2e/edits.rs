@@ -5,6 +5,7 @@ use super::Chance;
 use super::row::{Place, Row, Rows, column};
 use super::world::World;
 use serde_json::{Value, json};
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The fields that people edit.
@@ -41,8 +42,9 @@ impl Edits {
                 let field = if clash { field } else { *chance.pick(&FIELDS) };
                 let edit = edit(chance, &base[code], field, place, made);
                 let of_customer = edits.0.entry(code.clone()).or_default();
-                if !of_customer.contains_key(&(field, place)) {
-                    of_customer.insert((field, place), edit);
+                // A person edits a field once.
+                if let Entry::Vacant(vacant) = of_customer.entry((field, place)) {
+                    vacant.insert(edit);
                     made += 1;
                 }
             }

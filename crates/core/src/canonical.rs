@@ -1,0 +1,488 @@
+//! Canonical JSON straight from a type's serialisation, without a tree in between: what hashes are made of.
+
+use crate::value::{write_int, write_text};
+use serde::Serialize;
+use serde::ser::{
+    Error as _, Impossible, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant,
+    SerializeTuple, SerializeTupleStruct, SerializeTupleVariant, Serializer,
+};
+use std::borrow::Cow;
+use std::cmp::Ordering;
+
+/// Why something has no canonical form: a map with keys that are no texts, or a failing implementation.
+pub type CanonicalError = serde_json::Error;
+
+/// The canonical form of `value` (RFC 8785, integers beyond 2^53 as strings), without the outermost key `omit`.
+///
+/// The bytes are those that [`crate::value::write_canonical_json`] makes of the value's tree.
+pub fn canonical_without<T: Serialize>(value: &T, omit: &'static str) -> Result<Vec<u8>, CanonicalError> {
+    let mut writer = Writer { out: Vec::with_capacity(1024), omit: Some(omit) };
+    value.serialize(&mut writer)?;
+    Ok(writer.out)
+}
+
+struct Writer {
+    out: Vec<u8>,
+    /// Taken by the outermost map.
+    omit: Option<&'static str>,
+}
+
+impl Writer {
+    fn object(&mut self) -> ObjectWriter<'_> {
+        let omit = self.omit.take();
+        self.out.push(b'{');
+        ObjectWriter { start: self.out.len(), writer: self, entries: Vec::new(), omit, closings: 1 }
+    }
+
+    fn list(&mut self) -> ListWriter<'_> {
+        self.omit = None;
+        self.out.push(b'[');
+        ListWriter { writer: self, is_first: true, closings: 0 }
+    }
+
+    /// Begins `{"variant":`, which the writer of the contents closes.
+    fn variant(&mut self, variant: &str) {
+        self.omit = None;
+        self.out.push(b'{');
+        write_text(variant, &mut self.out);
+        self.out.push(b':');
+    }
+}
+
+/// Writes the entries as they come and brings them in order at the end.
+struct ObjectWriter<'a> {
+    writer: &'a mut Writer,
+    start: usize,
+    entries: Vec<Entry>,
+    omit: Option<&'static str>,
+    closings: usize,
+}
+
+/// One key with the place of its entry in the output, without the comma.
+struct Entry {
+    key: Cow<'static, str>,
+    from: usize,
+    to: usize,
+}
+
+impl ObjectWriter<'_> {
+    fn entry<T: Serialize + ?Sized>(
+        &mut self,
+        key: Cow<'static, str>,
+        value: &T,
+    ) -> Result<(), CanonicalError> {
+        if self.omit == Some(key.as_ref()) {
+            return Ok(());
+        }
+        if !self.entries.is_empty() {
+            self.writer.out.push(b',');
+        }
+        let from = self.writer.out.len();
+        write_text(&key, &mut self.writer.out);
+        self.writer.out.push(b':');
+        value.serialize(&mut *self.writer)?;
+        self.entries.push(Entry { key, from, to: self.writer.out.len() });
+        Ok(())
+    }
+
+    fn finish(mut self) {
+        if !self.entries.is_sorted_by(|a, b| by_utf16(&a.key, &b.key) == Ordering::Less) {
+            self.entries.sort_by(|a, b| by_utf16(&a.key, &b.key));
+            let unsorted = self.writer.out.split_off(self.start);
+            for (at, entry) in self.entries.iter().enumerate() {
+                if at > 0 {
+                    self.writer.out.push(b',');
+                }
+                self.writer.out.extend_from_slice(&unsorted[entry.from - self.start..entry.to - self.start]);
+            }
+        }
+        self.writer.out.extend(std::iter::repeat_n(b'}', self.closings));
+    }
+}
+
+/// The order of RFC 8785, which differs from that of bytes only beyond the basic plane.
+fn by_utf16(a: &str, b: &str) -> Ordering {
+    if a.is_ascii() && b.is_ascii() { a.cmp(b) } else { a.encode_utf16().cmp(b.encode_utf16()) }
+}
+
+struct ListWriter<'a> {
+    writer: &'a mut Writer,
+    is_first: bool,
+    closings: usize,
+}
+
+impl ListWriter<'_> {
+    fn item<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), CanonicalError> {
+        if !std::mem::take(&mut self.is_first) {
+            self.writer.out.push(b',');
+        }
+        value.serialize(&mut *self.writer)
+    }
+
+    fn finish(self) {
+        self.writer.out.push(b']');
+        self.writer.out.extend(std::iter::repeat_n(b'}', self.closings));
+    }
+}
+
+impl<'a> Serializer for &'a mut Writer {
+    type Ok = ();
+    type Error = CanonicalError;
+    type SerializeSeq = ListWriter<'a>;
+    type SerializeTuple = ListWriter<'a>;
+    type SerializeTupleStruct = ListWriter<'a>;
+    type SerializeTupleVariant = ListWriter<'a>;
+    type SerializeMap = MapWriter<'a>;
+    type SerializeStruct = ObjectWriter<'a>;
+    type SerializeStructVariant = ObjectWriter<'a>;
+
+    fn serialize_bool(self, bool: bool) -> Result<(), CanonicalError> {
+        self.out.extend_from_slice(if bool { b"true" } else { b"false" });
+        Ok(())
+    }
+
+    fn serialize_i8(self, int: i8) -> Result<(), CanonicalError> {
+        self.serialize_i64(int.into())
+    }
+
+    fn serialize_i16(self, int: i16) -> Result<(), CanonicalError> {
+        self.serialize_i64(int.into())
+    }
+
+    fn serialize_i32(self, int: i32) -> Result<(), CanonicalError> {
+        self.serialize_i64(int.into())
+    }
+
+    fn serialize_i64(self, int: i64) -> Result<(), CanonicalError> {
+        write_int(int, &mut self.out);
+        Ok(())
+    }
+
+    fn serialize_u8(self, int: u8) -> Result<(), CanonicalError> {
+        self.serialize_i64(int.into())
+    }
+
+    fn serialize_u16(self, int: u16) -> Result<(), CanonicalError> {
+        self.serialize_i64(int.into())
+    }
+
+    fn serialize_u32(self, int: u32) -> Result<(), CanonicalError> {
+        self.serialize_i64(int.into())
+    }
+
+    fn serialize_u64(self, int: u64) -> Result<(), CanonicalError> {
+        match i64::try_from(int) {
+            Ok(int) => self.serialize_i64(int),
+            Err(_) => self.serialize_str(&int.to_string()),
+        }
+    }
+
+    fn serialize_f32(self, float: f32) -> Result<(), CanonicalError> {
+        self.serialize_f64(float.into())
+    }
+
+    fn serialize_f64(self, float: f64) -> Result<(), CanonicalError> {
+        if !float.is_finite() {
+            return self.serialize_unit();
+        }
+        self.out.extend_from_slice(ryu_js::Buffer::new().format_finite(float).as_bytes());
+        Ok(())
+    }
+
+    fn serialize_char(self, char: char) -> Result<(), CanonicalError> {
+        self.serialize_str(char.encode_utf8(&mut [0; 4]))
+    }
+
+    fn serialize_str(self, text: &str) -> Result<(), CanonicalError> {
+        write_text(text, &mut self.out);
+        Ok(())
+    }
+
+    fn serialize_bytes(self, bytes: &[u8]) -> Result<(), CanonicalError> {
+        self.collect_seq(bytes)
+    }
+
+    fn serialize_none(self) -> Result<(), CanonicalError> {
+        self.serialize_unit()
+    }
+
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), CanonicalError> {
+        value.serialize(self)
+    }
+
+    fn serialize_unit(self) -> Result<(), CanonicalError> {
+        self.out.extend_from_slice(b"null");
+        Ok(())
+    }
+
+    fn serialize_unit_struct(self, _: &'static str) -> Result<(), CanonicalError> {
+        self.serialize_unit()
+    }
+
+    fn serialize_unit_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+    ) -> Result<(), CanonicalError> {
+        self.serialize_str(variant)
+    }
+
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        value: &T,
+    ) -> Result<(), CanonicalError> {
+        value.serialize(self)
+    }
+
+    fn serialize_newtype_variant<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        value: &T,
+    ) -> Result<(), CanonicalError> {
+        self.variant(variant);
+        value.serialize(&mut *self)?;
+        self.out.push(b'}');
+        Ok(())
+    }
+
+    fn serialize_seq(self, _: Option<usize>) -> Result<ListWriter<'a>, CanonicalError> {
+        Ok(self.list())
+    }
+
+    fn serialize_tuple(self, _: usize) -> Result<ListWriter<'a>, CanonicalError> {
+        Ok(self.list())
+    }
+
+    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<ListWriter<'a>, CanonicalError> {
+        Ok(self.list())
+    }
+
+    fn serialize_tuple_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        _: usize,
+    ) -> Result<ListWriter<'a>, CanonicalError> {
+        self.variant(variant);
+        Ok(ListWriter { closings: 1, ..self.list() })
+    }
+
+    fn serialize_map(self, _: Option<usize>) -> Result<MapWriter<'a>, CanonicalError> {
+        Ok(MapWriter { object: self.object(), key: None })
+    }
+
+    fn serialize_struct(self, _: &'static str, _: usize) -> Result<ObjectWriter<'a>, CanonicalError> {
+        Ok(self.object())
+    }
+
+    fn serialize_struct_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        _: usize,
+    ) -> Result<ObjectWriter<'a>, CanonicalError> {
+        self.variant(variant);
+        Ok(ObjectWriter { closings: 2, ..self.object() })
+    }
+}
+
+/// An object whose keys come one by one.
+struct MapWriter<'a> {
+    object: ObjectWriter<'a>,
+    key: Option<Cow<'static, str>>,
+}
+
+impl SerializeMap for MapWriter<'_> {
+    type Ok = ();
+    type Error = CanonicalError;
+
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), CanonicalError> {
+        self.key = Some(key.serialize(KeyText)?);
+        Ok(())
+    }
+
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), CanonicalError> {
+        let key = self.key.take().ok_or_else(|| CanonicalError::custom("a value without its key"))?;
+        self.object.entry(key, value)
+    }
+
+    fn end(self) -> Result<(), CanonicalError> {
+        self.object.finish();
+        Ok(())
+    }
+}
+
+macro_rules! lists {
+    ($($part:ident $add:ident),*) => {$(
+        impl $part for ListWriter<'_> {
+            type Ok = ();
+            type Error = CanonicalError;
+
+            fn $add<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), CanonicalError> {
+                self.item(value)
+            }
+
+            fn end(self) -> Result<(), CanonicalError> {
+                self.finish();
+                Ok(())
+            }
+        }
+    )*};
+}
+
+lists!(
+    SerializeSeq serialize_element,
+    SerializeTuple serialize_element,
+    SerializeTupleStruct serialize_field,
+    SerializeTupleVariant serialize_field
+);
+
+macro_rules! objects {
+    ($($part:ident),*) => {$(
+        impl $part for ObjectWriter<'_> {
+            type Ok = ();
+            type Error = CanonicalError;
+
+            fn serialize_field<T: Serialize + ?Sized>(
+                &mut self,
+                key: &'static str,
+                value: &T,
+            ) -> Result<(), CanonicalError> {
+                self.entry(Cow::Borrowed(key), value)
+            }
+
+            fn end(self) -> Result<(), CanonicalError> {
+                self.finish();
+                Ok(())
+            }
+        }
+    )*};
+}
+
+objects!(SerializeStruct, SerializeStructVariant);
+
+/// Takes a key as text; everything else is refused.
+struct KeyText;
+
+macro_rules! no_keys {
+    ($($method:ident: $ty:ty),*) => {$(
+        fn $method(self, _: $ty) -> Result<Cow<'static, str>, CanonicalError> {
+            Err(no_text())
+        }
+    )*};
+}
+
+fn no_text() -> CanonicalError {
+    CanonicalError::custom("the keys of a map have to be texts")
+}
+
+impl Serializer for KeyText {
+    type Ok = Cow<'static, str>;
+    type Error = CanonicalError;
+    type SerializeSeq = Impossible<Self::Ok, CanonicalError>;
+    type SerializeTuple = Impossible<Self::Ok, CanonicalError>;
+    type SerializeTupleStruct = Impossible<Self::Ok, CanonicalError>;
+    type SerializeTupleVariant = Impossible<Self::Ok, CanonicalError>;
+    type SerializeMap = Impossible<Self::Ok, CanonicalError>;
+    type SerializeStruct = Impossible<Self::Ok, CanonicalError>;
+    type SerializeStructVariant = Impossible<Self::Ok, CanonicalError>;
+
+    no_keys!(
+        serialize_bool: bool, serialize_i8: i8, serialize_i16: i16, serialize_i32: i32, serialize_i64: i64,
+        serialize_u8: u8, serialize_u16: u16, serialize_u32: u32, serialize_u64: u64, serialize_f32: f32,
+        serialize_f64: f64, serialize_char: char, serialize_bytes: &[u8], serialize_unit_struct: &'static str
+    );
+
+    fn serialize_str(self, text: &str) -> Result<Self::Ok, CanonicalError> {
+        Ok(Cow::Owned(text.to_owned()))
+    }
+
+    fn serialize_unit_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+    ) -> Result<Self::Ok, CanonicalError> {
+        Ok(Cow::Borrowed(variant))
+    }
+
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        value: &T,
+    ) -> Result<Self::Ok, CanonicalError> {
+        value.serialize(self)
+    }
+
+    fn serialize_none(self) -> Result<Self::Ok, CanonicalError> {
+        Err(no_text())
+    }
+
+    fn serialize_some<T: Serialize + ?Sized>(self, _: &T) -> Result<Self::Ok, CanonicalError> {
+        Err(no_text())
+    }
+
+    fn serialize_unit(self) -> Result<Self::Ok, CanonicalError> {
+        Err(no_text())
+    }
+
+    fn serialize_newtype_variant<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        _: u32,
+        _: &'static str,
+        _: &T,
+    ) -> Result<Self::Ok, CanonicalError> {
+        Err(no_text())
+    }
+
+    fn serialize_seq(self, _: Option<usize>) -> Result<Self::SerializeSeq, CanonicalError> {
+        Err(no_text())
+    }
+
+    fn serialize_tuple(self, _: usize) -> Result<Self::SerializeTuple, CanonicalError> {
+        Err(no_text())
+    }
+
+    fn serialize_tuple_struct(
+        self,
+        _: &'static str,
+        _: usize,
+    ) -> Result<Self::SerializeTupleStruct, CanonicalError> {
+        Err(no_text())
+    }
+
+    fn serialize_tuple_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        _: &'static str,
+        _: usize,
+    ) -> Result<Self::SerializeTupleVariant, CanonicalError> {
+        Err(no_text())
+    }
+
+    fn serialize_map(self, _: Option<usize>) -> Result<Self::SerializeMap, CanonicalError> {
+        Err(no_text())
+    }
+
+    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Self::SerializeStruct, CanonicalError> {
+        Err(no_text())
+    }
+
+    fn serialize_struct_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        _: &'static str,
+        _: usize,
+    ) -> Result<Self::SerializeStructVariant, CanonicalError> {
+        Err(no_text())
+    }
+}

@@ -1,0 +1,176 @@
+//! Which record a copy belongs to: proven by the key of the write that made it, or matched by declared keys.
+
+use crate::engine::{Engine, EngineError};
+use crate::ingest::{Batch, Content, Draft, Fact, payload};
+use crate::store::{CopyKey, Located};
+use avowal_core::chronicle::Chronicle;
+use avowal_core::history::LinkReason;
+use avowal_core::identity::{keys_of_copy, keys_of_record};
+use avowal_core::ids::{FieldName, RecordId};
+use avowal_core::intent::{IntentStatus, Operation};
+use avowal_core::lifecycle::link;
+use avowal_core::policy::EntityPolicy;
+use avowal_core::record::Record;
+use avowal_core::value::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The keys by which copies find a record. A field of which nobody has spoken yet who may is known by what the
+/// copies show, or a copy of the owner that comes later would not find its record.
+pub fn match_keys(policy: &EntityPolicy, record: &Record) -> Vec<String> {
+    let mut keys = keys_of_record(policy, record);
+    if record.deleted.is_some() {
+        return keys;
+    }
+    let mut known: BTreeMap<FieldName, Value> = BTreeMap::new();
+    for field in policy.match_on.iter().flatten() {
+        let shown = record.copies.values().filter(|copy| copy.alive).find_map(|copy| copy.fields.get(field));
+        let value = match record.fields.get(field) {
+            Some(belief) => Some(&belief.value),
+            None => shown.map(|shadow| &shadow.content),
+        };
+        known.extend(value.map(|value| (field.clone(), value.clone())));
+    }
+    keys.extend(keys_of_copy(policy, &known));
+    // A create of unknown outcome may have made a copy with what was believed then.
+    for intent in record.intents.values().filter(|intent| intent.status != IntentStatus::Planned) {
+        let sent = intent.fields.iter().map(|(field, outgoing)| (field.clone(), outgoing.value.clone()));
+        if intent.operation == Operation::Create {
+            keys.extend(keys_of_copy(policy, &sent.collect()));
+        }
+    }
+    keys.sort();
+    keys.dedup();
+    keys
+}
+
+impl Engine {
+    /// The records that carry the keys of each unlinked copy.
+    pub(crate) async fn find_matches(
+        &self,
+        facts: &[Fact],
+        located: &[Option<Located>],
+    ) -> Result<Vec<Vec<(String, Vec<RecordId>)>>, EngineError> {
+        let mut out: Vec<Vec<(String, Vec<RecordId>)>> = facts.iter().map(|_| Vec::new()).collect();
+        for entity in self.policies.keys() {
+            let mut places = Vec::new();
+            let mut asked = Vec::new();
+            for (at, fact) in facts.iter().enumerate() {
+                let Content::Present(fields) = &fact.content else { continue };
+                if located[at].is_some() || fact.entity != *entity {
+                    continue;
+                }
+                for key in keys_of_copy(&fact.policy, fields) {
+                    places.push(at);
+                    asked.push(key);
+                }
+            }
+            if asked.is_empty() {
+                continue;
+            }
+            let found = self.store.match_records(entity, &asked).await?;
+            for ((at, key), records) in places.into_iter().zip(asked).zip(found) {
+                out[at].push((key, records));
+            }
+        }
+        Ok(out)
+    }
+
+    /// Finds or makes the record of an unlinked copy. None: new. One: linked. Several: a person decides.
+    pub(crate) async fn identify(
+        &self,
+        batch: &Batch,
+        fact: &Fact,
+        key: &CopyKey,
+        matches: &[(String, Vec<RecordId>)],
+        draft: &mut Draft,
+    ) -> Result<Option<RecordId>, EngineError> {
+        if let Some(record) = self.maker(batch, fact, key, draft).await? {
+            return Ok(Some(record));
+        }
+        let mut candidates: Vec<(RecordId, String)> = Vec::new();
+        for (match_key, records) in matches {
+            let fresh = draft.keys.get(&(fact.entity.clone(), match_key.clone()));
+            let all: BTreeSet<&RecordId> = records.iter().chain(fresh).collect();
+            candidates = all.into_iter().map(|record| (record.clone(), match_key.clone())).collect();
+            if !candidates.is_empty() {
+                break;
+            }
+        }
+        if candidates.len() > 1 {
+            let names: Vec<_> = candidates.iter().map(|(record, _)| record.as_str()).collect();
+            let reason =
+                format!("it matches several records: {}; merge them or change the key", names.join(", "));
+            draft.quarantine.push(self.set_aside(batch, fact, reason, payload(&fact.change)));
+            return Ok(None);
+        }
+        let Some((record, match_key)) = candidates.pop() else {
+            return Ok(Some(self.begin(batch, fact, key, draft)));
+        };
+        if !draft.chronicles.contains_key(&record) {
+            self.load_into(batch, vec![record.clone()], draft).await?;
+        }
+        let Some(chronicle) = draft.chronicles.get_mut(&record) else { return Ok(None) };
+        if let Some(other) = chronicle.record().live_copy(&batch.system) {
+            let reason = format!(
+                "a second copy in {} matches record {record} by {match_key}; {} is linked already. Merge or delete one of the two there",
+                batch.system, other.remote_id
+            );
+            draft.quarantine.push(self.set_aside(batch, fact, reason, payload(&fact.change)));
+            return Ok(None);
+        }
+        chronicle.set_context(self.context(batch, Some(&fact.change), &fact.entity));
+        link(chronicle, &batch.system, &key.remote_id, LinkReason::Matched { key: match_key });
+        draft.linked.insert(key.clone(), record.clone());
+        Ok(Some(record))
+    }
+
+    /// The record whose create made this copy, proven by the key that the system carries.
+    async fn maker(
+        &self,
+        batch: &Batch,
+        fact: &Fact,
+        key: &CopyKey,
+        draft: &mut Draft,
+    ) -> Result<Option<RecordId>, EngineError> {
+        let Some(write) = &fact.change.correlation else { return Ok(None) };
+        let named = write.strip_prefix(fact.entity.as_str()).and_then(|rest| rest.strip_prefix('.'));
+        let Some(id) = named.and_then(|rest| rest.split('.').next()).map(RecordId::new) else {
+            return Ok(None);
+        };
+        if !draft.chronicles.contains_key(&id) {
+            self.load_into(batch, vec![id.clone()], draft).await?;
+        }
+        let Some(chronicle) = draft.chronicles.get_mut(&id) else { return Ok(None) };
+        let record = chronicle.record();
+        let is_ours = record
+            .intents
+            .get(&batch.system)
+            .is_some_and(|intent| intent.key == *write && intent.operation == Operation::Create);
+        if !is_ours || record.copies.contains_key(&batch.system) {
+            return Ok(None);
+        }
+        chronicle.set_context(self.context(batch, Some(&fact.change), &fact.entity));
+        link(chronicle, &batch.system, &key.remote_id, LinkReason::Created);
+        draft.linked.insert(key.clone(), id.clone());
+        Ok(Some(id))
+    }
+
+    fn begin(&self, batch: &Batch, fact: &Fact, key: &CopyKey, draft: &mut Draft) -> RecordId {
+        let id = self.clock.new_record_id();
+        let context = self.context(batch, Some(&fact.change), &fact.entity);
+        let record = Record::new(id.clone(), fact.entity.clone());
+        let mut chronicle = Chronicle::new(record, context, self.clock.now());
+        link(&mut chronicle, &batch.system, &key.remote_id, LinkReason::FirstSeen);
+        draft.chronicles.insert(id.clone(), chronicle);
+        draft.linked.insert(key.clone(), id.clone());
+        id
+    }
+
+    pub(crate) fn remember_keys(&self, fact: &Fact, record: &RecordId, draft: &mut Draft) {
+        if let Some(chronicle) = draft.chronicles.get(record) {
+            for key in match_keys(&fact.policy, chronicle.record()) {
+                draft.keys.insert((fact.entity.clone(), key), record.clone());
+            }
+        }
+    }
+}
