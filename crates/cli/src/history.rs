@@ -51,7 +51,8 @@ impl Stream {
     /// Where the stored state differs from the fold of its history, byte for byte; `None` if nowhere.
     pub fn difference(&self) -> Option<String> {
         let (stored, folded) = (as_json(self.stored.as_ref()), as_json(self.folded.as_ref()));
-        if stored.to_string() == folded.to_string() {
+        let (stored_bytes, folded_bytes) = (stored.to_string(), folded.to_string());
+        if stored_bytes == folded_bytes {
             return None;
         }
         let mut place = Vec::new();

@@ -54,11 +54,11 @@ enum Key {
 }
 
 fn read(policy: &EntityPolicy, key: &str) -> Key {
-    if let Some((system, remote_id)) = key.split_once(':') {
-        if policy.mappings.contains_key(system) {
-            let system = SystemName::new(system);
-            return Key::Copy(CopyKey { system, entity: policy.entity.clone(), remote_id: remote_id.into() });
-        }
+    if let Some((system, remote_id)) = key.split_once(':')
+        && policy.mappings.contains_key(system)
+    {
+        let system = SystemName::new(system);
+        return Key::Copy(CopyKey { system, entity: policy.entity.clone(), remote_id: remote_id.into() });
     }
     match key.split_once('=') {
         Some((field, value)) if policy.fields.contains_key(field) => {

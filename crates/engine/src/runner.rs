@@ -137,8 +137,9 @@ impl Engine {
         progress: Arc<dyn Progress>,
     ) -> Result<(), EngineError> {
         let mut failures = 0;
+        let mut installed = false;
         while !*stop.borrow() {
-            let wait_ms = match self.attend_once(&system, progress.as_ref()).await {
+            let wait_ms = match self.attend_once(&system, &mut installed, progress.as_ref()).await {
                 Ok(true) => {
                     failures = 0;
                     continue;
@@ -169,8 +170,17 @@ impl Engine {
         Ok(())
     }
 
-    /// One turn for one system. Answers whether anything happened.
-    async fn attend_once(&self, system: &SystemName, progress: &dyn Progress) -> Result<bool, EngineError> {
+    /// One turn for one system, which has its feed installed first. Answers whether anything happened.
+    async fn attend_once(
+        &self,
+        system: &SystemName,
+        installed: &mut bool,
+        progress: &dyn Progress,
+    ) -> Result<bool, EngineError> {
+        if !*installed && let Some(connector) = self.connector(system) {
+            connector.install().await.map_err(|error| self.failed(system, error))?;
+            *installed = true;
+        }
         let mut report = SystemReport::default();
         let mut busy = false;
         for entity in self.entities_of(system) {

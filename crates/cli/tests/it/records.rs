@@ -133,7 +133,8 @@ fn a_state_that_is_not_the_fold_of_its_history_is_found_and_restated() {
     let bench = synced();
     let before = bench.json(&["show", "customer", "app:1"]);
     let store = open(&bench, "avowal.db");
-    let changed = store.execute("UPDATE records SET fields = replace(fields, 'ada@', 'eve@') WHERE entity = 'customer'", []);
+    let changed = store
+        .execute("UPDATE records SET fields = replace(fields, 'ada@', 'eve@') WHERE entity = 'customer'", []);
     assert_eq!(changed, Ok(1));
     drop(store);
     let ended = bench.avowal(&["history", "rebuild"]);

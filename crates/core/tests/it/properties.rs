@@ -317,7 +317,10 @@ impl Play {
             for (field, outgoing) in &intent.fields {
                 let contested = record.is_contested(field) && intent.status == IntentStatus::Planned;
                 assert!(!contested, "{field} is contested and planned for {system}");
-                self.authorised(system, field, &outgoing.dot.system);
+                // What is on its way was judged when it was planned.
+                if intent.status == IntentStatus::Planned {
+                    self.authorised(system, field, &outgoing.dot.system);
+                }
             }
         }
     }
