@@ -38,14 +38,17 @@ fields = { email = "email", name = "name", phone = "phone", stage = "stage" }
 "#;
 
 fn main() -> Outcome<()> {
-    let rows: u32 = std::env::var("AVOWAL_BENCH_ROWS").ok().and_then(|text| text.parse().ok()).unwrap_or(10_000);
+    let rows: u32 =
+        std::env::var("AVOWAL_BENCH_ROWS").ok().and_then(|text| text.parse().ok()).unwrap_or(10_000);
     let folder = tempfile::tempdir()?;
     let place = folder.path();
     std::fs::write(place.join("avowal.toml"), CONFIGURATION)?;
     populate(&place.join("app.db"), rows)?;
     populate(&place.join("crm.db"), rows)?;
 
-    println!("durable rate of `avowal sync` (SQLite <-> SQLite, {rows} rows a side, synchronous=FULL everywhere)\n");
+    println!(
+        "durable rate of `avowal sync` (SQLite <-> SQLite, {rows} rows a side, synchronous=FULL everywhere)\n"
+    );
     println!("{:58} {:>9} {:>10} {:>12}", "work", "units", "seconds", "units/s");
     let (first, report) = sync(place)?;
     row("first link by e-mail: copies linked", u64::from(rows) * 2, first);
@@ -97,7 +100,8 @@ fn edit(file: &Path, column: &str, rows: u32) -> Outcome<()> {
 
 fn sync(place: &Path) -> Outcome<(Duration, serde_json::Value)> {
     let began = Instant::now();
-    let output = Command::new(env!("CARGO_BIN_EXE_avowal")).args(["sync", "--json"]).current_dir(place).output()?;
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_avowal")).args(["sync", "--json"]).current_dir(place).output()?;
     let took = began.elapsed();
     if !output.status.success() {
         return Err(String::from_utf8_lossy(&output.stderr).into_owned().into());

@@ -172,7 +172,11 @@ fn a_copy_that_came_to_agree_has_seen_the_belief() {
     world.see(shows("app", &json!({"phone": "2"})));
     world.see(shows("crm", &json!({"phone": "2"})));
     let told = world.see(shows("crm", &json!({"phone": "3"})));
-    insta::assert_snapshot!(told, @"");
+    insta::assert_snapshot!(told, @r#"
+    observed crm new crm:3, phone "2"→"3" Sequential
+    believe phone="3" (crm:3)
+    plan update app phone="3"
+    "#);
 }
 
 #[test]

@@ -6,8 +6,9 @@ use super::{Chance, scale};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// From hardly begun to well under way.
-const ALIVE_MS_MAX: usize = 2_500;
+/// The first ones die young, later ones are well under way, however slow the machine is.
+const ALIVE_MS_FIRST: usize = 1_500;
+const ALIVE_MS_MORE: usize = 250;
 /// Small transactions, so that there are many moments between them.
 const SETTINGS: &str = "[settings]\nbatch = 100\n\n[store]";
 /// So many kills at least shall leave writes behind of which nobody knows the outcome.
@@ -26,7 +27,7 @@ fn killed_at_random_moments_it_loses_and_doubles_nothing() {
     let kills = scale(50, 12);
     let (mut killed, mut left_unknown) = (0, 0);
     while killed < kills || (left_unknown < UNKNOWN_MIN && killed < 4 * kills) {
-        kill_one(&world, &mut chance);
+        kill_one(&world, chance.below(ALIVE_MS_FIRST + ALIVE_MS_MORE * killed));
         killed += 1;
         let sent = sent_writes(&world);
         left_unknown += usize::from(sent > 0);
@@ -50,10 +51,10 @@ fn killed_at_random_moments_it_loses_and_doubles_nothing() {
     assert_effects(&world, &edited);
 }
 
-/// Starts a sync and kills it at a random moment.
-fn kill_one(world: &World, chance: &mut Chance) {
+/// Starts a sync and kills it after so many milliseconds.
+fn kill_one(world: &World, alive_ms: usize) {
     let mut running = world.spawn(&["sync"]);
-    std::thread::sleep(Duration::from_millis(chance.below(ALIVE_MS_MAX) as u64 + 20));
+    std::thread::sleep(Duration::from_millis(alive_ms as u64 + 20));
     let ended = running.child.try_wait().unwrap();
     assert!(ended.is_none_or(|status| status.success()), "it failed by itself: {}", running.log());
     running.kill();
