@@ -2,6 +2,7 @@
 
 use crate::connector::{Change, Shown, Write, WriteOutcome};
 use crate::engine::{Engine, EngineError};
+use crate::fights::Contested;
 use crate::outcome::Ending;
 use crate::progress::{Progress, Step, SystemReport};
 use crate::store::{BATCH_RECORDS_MAX, Commit, CommitOutcome, IntentDelay, RecordCommit};
@@ -11,6 +12,7 @@ use avowal_core::confirm::send;
 use avowal_core::history::Context;
 use avowal_core::ids::{EntityName, RecordId, RemoteId, SystemName};
 use avowal_core::intent::{IntentStatus, Operation};
+use avowal_core::plan::content_digest;
 use avowal_core::policy::EntityPolicy;
 use avowal_core::record::Record;
 use std::collections::BTreeSet;
@@ -36,6 +38,10 @@ pub(crate) struct Outgoing {
     pub(crate) failures: u32,
     pub(crate) status: IntentStatus,
     pub(crate) write: Write,
+    /// What the write would leave in which copy.
+    pub(crate) contested: Contested,
+    /// How many changes the system had made when it was spelled.
+    pub(crate) changes_seen: u64,
 }
 
 /// The longest pause that a system may ask for, in milliseconds.
@@ -71,12 +77,39 @@ impl Engine {
             let (fresh, open): (Vec<_>, Vec<_>) =
                 items.into_iter().partition(|item| item.status == IntentStatus::Planned);
             self.settle(system, &entity, open, report, &mut done).await?;
+            let now = self.clock.now();
+            let (hopeless, fresh): (Vec<_>, Vec<_>) =
+                fresh.into_iter().partition(|item| self.fights().is_hopeless(&item.contested, now));
+            self.part(system, &entity, hopeless, report, &mut done).await?;
             self.send_all(system, &entity, fresh, report, progress, &mut done).await?;
         }
         let unmapped = "the configuration does not map its entity in this system any more";
         let orphans = due.into_iter().map(|(failures, record)| (failures, record.id, unmapped.to_owned()));
         self.put_off_intents(system, orphans.collect(), &mut done).await?;
         Ok(done)
+    }
+
+    /// The same content was written again and again, and each time the system changed it back: a person parts them.
+    async fn part(
+        &self,
+        system: &SystemName,
+        entity: &EntityName,
+        items: Vec<Outgoing>,
+        report: &mut SystemReport,
+        done: &mut Dispatched,
+    ) -> Result<(), EngineError> {
+        if items.is_empty() {
+            return Ok(());
+        }
+        let reason = |item: &Outgoing| {
+            let fields: Vec<&str> = item.write.fields.keys().map(String::as_str).collect();
+            format!(
+                "{system} keeps changing {} back after we write it; find out what does that there, or let {system} own it",
+                fields.join(", ")
+            )
+        };
+        let endings = items.iter().map(|item| Ending::Rejected { reason: reason(item) }).collect();
+        self.end_all(system, entity, &items, endings, report, done).await
     }
 
     /// The records with due intents, with how often each has failed.
@@ -119,6 +152,12 @@ impl Engine {
                     failures,
                     status: intent.status,
                     write: *write,
+                    contested: Contested {
+                        record: record.id.clone(),
+                        system: system.clone(),
+                        content: content_digest(intent.operation, &intent.fields),
+                    },
+                    changes_seen: record.vector.get(system),
                 }),
                 Outbound::Waits(reason) => waiting.push((failures, record.id.clone(), reason)),
             }

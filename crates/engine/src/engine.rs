@@ -2,13 +2,14 @@
 
 use crate::clock::Clock;
 use crate::connector::{Connector, ConnectorError};
+use crate::fights::Fights;
 use crate::limiter::Limiter;
 use crate::store::{CopyKey, Store, StoreError};
 use avowal_core::ids::{EntityName, SystemName};
 use avowal_core::policy::EntityPolicy;
 use avowal_core::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 /// Everything the engine is made of.
@@ -136,6 +137,7 @@ pub struct Engine {
     pub(crate) ready: Mutex<BTreeSet<(SystemName, EntityName)>>,
     /// Until when each system has asked for no more writes.
     pauses: Mutex<BTreeMap<SystemName, Timestamp>>,
+    fights: Mutex<Fights>,
     /// The copies that a durable signal will have read soon: what a listing shows of them meanwhile can wait.
     awaited: Mutex<BTreeSet<CopyKey>>,
     /// The copies with open quarantine items, so that a healthy one can close its own.
@@ -158,6 +160,7 @@ impl Engine {
             limiters,
             ready: Mutex::new(BTreeSet::new()),
             pauses: Mutex::new(BTreeMap::new()),
+            fights: Mutex::new(Fights::default()),
             awaited: Mutex::new(BTreeSet::new()),
             quarantined: Mutex::new(BTreeSet::new()),
             store: parts.store,
@@ -243,6 +246,11 @@ impl Engine {
     pub(crate) fn is_paused(&self, system: &SystemName) -> bool {
         let pauses = self.pauses.lock().unwrap_or_else(PoisonError::into_inner);
         pauses.get(system).is_some_and(|until| self.clock.now() < *until)
+    }
+
+    /// The corrections of late.
+    pub(crate) fn fights(&self) -> MutexGuard<'_, Fights> {
+        self.fights.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Durable signals will have these copies read.

@@ -9,6 +9,7 @@ pub mod connector;
 mod deliver;
 mod dispatch;
 mod engine;
+mod fights;
 mod identify;
 mod ingest;
 mod limiter;

@@ -179,6 +179,7 @@ impl Engine {
             match self.store.commit(commit).await? {
                 CommitOutcome::Committed => {
                     self.heed_pauses(system, &endings);
+                    self.remember_writes(items, &endings);
                     report.written += written;
                     report.failed += failed;
                     done.events += events;
@@ -193,6 +194,15 @@ impl Engine {
             }
         }
         Err(EngineError::Contended { system: system.clone() })
+    }
+
+    fn remember_writes(&self, items: &[Outgoing], endings: &[Ending]) {
+        let now = self.clock.now();
+        for (item, ending) in items.iter().zip(endings) {
+            if matches!(ending, Ending::Confirmed { .. }) {
+                self.fights().wrote(item.contested.clone(), item.changes_seen, now);
+            }
+        }
     }
 
     /// A system that asks for a pause gets it, for all records.

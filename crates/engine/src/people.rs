@@ -119,6 +119,7 @@ impl Engine {
             let mut chronicle =
                 Chronicle::new(state, self.person(by, policy.short_digest()), self.clock.now());
             chronicle.push(Body::Released { system: item.system.clone() });
+            self.fights().forget(record);
             declare_not_done(&mut chronicle, &item.system);
             plan(policy, &mut chronicle, None);
             let extra = Commit { quarantine_ids_closed: vec![item.id], ..Commit::default() };

@@ -83,6 +83,8 @@ struct State {
     down: Option<ConnectorError>,
     lag_ms: i64,
     normaliser: Option<Normaliser>,
+    /// What an automation of the system makes of a row right after each write of ours.
+    automation: Option<Normaliser>,
     /// Positions below this one have been forgotten.
     expired_below: u64,
     /// Set while the feed shows nothing newer than this.
@@ -288,6 +290,11 @@ impl FakeSystem {
     /// What the system makes of every content that is written through its interface.
     pub fn set_normaliser(&self, normalise: impl Fn(&str, &Value) -> Value + Send + Sync + 'static) {
         self.state().normaliser = Some(Arc::new(normalise));
+    }
+
+    /// Right after every write through its interface the system changes the row once more, as an automation would.
+    pub fn set_automation(&self, change: impl Fn(&str, &Value) -> Value + Send + Sync + 'static) {
+        self.state().automation = Some(Arc::new(change));
     }
 
     // Webhooks.

@@ -1,6 +1,7 @@
 //! What cannot be understood is set aside with its reason, holds up nobody, and can be tried again.
 
-use crate::world::{CUSTOMER, World};
+use crate::world::{CUSTOMER, World, customer};
+use avowal_core::value::Value;
 use avowal_engine::store::{QuarantineItem, Store};
 use avowal_testkit::fake::{Fault, Profile};
 use serde_json::json;
@@ -79,4 +80,33 @@ async fn a_create_that_nobody_can_settle_is_shown_and_a_person_settles_it() {
     assert_eq!(world.counts(), [1, 1]);
     assert_eq!(world.quarantine().await, []);
     world.check_settled().await;
+}
+
+#[tokio::test]
+async fn two_writers_that_keep_undoing_each_other_are_parted() {
+    let mut rules = customer();
+    rules["fields"]["email"] = json!({"type": "string", "owner": "app", "strategy": "owner_wins"});
+    for (name, profile) in Profile::all() {
+        let tells = profile.capabilities.receipt;
+        let world =
+            World::with(json!({ "customer": rules.clone() }), [("app", Profile::log()), ("crm", profile)]);
+        // The email belongs to app, and an automation in crm knows better.
+        world.system("crm").set_automation(|column, value| match (column, value.as_text()) {
+            ("email", Some(text)) => Value::text(text.replace("@x.org", "@crm.org")),
+            _ => value.clone(),
+        });
+        world.add("app", json!({"email": "a@x.org", "name": "Ann"}));
+        world.add("app", json!({"email": "b@y.org", "name": "Bea"}));
+        world.sync().await;
+        let writes = world.system("crm").calls().writes;
+        assert!(writes < 20, "{name}: {writes} writes");
+        assert_eq!(world.get("crm", "b@y.org", "name"), json!("Bea"), "{name}: the others go on");
+        world.check_laws().await;
+        world.check_idle().await;
+        let items = world.quarantine().await;
+        // Without a receipt nobody can tell an automation from what the system makes of the value: no fight.
+        assert_eq!(items.len(), usize::from(tells), "{name}: {items:?}");
+        let reasons = items.iter().all(|item| item.reason.contains("crm keeps changing email back"));
+        assert!(reasons, "{name}: {items:?}");
+    }
 }

@@ -347,7 +347,20 @@ impl FakeSystem {
         let receipt =
             state.rows.at(entity, &id, i64::MAX).filter(|_| self.profile.capabilities.receipt && exists);
         let after = receipt.map(|version| Change { correlation: None, ..self.change(state, &id, version) });
+        self.automate(state, entity, &id);
         WriteOutcome::Confirmed { id, after }
+    }
+}
+
+impl FakeSystem {
+    fn automate(&self, state: &mut State, entity: &EntityName, id: &RemoteId) {
+        let (Some(change), Some(row)) = (state.automation.clone(), state.rows.now(entity, id)) else {
+            return;
+        };
+        let changed: Fields = row.iter().map(|(name, value)| (name.clone(), change(name, value))).collect();
+        if changed != row {
+            self.store(state, entity, id, Some(changed), None);
+        }
     }
 }
 
