@@ -7,7 +7,7 @@ use crate::failure::{Exit, Failure};
 use crate::history::{Fault, Stream, Walk};
 use crate::output::{Mark, Output, counted};
 use avowal_core::history::HistoryError;
-use avowal_core::identity::keys_of_record;
+use avowal_engine::match_keys;
 use avowal_engine::store::Store;
 use serde::Serialize;
 use std::sync::Arc;
@@ -97,7 +97,7 @@ async fn restate(config: &Config, store: &dyn Store, stream: &Stream) -> Result<
     let Some(folded) = &stream.folded else { return Ok(false) };
     let is_cut = stream.stored.as_ref().is_some_and(|stored| stored.seq > folded.seq);
     let Some(policy) = config.policies.get(&folded.entity).filter(|_| !is_cut) else { return Ok(false) };
-    store.restate(folded, &keys_of_record(policy, folded)).await?;
+    store.restate(folded, &match_keys(policy, folded)).await?;
     Ok(true)
 }
 
