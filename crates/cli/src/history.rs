@@ -12,6 +12,9 @@ use std::collections::VecDeque;
 /// How many events are read at once.
 const PAGE_EVENTS: usize = 1000;
 
+/// How often a stream that another process writes is read again.
+const AGAIN_MAX: u32 = 10;
+
 /// A stream with its state: what the chain says, and what its fold is.
 pub struct Stream {
     /// Which record.
@@ -58,6 +61,17 @@ impl Stream {
         let mut place = Vec::new();
         first_difference(&stored, &folded, &mut place);
         Some(if place.is_empty() { "the whole record".to_owned() } else { place.join(".") })
+    }
+}
+
+impl Stream {
+    fn push(&mut self, event: &Event, verifier: &mut ChainVerifier) {
+        self.events += 1;
+        if self.broken.is_none() {
+            self.broken = verifier.push(event).err();
+        }
+        let folded = self.folded.get_or_insert_with(|| Record::new(self.id.clone(), event.entity.clone()));
+        apply(folded, event);
     }
 }
 
@@ -130,16 +144,44 @@ impl<'s> Walk<'s> {
         self.stream(id, stored).await.map(Some)
     }
 
+    /// The stream read once more, state and events of one moment: while another process writes, a walk may see a
+    /// state that is older than its events.
+    pub async fn again(&self, id: &RecordId) -> Result<Stream, Failure> {
+        let mut stream = self.read_alone(id).await?;
+        for _ in 0..AGAIN_MAX {
+            let now = self.load(id).await?;
+            if now.as_ref().map(|record| record.seq) == stream.stored.as_ref().map(|record| record.seq) {
+                break;
+            }
+            stream = self.read_alone(id).await?;
+        }
+        Ok(stream)
+    }
+
+    /// The state first, then its events. If the state is the same afterwards, both are of one moment: a commit
+    /// moves them together.
+    async fn read_alone(&self, id: &RecordId) -> Result<Stream, Failure> {
+        let stored = self.load(id).await?;
+        let mut stream = Stream { id: id.clone(), stored, folded: None, broken: None, events: 0 };
+        let mut verifier = ChainVerifier::new(id.clone());
+        let mut from_seq = 1;
+        loop {
+            let page = self.store.events(id, from_seq, PAGE_EVENTS).await?;
+            let Some(last) = page.last() else { return Ok(stream) };
+            from_seq = last.seq + 1;
+            page.iter().for_each(|event| stream.push(event, &mut verifier));
+        }
+    }
+
+    async fn load(&self, id: &RecordId) -> Result<Option<Record>, Failure> {
+        Ok(self.store.load(std::slice::from_ref(id)).await?.pop().flatten())
+    }
+
     async fn stream(&mut self, id: RecordId, stored: Option<Record>) -> Result<Stream, Failure> {
         let mut stream = Stream { id: id.clone(), stored, folded: None, broken: None, events: 0 };
         let mut verifier = ChainVerifier::new(id.clone());
         while let Some(event) = self.next_event_of(&id).await? {
-            stream.events += 1;
-            if stream.broken.is_none() {
-                stream.broken = verifier.push(&event).err();
-            }
-            let folded = stream.folded.get_or_insert_with(|| Record::new(id.clone(), event.entity.clone()));
-            apply(folded, &event);
+            stream.push(&event, &mut verifier);
         }
         Ok(stream)
     }

@@ -62,7 +62,10 @@ async fn verify(config: &Config) -> Result<Walked, Failure> {
     let store = compose::open_to_read(config)?;
     let mut walk = Walk::new(store.as_ref());
     let mut walked = Walked::default();
-    while let Some(stream) = walk.next().await? {
+    while let Some(mut stream) = walk.next().await? {
+        if stream.fault().is_some() {
+            stream = walk.again(&stream.id).await?;
+        }
         walked.records += 1;
         walked.events += stream.events;
         if let Some(fault) = stream.fault() {
@@ -76,7 +79,10 @@ async fn verify(config: &Config) -> Result<Walked, Failure> {
 async fn rebuild(config: &Config, store: Arc<dyn Store>, write: bool) -> Result<Walked, Failure> {
     let mut walk = Walk::new(store.as_ref());
     let mut walked = Walked::default();
-    while let Some(stream) = walk.next().await? {
+    while let Some(mut stream) = walk.next().await? {
+        if stream.difference().is_some() {
+            stream = walk.again(&stream.id).await?;
+        }
         walked.records += 1;
         walked.events += stream.events;
         if let Some(broken) = &stream.broken {
