@@ -21,6 +21,7 @@ pub mod lifecycle;
 pub mod mapping;
 pub mod observation;
 pub mod plan;
+pub mod planted;
 pub mod policy;
 mod policy_check;
 pub mod policy_spec;

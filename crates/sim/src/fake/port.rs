@@ -1,7 +1,7 @@
 //! The connector's side of a fake system.
 
 use super::rows::Version;
-use super::{FakeSystem, Fault, FeedKind, State, pause};
+use super::{Call, FakeSystem, Fault, FeedKind, Kind, State, pause};
 use async_trait::async_trait;
 use avowal_core::ids::{EntityName, RemoteId};
 use avowal_core::intent::Operation;
@@ -22,21 +22,21 @@ impl Connector for FakeSystem {
     }
 
     async fn check(&self) -> Result<Vec<Finding>, ConnectorError> {
-        self.reach().map(|()| Vec::new())
+        self.reach(Kind::Install).map(|()| Vec::new())
     }
 
     async fn install(&self) -> Result<Vec<String>, ConnectorError> {
         pause().await;
-        self.reach().map(|()| Vec::new())
+        self.reach(Kind::Install).map(|()| Vec::new())
     }
 
     async fn uninstall(&self) -> Result<Vec<String>, ConnectorError> {
-        self.reach().map(|()| Vec::new())
+        self.reach(Kind::Install).map(|()| Vec::new())
     }
 
     async fn feed_position(&self, _: &EntityName) -> Result<Cursor, ConnectorError> {
         pause().await;
-        self.reach()?;
+        self.reach(Kind::Position)?;
         Ok(Cursor(self.state().rows.last_seq().to_string()))
     }
 
@@ -47,7 +47,7 @@ impl Connector for FakeSystem {
         limit: usize,
     ) -> Result<Page, ConnectorError> {
         pause().await;
-        self.reach()?;
+        self.reach(Kind::List)?;
         let mut state = self.state();
         state.calls.lists += 1;
         if let Some(error) = state.list_errors.pop_front() {
@@ -55,6 +55,8 @@ impl Connector for FakeSystem {
         }
         let mut rows = state.rows.all_at(entity, i64::MAX);
         rows.truncate(state.listing_max.unwrap_or(usize::MAX));
+        let cut = state.fate.as_ref().and_then(|fate| fate.listing_max(&self.name, rows.len()));
+        rows.truncate(cut.unwrap_or(usize::MAX));
         let rest =
             rows.into_iter().filter(|(id, _)| cursor.is_none_or(|after| id.as_str() > after.0.as_str()));
         let rest: Vec<_> = rest.take(limit + 1).collect();
@@ -75,7 +77,7 @@ impl Connector for FakeSystem {
         limit: usize,
     ) -> Result<Page, ConnectorError> {
         pause().await;
-        self.reach()?;
+        self.reach(Kind::Changes)?;
         let mut state = self.state();
         state.calls.changes += 1;
         let after: u64 = cursor.0.parse().map_err(|_| expired())?;
@@ -111,11 +113,13 @@ impl Connector for FakeSystem {
 
     async fn read(&self, entity: &EntityName, ids: &[RemoteId]) -> Result<Vec<Change>, ConnectorError> {
         pause().await;
-        self.reach()?;
+        self.reach(Kind::Read)?;
         let mut state = self.state();
         state.calls.reads += ids.len() as u64;
-        let at_ms = self.now_ms().saturating_sub(state.lag_ms);
-        let one = |id: &RemoteId| match state.rows.at(entity, id, at_ms) {
+        if let Some(witness) = &state.witness {
+            ids.iter().for_each(|id| witness.called(&self.name, Call::Read(id)));
+        }
+        let one = |id: &RemoteId| match state.rows.at(entity, id, self.read_at_ms(&state, id)) {
             Some(version) => Change { correlation: None, ..self.change(&state, id, version) },
             None => Change::bare(id.clone(), Shown::Gone),
         };
@@ -124,9 +128,12 @@ impl Connector for FakeSystem {
 
     async fn find(&self, entity: &EntityName, fields: &Fields) -> Result<Vec<Change>, ConnectorError> {
         pause().await;
-        self.reach()?;
+        self.reach(Kind::Find)?;
         let mut state = self.state();
         state.calls.finds += 1;
+        if let Some(witness) = &state.witness {
+            witness.called(&self.name, Call::Find);
+        }
         if !self.profile.capabilities.searchable {
             return Ok(Vec::new());
         }
@@ -136,6 +143,7 @@ impl Connector for FakeSystem {
     async fn write(&self, entity: &EntityName, writes: &[Write]) -> Vec<WriteOutcome> {
         let mut outcomes = Vec::with_capacity(writes.len());
         for write in writes {
+            let _under_way = self.under_way(write);
             pause().await;
             let (outcome, hangs) = self.write_one(entity, write);
             if hangs {
@@ -158,6 +166,11 @@ impl Connector for FakeSystem {
             (true, serde_json::Value::Null) => Shown::Gone,
             (true, fields) => Shown::Present(serde_json::from_value(fields.clone()).map_err(|_| wrong())?),
         };
+        if let (Shown::Present(_), Some(seq), Some(witness)) =
+            (&shown, body["seq"].as_u64(), &self.state().witness)
+        {
+            witness.called(&self.name, Call::Shown { id: &id, seq });
+        }
         let order = match self.profile.capabilities.order {
             OrderKind::CommitLog | OrderKind::Counter => body["seq"].as_u64().map(OrderToken::Sequence),
             OrderKind::Time | OrderKind::None => None,
@@ -176,12 +189,32 @@ fn expired() -> ConnectorError {
 }
 
 impl FakeSystem {
-    fn reach(&self) -> Result<(), ConnectorError> {
-        self.state().down.clone().map_or(Ok(()), Err)
+    fn reach(&self, kind: Kind) -> Result<(), ConnectorError> {
+        let state = self.state();
+        if let Some(error) = &state.down {
+            return Err(error.clone());
+        }
+        state.fate.as_ref().and_then(|fate| fate.call(&self.name, kind)).map_or(Ok(()), Err)
+    }
+
+    /// As of which time a read shows the row.
+    fn read_at_ms(&self, state: &State, id: &RemoteId) -> i64 {
+        let fated = state.fate.as_ref().map_or(0, |fate| fate.lag_ms(&self.name, id));
+        self.now_ms().saturating_sub(state.lag_ms.max(fated))
+    }
+
+    /// Tells the witness for how long a write is under way, also if it is dropped.
+    fn under_way(&self, write: &Write) -> Option<UnderWay<'_>> {
+        let witness = self.state().witness.clone()?;
+        witness.called(&self.name, Call::Write(write));
+        Some(UnderWay { system: self, key: write.key.clone() })
     }
 
     /// One version of a row as the connector shows it.
     fn change(&self, state: &State, id: &RemoteId, version: &Version) -> Change {
+        if let Some(witness) = &state.witness {
+            witness.called(&self.name, Call::Shown { id, seq: version.seq });
+        }
         let shown = match &version.fields {
             None => Shown::Gone,
             Some(_) if state.unreadable.contains(id) => Shown::Unreadable {
@@ -190,10 +223,11 @@ impl FakeSystem {
             },
             Some(fields) => Shown::Present(fields.clone()),
         };
-        let at = Timestamp::from_millis(version.at_ms);
+        let at_ms = version.at_ms.saturating_add(state.skew_ms);
+        let at = Timestamp::from_millis(at_ms);
         let order = match self.profile.capabilities.order {
             OrderKind::CommitLog | OrderKind::Counter => Some(OrderToken::Sequence(version.seq)),
-            OrderKind::Time => Some(OrderToken::Time(Timestamp::from_millis(version.at_ms / 1000 * 1000))),
+            OrderKind::Time => Some(OrderToken::Time(Timestamp::from_millis(at_ms / 1000 * 1000))),
             OrderKind::None => None,
         };
         Change {
@@ -220,7 +254,7 @@ impl FakeSystem {
     }
 
     fn search(&self, state: &State, entity: &EntityName, fields: &Fields) -> Vec<Change> {
-        let at_ms = self.now_ms().saturating_sub(state.lag_ms);
+        let at_ms = self.read_at_ms(state, &RemoteId::new("?"));
         let rows = state.rows.all_at(entity, at_ms).into_iter();
         let fits = |version: &Version| {
             let row = version.fields.as_ref();
@@ -242,7 +276,8 @@ impl FakeSystem {
             return (WriteOutcome::Retry { after_ms: None, reason: error.to_string() }, false);
         }
         let lost = || WriteOutcome::Unknown { reason: "the answer did not come".to_owned() };
-        match next_fault(&mut state, write) {
+        let fated = |state: &State| state.fate.as_ref()?.write(&self.name, write);
+        match next_fault(&mut state, write).or_else(|| fated(&state)) {
             None => (self.apply(&mut state, entity, write), false),
             Some(Fault::TimeoutBefore) => (lost(), false),
             Some(Fault::CrashBefore) => (lost(), true),
@@ -349,6 +384,20 @@ impl FakeSystem {
         let after = receipt.map(|version| Change { correlation: None, ..self.change(state, &id, version) });
         self.automate(state, entity, &id);
         WriteOutcome::Confirmed { id, after }
+    }
+}
+
+struct UnderWay<'a> {
+    system: &'a FakeSystem,
+    key: String,
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        let witness = self.system.state().witness.clone();
+        if let Some(witness) = witness {
+            witness.called(&self.system.name, Call::Ended(&self.key));
+        }
     }
 }
 

@@ -5,11 +5,13 @@
 //! scripted with [`Fault`]s. The truth behind the connector can be read without it, as an oracle.
 
 mod clock;
+mod hooks;
 mod port;
 mod profile;
 mod rows;
 
 pub use clock::{ManualClock, pause};
+pub use hooks::{Call, Fate, Kind, Put, Witness};
 pub use profile::{FeedKind, Profile};
 
 use crate::fake::rows::Rows;
@@ -82,6 +84,7 @@ struct State {
     unreadable: BTreeSet<RemoteId>,
     down: Option<ConnectorError>,
     lag_ms: i64,
+    skew_ms: i64,
     normaliser: Option<Normaliser>,
     /// What an automation of the system makes of a row right after each write of ours.
     automation: Option<Normaliser>,
@@ -95,6 +98,8 @@ struct State {
     listing_max: Option<usize>,
     outbox: VecDeque<Delivery>,
     deliveries: u64,
+    fate: Option<Arc<dyn Fate>>,
+    witness: Option<Arc<dyn Witness>>,
 }
 
 /// A system in memory, with the engine on one side and people on the other.
@@ -125,6 +130,21 @@ impl FakeSystem {
 
     fn now_ms(&self) -> i64 {
         self.clock.now().millis()
+    }
+
+    /// Somebody else decides from here on what befalls each call.
+    pub fn set_fate(&self, fate: Arc<dyn Fate>) {
+        self.state().fate = Some(fate);
+    }
+
+    /// Somebody sees from here on what really happens.
+    pub fn set_witness(&self, witness: Arc<dyn Witness>) {
+        self.state().witness = Some(witness);
+    }
+
+    /// By how much the source's own clock is off, in milliseconds.
+    pub fn set_skew_ms(&self, skew_ms: i64) {
+        self.state().skew_ms = skew_ms;
     }
 
     // What people do.
@@ -324,7 +344,12 @@ impl FakeSystem {
         row: Option<Fields>,
         key: Option<&str>,
     ) {
+        let before = state.witness.is_some().then(|| state.rows.now(entity, id)).flatten();
         state.rows.put(entity, id, row.clone(), key, self.now_ms());
+        if let Some(witness) = &state.witness {
+            let (seq, after) = (state.rows.last_seq(), row.as_ref());
+            witness.put(&Put { system: &self.name, id, seq, before: before.as_ref(), after, key });
+        }
         if self.profile.webhooks {
             let delivery = self.webhook(state, entity, id, row.as_ref(), key);
             state.outbox.push_back(delivery);
