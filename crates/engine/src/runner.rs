@@ -49,8 +49,7 @@ impl Engine {
         options: SyncOptions,
         progress: &dyn Progress,
     ) -> Result<SyncReport, EngineError> {
-        self.load_quarantined().await?;
-        self.note_policies().await?;
+        self.prepare().await?;
         let mut run = Run {
             engine: self,
             progress,
@@ -88,6 +87,12 @@ impl Engine {
         run.finish().await
     }
 
+    /// Learns what is durable, and records the policies that decide from here on. Before the first turn.
+    pub async fn prepare(&self) -> Result<(), EngineError> {
+        self.load_quarantined().await?;
+        self.note_policies().await
+    }
+
     /// How long until something becomes due; `None` if nothing waits.
     async fn next_wait_ms(&self) -> Result<Option<u64>, EngineError> {
         let now = self.clock.now();
@@ -102,8 +107,7 @@ impl Engine {
         mut stop: watch::Receiver<bool>,
         progress: Arc<dyn Progress>,
     ) -> Result<(), EngineError> {
-        self.load_quarantined().await?;
-        self.note_policies().await?;
+        self.prepare().await?;
         let mut tasks = tokio::task::JoinSet::new();
         for system in self.systems.keys().cloned() {
             let (engine, stop, progress) = (self.clone(), stop.clone(), progress.clone());
@@ -181,6 +185,12 @@ impl Engine {
             connector.install().await.map_err(|error| self.failed(system, error))?;
             *installed = true;
         }
+        self.turn(system, progress).await
+    }
+
+    /// Attends to one system once: follows its feed to the end, then the hints, then sends what is due. Answers
+    /// whether anything happened.
+    pub async fn turn(&self, system: &SystemName, progress: &dyn Progress) -> Result<bool, EngineError> {
         let mut report = SystemReport::default();
         let mut busy = false;
         for entity in self.entities_of(system) {

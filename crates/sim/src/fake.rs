@@ -271,6 +271,11 @@ impl FakeSystem {
         }
     }
 
+    /// The rows that cannot be read.
+    pub fn unreadable(&self) -> Vec<RemoteId> {
+        self.state().unreadable.iter().cloned().collect()
+    }
+
     /// The row can be read again, and nothing says so.
     pub fn repair_silently(&self, id: &RemoteId) {
         self.state().unreadable.remove(id);

@@ -1,0 +1,250 @@
+//! What the engine records, commit by commit: dense, append-only, with vectors that only grow, under the rules,
+//! and never against the true order.
+
+use super::truth::{Truth, includes};
+use super::Oracle;
+use crate::scenario::ENTITY;
+use avowal_core::history::{Body, Event, FieldRelation, Strength};
+use avowal_core::value::Value;
+use avowal_engine::store::{Commit, RecordCommit};
+use std::collections::BTreeMap;
+
+/// What is known of one record's stream.
+#[derive(Debug, Default)]
+pub(super) struct Stream {
+    pub(super) seq: u64,
+    pub(super) thing: String,
+    vector: BTreeMap<String, u64>,
+    beliefs: BTreeMap<String, Value>,
+}
+
+impl Oracle {
+    /// A commit has become durable.
+    pub fn committed(&self, commit: &Commit) {
+        let mut truth = self.truth();
+        for record in commit.records.iter().filter(|record| record.state.entity.as_str() == ENTITY) {
+            let mut stream = truth.streams.remove(record.state.id.as_str()).unwrap_or_default();
+            self.judge_record(&mut truth, &mut stream, record);
+            truth.streams.insert(record.state.id.to_string(), stream);
+        }
+    }
+
+    fn judge_record(&self, truth: &mut Truth, stream: &mut Stream, commit: &RecordCommit) {
+        if commit.expected_seq != stream.seq {
+            let what = format!("{} was written at {} over {}", commit.state.id, commit.expected_seq, stream.seq);
+            truth.accuse("I14", None, what);
+        }
+        stream.thing = thing_of(&commit.state).unwrap_or_else(|| stream.thing.clone());
+        for event in &commit.events {
+            if event.seq != stream.seq + 1 {
+                let what = format!("{}: event {} follows event {}", event.record, event.seq, stream.seq);
+                truth.accuse("I12", None, what);
+            }
+            stream.seq = event.seq;
+            let vector: BTreeMap<String, u64> =
+                event.vector.iter().map(|(system, count)| (system.to_string(), count)).collect();
+            if !includes(&vector, &stream.vector) {
+                let what = format!("{}: the vector shrank from {:?} to {vector:?}", event.id(), stream.vector);
+                truth.accuse("I9", None, what);
+            }
+            stream.vector = vector;
+            self.judge_event(truth, stream, commit, event);
+        }
+    }
+
+    fn judge_event(&self, truth: &mut Truth, stream: &mut Stream, commit: &RecordCommit, event: &Event) {
+        match &event.body {
+            Body::FieldChanged { field, value, .. } => {
+                self.judge_belief(truth, stream, commit, event, field.as_str(), value);
+                stream.beliefs.insert(field.to_string(), value.clone());
+            }
+            Body::Observed { system, class, fields, dot: Some(_), .. } => {
+                let figures = truth.figures.entry(system.to_string()).or_default();
+                figures.observed += 1;
+                figures.indeterminate +=
+                    u64::from(*class == avowal_core::history::Classification::Indeterminate);
+                let proven = event.evidence.as_ref().map(|evidence| evidence.strength);
+                for (field, seen) in fields {
+                    self.judge_order(truth, stream, system.as_str(), field.as_str(), &seen.to, seen.relation, proven);
+                }
+            }
+            Body::ConflictResolved { field, dot, losers, .. } => {
+                for loser in losers {
+                    self.judge_winner(truth, stream, field.as_str(), dot.system.as_str(), loser.system.as_str());
+                }
+            }
+            Body::ReviewRequested { .. } => {
+                let source = event.source.as_ref().map(ToString::to_string).unwrap_or_default();
+                truth.figures.entry(source).or_default().reviews += 1;
+            }
+            Body::IntentSent { system, key, .. } => {
+                // The state at the end of the commit still holds the intent: nothing can follow its sending in it.
+                self.judge_intent(truth, system.as_str(), &commit.state, key);
+            }
+            Body::IntentConfirmed { system, key, fields, .. } => {
+                let sent: Vec<(String, Value)> = fields
+                    .iter()
+                    .map(|(field, stored)| {
+                        let sent = stored.sent_as.as_ref().unwrap_or(&stored.content);
+                        (field.to_string(), sent.clone())
+                    })
+                    .collect();
+                self.judge_confirmation(truth, stream, system.as_str(), key, &sent);
+            }
+            _ => {}
+        }
+    }
+
+    /// A belief never goes back to a value that the one before it had seen, and changes only by those who may.
+    fn judge_belief(
+        &self,
+        truth: &mut Truth,
+        stream: &Stream,
+        commit: &RecordCommit,
+        event: &Event,
+        field: &str,
+        value: &Value,
+    ) {
+        let by_person = event.source.as_ref().is_some_and(|source| source.is_operator());
+        if by_person || truth.answered.contains(event.record.as_str()) {
+            return;
+        }
+        let rules = &self.scenario.rules;
+        let source = event.source.as_ref().map(ToString::to_string).unwrap_or_default();
+        let may = field != "stage" || source == rules.owner || rules.proposers.contains(&source);
+        let owner_speaks = commit.state.copies.keys().any(|system| system.as_str() == rules.owner);
+        if !may && owner_speaks && !source.is_empty() {
+            let what = format!("{}: {source} changed {field}, which belongs to {}", event.id(), rules.owner);
+            truth.accuse("I4", Some(&stream.thing), what);
+        }
+        let Some(before) = stream.beliefs.get(field) else { return };
+        let thing = stream.thing.clone();
+        if !truth.is_unique(&thing, field, value) || !truth.is_unique(&thing, field, before) {
+            return;
+        }
+        let (Some(old), Some(new)) = (truth.maker(&thing, field, before), truth.maker(&thing, field, value)) else {
+            return;
+        };
+        if old.no != new.no && includes(&old.vector, &new.vector) {
+            let what = format!("{}: {field} went back from {before} to {value}, which is older", event.id());
+            truth.accuse("I9", Some(&thing), what);
+        }
+    }
+
+    /// What is taken for a change made after seeing the belief was truly made after it.
+    #[allow(clippy::too_many_arguments, reason = "one fact, named part by part")]
+    fn judge_order(
+        &self,
+        truth: &mut Truth,
+        stream: &Stream,
+        system: &str,
+        field: &str,
+        to: &Value,
+        relation: FieldRelation,
+        strength: Option<Strength>,
+    ) {
+        let Some(before) = stream.beliefs.get(field) else { return };
+        let thing = stream.thing.clone();
+        if to.is_null() || !truth.is_unique(&thing, field, to) || !truth.is_unique(&thing, field, before) {
+            return;
+        }
+        let (Some(old), Some(new)) = (truth.maker(&thing, field, before), truth.maker(&thing, field, to)) else {
+            return;
+        };
+        if new.system != system || old.no == new.no {
+            return;
+        }
+        let has_seen = includes(&new.vector, &old.vector);
+        match relation {
+            FieldRelation::Sequential if !has_seen => {
+                let what = format!(
+                    "{system} changed {field} to {to} without having seen {before}, and it was taken for sequential ({strength:?})"
+                );
+                truth.accuse("I19", Some(&thing), what);
+            }
+            FieldRelation::Concurrent if has_seen => {
+                if strength == Some(Strength::Proven) {
+                    let what = format!("{system} changed {field} to {to} having seen {before}, and the contrary was called proven");
+                    truth.accuse("I19", Some(&thing), what);
+                }
+                truth.figures.entry(system.to_owned()).or_default().false_concurrent += 1;
+            }
+            FieldRelation::First
+            | FieldRelation::Sequential
+            | FieldRelation::Concurrent
+            | FieldRelation::Indeterminate
+            | FieldRelation::Agreement => {}
+        }
+    }
+
+    /// Of two concurrent values the declared one prevails.
+    fn judge_winner(&self, truth: &mut Truth, stream: &Stream, field: &str, winner: &str, loser: &str) {
+        let rules = &self.scenario.rules;
+        if field == "stage" {
+            if loser == rules.owner && winner != rules.owner {
+                let what = format!("{winner} prevailed over {loser}, which owns {field}");
+                truth.accuse("I4", Some(&stream.thing), what);
+            }
+            return;
+        }
+        let place = |system: &str| rules.precedence.iter().position(|name| name == system);
+        if let (Some(winner_at), Some(loser_at)) = (place(winner), place(loser))
+            && winner_at > loser_at
+        {
+            let what = format!("{winner} prevailed over {loser} in {field} against the declared precedence");
+            truth.accuse("I4", Some(&stream.thing), what);
+        }
+    }
+
+    /// What counts as confirmed has truly happened, or stands there anyway.
+    fn judge_confirmation(
+        &self,
+        truth: &mut Truth,
+        stream: &Stream,
+        system: &str,
+        key: &str,
+        sent: &[(String, Value)],
+    ) {
+        if truth.effects.contains_key(key) {
+            return;
+        }
+        let stood = truth.versions.iter().any(|version| {
+            version.system == system
+                && version.thing == stream.thing
+                && match &version.fields {
+                    Some(row) => {
+                        !sent.is_empty()
+                            && sent.iter().all(|(field, value)| {
+                                field == crate::scenario::KEY || same(row.get(field).unwrap_or(&Value::Null), value)
+                            })
+                    }
+                    None => sent.is_empty(),
+                }
+        });
+        if !stood {
+            let what = format!("{key} counts as confirmed, but it never took effect in {system}");
+            truth.accuse("I19", Some(&stream.thing), what);
+        }
+    }
+}
+
+/// Whether two spellings mean the same: sets have no order.
+pub(crate) fn same(left: &Value, right: &Value) -> bool {
+    match (left, right) {
+        (Value::List(left), Value::List(right)) => {
+            let (mut left, mut right) = (left.clone(), right.clone());
+            left.sort();
+            right.sort();
+            left == right
+        }
+        (Value::List(items), Value::Null) | (Value::Null, Value::List(items)) => items.is_empty(),
+        _ => super::truth::normalised(left) == super::truth::normalised(right),
+    }
+}
+
+fn thing_of(state: &avowal_core::record::Record) -> Option<String> {
+    let key = avowal_core::ids::FieldName::new(crate::scenario::KEY);
+    let believed = state.fields.get(&key).and_then(|belief| belief.value.as_text());
+    let shown = state.copies.values().find_map(|copy| copy.fields.get(&key)?.content.as_text());
+    believed.or(shown).map(str::to_owned)
+}

@@ -1,0 +1,376 @@
+//! When faults and edits have stopped: do the systems agree, on what people truly said, with nothing lost on the way?
+
+use super::truth::{Truth, includes};
+use super::{Oracle, chain, commits};
+use crate::scenario::{ENTITY, KEY, ProfileKind};
+use avowal_core::history::Event;
+use avowal_core::ids::{FieldName, RemoteId, SystemName};
+use avowal_core::record::Record;
+use avowal_core::value::Value;
+use avowal_engine::connector::Fields;
+use avowal_engine::store::QuarantineItem;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A row, by system and id.
+pub type Place = (String, RemoteId);
+
+/// Everything that stands at the end.
+#[derive(Clone, Debug, Default)]
+pub struct Ending {
+    /// What the systems hold.
+    pub rows: BTreeMap<Place, Fields>,
+    /// What the engine holds.
+    pub records: Vec<Record>,
+    /// What it has set aside.
+    pub quarantine: Vec<QuarantineItem>,
+    /// How it came there.
+    pub events: Vec<Event>,
+}
+
+impl Oracle {
+    /// I2: every row is linked or set aside, and all copies of a record agree on every uncontested field.
+    pub fn judge_agreement(&self, ending: &Ending) {
+        self.judge_links(ending);
+        for record in ending.records.iter().filter(|record| record.entity.as_str() == ENTITY) {
+            self.judge_copies(ending, record);
+            self.judge_fields(ending, record);
+        }
+    }
+
+    /// I17 and I2: a row belongs to one record, or is set aside.
+    fn judge_links(&self, ending: &Ending) {
+        let mut holders: BTreeMap<Place, usize> = BTreeMap::new();
+        for record in &ending.records {
+            for (system, copy) in &record.copies {
+                *holders.entry((system.to_string(), copy.remote_id.clone())).or_default() += 1;
+            }
+        }
+        for (place, count) in holders.iter().filter(|(_, count)| **count > 1) {
+            self.accuse("I17", None, format!("{} {} belongs to {count} records", place.0, place.1));
+        }
+        for (place, row) in &ending.rows {
+            let is_aside = ending.quarantine.iter().any(|item| {
+                item.system.as_str() == place.0 && item.remote_id.as_ref() == Some(&place.1)
+            });
+            if !holders.contains_key(place) && !is_aside {
+                let thing = row.get(KEY).and_then(Value::as_text);
+                self.accuse("I2", thing, format!("{} {} is linked with no record", place.0, place.1));
+            }
+        }
+    }
+
+    /// A living record has its copies everywhere, a deleted one nowhere.
+    fn judge_copies(&self, ending: &Ending, record: &Record) {
+        let existence = FieldName::new(Record::EXISTENCE);
+        if record.reviews.contains_key(&existence) {
+            return;
+        }
+        let thing = thing_of(ending, record);
+        for system in &self.scenario.systems {
+            let name = SystemName::new(&system.name);
+            if record.held.contains_key(&name) || self.has_aside(ending, record, &system.name, &thing) {
+                continue;
+            }
+            let copy = record.copies.get(&name);
+            let exists = copy.is_some_and(|copy| {
+                ending.rows.contains_key(&(system.name.clone(), copy.remote_id.clone()))
+            });
+            let believed = copy.is_some_and(|copy| copy.alive);
+            if exists != believed {
+                let what = format!("{} in {} stands={exists}, taken for alive={believed}", record.id, system.name);
+                self.accuse("I2", Some(&thing), what);
+            } else if record.deleted.is_some() == exists {
+                let what = format!("{} is deleted={}, and stands in {}={exists}", record.id, record.deleted.is_some(), system.name);
+                self.accuse("I2", Some(&thing), what);
+            }
+        }
+    }
+
+    /// Whether something of this thing is set aside in the system: then a person has to act first.
+    fn has_aside(&self, ending: &Ending, record: &Record, system: &str, thing: &str) -> bool {
+        ending.quarantine.iter().any(|item| {
+            item.system.as_str() == system
+                && (item.record.as_ref() == Some(&record.id)
+                    || item.payload.contains(thing)
+                    || item.remote_id.as_ref().is_some_and(|id| {
+                        let row = ending.rows.get(&(system.to_owned(), id.clone()));
+                        row.and_then(|row| row.get(KEY)?.as_text()) == Some(thing)
+                    }))
+        })
+    }
+
+    fn judge_fields(&self, ending: &Ending, record: &Record) {
+        let thing = thing_of(ending, record);
+        for field in self.fields() {
+            let name = FieldName::new(field);
+            if record.reviews.contains_key(&name) || record.reviews.contains_key(&FieldName::new(Record::EXISTENCE)) {
+                continue;
+            }
+            let mut shown: Vec<(String, Value)> = Vec::new();
+            for (system, copy) in &record.copies {
+                let place = (system.to_string(), copy.remote_id.clone());
+                let shadow = copy.fields.get(&name);
+                let lacks = self.lacks(system.as_str(), field);
+                let excused = lacks
+                    || record.held.contains_key(system)
+                    || shadow.is_some_and(|shadow| shadow.tolerated)
+                    || self.has_aside(ending, record, system.as_str(), &thing);
+                if let (Some(row), false) = (ending.rows.get(&place), excused) {
+                    shown.push((system.to_string(), row.get(field).cloned().unwrap_or(Value::Null)));
+                }
+            }
+            let Some((first, value)) = shown.first() else { continue };
+            for (other, theirs) in &shown[1..] {
+                if !commits::same(value, theirs) {
+                    let what = format!("{field}: {first} holds {value}, {other} holds {theirs}");
+                    self.accuse("I2", Some(&thing), what);
+                    break;
+                }
+            }
+        }
+    }
+
+    fn fields(&self) -> Vec<&str> {
+        let others = self.scenario.rules.fields.iter().map(String::as_str);
+        std::iter::once("name").chain(others).collect()
+    }
+
+    fn lacks(&self, system: &str, field: &str) -> bool {
+        let found = self.scenario.systems.iter().find(|participant| participant.name == system);
+        found.is_none_or(|participant| participant.lacks.iter().any(|lacks| lacks == field))
+    }
+
+    /// What people truly said: the owner's last word, the members of sets, the sums of numbers.
+    pub fn judge_content(&self, ending: &Ending) {
+        let things: BTreeSet<String> = self.truth().edits.iter().map(|edit| edit.thing.clone()).collect();
+        for thing in things {
+            let rows: BTreeMap<&str, (&RemoteId, &Fields)> = ending
+                .rows
+                .iter()
+                .filter(|(_, row)| row.get(KEY).and_then(Value::as_text) == Some(&thing))
+                .map(|((system, id), row)| (system.as_str(), (id, row)))
+                .collect();
+            let records: Vec<&Record> =
+                ending.records.iter().filter(|record| thing_of(ending, record) == thing).collect();
+            let is_simple = records.len() == 1
+                && records.iter().all(|record| record.reviews.is_empty() && record.held.is_empty())
+                && !self.was_answered(&records)
+                && !ending.quarantine.iter().any(|item| item.payload.contains(&thing));
+            if is_simple {
+                self.judge_owner(&thing, &rows);
+                self.judge_set(&thing, &rows);
+                self.judge_sum(&thing, &rows, ending);
+            }
+        }
+    }
+
+    fn was_answered(&self, records: &[&Record]) -> bool {
+        let truth = self.truth();
+        records.iter().any(|record| truth.answered.contains(record.id.as_str()))
+    }
+
+    /// The owner's last word stands, in the owner and everywhere.
+    fn judge_owner(&self, thing: &str, rows: &BTreeMap<&str, (&RemoteId, &Fields)>) {
+        let rules = &self.scenario.rules;
+        if !rules.proposers.is_empty() || !rules.fields.iter().any(|field| field == "stage") {
+            return;
+        }
+        let Some((id, row)) = rows.get(rules.owner.as_str()) else { return };
+        let truth = self.truth();
+        let last = truth.edits.iter().rev().find(|edit| {
+            edit.field == "stage" && edit.system == rules.owner && edit.row == **id && edit.thing == thing
+        });
+        let Some(last) = last.filter(|edit| !edit.value.is_null()) else { return };
+        let stands = row.get("stage").cloned().unwrap_or(Value::Null);
+        let said = last.value.clone();
+        drop(truth);
+        if !commits::same(&stands, &said) {
+            let what = format!("{} said stage={said}, and its copy holds {stands}", rules.owner);
+            self.accuse("I4", Some(thing), what);
+        }
+    }
+
+    /// Added members are there unless somebody removed them; removed ones are not.
+    fn judge_set(&self, thing: &str, rows: &BTreeMap<&str, (&RemoteId, &Fields)>) {
+        let Some(present) = self.final_value("tags", rows) else { return };
+        let present = members(&present);
+        let truth = self.truth();
+        let edits: Vec<_> =
+            truth.edits.iter().filter(|edit| edit.thing == thing && edit.field == "tags").cloned().collect();
+        let covered_unseen = edits.iter().any(|edit| !edit.shown);
+        let rows_gone = truth.removals.iter().any(|removal| removal.thing == thing);
+        drop(truth);
+        if covered_unseen || rows_gone || edits.iter().any(|edit| edit.value.is_null() || edit.value.as_text().is_some()) {
+            return;
+        }
+        let mut added: BTreeMap<Value, usize> = BTreeMap::new();
+        let mut removed: BTreeSet<Value> = BTreeSet::new();
+        for edit in &edits {
+            let (from, to) = (members(&edit.from), members(&edit.value));
+            to.difference(&from).for_each(|member| *added.entry(member.clone()).or_default() += 1);
+            removed.extend(from.difference(&to).cloned());
+        }
+        for (member, times) in added {
+            let was_removed = removed.contains(&member);
+            if !was_removed && !present.contains(&member) {
+                self.accuse("I1", Some(thing), format!("{member} was added to tags, never removed, and is lost"));
+            } else if was_removed && times == 1 && present.contains(&member) {
+                self.accuse("I9", Some(thing), format!("{member} was removed from tags and has come back"));
+            }
+        }
+    }
+
+    /// Where nothing could be overwritten unseen, every increment is in the sum once.
+    fn judge_sum(&self, thing: &str, rows: &BTreeMap<&str, (&RemoteId, &Fields)>, ending: &Ending) {
+        let Some(Value::Int(sum)) = self.final_value("credit", rows) else { return };
+        let truth = self.truth();
+        let edits: Vec<_> = truth.edits.iter().filter(|edit| edit.thing == thing && edit.field == "credit").collect();
+        let numbers: Option<Vec<(Option<i64>, i64)>> = edits
+            .iter()
+            .map(|edit| match (&edit.from, &edit.value) {
+                (Value::Null, Value::Int(to)) => Some((None, *to)),
+                (Value::Int(from), Value::Int(to)) => Some((Some(*from), *to)),
+                _ => None,
+            })
+            .collect();
+        let first_words = edits.iter().filter(|edit| edit.from.is_null()).count();
+        let all_shown = edits.iter().all(|edit| edit.shown);
+        let rows_gone = truth.removals.iter().any(|removal| removal.thing == thing);
+        let made_at_once = truth.rows.values().filter(|row| row.thing == thing && !row.ours).count() > 1;
+        let reviewed = ending.events.iter().any(|event| event.body.kind() == "review_requested");
+        drop(truth);
+        let Some(numbers) = numbers else { return };
+        if first_words != 1 || !all_shown || rows_gone || reviewed || made_at_once {
+            return;
+        }
+        let expected: i64 = numbers.iter().map(|(from, to)| to - from.unwrap_or(0)).sum();
+        if sum != expected {
+            let what = format!("credit is {sum}; what people added makes {expected}");
+            self.accuse("I1", Some(thing), what);
+        }
+    }
+
+    fn final_value(&self, field: &str, rows: &BTreeMap<&str, (&RemoteId, &Fields)>) -> Option<Value> {
+        if !self.fields().contains(&field) {
+            return None;
+        }
+        rows.iter().find(|(system, _)| !self.lacks(system, field)).map(|(_, (_, row))| {
+            row.get(field).cloned().unwrap_or(Value::Null)
+        })
+    }
+
+    /// I1: whatever the engine was shown has left a trace; whatever it was not shown was undone before it could be.
+    pub fn judge_traces(&self, ending: &Ending) {
+        let text: String = ending
+            .events
+            .iter()
+            .filter_map(|event| serde_json::to_string(&event.body).ok())
+            .chain(ending.quarantine.iter().map(|item| item.payload.clone()))
+            .collect();
+        let truth = self.truth();
+        let lost: Vec<_> = truth.edits.iter().filter(|edit| self.is_lost(&truth, edit, &text)).cloned().collect();
+        drop(truth);
+        for edit in lost {
+            let what = format!(
+                "{}={} of {} was shown to the engine and has left no trace",
+                edit.field, edit.value, edit.system
+            );
+            self.accuse("I1", Some(&edit.thing), what);
+        }
+    }
+
+    fn is_lost(&self, truth: &Truth, edit: &super::Edit, text: &str) -> bool {
+        let Some(value) = edit.value.as_text() else { return false };
+        let mapped = self.fields().contains(&edit.field.as_str()) && !self.lacks(&edit.system, &edit.field);
+        let is_log = self.profile(&edit.system) == Some(ProfileKind::Log);
+        let leaves = edit.shown && (edit.stands || is_log);
+        if !mapped || !leaves || text.contains(&format!("\"{value}\"")) {
+            return false;
+        }
+        // A row that was never linked, because it was gone or set aside before, has no record to leave a trace in.
+        let row = truth.rows.get(&(edit.system.clone(), edit.row.clone()));
+        row.is_some_and(|row| row.alive)
+    }
+
+    fn profile(&self, system: &str) -> Option<ProfileKind> {
+        self.scenario.systems.iter().find(|participant| participant.name == system).map(|found| found.profile)
+    }
+
+    /// I12: the streams are dense and chained, by an independent reading of their wire form.
+    pub fn judge_chain(&self, ending: &Ending) {
+        let mut streams: BTreeMap<String, Vec<serde_json::Value>> = BTreeMap::new();
+        for event in &ending.events {
+            let Ok(json) = serde_json::to_value(event) else {
+                self.accuse("I12", None, format!("{} cannot be spelled", event.id()));
+                continue;
+            };
+            streams.entry(event.record.to_string()).or_default().push(json);
+        }
+        for (record, stream) in &streams {
+            if let Some(what) = chain::broken(stream) {
+                self.accuse("I12", None, what);
+            }
+            let state = ending.records.iter().find(|state| state.id.as_str() == record);
+            let last = stream.last().map(|event| event["hash"].clone()).unwrap_or_default();
+            if state.is_none_or(|state| serde_json::to_value(state.head).ok() != Some(last)) {
+                self.accuse("I12", None, format!("{record} does not stand at the end of its history"));
+            }
+        }
+    }
+
+    /// I13: a record counts as deleted only if a person deleted a copy of it, or said so.
+    pub fn judge_deletes(&self, ending: &Ending) {
+        for record in ending.records.iter().filter(|record| record.deleted.is_some()) {
+            let thing = thing_of(ending, record);
+            let truth = self.truth();
+            let deleted = truth.removals.iter().any(|removal| removal.thing == thing);
+            let said = truth.answered.contains(record.id.as_str());
+            drop(truth);
+            if !deleted && !said {
+                self.accuse("I13", Some(&thing), format!("{} counts as deleted, and nobody deleted it", record.id));
+            }
+        }
+    }
+
+    /// I3: no more writes than edits times systems, and the retries that faults have forced.
+    pub fn judge_economy(&self, retries: u64) {
+        let truth = self.truth();
+        let (edits, removals) = (truth.edits.len() as u64, truth.removals.len() as u64);
+        let rows = truth.rows.len() as u64;
+        let writes: u64 = truth.effects.values().sum();
+        let systems = self.scenario.systems.len() as u64;
+        drop(truth);
+        let most = (edits + removals + rows) * systems + retries;
+        if writes > most {
+            self.accuse("I3", None, format!("{writes} writes for {edits} edits; {most} would be many"));
+        }
+    }
+
+    /// Whether the true vector of one edit includes another: for reports.
+    pub fn has_seen(&self, later: usize, earlier: usize) -> bool {
+        let truth = self.truth();
+        match (truth.edits.get(later), truth.edits.get(earlier)) {
+            (Some(later), Some(earlier)) => includes(&later.vector, &earlier.vector),
+            _ => false,
+        }
+    }
+}
+
+fn members(value: &Value) -> BTreeSet<Value> {
+    match value {
+        Value::List(items) => items.iter().cloned().collect(),
+        _ => BTreeSet::new(),
+    }
+}
+
+/// Which thing a record is about: as its rows say, or as its stream said last.
+fn thing_of(ending: &Ending, record: &Record) -> String {
+    let row = record.copies.iter().find_map(|(system, copy)| {
+        ending.rows.get(&(system.to_string(), copy.remote_id.clone()))
+    });
+    let key = FieldName::new(KEY);
+    let shown = row.and_then(|row| row.get(KEY)?.as_text());
+    let believed = record.fields.get(&key).and_then(|belief| belief.value.as_text());
+    let shadow = record.copies.values().find_map(|copy| copy.fields.get(&key)?.content.as_text());
+    shown.or(believed).or(shadow).unwrap_or_default().to_owned()
+}

@@ -1,0 +1,253 @@
+//! What the engine sends: one effect a key, a look before a repetition, one write at a time, no unseen value
+//! overwritten, no field of somebody else's, and no more than the bounds allow.
+
+use super::truth::{Truth, includes};
+use super::Oracle;
+use crate::fake::Put;
+use crate::scenario::KEY;
+use avowal_core::intent::Operation;
+use avowal_core::value::Value;
+use avowal_engine::connector::Write;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What is under way, and what nobody knows.
+#[derive(Debug, Default)]
+pub(super) struct Watch {
+    /// The writes under way: key to row, by system.
+    under_way: BTreeMap<(String, String), String>,
+    /// Writes of unknown outcome, and whether the engine has looked since.
+    unknown: BTreeMap<(String, String), bool>,
+    /// When the writes of late came, by system.
+    times: BTreeMap<String, Vec<i64>>,
+    /// Until when each system has asked for no writes.
+    closed_until: BTreeMap<String, i64>,
+    /// How many workers have begun anew: each has its own bound on writes and its own memory of pauses.
+    restarts: u32,
+    /// Whether the clock was set by hand: then nothing can be said about rates.
+    clock_set: bool,
+    /// Keys that a person has allowed to be sent again.
+    allowed: BTreeSet<String>,
+}
+
+impl Oracle {
+    /// The answer to this write was lost.
+    pub fn outcome_lost(&self, system: &str, key: &str) {
+        self.truth().watch.unknown.insert((system.to_owned(), key.to_owned()), false);
+    }
+
+    /// A system has asked for no writes for so long.
+    pub fn asked_for_pause(&self, system: &str, until_ms: i64) {
+        let mut truth = self.truth();
+        let stands = truth.watch.closed_until.entry(system.to_owned()).or_insert(until_ms);
+        *stands = until_ms.max(*stands);
+    }
+
+    /// A worker has begun anew.
+    pub fn restarted(&self) {
+        let mut truth = self.truth();
+        truth.watch.restarts += 1;
+        truth.watch.closed_until.clear();
+    }
+
+    /// The clock was set by hand.
+    pub fn clock_was_set(&self) {
+        let mut truth = self.truth();
+        truth.watch.clock_set = true;
+        truth.watch.closed_until.clear();
+    }
+
+    /// A person has looked, and says that the write had no effect.
+    pub fn allow_again(&self, key: &str) {
+        self.truth().watch.allowed.insert(key.to_owned());
+    }
+
+    /// Whoever was writing is dead or given up.
+    pub fn forget_under_way(&self) {
+        self.truth().watch.under_way.clear();
+    }
+
+    /// The writes under way: system, key and row.
+    pub fn writes_under_way(&self) -> Vec<(String, String, String)> {
+        let truth = self.truth();
+        let all = truth.watch.under_way.iter();
+        all.map(|((system, key), row)| (system.clone(), key.clone(), row.clone())).collect()
+    }
+
+    pub(super) fn looked(&self, system: &str) {
+        let mut truth = self.truth();
+        for (_, looked) in truth.watch.unknown.iter_mut().filter(|((of, _), _)| of == system) {
+            *looked = true;
+        }
+    }
+
+    pub(super) fn write_begins(&self, system: &str, write: &Write) {
+        let Some(declared) = self.systems.get(system) else { return };
+        let mut truth = self.truth();
+        let truth = &mut *truth;
+        let at = (system.to_owned(), write.key.clone());
+        let unlooked = truth.watch.unknown.get(&at) == Some(&false);
+        if unlooked && !declared.capabilities.idempotent && !truth.watch.allowed.contains(&write.key) {
+            let what = format!("{system}: {} was sent again without a look at what became of it", write.key);
+            truth.accuse("I6", None, what);
+        }
+        if let Some(row) = write.id.as_ref().map(ToString::to_string) {
+            let other = truth.watch.under_way.iter().find(|((of, key), on)| of == system && **on == row && *key != write.key);
+            if let Some(((_, other), _)) = other {
+                let what = format!("{system} {row}: {} began while {other} was under way", write.key);
+                truth.accuse("I14", None, what);
+            }
+            truth.watch.under_way.insert(at, row);
+        }
+        self.judge_rate(truth, system);
+    }
+
+    fn judge_rate(&self, truth: &mut Truth, system: &str) {
+        let now = truth.now_ms;
+        let one_worker = self.scenario.workers == 1;
+        if one_worker && truth.watch.closed_until.get(system).is_some_and(|until| now < *until) {
+            truth.accuse("I16", None, format!("{system} was written to although it had asked for a pause"));
+        }
+        let Some((per_second, burst)) = self.systems.get(system).and_then(|declared| declared.rate) else { return };
+        let times = truth.watch.times.entry(system.to_owned()).or_default();
+        times.push(now);
+        times.retain(|at| now.saturating_sub(*at) < 1_000);
+        let workers = truth.watch.restarts as usize + self.scenario.workers;
+        let most = (per_second + burst) as usize * workers;
+        if times.len() > most && !truth.watch.clock_set {
+            let what = format!("{system} got {} writes within a second; {most} are allowed", times.len());
+            truth.accuse("I16", None, what);
+        }
+    }
+
+    pub(super) fn write_ends(&self, system: &str, key: &str) {
+        self.truth().watch.under_way.remove(&(system.to_owned(), key.to_owned()));
+    }
+
+    /// A write of the engine takes effect now.
+    pub(super) fn judge_effect(&self, truth: &mut Truth, put: &Put<'_>, key: &str, thing: &str) {
+        let effects = truth.effects.entry(key.to_owned()).or_default();
+        *effects += 1;
+        let again = *effects > 1;
+        truth.figures.entry(put.system.to_owned()).or_default().writes += 1;
+        if again && !truth.watch.allowed.contains(key) {
+            truth.accuse("I6", Some(thing), format!("{key} took effect twice in {}", put.system));
+        }
+        match (put.before, put.after) {
+            (None, Some(_)) => judge_create(truth, put, key, thing),
+            (Some(before), Some(after)) => {
+                let changed = before.keys().filter(|field| after.get(*field) != before.get(*field));
+                let fields: Vec<&String> = changed.collect();
+                self.judge_overwrite(truth, put, key, thing, &fields);
+            }
+            (Some(before), None) => {
+                self.judge_overwrite(truth, put, key, thing, &before.keys().collect::<Vec<_>>());
+                self.judge_delete(truth, put, key, thing);
+            }
+            (None, None) => {}
+        }
+    }
+
+    /// With a precondition, nothing is overwritten that the engine has not been shown.
+    fn judge_overwrite(&self, truth: &mut Truth, put: &Put<'_>, key: &str, thing: &str, fields: &[&String]) {
+        let has_precondition =
+            self.systems.get(put.system).is_some_and(|declared| declared.capabilities.precondition);
+        let Some(row) = truth.rows.get(&(put.system.to_owned(), put.id.clone())) else { return };
+        let unseen: Vec<String> = fields
+            .iter()
+            .filter_map(|field| truth.edits.get(row.fields.get(field.as_str())?.edit?))
+            .filter(|edit| !edit.shown)
+            .map(|edit| format!("{}={}", edit.field, edit.value))
+            .collect();
+        if has_precondition && !unseen.is_empty() {
+            let what = format!("{key} took the place of {} in {}, unseen", unseen.join(", "), put.system);
+            truth.accuse("I5", Some(thing), what);
+        }
+    }
+
+    /// A delete goes out only after somebody has deleted the thing elsewhere, and never over an edit that this
+    /// somebody had not seen, unless the rules say that deletes prevail.
+    fn judge_delete(&self, truth: &mut Truth, put: &Put<'_>, key: &str, thing: &str) {
+        if !truth.answered.is_empty() {
+            return;
+        }
+        let allowed = |system: &str| match self.scenario.rules.deletes.as_deref() {
+            None => false,
+            Some("shared") => true,
+            Some(owner) => owner == system,
+        };
+        let removals: Vec<_> = truth
+            .removals
+            .iter()
+            .filter(|removal| removal.thing == thing && removal.system != put.system && allowed(&removal.system))
+            .collect();
+        if removals.is_empty() {
+            let what = format!("{key} deleted {thing} in {}, and nobody who may had deleted it", put.system);
+            truth.accuse("I13", Some(thing), what);
+            return;
+        }
+        if self.scenario.rules.edit_against_delete == "delete_wins" {
+            return;
+        }
+        let Some(row) = truth.rows.get(&(put.system.to_owned(), put.id.clone())) else { return };
+        let lost = row.fields.iter().find_map(|(field, stand)| {
+            let edit = truth.edits.get(stand.edit?)?;
+            let known = removals.iter().any(|removal| {
+                removal.saw.get(field).is_none_or(|saw| includes(saw, &edit.vector))
+            });
+            let foreign = self.scenario.systems.iter().any(|system| {
+                removals.iter().any(|removal| removal.system == system.name) && system.lacks.contains(field)
+            });
+            (edit.shown && !known && !foreign && !edit.value.is_null()).then(|| edit.clone())
+        });
+        if let Some(edit) = lost {
+            let owned = edit.field == "stage" && self.scenario.rules.owner != edit.system;
+            if !owned {
+                let what = format!(
+                    "{key} deleted {thing} in {} over {}={}, which the deleting side had not seen",
+                    put.system, edit.field, edit.value
+                );
+                truth.accuse("I13", Some(thing), what);
+            }
+        }
+    }
+
+    /// Fields that go out to a copy: none that its system owns, none that a person is being asked about.
+    pub(super) fn judge_intent(
+        &self,
+        truth: &mut Truth,
+        system: &str,
+        state: &avowal_core::record::Record,
+        key: &str,
+    ) {
+        let rules = &self.scenario.rules;
+        let Some(intent) = state.intents.values().find(|intent| intent.key == key) else { return };
+        for (field, outgoing) in &intent.fields {
+            if state.reviews.contains_key(field) {
+                let what = format!("{key} writes {field} although a person is being asked about it");
+                truth.accuse("I4", None, what);
+            }
+            let by = outgoing.dot.system.as_str();
+            let is_owned = field.as_str() == "stage" && rules.owner == system;
+            let may = rules.proposers.iter().any(|name| name == by) || outgoing.dot.system.is_operator();
+            if is_owned && intent.operation == Operation::Update && !may {
+                let what = format!("{key} writes {field}={} of {by} to {system}, which owns it", outgoing.value);
+                truth.accuse("I4", None, what);
+            }
+        }
+    }
+}
+
+fn judge_create(truth: &mut Truth, put: &Put<'_>, key: &str, thing: &str) {
+    let ours = truth.rows_of(put.system, thing).into_iter().find(|id| {
+        let row = truth.rows.get(&(put.system.to_owned(), id.clone()));
+        *id != *put.id && row.is_some_and(|row| row.ours)
+    });
+    if let Some(other) = ours {
+        let what = format!("{key} made {} in {}, which holds {other} of the same thing already", put.id, put.system);
+        truth.accuse("I6", Some(thing), what);
+    }
+    let nameless = put.after.is_some_and(|row| row.get(KEY).is_none_or(Value::is_null));
+    if nameless {
+        truth.accuse("I6", Some(thing), format!("{key} made a row without a key in {}", put.system));
+    }
+}

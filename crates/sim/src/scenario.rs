@@ -1,0 +1,345 @@
+//! A seed becomes an explicit scenario: who takes part, under which rules, what can go wrong, and every step.
+
+use crate::dice::Dice;
+use crate::fault::{Fault, Rates};
+use serde::{Deserialize, Serialize};
+
+/// One run, whole: it can be written to a file and played again.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Scenario {
+    /// Where it came from; decides the faults of its calls.
+    pub seed: u64,
+    /// Who takes part.
+    pub systems: Vec<Participant>,
+    /// The rules between them.
+    pub rules: Rules,
+    /// How often calls fail, of a thousand.
+    pub rates: Rates,
+    /// How many workers share the store.
+    pub workers: usize,
+    /// Whether a person answers the open reviews when all is over.
+    pub answers: bool,
+    /// What happens, in order.
+    pub trace: Vec<Action>,
+}
+
+/// One system.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Participant {
+    /// Its name.
+    pub name: String,
+    /// What it lets the engine prove.
+    pub profile: ProfileKind,
+    /// Whether it stores other spellings than it was sent.
+    pub normalises: bool,
+    /// The most writes a second that the engine may send, and at once.
+    pub rate: Option<(u32, u32)>,
+    /// By how much its clock is off, in milliseconds.
+    pub skew_ms: i64,
+    /// Fields that it does not hold.
+    pub lacks: Vec<String>,
+}
+
+/// The five kinds of providers.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProfileKind {
+    /// An ordered change log with our keys.
+    Log,
+    /// Compare and set by etag.
+    Cas,
+    /// Snapshots with our keys and a coarse clock.
+    Correlated,
+    /// Only says which copy changed.
+    SignalOnly,
+    /// Values in the webhook, no order, no search.
+    Bare,
+}
+
+impl ProfileKind {
+    /// All five.
+    pub const ALL: [ProfileKind; 5] = [
+        ProfileKind::Log,
+        ProfileKind::Cas,
+        ProfileKind::Correlated,
+        ProfileKind::SignalOnly,
+        ProfileKind::Bare,
+    ];
+
+    /// Its name in tables.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ProfileKind::Log => "log",
+            ProfileKind::Cas => "cas",
+            ProfileKind::Correlated => "correlated",
+            ProfileKind::SignalOnly => "signal_only",
+            ProfileKind::Bare => "bare",
+        }
+    }
+}
+
+/// The rules of a scenario, by the choices that they are made of. Places are places in the list of systems.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Rules {
+    /// Which fields there are beside the key and the name.
+    pub fields: Vec<String>,
+    /// Who prevails in concurrent changes of shared fields, first to last.
+    pub precedence: Vec<String>,
+    /// Who owns `stage`.
+    pub owner: String,
+    /// Who may propose a `stage`.
+    pub proposers: Vec<String>,
+    /// What happens to a refused `stage`.
+    pub on_refused: String,
+    /// Who owns deletes; `shared`, a system, or nobody.
+    pub deletes: Option<String>,
+    /// What happens when an edit meets a delete.
+    pub edit_against_delete: String,
+    /// What null says: `clear` or `ignore`.
+    pub nulls: String,
+}
+
+/// One step. `system`, `worker` and `thing` are places and numbers; `polls` says how far it gets before the next step.
+#[allow(missing_docs, reason = "each step says what its parts are for")]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// A person adds a row for a thing, if the system has none.
+    Insert { system: usize, thing: u32 },
+    /// A person edits a field of a thing's row.
+    Edit { system: usize, thing: u32, field: usize, how: How },
+    /// Two people edit the same field in two systems in the same second.
+    EditBoth { systems: (usize, usize), thing: u32, field: usize },
+    /// A person deletes a thing's row.
+    Delete { system: usize, thing: u32 },
+    /// A person deletes a thing's row and makes it again.
+    Recreate { system: usize, thing: u32 },
+    /// The provider merges one thing's row into another's.
+    Merge { system: usize, keep: u32, lose: u32 },
+    /// Every row is touched.
+    TouchAll { system: usize },
+    /// All rows are deleted.
+    DeleteAll { system: usize },
+    /// A row cannot be read any more.
+    Poison { system: usize, thing: u32 },
+    /// A worker takes a turn at a system: so many polls of it.
+    Turn { worker: usize, system: usize, polls: u32 },
+    /// A worker runs until nothing is left to do, or for so many polls.
+    Sync { worker: usize, full: bool, polls: u32 },
+    /// A worker goes on with what it has begun.
+    Step { worker: usize, polls: u32 },
+    /// The webhooks that are due reach a worker.
+    Deliver { worker: usize, polls: u32 },
+    /// Time passes.
+    Wait { ms: i64 },
+    /// The clock is set.
+    SetClock { ms: i64 },
+    /// A worker dies and another takes its place.
+    Crash { worker: usize },
+    /// A worker stands still until it is woken.
+    Pause { worker: usize },
+    /// A paused worker goes on where it stood.
+    Resume { worker: usize },
+    /// A system's schema has changed, or is right again.
+    Drift { system: usize, on: bool },
+    /// A system's credentials are refused, or work again.
+    Revoke { system: usize, on: bool },
+    /// A system forgets the positions of its feed.
+    Expire { system: usize },
+    /// A system's feed shows nothing new, or shows it all.
+    Stick { system: usize, on: bool },
+}
+
+/// How a person edits.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum How {
+    /// To something that never stood anywhere.
+    Fresh,
+    /// Back to what stood there before.
+    Back,
+    /// To nothing.
+    Clear,
+    /// To something that the field's type does not allow.
+    Wrong,
+}
+
+/// The names of the fields that a person edits, by place.
+pub const FIELDS: [&str; 6] = ["name", "stage", "note", "memo", "tags", "credit"];
+
+/// The field that says which thing a row is. Nobody edits it.
+pub const KEY: &str = "email";
+
+/// The entity of all scenarios.
+pub const ENTITY: &str = "customer";
+
+impl Scenario {
+    /// The scenario of a seed.
+    pub fn of_seed(seed: u64) -> Self {
+        let mut dice = Dice::new(seed);
+        let systems = participants(&mut dice);
+        let rules = rules(&mut dice, &systems);
+        let workers = 1 + usize::from(dice.chance(30));
+        let rates = rates(&mut dice);
+        let trace = trace(&mut dice, systems.len(), workers, &rates);
+        Self { seed, systems, rules, rates, workers, answers: dice.chance(50), trace }
+    }
+}
+
+const NAMES: [&str; 5] = ["app", "billing", "crm", "desk", "erp"];
+
+fn participants(dice: &mut Dice) -> Vec<Participant> {
+    let count = 2 + dice.place(4).min(dice.place(4));
+    let mut fields: Vec<&str> = FIELDS.to_vec();
+    fields.retain(|field| *field != "name");
+    let one = |name: &&str| Participant {
+        name: (*name).to_owned(),
+        profile: dice.pick(&ProfileKind::ALL).unwrap_or(ProfileKind::Log),
+        normalises: dice.chance(15),
+        rate: dice.chance(15).then(|| (1 + dice.roll(5) as u32, 1 + dice.roll(3) as u32)),
+        skew_ms: if dice.chance(30) { dice.roll(20_000) as i64 - 10_000 } else { 0 },
+        lacks: if dice.chance(20) {
+            dice.pick(&fields).map(|field| field.to_owned()).into_iter().collect()
+        } else {
+            Vec::new()
+        },
+    };
+    NAMES.iter().take(count).map(one).collect()
+}
+
+fn rules(dice: &mut Dice, systems: &[Participant]) -> Rules {
+    let names: Vec<String> = systems.iter().map(|system| system.name.clone()).collect();
+    let mut precedence = names.clone();
+    precedence.rotate_left(dice.place(names.len()));
+    let holders: Vec<String> = systems
+        .iter()
+        .filter(|system| !system.lacks.iter().any(|field| field == "stage"))
+        .map(|system| system.name.clone())
+        .collect();
+    let owner = dice.pick(&holders).unwrap_or_else(|| names[0].clone());
+    let proposers =
+        if dice.chance(30) { holders.iter().filter(|name| **name != owner).take(1).cloned().collect() } else { Vec::new() };
+    let mut fields: Vec<String> = FIELDS[1..].iter().map(|field| (*field).to_owned()).collect();
+    fields.retain(|_| dice.chance(60));
+    let pick = |dice: &mut Dice, from: &[&str]| dice.pick(from).unwrap_or_default().to_owned();
+    Rules {
+        fields,
+        precedence,
+        owner,
+        proposers,
+        on_refused: pick(dice, &["revert", "revert", "ignore", "review"]),
+        deletes: match dice.roll(4) {
+            0 => None,
+            1 => dice.pick(&names),
+            _ => Some("shared".to_owned()),
+        },
+        edit_against_delete: pick(dice, &["review", "edit_wins", "delete_wins"]),
+        nulls: pick(dice, &["clear", "ignore"]),
+    }
+}
+
+/// Every seed meets its own choice of faults: what drowns in the noise of one run stands out in another.
+fn rates(dice: &mut Dice) -> Rates {
+    let mut rates = Rates::new();
+    for fault in Fault::ALL {
+        if dice.chance(45) {
+            rates.insert(fault, dice.pick(&[20, 60, 150, 300]).unwrap_or(20));
+        }
+    }
+    rates
+}
+
+const THINGS: u64 = 4;
+
+fn trace(dice: &mut Dice, systems: usize, workers: usize, rates: &Rates) -> Vec<Action> {
+    let things = 1 + dice.roll(THINGS);
+    let mut trace = Vec::new();
+    for thing in 0..things as u32 {
+        trace.push(Action::Insert { system: dice.place(systems), thing });
+        if dice.chance(25) {
+            trace.push(Action::Insert { system: dice.place(systems), thing });
+        }
+    }
+    trace.push(Action::Sync { worker: 0, full: false, polls: 5_000 });
+    let steps = 8 + dice.roll(24);
+    for _ in 0..steps {
+        let worker = dice.place(workers);
+        trace.push(match dice.roll(100) {
+            0..34 => edit(dice, systems, things),
+            34..44 => Action::Deliver { worker, polls: dice.roll(30) as u32 },
+            44..58 => Action::Turn { worker, system: dice.place(systems), polls: dice.roll(60) as u32 },
+            58..66 => Action::Step { worker, polls: dice.roll(40) as u32 },
+            66..76 => Action::Sync { worker, full: dice.chance(15), polls: dice.roll(400) as u32 },
+            76..84 => Action::Wait { ms: 1 + dice.roll(3_000) as i64 },
+            84..88 => Action::Insert { system: dice.place(systems), thing: dice.roll(things + 1) as u32 },
+            88..91 => Action::Delete { system: dice.place(systems), thing: dice.roll(things) as u32 },
+            _ => match trouble(dice, systems, workers, things, rates) {
+                Some(action) => action,
+                None => Action::Step { worker, polls: 10 },
+            },
+        });
+    }
+    trace
+}
+
+fn edit(dice: &mut Dice, systems: usize, things: u64) -> Action {
+    let how = match dice.roll(20) {
+        0 | 1 => How::Back,
+        2 => How::Clear,
+        3 => How::Wrong,
+        _ => How::Fresh,
+    };
+    Action::Edit {
+        system: dice.place(systems),
+        thing: dice.roll(things) as u32,
+        field: dice.place(FIELDS.len()),
+        how,
+    }
+}
+
+/// A fault that the trace contains, if this run may meet its kind.
+fn trouble(dice: &mut Dice, systems: usize, workers: usize, things: u64, rates: &Rates) -> Option<Action> {
+    let possible: Vec<Fault> =
+        Fault::ALL.into_iter().filter(|fault| IN_TRACES.contains(fault) && rates.contains_key(fault)).collect();
+    let (system, thing, worker) = (dice.place(systems), dice.roll(things) as u32, dice.place(workers));
+    Some(match dice.pick(&possible)? {
+        Fault::ClockForward => Action::SetClock { ms: 1_000 + dice.roll(4_000_000) as i64 },
+        Fault::ClockBack => Action::SetClock { ms: -1_000 - dice.roll(4_000_000) as i64 },
+        Fault::ExpiredCursor => Action::Expire { system },
+        Fault::SchemaDrift => Action::Drift { system, on: dice.chance(60) },
+        Fault::RevokedCredential => Action::Revoke { system, on: dice.chance(60) },
+        Fault::BulkTouch => Action::TouchAll { system },
+        Fault::BulkDelete => Action::DeleteAll { system },
+        Fault::ProviderMerge => Action::Merge { system, keep: thing, lose: dice.roll(things) as u32 },
+        Fault::DeleteAndRecreate => Action::Recreate { system, thing },
+        Fault::SameSecond => Action::EditBoth {
+            systems: (system, dice.place(systems)),
+            thing,
+            field: dice.place(FIELDS.len()),
+        },
+        Fault::PoisonPayload => Action::Poison { system, thing },
+        Fault::WorkerPaused if dice.chance(50) => Action::Pause { worker },
+        Fault::WorkerPaused => Action::Resume { worker },
+        Fault::CrashDuringWrite => Action::Crash { worker },
+        Fault::LateWebhook => Action::Stick { system, on: dice.chance(60) },
+        _ => return None,
+    })
+}
+
+/// The kinds of trouble that a trace contains as steps of their own.
+const IN_TRACES: [Fault; 14] = [
+    Fault::ClockForward,
+    Fault::ClockBack,
+    Fault::ExpiredCursor,
+    Fault::SchemaDrift,
+    Fault::RevokedCredential,
+    Fault::BulkTouch,
+    Fault::BulkDelete,
+    Fault::ProviderMerge,
+    Fault::DeleteAndRecreate,
+    Fault::SameSecond,
+    Fault::PoisonPayload,
+    Fault::WorkerPaused,
+    Fault::CrashDuringWrite,
+    Fault::LateWebhook,
+];

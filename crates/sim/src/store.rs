@@ -1,0 +1,173 @@
+//! The store of a simulation: the memory store, seen by one worker, with crashes and lost answers around each commit.
+
+use crate::fake::pause;
+use crate::fault::{Fault, Faults};
+use crate::memory::MemoryStore;
+use crate::oracle::Oracle;
+use async_trait::async_trait;
+use avowal_core::history::Event;
+use avowal_core::ids::{EntityName, RecordId, SystemName};
+use avowal_core::record::Record;
+use avowal_core::time::Timestamp;
+use avowal_engine::store::{
+    Commit, CommitOutcome, CopyKey, Counts, Cursor, CursorName, DueIntent, Located, OpenReview,
+    QuarantineItem, Signal, Store, StoreError,
+};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Somebody who is told of every durable commit.
+pub type Follower = Arc<dyn Fn(&Commit) + Send + Sync>;
+
+/// One worker's way to the store.
+pub struct SimStore {
+    inner: Arc<MemoryStore>,
+    faults: Arc<Faults>,
+    oracle: Arc<Oracle>,
+    follower: Option<Follower>,
+    /// Set when the worker has died at a commit: whatever it was about to do is never done.
+    dead: Arc<AtomicBool>,
+}
+
+impl SimStore {
+    /// A way for one worker, who is dead once `dead` is set.
+    pub fn new(
+        inner: Arc<MemoryStore>,
+        faults: Arc<Faults>,
+        oracle: Arc<Oracle>,
+        follower: Option<Follower>,
+        dead: Arc<AtomicBool>,
+    ) -> Self {
+        Self { inner, faults, oracle, follower, dead }
+    }
+
+    async fn die(&self) {
+        self.dead.store(true, Ordering::Relaxed);
+        std::future::pending::<()>().await;
+    }
+
+    fn reach(&self, what: &str) -> Result<(), StoreError> {
+        if self.faults.is_possible(Fault::StoreLost) && self.faults.strikes(Fault::StoreLost, what) {
+            return Err(StoreError::Unavailable("the connection was lost".to_owned()));
+        }
+        Ok(())
+    }
+}
+
+/// A name for a commit that does not change when other steps of the trace are left out.
+fn name_of(commit: &Commit) -> String {
+    if let Some(record) = commit.records.first() {
+        return format!("{}@{}", record.state.id, record.state.seq);
+    }
+    if let Some(cursor) = commit.cursors.first() {
+        return format!("{} {}", cursor.name.system, cursor.to.0);
+    }
+    match (commit.dedupe.first(), commit.delays.first(), commit.signals.first()) {
+        (Some(delivery), _, _) => delivery.key.clone(),
+        (_, Some(delay), _) => format!("{} {} {}", delay.record, delay.system, delay.failures),
+        (_, _, Some(signal)) => format!("{} {}", signal.copy.remote_id, signal.attempts),
+        (None, None, None) => "nothing".to_owned(),
+    }
+}
+
+#[async_trait]
+impl Store for SimStore {
+    async fn locate(&self, keys: &[CopyKey]) -> Result<Vec<Option<Located>>, StoreError> {
+        self.inner.locate(keys).await
+    }
+
+    async fn match_records(&self, entity: &EntityName, keys: &[String]) -> Result<Vec<Vec<RecordId>>, StoreError> {
+        self.inner.match_records(entity, keys).await
+    }
+
+    async fn load(&self, ids: &[RecordId]) -> Result<Vec<Option<Record>>, StoreError> {
+        pause().await;
+        if let Some(id) = ids.first() {
+            self.reach(id.as_str())?;
+        }
+        self.inner.load(ids).await
+    }
+
+    async fn seen_before(&self, system: &SystemName, keys: &[String]) -> Result<Vec<bool>, StoreError> {
+        self.inner.seen_before(system, keys).await
+    }
+
+    async fn commit(&self, commit: Commit) -> Result<CommitOutcome, StoreError> {
+        pause().await;
+        let name = name_of(&commit);
+        let unknown = |what: &str| Ok(CommitOutcome::Unknown { reason: what.to_owned() });
+        if self.faults.strikes(Fault::CrashBeforeCommit, &name) {
+            self.die().await;
+        }
+        self.reach(&name)?;
+        if self.faults.strikes(Fault::DiskFull, &name) {
+            return Err(StoreError::Full("no space left on device".to_owned()));
+        }
+        let lost = self.faults.strikes(Fault::CommitUnknown, &name);
+        if lost && self.faults.amount(&name, 2) == 0 {
+            return unknown("the connection broke before the answer");
+        }
+        let copy = commit.clone();
+        let outcome = self.inner.commit(commit).await?;
+        if outcome == CommitOutcome::Committed {
+            self.oracle.committed(&copy);
+            if let Some(follower) = &self.follower {
+                follower(&copy);
+            }
+        }
+        if self.faults.strikes(Fault::CrashAfterCommit, &name) {
+            self.die().await;
+        }
+        pause().await;
+        if lost { unknown("the connection broke before the answer") } else { Ok(outcome) }
+    }
+
+    async fn cursor(&self, name: &CursorName) -> Result<Option<Cursor>, StoreError> {
+        self.inner.cursor(name).await
+    }
+
+    async fn due_intents(
+        &self,
+        system: &SystemName,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<DueIntent>, StoreError> {
+        self.inner.due_intents(system, now, limit).await
+    }
+
+    async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.inner.next_due().await
+    }
+
+    async fn due_signals(&self, now: Timestamp, limit: usize) -> Result<Vec<Signal>, StoreError> {
+        self.inner.due_signals(now, limit).await
+    }
+
+    async fn events(&self, record: &RecordId, from_seq: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
+        self.inner.events(record, from_seq, limit).await
+    }
+
+    async fn scan_events(&self, after: Option<(RecordId, u64)>, limit: usize) -> Result<Vec<Event>, StoreError> {
+        self.inner.scan_events(after, limit).await
+    }
+
+    async fn scan_records(&self, after: Option<RecordId>, limit: usize) -> Result<Vec<Record>, StoreError> {
+        self.inner.scan_records(after, limit).await
+    }
+
+    async fn restate(&self, record: &Record, match_keys: &[String]) -> Result<(), StoreError> {
+        self.inner.restate(record, match_keys).await
+    }
+
+    async fn open_reviews(&self, limit: usize) -> Result<Vec<OpenReview>, StoreError> {
+        self.inner.open_reviews(limit).await
+    }
+
+    async fn quarantined(&self, limit: usize) -> Result<Vec<QuarantineItem>, StoreError> {
+        self.inner.quarantined(limit).await
+    }
+
+    async fn counts(&self) -> Result<Counts, StoreError> {
+        self.inner.counts().await
+    }
+}
