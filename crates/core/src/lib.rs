@@ -30,6 +30,8 @@ pub mod resolve;
 pub mod review;
 pub mod rule;
 pub mod schema;
+mod seal;
+mod text;
 pub mod time;
 pub mod value;
 mod verdict;
