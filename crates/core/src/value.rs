@@ -196,23 +196,31 @@ pub(crate) fn write_int(int: i64, out: &mut Vec<u8>) {
 }
 
 fn write_decimal(int: i64, out: &mut Vec<u8>) {
-    // A sign and nineteen digits are the longest there can be.
+    if int < 0 {
+        out.push(b'-');
+    }
+    let (text, from) = decimal(int.unsigned_abs());
+    out.extend_from_slice(&text[from..]);
+}
+
+/// Appends the digits of a number.
+pub(crate) fn push_number(number: u64, out: &mut String) {
+    let (text, from) = decimal(number);
+    text[from..].iter().for_each(|digit| out.push(char::from(*digit)));
+}
+
+/// The digits of a number, and where they begin. Twenty are the most there can be.
+fn decimal(mut rest: u64) -> ([u8; 20], usize) {
     let mut text = [0; 20];
     let mut from = text.len();
-    let mut rest = int.unsigned_abs();
     loop {
         from -= 1;
         text[from] = b'0' + (rest % 10) as u8;
         rest /= 10;
         if rest == 0 {
-            break;
+            return (text, from);
         }
     }
-    if int < 0 {
-        from -= 1;
-        text[from] = b'-';
-    }
-    out.extend_from_slice(&text[from..]);
 }
 
 #[inline]
@@ -406,6 +414,11 @@ impl Digest {
     /// The first 12 hexadecimal digits: enough to name a policy to a person.
     pub fn short(&self) -> String {
         self.to_string()[..12].to_owned()
+    }
+
+    /// Appends it as it is displayed.
+    pub(crate) fn append_to(&self, out: &mut String) {
+        out.push_str(str::from_utf8(&self.hexadecimal()).unwrap_or_default());
     }
 
     fn hexadecimal(&self) -> [u8; 64] {
