@@ -134,7 +134,7 @@ fn benches(criterion: &mut Criterion) {
                 decide(&policy, &mut chronicle, &changed);
                 chronicle
             },
-            BatchSize::SmallInput,
+            BatchSize::NumIterations(64),
         );
     });
     group.bench_function("P2 with sealed hashes", |bench| {
@@ -144,7 +144,7 @@ fn benches(criterion: &mut Criterion) {
                 decide(&policy, &mut chronicle, &changed);
                 chronicle.finish()
             },
-            BatchSize::SmallInput,
+            BatchSize::NumIterations(64),
         );
     });
     group.bench_function("P2 beside it: one state cloned", |bench| bench.iter(|| black_box(&record).clone()));

@@ -6,7 +6,6 @@ use serde::ser::{
     Error as _, Impossible, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant,
     SerializeTuple, SerializeTupleStruct, SerializeTupleVariant, Serializer,
 };
-use std::borrow::Cow;
 use std::cmp::Ordering;
 
 /// Why something has no canonical form: a map with keys that are no texts, or a failing implementation.
@@ -16,22 +15,68 @@ pub type CanonicalError = serde_json::Error;
 ///
 /// The bytes are those that [`crate::value::write_canonical_json`] makes of the value's tree.
 pub fn canonical_without<T: Serialize>(value: &T, omit: &'static str) -> Result<Vec<u8>, CanonicalError> {
-    let mut writer = Writer { out: Vec::with_capacity(1024), omit: Some(omit) };
+    let mut writer = Writer::new(Some(omit));
     value.serialize(&mut writer)?;
     Ok(writer.out)
 }
 
-struct Writer {
+/// Writes canonical JSON into a buffer that can be used again.
+pub(crate) struct Writer {
     out: Vec<u8>,
+    /// The entries of the objects that are open, the outermost first.
+    entries: Vec<Entry>,
+    /// What an object's entries are brought in order with.
+    unsorted: Vec<u8>,
     /// Taken by the outermost map.
     omit: Option<&'static str>,
+    /// Taken by the outermost struct, of which it is the only field written, and without its name.
+    only: Option<&'static str>,
 }
 
 impl Writer {
+    pub(crate) fn new(omit: Option<&'static str>) -> Self {
+        let out = Vec::with_capacity(1024);
+        Self { out, entries: Vec::new(), unsorted: Vec::new(), omit, only: None }
+    }
+
+    /// What has been written.
+    pub(crate) fn written(&self) -> &[u8] {
+        &self.out
+    }
+
+    /// Begins anew.
+    pub(crate) fn clear(&mut self) {
+        self.out.clear();
+    }
+
+    /// Writes what stands as it is.
+    pub(crate) fn raw(&mut self, bytes: &[u8]) {
+        self.out.extend_from_slice(bytes);
+    }
+
+    /// Writes a value.
+    pub(crate) fn value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), CanonicalError> {
+        value.serialize(self)
+    }
+
+    /// Writes the value of one field of a struct.
+    pub(crate) fn field_of<T: Serialize>(
+        &mut self,
+        value: &T,
+        field: &'static str,
+    ) -> Result<(), CanonicalError> {
+        self.only = Some(field);
+        value.serialize(self)
+    }
+
     fn object(&mut self) -> ObjectWriter<'_> {
         let omit = self.omit.take();
-        self.out.push(b'{');
-        ObjectWriter { start: self.out.len(), writer: self, entries: Vec::new(), omit, closings: 1 }
+        let only = self.only.take();
+        if only.is_none() {
+            self.out.push(b'{');
+        }
+        let (start, first_entry) = (self.out.len(), self.entries.len());
+        ObjectWriter { start, first_entry, is_sorted: true, writer: self, omit, only, closings: 1 }
     }
 
     fn list(&mut self) -> ListWriter<'_> {
@@ -49,63 +94,117 @@ impl Writer {
     }
 }
 
-/// Writes the entries as they come and brings them in order at the end.
-struct ObjectWriter<'a> {
+/// Writes the entries as they come and brings them in order at the end, if they are not.
+pub(crate) struct ObjectWriter<'a> {
     writer: &'a mut Writer,
     start: usize,
-    entries: Vec<Entry>,
+    first_entry: usize,
+    is_sorted: bool,
     omit: Option<&'static str>,
+    only: Option<&'static str>,
     closings: usize,
 }
 
 /// One key with the place of its entry in the output, without the comma.
 struct Entry {
-    key: Cow<'static, str>,
+    key: Key,
     from: usize,
     to: usize,
 }
 
+/// The key of an entry that has been written.
+enum Key {
+    /// The name of a field.
+    Static(&'static str),
+    /// So many bytes after the quotation mark with which the entry begins.
+    Written(usize),
+    /// It was written with escapes.
+    Escaped(String),
+}
+
+impl Entry {
+    fn key<'a>(&'a self, out: &'a [u8]) -> &'a str {
+        match &self.key {
+            Key::Static(key) => key,
+            Key::Written(length) => str::from_utf8(&out[self.from + 1..][..*length]).unwrap_or_default(),
+            Key::Escaped(key) => key,
+        }
+    }
+}
+
 impl ObjectWriter<'_> {
-    fn entry<T: Serialize + ?Sized>(
-        &mut self,
-        key: Cow<'static, str>,
-        value: &T,
-    ) -> Result<(), CanonicalError> {
-        if self.omit == Some(key.as_ref()) {
+    fn field<T: Serialize + ?Sized>(&mut self, key: &'static str, value: &T) -> Result<(), CanonicalError> {
+        if let Some(only) = self.only {
+            return if only == key { value.serialize(&mut *self.writer) } else { Ok(()) };
+        }
+        if self.omit == Some(key) {
             return Ok(());
         }
-        if !self.entries.is_empty() {
-            self.writer.out.push(b',');
-        }
-        let from = self.writer.out.len();
-        write_text(&key, &mut self.writer.out);
-        self.writer.out.push(b':');
+        let from = self.begin(key);
+        self.end_of_key(from, Key::Static(key));
         value.serialize(&mut *self.writer)?;
-        self.entries.push(Entry { key, from, to: self.writer.out.len() });
+        self.end_of_value();
         Ok(())
     }
 
-    fn finish(mut self) {
-        if !self.entries.is_sorted_by(|a, b| by_utf16(&a.key, &b.key) == Ordering::Less) {
-            self.entries.sort_by(|a, b| by_utf16(&a.key, &b.key));
-            let unsorted = self.writer.out.split_off(self.start);
-            for (at, entry) in self.entries.iter().enumerate() {
+    /// Writes a key and answers where its entry begins.
+    fn begin(&mut self, key: &str) -> usize {
+        if self.writer.entries.len() > self.first_entry {
+            self.writer.out.push(b',');
+        }
+        let from = self.writer.out.len();
+        write_text(key, &mut self.writer.out);
+        from
+    }
+
+    fn end_of_key(&mut self, from: usize, key: Key) {
+        let entry = Entry { key, from, to: from };
+        let Writer { out, entries, .. } = &mut *self.writer;
+        if self.is_sorted && entries.len() > self.first_entry {
+            let last = &entries[entries.len() - 1];
+            self.is_sorted = by_utf16(last.key(out), entry.key(out)) == Ordering::Less;
+        }
+        entries.push(entry);
+        out.push(b':');
+    }
+
+    fn end_of_value(&mut self) {
+        let to = self.writer.out.len();
+        if let Some(entry) = self.writer.entries.last_mut() {
+            entry.to = to;
+        }
+    }
+
+    fn finish(self) {
+        let Writer { out, entries, unsorted, .. } = &mut *self.writer;
+        if self.only.is_some() {
+            return;
+        }
+        if !self.is_sorted {
+            let mine = &mut entries[self.first_entry..];
+            mine.sort_by(|a, b| by_utf16(a.key(out), b.key(out)));
+            unsorted.clear();
+            unsorted.extend_from_slice(&out[self.start..]);
+            out.truncate(self.start);
+            for (at, entry) in mine.iter().enumerate() {
                 if at > 0 {
-                    self.writer.out.push(b',');
+                    out.push(b',');
                 }
-                self.writer.out.extend_from_slice(&unsorted[entry.from - self.start..entry.to - self.start]);
+                out.extend_from_slice(&unsorted[entry.from - self.start..entry.to - self.start]);
             }
         }
-        self.writer.out.extend(std::iter::repeat_n(b'}', self.closings));
+        entries.truncate(self.first_entry);
+        out.extend(std::iter::repeat_n(b'}', self.closings));
     }
 }
 
 /// The order of RFC 8785, which differs from that of bytes only beyond the basic plane.
 fn by_utf16(a: &str, b: &str) -> Ordering {
-    if a.is_ascii() && b.is_ascii() { a.cmp(b) } else { a.encode_utf16().cmp(b.encode_utf16()) }
+    let is_basic = |text: &str| text.bytes().all(|byte| byte < 0xF0);
+    if is_basic(a) && is_basic(b) { a.cmp(b) } else { a.encode_utf16().cmp(b.encode_utf16()) }
 }
 
-struct ListWriter<'a> {
+pub(crate) struct ListWriter<'a> {
     writer: &'a mut Writer,
     is_first: bool,
     closings: usize,
@@ -273,7 +372,7 @@ impl<'a> Serializer for &'a mut Writer {
     }
 
     fn serialize_map(self, _: Option<usize>) -> Result<MapWriter<'a>, CanonicalError> {
-        Ok(MapWriter { object: self.object(), key: None })
+        Ok(MapWriter { object: self.object(), pending: None })
     }
 
     fn serialize_struct(self, _: &'static str, _: usize) -> Result<ObjectWriter<'a>, CanonicalError> {
@@ -293,9 +392,15 @@ impl<'a> Serializer for &'a mut Writer {
 }
 
 /// An object whose keys come one by one.
-struct MapWriter<'a> {
+pub(crate) struct MapWriter<'a> {
     object: ObjectWriter<'a>,
-    key: Option<Cow<'static, str>>,
+    /// Whether the value that comes next is wanted.
+    pending: Option<Pending>,
+}
+
+enum Pending {
+    Wanted,
+    Omitted,
 }
 
 impl SerializeMap for MapWriter<'_> {
@@ -303,13 +408,19 @@ impl SerializeMap for MapWriter<'_> {
     type Error = CanonicalError;
 
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), CanonicalError> {
-        self.key = Some(key.serialize(KeyText)?);
+        self.pending = Some(key.serialize(KeyText { object: &mut self.object })?);
         Ok(())
     }
 
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), CanonicalError> {
-        let key = self.key.take().ok_or_else(|| CanonicalError::custom("a value without its key"))?;
-        self.object.entry(key, value)
+        match self.pending.take().ok_or_else(|| CanonicalError::custom("a value without its key"))? {
+            Pending::Omitted => Ok(()),
+            Pending::Wanted => {
+                value.serialize(&mut *self.object.writer)?;
+                self.object.end_of_value();
+                Ok(())
+            }
+        }
     }
 
     fn end(self) -> Result<(), CanonicalError> {
@@ -354,7 +465,7 @@ macro_rules! objects {
                 key: &'static str,
                 value: &T,
             ) -> Result<(), CanonicalError> {
-                self.entry(Cow::Borrowed(key), value)
+                self.field(key, value)
             }
 
             fn end(self) -> Result<(), CanonicalError> {
@@ -367,12 +478,14 @@ macro_rules! objects {
 
 objects!(SerializeStruct, SerializeStructVariant);
 
-/// Takes a key as text; everything else is refused.
-struct KeyText;
+/// Writes a key that is a text; everything else is refused.
+struct KeyText<'a, 'w> {
+    object: &'a mut ObjectWriter<'w>,
+}
 
 macro_rules! no_keys {
     ($($method:ident: $ty:ty),*) => {$(
-        fn $method(self, _: $ty) -> Result<Cow<'static, str>, CanonicalError> {
+        fn $method(self, _: $ty) -> Result<Pending, CanonicalError> {
             Err(no_text())
         }
     )*};
@@ -382,8 +495,8 @@ fn no_text() -> CanonicalError {
     CanonicalError::custom("the keys of a map have to be texts")
 }
 
-impl Serializer for KeyText {
-    type Ok = Cow<'static, str>;
+impl Serializer for KeyText<'_, '_> {
+    type Ok = Pending;
     type Error = CanonicalError;
     type SerializeSeq = Impossible<Self::Ok, CanonicalError>;
     type SerializeTuple = Impossible<Self::Ok, CanonicalError>;
@@ -400,7 +513,14 @@ impl Serializer for KeyText {
     );
 
     fn serialize_str(self, text: &str) -> Result<Self::Ok, CanonicalError> {
-        Ok(Cow::Owned(text.to_owned()))
+        if self.object.omit == Some(text) {
+            return Ok(Pending::Omitted);
+        }
+        let from = self.object.begin(text);
+        let is_verbatim = self.object.writer.out.len() - from == text.len() + 2;
+        let key = if is_verbatim { Key::Written(text.len()) } else { Key::Escaped(text.to_owned()) };
+        self.object.end_of_key(from, key);
+        Ok(Pending::Wanted)
     }
 
     fn serialize_unit_variant(
@@ -409,7 +529,7 @@ impl Serializer for KeyText {
         _: u32,
         variant: &'static str,
     ) -> Result<Self::Ok, CanonicalError> {
-        Ok(Cow::Borrowed(variant))
+        self.serialize_str(variant)
     }
 
     fn serialize_newtype_struct<T: Serialize + ?Sized>(

@@ -3,6 +3,7 @@
 use crate::fold::apply_body;
 use crate::history::{Body, Context, Draft, Event, Evidence};
 use crate::record::Record;
+use crate::seal::Sealer;
 use crate::time::Timestamp;
 use crate::value::Digest;
 use crate::version::VersionVector;
@@ -97,9 +98,10 @@ impl Chronicle {
     /// Gives the events their hashes and the state its head. The sequence the stored record must stand at comes first.
     pub fn finish(mut self) -> (u64, Record, Vec<Event>) {
         let mut head = self.record.head;
+        let mut sealer = Sealer::new();
         for event in &mut self.events {
             event.prev = head;
-            event.hash = event.expected_hash();
+            event.hash = sealer.hash(event);
             head = event.hash;
         }
         self.record.head = head;

@@ -1,16 +1,19 @@
 //! How a change stands to what we believe: by shadows and dots, never by a clock.
 
+use crate::diff::Difference;
 use crate::history::{Evidence, FieldRelation};
 use crate::ids::FieldName;
 use crate::intent::IntentStatus;
 use crate::observation::Observation;
 use crate::record::{Copy, Record, Shadow};
 use crate::value::Value;
+use crate::version::Dot;
 
-/// How a change of one field by the observed system stands to the belief, and why we think so.
+/// How a change of one field by the observed system stands to the belief, and why we think so. `base` is that of
+/// the field's shadow.
 pub fn relate(
     record: &Record,
-    copy: &Copy,
+    base: Option<&Dot>,
     observation: &Observation,
     field: &FieldName,
     to: &Value,
@@ -21,7 +24,6 @@ pub fn relate(
     if belief.value == *to {
         return (FieldRelation::Agreement, Evidence::inferred("the value equals what is believed"));
     }
-    let base = copy.fields.get(field).and_then(|shadow| shadow.base.as_ref());
     if base == Some(&belief.dot) {
         // The copy provably carried the belief when it was changed, so order is proven by the shadow.
         let by = format!("its copy carried {} when it changed", belief.dot);
@@ -57,16 +59,16 @@ fn on_its_way(record: &Record, observation: &Observation, field: &FieldName) -> 
 
 /// Whether the shown state looks like an older one of the same copy although nothing proves it: a value that
 /// stood there before, or a source time that went back.
-pub fn looks_stale(copy: &Copy, observation: &Observation, changed: &[(&FieldName, &Value)]) -> bool {
+pub fn looks_stale(copy: &Copy, observation: &Observation, changed: &[Difference<'_>]) -> bool {
     if observation.confirmed {
         return false;
     }
     let returned = |field: &FieldName, value: &Value, shadow_counts: fn(&Shadow) -> bool| {
         let shadow = copy.fields.get(field).filter(|shadow| shadow_counts(shadow));
-        shadow.is_some_and(|shadow| shadow.older.contains(&value.digest()))
+        shadow.is_some_and(|shadow| !shadow.older.is_empty() && shadow.older.contains(&value.digest()))
     };
     let any_returned = |shadow_counts: fn(&Shadow) -> bool| {
-        changed.iter().any(|(field, value)| returned(field, value, shadow_counts))
+        changed.iter().any(|found| returned(found.field, found.to, shadow_counts))
     };
     match (&observation.order, &copy.order) {
         // It is newer than all that the system has shown. It need not be newer than what we have written since,
@@ -76,7 +78,7 @@ pub fn looks_stale(copy: &Copy, observation: &Observation, changed: &[(&FieldNam
         }
         // That state was folded in before, so it differs from the shadow only by what we have written since.
         (Some(shown), Some(known)) if shown.proven_same_as(known) => {
-            changed.iter().any(|(field, _)| copy.fields.contains_key(*field))
+            changed.iter().any(|found| copy.fields.contains_key(found.field))
         }
         (Some(shown), Some(known)) => shown.suspected_older_than(known) || any_returned(|_| true),
         (Some(_), None) | (None, Some(_)) | (None, None) => !observation.in_log && any_returned(|_| true),

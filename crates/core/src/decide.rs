@@ -102,7 +102,9 @@ fn present(
             // A lagging read may show what is gone already.
             return Outcome::look_again(Classification::Indeterminate);
         }
-        return change(policy, chronicle, observation, shown, true);
+        let judged =
+            judge_all(policy, record, observation, relate_all(record, copy, observation, differences));
+        return change(policy, chronicle, observation, judged, true);
     }
     if differences.is_empty() {
         let outcome = no_difference(chronicle, observation, confirmed);
@@ -115,18 +117,18 @@ fn present(
         // does not help: a receipt without an order may have told us of something newer. Only a read can tell.
         return Outcome::look_again(Classification::Indeterminate);
     }
-    let changed: Vec<(&FieldName, &Value)> =
-        differences.iter().map(|found| (found.field, found.to)).collect();
-    if looks_stale(copy, observation, &changed) {
+    if looks_stale(copy, observation, &differences) {
         return suspect(chronicle, observation, shown);
     }
+    let related = relate_all(record, copy, observation, differences);
     if !observation.confirmed
         && !observation.in_log
-        && has_indeterminate(record, copy, observation, &differences)
+        && related.iter().any(|found| found.relation == FieldRelation::Indeterminate)
     {
         return Outcome::look_again(Classification::Indeterminate);
     }
-    change(policy, chronicle, observation, shown, false)
+    let judged = judge_all(policy, record, observation, related);
+    change(policy, chronicle, observation, judged, false)
 }
 
 fn is_newer_sequence(copy: &Copy, observation: &Observation) -> bool {
@@ -239,45 +241,70 @@ fn suspect(
     Outcome::look_again(Classification::Indeterminate)
 }
 
-fn has_indeterminate(
-    record: &Record,
-    copy: &Copy,
-    observation: &Observation,
-    differences: &[Difference<'_>],
-) -> bool {
-    differences.iter().any(|found| {
-        relate(record, copy, observation, found.field, found.to).0 == FieldRelation::Indeterminate
-    })
+/// A changed field, and how the change stands to the belief.
+struct Related<'a> {
+    found: Difference<'a>,
+    base: Option<&'a Dot>,
+    relation: FieldRelation,
+    evidence: Evidence,
 }
 
-/// The system changed its copy. Every field is judged for itself, against the state before the change.
+fn relate_all<'a>(
+    record: &'a Record,
+    copy: &'a Copy,
+    observation: &Observation,
+    differences: Vec<Difference<'a>>,
+) -> Vec<Related<'a>> {
+    differences
+        .into_iter()
+        .map(|found| {
+            let base = copy.fields.get(found.field).and_then(|shadow| shadow.base.as_ref());
+            let (relation, evidence) = relate(record, base, observation, found.field, found.to);
+            Related { found, base, relation, evidence }
+        })
+        .collect()
+}
+
+/// A changed field after its judgement.
+struct Judged {
+    field: FieldName,
+    seen: FieldSeen,
+    judgement: Judgement,
+    evidence: Evidence,
+}
+
+/// Judges every field for itself, against the state before the change.
+fn judge_all(
+    policy: &EntityPolicy,
+    record: &Record,
+    observation: &Observation,
+    related: Vec<Related<'_>>,
+) -> Vec<Judged> {
+    related
+        .into_iter()
+        .map(|Related { found, base, relation, evidence }| {
+            let judgement = judge(policy, record, observation, &found, relation);
+            let (from, to) = (found.from.cloned(), found.to.clone());
+            let seen = FieldSeen { from, to, base: base.cloned(), relation };
+            Judged { field: found.field.clone(), seen, judgement, evidence }
+        })
+        .collect()
+}
+
+/// The system changed its copy.
 fn change(
     policy: &EntityPolicy,
     chronicle: &mut Chronicle,
     observation: &Observation,
-    shown: &BTreeMap<FieldName, Value>,
+    judged: Vec<Judged>,
     revived: bool,
 ) -> Outcome {
     let record = chronicle.record();
     let Some(copy) = record.copies.get(&observation.system) else {
         return Outcome::settled(Classification::Stale);
     };
-    let judged: Vec<(FieldName, FieldSeen, Judgement, Evidence)> = diff(copy, shown)
-        .into_iter()
-        .map(|found| {
-            let (relation, evidence) = relate(record, copy, observation, found.field, found.to);
-            let judgement = judge(policy, record, observation, &found, relation);
-            let seen = FieldSeen {
-                from: found.from.cloned(),
-                to: found.to.clone(),
-                base: copy.fields.get(found.field).and_then(|shadow| shadow.base.clone()),
-                relation,
-            };
-            (found.field.clone(), seen, judgement, evidence)
-        })
-        .collect();
     let dot = record.vector.next(&observation.system);
-    let said_something = judged.iter().any(|(_, seen, ..)| seen.from.is_some() || !seen.to.is_null());
+    let said_something = judged.iter().any(|Judged { seen, .. }| seen.from.is_some() || !seen.to.is_null());
     let dot = (said_something || revived).then_some(dot);
     let copy_vector = dot.as_ref().map_or_else(|| copy.seen.clone(), |dot| copy.seen.with(dot));
     let class = classification(&judged);
@@ -292,7 +319,7 @@ fn change(
         dot: dot.clone(),
         fields: judged
             .iter()
-            .map(|(field, seen, judgement, _)| {
+            .map(|Judged { field, seen, judgement, .. }| {
                 let base = if fields_count {
                     rebased(record, field, seen, judgement, dot.as_ref())
                 } else {
@@ -312,7 +339,7 @@ fn change(
         existence.record(chronicle, &observation.system, &dot);
         if fields_count {
             let stand = Stand { observation, dot: &dot, copy_vector: &copy_vector };
-            for (field, seen, judgement, evidence) in judged {
+            for Judged { field, seen, judgement, evidence } in judged {
                 corrected |= emit(chronicle, &stand, &field, &seen, judgement, evidence);
             }
         } else {
@@ -342,11 +369,11 @@ fn rebased(
     }
 }
 
-fn classification(judged: &[(FieldName, FieldSeen, Judgement, Evidence)]) -> Classification {
+fn classification(judged: &[Judged]) -> Classification {
     // An empty field that says nothing is in no conflict with anybody.
     let speaks = |judgement: &Judgement| !matches!(judgement, Judgement::Nothing);
     let any = |wanted: FieldRelation| {
-        judged.iter().any(|(_, seen, judgement, _)| seen.relation == wanted && speaks(judgement))
+        judged.iter().any(|judged| judged.seen.relation == wanted && speaks(&judged.judgement))
     };
     if any(FieldRelation::Indeterminate) {
         Classification::Indeterminate
@@ -358,14 +385,10 @@ fn classification(judged: &[(FieldName, FieldSeen, Judgement, Evidence)]) -> Cla
 }
 
 /// The evidence of the whole is that of its weakest contested part.
-fn overall(judged: &[(FieldName, FieldSeen, Judgement, Evidence)]) -> Evidence {
-    judged
-        .iter()
-        .filter(|(_, seen, ..)| {
-            matches!(seen.relation, FieldRelation::Concurrent | FieldRelation::Indeterminate)
-        })
-        .chain(judged.iter())
-        .map(|(.., evidence)| evidence.clone())
-        .next()
-        .unwrap_or_else(|| Evidence::inferred("the copy exists again"))
+fn overall(judged: &[Judged]) -> Evidence {
+    let is_contested = |judged: &&Judged| {
+        matches!(judged.seen.relation, FieldRelation::Concurrent | FieldRelation::Indeterminate)
+    };
+    let weakest = judged.iter().find(is_contested).or(judged.first());
+    weakest.map_or_else(|| Evidence::inferred("the copy exists again"), |judged| judged.evidence.clone())
 }

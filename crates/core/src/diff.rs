@@ -1,5 +1,6 @@
 //! What did this system change? The difference between what it shows and its own shadow.
 
+use crate::beside::beside;
 use crate::ids::FieldName;
 use crate::record::Copy;
 use crate::value::Value;
@@ -19,9 +20,8 @@ pub struct Difference<'a> {
 /// The fields that differ from the copy's shadow. Absent fields never differ, and neither does a value that
 /// the system made of what we sent.
 pub fn diff<'a>(copy: &'a Copy, shown: &'a BTreeMap<FieldName, Value>) -> Vec<Difference<'a>> {
-    shown
-        .iter()
-        .filter_map(|(field, to)| match copy.fields.get(field) {
+    beside(shown, &copy.fields)
+        .filter_map(|(field, to, shadow)| match shadow {
             None => Some(Difference { field, from: None, to }),
             Some(shadow) if shadow.stands_for(to) => None,
             Some(shadow) => Some(Difference { field, from: Some(&shadow.content), to }),

@@ -5,11 +5,11 @@
 
 pub use crate::chain::{ChainVerifier, HistoryError};
 
-use crate::canonical::canonical_without;
 use crate::ids::{EntityName, FieldName, RecordId, RemoteId, SystemName};
 use crate::intent::{Operation, Outgoing};
 use crate::observation::{Channel, OrderToken};
 use crate::record::{Review, Side};
+use crate::seal::Sealer;
 use crate::time::Timestamp;
 use crate::value::{Digest, Value};
 use crate::version::{Causality, Dot, VersionVector};
@@ -670,11 +670,7 @@ impl Event {
 
     /// The hash that the contents demand. `hash` itself does not enter it.
     pub fn expected_hash(&self) -> Digest {
-        match canonical_without(self, "hash") {
-            Ok(bytes) => Digest::of(&bytes),
-            // An event is made of maps with text keys and exact numbers, which always serialise.
-            Err(_) => Digest::of(b"unserialisable"),
-        }
+        Sealer::new().hash(self)
     }
 
     /// Fills in the hash.

@@ -19,13 +19,20 @@ pub enum Operation {
     Delete,
 }
 
-impl fmt::Display for Operation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Operation {
+    /// Its name in words and tables.
+    pub fn as_str(self) -> &'static str {
+        match self {
             Operation::Create => "create",
             Operation::Update => "update",
             Operation::Delete => "delete",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 

@@ -3,6 +3,7 @@
 //! No async, clock, randomness, I/O or environment in here: a decision is a pure function of the record, the
 //! observation and the policy, so it can be replayed, tested exhaustively and proven.
 
+mod beside;
 pub mod canonical;
 pub mod chain;
 pub mod chronicle;
@@ -30,6 +31,8 @@ pub mod resolve;
 pub mod review;
 pub mod rule;
 pub mod schema;
+mod seal;
+mod text;
 pub mod time;
 pub mod value;
 mod verdict;

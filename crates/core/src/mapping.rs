@@ -1,5 +1,6 @@
 //! How one system spells an entity: remote names and values to canonical ones, and back.
 
+use crate::beside::beside;
 use crate::ids::FieldName;
 use crate::policy::FieldPolicy;
 use crate::value::Value;
@@ -68,19 +69,18 @@ impl Mapping {
         policies: &BTreeMap<FieldName, FieldPolicy>,
         raw: &BTreeMap<String, Value>,
     ) -> Result<BTreeMap<FieldName, Value>, Vec<String>> {
-        let mut fields = BTreeMap::new();
+        let mut fields = Vec::with_capacity(self.columns.len());
         let mut problems = Vec::new();
-        for (field, column) in &self.columns {
-            let (Some(policy), Some(value)) = (policies.get(field), raw.get(&column.name)) else { continue };
+        for (field, column, policy) in beside(&self.columns, policies) {
+            let (Some(policy), Some(value)) = (policy, raw.get(&column.name)) else { continue };
             match column.read(policy, value) {
-                Ok(Some(value)) => {
-                    fields.insert(field.clone(), value);
-                }
+                Ok(Some(value)) => fields.push((field.clone(), value)),
                 Ok(None) => {}
                 Err(why) => problems.push(format!("{field} (`{}`): {why}", column.name)),
             }
         }
-        if problems.is_empty() { Ok(fields) } else { Err(problems) }
+        // Built from fields in order, the map is filled without a search.
+        if problems.is_empty() { Ok(fields.into_iter().collect()) } else { Err(problems) }
     }
 
     /// A canonical value under its remote name, for writing.

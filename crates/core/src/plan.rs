@@ -1,14 +1,16 @@
 //! Intents are derived: for every system, the difference between belief and shadow over mapped, writable,
 //! uncontested fields. A refused change simply leaves a difference; there is no separate correction machinery.
 
+use crate::beside::beside;
 use crate::chronicle::Chronicle;
 use crate::history::Body;
 use crate::ids::{FieldName, SystemName};
 use crate::intent::{IntentStatus, Operation, Outgoing};
-use crate::mapping::Mapping;
+use crate::mapping::{ColumnMapping, Mapping};
 use crate::policy::EntityPolicy;
-use crate::record::{Copy, Record};
+use crate::record::{Belief, Copy, Record};
 use crate::value::Digest;
+use crate::version::Dot;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -74,9 +76,8 @@ pub fn desired(
             (!fields.is_empty()).then_some(Desired { operation: Operation::Update, fields })
         }
     }?;
-    let refused = record.held.get(system);
-    let content = content_digest(desired.operation, &desired.fields);
-    (refused.map(|held| held.content) != Some(content)).then_some(desired)
+    let Some(refused) = record.held.get(system) else { return Some(desired) };
+    (refused.content != content_digest(desired.operation, &desired.fields)).then_some(desired)
 }
 
 fn creation(policy: &EntityPolicy, mapping: &Mapping, record: &Record) -> Desired {
@@ -84,40 +85,40 @@ fn creation(policy: &EntityPolicy, mapping: &Mapping, record: &Record) -> Desire
         || policy.match_on.iter().any(|key| {
             key.iter().all(|field| record.fields.get(field).is_some_and(|belief| !belief.value.is_null()))
         });
-    let fields = record
-        .fields
-        .iter()
-        .filter(|(field, belief)| has_key && writable(mapping, record, field) && !belief.value.is_null())
-        .map(|(field, belief)| {
-            (field.clone(), Outgoing { value: belief.value.clone(), dot: belief.dot.clone() })
+    let fields = beside(&record.fields, &mapping.columns)
+        .filter(|(field, belief, column)| {
+            has_key && writable(*column, record, field) && !belief.value.is_null()
         })
+        .map(|(field, belief, _)| outgoing(field, belief))
         .collect();
     Desired { operation: Operation::Create, fields }
 }
 
 fn differences(mapping: &Mapping, record: &Record, copy: &Copy) -> BTreeMap<FieldName, Outgoing> {
-    record
-        .fields
-        .iter()
-        .filter(|(field, _)| writable(mapping, record, field))
-        .filter(|(field, belief)| match copy.fields.get(*field) {
+    beside(&record.fields, &mapping.columns)
+        .zip(beside(&record.fields, &copy.fields))
+        .filter(|((field, _, column), _)| writable(*column, record, field))
+        .filter(|(_, (_, belief, shadow))| match shadow {
             Some(shadow) => !shadow.tolerated && !shadow.stands_for(&belief.value),
             // A field that the copy never showed: nothing is known to stand there.
             None => !belief.value.is_null(),
         })
-        .map(|(field, belief)| {
-            (field.clone(), Outgoing { value: belief.value.clone(), dot: belief.dot.clone() })
-        })
+        .map(|((field, belief, _), _)| outgoing(field, belief))
         .collect()
 }
 
-fn writable(mapping: &Mapping, record: &Record, field: &FieldName) -> bool {
-    mapping.is_writable(field) && !record.is_contested(field)
+fn outgoing(field: &FieldName, belief: &Belief) -> (FieldName, Outgoing) {
+    (field.clone(), Outgoing { value: belief.value.clone(), dot: belief.dot.clone() })
+}
+
+fn writable(column: Option<&ColumnMapping>, record: &Record, field: &FieldName) -> bool {
+    column.is_some_and(|column| !column.read_only) && !record.is_contested(field)
 }
 
 /// The digest by which a refused write is recognised: the same operation with the same values.
 pub fn content_digest(operation: Operation, fields: &BTreeMap<FieldName, Outgoing>) -> Digest {
-    let mut bytes = operation.to_string().into_bytes();
+    let mut bytes = Vec::with_capacity(128);
+    bytes.extend_from_slice(operation.as_str().as_bytes());
     let pairs = fields.iter().map(|(field, outgoing)| (field.as_str(), &outgoing.value));
     crate::value::write_canonical_map(pairs, &mut bytes);
     Digest::of(&bytes)
@@ -131,13 +132,18 @@ const KEY_FIELDS_MAX: usize = 3;
 /// The same difference always gets the same key. A value that went A→B→A gets a new one, because its dot is new;
 /// a correction after the target has changed the field again gets a new one, because the target's count is new.
 pub fn idempotency_key(record: &Record, system: &SystemName, desired: &Desired) -> String {
-    let mut identity = content_digest(desired.operation, &desired.fields).to_string();
+    // Pieces are appended as they are: this is on the way of every change, once for each target.
+    let mut identity = String::with_capacity(256);
+    content_digest(desired.operation, &desired.fields).append_to(&mut identity);
     for outgoing in desired.fields.values() {
-        let _ = write!(identity, " {}", outgoing.dot);
+        identity.push(' ');
+        outgoing.dot.append_to(&mut identity);
     }
     let copy = record.copies.get(system);
-    let version = copy.and_then(|copy| copy.version.as_deref()).unwrap_or("");
-    let _ = write!(identity, " {system}:{} {version}", record.vector.get(system));
+    identity.push(' ');
+    Dot { system: system.clone(), n: record.vector.get(system) }.append_to(&mut identity);
+    identity.push(' ');
+    identity.push_str(copy.and_then(|copy| copy.version.as_deref()).unwrap_or(""));
     match desired.operation {
         // A record that was deleted and restored is made, or removed, again: that is another change, although
         // its contents and the target's count may be what they were.
@@ -146,17 +152,33 @@ pub fn idempotency_key(record: &Record, system: &SystemName, desired: &Desired) 
         }
         // A copy that was made again is another copy.
         Operation::Update => {
-            let _ = write!(identity, " {}", copy.map_or("", |copy| copy.remote_id.as_str()));
+            identity.push(' ');
+            identity.push_str(copy.map_or("", |copy| copy.remote_id.as_str()));
         }
     }
-    let mut names: Vec<&str> = desired.fields.keys().map(FieldName::as_str).collect();
-    if names.len() > KEY_FIELDS_MAX || names.is_empty() || desired.operation == Operation::Create {
-        names = vec![match desired.operation {
-            Operation::Create => "create",
-            Operation::Update => "update",
-            Operation::Delete => "delete",
-        }];
+    let mut key = String::with_capacity(128);
+    key.push_str(record.entity.as_str());
+    key.push('.');
+    key.push_str(record.id.as_str());
+    key.push('.');
+    push_subject(&mut key, desired);
+    key.push('.');
+    key.push_str(&Digest::of(identity.as_bytes()).to_string()[..16]);
+    key.push_str(".to.");
+    key.push_str(system.as_str());
+    key
+}
+
+/// The fields, if they are few, or the operation.
+fn push_subject(key: &mut String, desired: &Desired) {
+    let Desired { operation, fields } = desired;
+    if fields.is_empty() || fields.len() > KEY_FIELDS_MAX || *operation == Operation::Create {
+        return key.push_str(operation.as_str());
     }
-    let short = &Digest::of(identity.as_bytes()).to_string()[..16];
-    format!("{}.{}.{}.{short}.to.{system}", record.entity, record.id, names.join("+"))
+    for (at, field) in fields.keys().enumerate() {
+        if at > 0 {
+            key.push('+');
+        }
+        key.push_str(field.as_str());
+    }
 }

@@ -162,14 +162,19 @@ impl Value {
 }
 
 /// Appends the canonical form of an object whose pairs come in code-point order of their keys.
-pub fn write_canonical_map<'a>(pairs: impl Iterator<Item = (&'a str, &'a Value)>, out: &mut Vec<u8>) {
-    let mut pairs: Vec<_> = pairs.collect();
+pub fn write_canonical_map<'a>(pairs: impl Iterator<Item = (&'a str, &'a Value)> + Clone, out: &mut Vec<u8>) {
     // RFC 8785 sorts by UTF-16 units, which differs from code points only beyond the basic plane.
-    if pairs.iter().any(|(key, _)| key.bytes().any(|byte| byte >= 0xF0)) {
+    if pairs.clone().any(|(key, _)| key.bytes().any(|byte| byte >= 0xF0)) {
+        let mut pairs: Vec<_> = pairs.collect();
         pairs.sort_by(|(a, _), (b, _)| a.encode_utf16().cmp(b.encode_utf16()));
+        return write_pairs(pairs.into_iter(), out);
     }
+    write_pairs(pairs, out);
+}
+
+fn write_pairs<'a>(pairs: impl Iterator<Item = (&'a str, &'a Value)>, out: &mut Vec<u8>) {
     out.push(b'{');
-    for (at, (key, value)) in pairs.into_iter().enumerate() {
+    for (at, (key, value)) in pairs.enumerate() {
         if at > 0 {
             out.push(b',');
         }
@@ -181,40 +186,82 @@ pub fn write_canonical_map<'a>(pairs: impl Iterator<Item = (&'a str, &'a Value)>
 }
 
 pub(crate) fn write_int(int: i64, out: &mut Vec<u8>) {
-    use std::io::Write as _;
-    let safe = (-SAFE_INTEGER_MAX..=SAFE_INTEGER_MAX).contains(&int);
-    // Writing into a Vec cannot fail.
-    let _ = if safe { write!(out, "{int}") } else { write!(out, "\"{int}\"") };
+    if (-SAFE_INTEGER_MAX..=SAFE_INTEGER_MAX).contains(&int) {
+        write_decimal(int, out);
+    } else {
+        out.push(b'"');
+        write_decimal(int, out);
+        out.push(b'"');
+    }
 }
 
-pub(crate) fn write_text(text: &str, out: &mut Vec<u8>) {
-    const HEX: &[u8; 16] = b"0123456789abcdef";
-    out.push(b'"');
-    let mut plain_from = 0;
-    for (at, byte) in text.bytes().enumerate() {
-        let escape: &[u8] = match byte {
-            b'"' => b"\\\"",
-            b'\\' => b"\\\\",
-            0x08 => b"\\b",
-            0x0C => b"\\f",
-            b'\n' => b"\\n",
-            b'\r' => b"\\r",
-            b'\t' => b"\\t",
-            0x00..=0x1F => b"",
-            0x20..=0xFF => continue,
-        };
-        out.extend_from_slice(&text.as_bytes()[plain_from..at]);
-        plain_from = at + 1;
-        if escape.is_empty() {
-            let hex = [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]];
-            out.extend_from_slice(b"\\u00");
-            out.extend_from_slice(&hex);
-        } else {
-            out.extend_from_slice(escape);
+fn write_decimal(int: i64, out: &mut Vec<u8>) {
+    if int < 0 {
+        out.push(b'-');
+    }
+    let (text, from) = decimal(int.unsigned_abs());
+    out.extend_from_slice(&text[from..]);
+}
+
+/// Appends the digits of a number.
+pub(crate) fn push_number(number: u64, out: &mut String) {
+    let (text, from) = decimal(number);
+    text[from..].iter().for_each(|digit| out.push(char::from(*digit)));
+}
+
+/// The digits of a number, and where they begin. Twenty are the most there can be.
+fn decimal(mut rest: u64) -> ([u8; 20], usize) {
+    let mut text = [0; 20];
+    let mut from = text.len();
+    loop {
+        from -= 1;
+        text[from] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            return (text, from);
         }
     }
-    out.extend_from_slice(&text.as_bytes()[plain_from..]);
+}
+
+#[inline]
+pub(crate) fn write_text(text: &str, out: &mut Vec<u8>) {
+    let bytes = text.as_bytes();
+    out.reserve(bytes.len() + 2);
     out.push(b'"');
+    // Without an early exit the test runs over many bytes at once, and nearly every text passes it.
+    let escapes = bytes.iter().fold(false, |found, byte| found | is_escaped(*byte));
+    if escapes {
+        write_escaped(bytes, out)
+    } else {
+        out.extend_from_slice(bytes)
+    }
+    out.push(b'"');
+}
+
+#[inline]
+fn is_escaped(byte: u8) -> bool {
+    (byte < 0x20) | (byte == b'"') | (byte == b'\\')
+}
+
+#[cold]
+fn write_escaped(bytes: &[u8], out: &mut Vec<u8>) {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    for byte in bytes {
+        match byte {
+            b'"' => out.extend_from_slice(b"\\\""),
+            b'\\' => out.extend_from_slice(b"\\\\"),
+            0x08 => out.extend_from_slice(b"\\b"),
+            0x0C => out.extend_from_slice(b"\\f"),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            b'\t' => out.extend_from_slice(b"\\t"),
+            0x00..=0x1F => {
+                out.extend_from_slice(b"\\u00");
+                out.extend_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
+            }
+            0x20..=0xFF => out.push(*byte),
+        }
+    }
 }
 
 impl fmt::Display for Value {
@@ -353,7 +400,7 @@ impl Digest {
     }
 
     /// The digest of canonical pairs, as if they were an object. Keys must come in ascending order.
-    pub fn of_pairs<'a>(pairs: impl Iterator<Item = (&'a str, &'a Value)>) -> Self {
+    pub fn of_pairs<'a>(pairs: impl Iterator<Item = (&'a str, &'a Value)> + Clone) -> Self {
         let mut out = Vec::with_capacity(256);
         write_canonical_map(pairs, &mut out);
         Self::of(&out)
@@ -368,17 +415,26 @@ impl Digest {
     pub fn short(&self) -> String {
         self.to_string()[..12].to_owned()
     }
-}
 
-impl fmt::Display for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// Appends it as it is displayed.
+    pub(crate) fn append_to(&self, out: &mut String) {
+        out.push_str(str::from_utf8(&self.hexadecimal()).unwrap_or_default());
+    }
+
+    fn hexadecimal(&self) -> [u8; 64] {
         const HEX: &[u8; 16] = b"0123456789abcdef";
         let mut text = [0; 64];
         for (pair, byte) in text.as_chunks_mut().0.iter_mut().zip(self.0) {
             *pair = [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]];
         }
+        text
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Hexadecimal digits are valid UTF-8.
-        f.write_str(str::from_utf8(&text).unwrap_or_default())
+        f.write_str(str::from_utf8(&self.hexadecimal()).unwrap_or_default())
     }
 }
 
@@ -414,14 +470,13 @@ impl std::str::FromStr for Digest {
 
 impl Serialize for Digest {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(str::from_utf8(&self.hexadecimal()).unwrap_or_default())
     }
 }
 
 impl<'de> Deserialize<'de> for Digest {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        text.parse().map_err(de::Error::custom)
+        deserializer.deserialize_str(crate::text::Parsed::default())
     }
 }
 

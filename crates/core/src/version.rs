@@ -19,11 +19,19 @@ impl Dot {
     pub fn new(system: impl Into<SystemName>, n: u64) -> Self {
         Self { system: system.into(), n }
     }
+
+    /// Appends it as it is displayed.
+    pub(crate) fn append_to(&self, out: &mut String) {
+        out.push_str(self.system.as_str());
+        out.push(':');
+        crate::value::push_number(self.n, out);
+    }
 }
 
 impl fmt::Display for Dot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.system, self.n)
+        f.write_str(self.system.as_str())?;
+        write!(f, ":{}", self.n)
     }
 }
 

@@ -15,6 +15,7 @@ mod reviews;
 mod rules;
 mod schema;
 mod stories;
+mod time;
 mod value;
 mod version;
 mod world;
