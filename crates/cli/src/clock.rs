@@ -4,10 +4,20 @@ use async_trait::async_trait;
 use avowal_core::ids::RecordId;
 use avowal_core::time::Timestamp;
 use avowal_engine::clock::Clock;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// The clock port over the machine's clock and random numbers.
-pub struct SystemClock;
+/// The clock port over the machine's clock and random numbers. The machine's clock is read once; from then on the
+/// time that passes is counted, so that a clock which is set while we run moves no deadline.
+pub struct SystemClock {
+    began_at: Timestamp,
+    began: Instant,
+}
+
+impl Default for SystemClock {
+    fn default() -> Self {
+        Self { began_at: now(), began: Instant::now() }
+    }
+}
 
 /// The current time.
 pub fn now() -> Timestamp {
@@ -22,7 +32,8 @@ pub fn now() -> Timestamp {
 #[async_trait]
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
-        now()
+        let passed = i64::try_from(self.began.elapsed().as_millis()).unwrap_or(i64::MAX);
+        self.began_at.plus_millis(passed)
     }
 
     fn new_record_id(&self) -> RecordId {

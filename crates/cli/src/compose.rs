@@ -47,7 +47,7 @@ pub fn engine(config: &Config, store: Arc<dyn Store>) -> Engine {
     });
     Engine::new(EngineParts {
         store,
-        clock: Arc::new(SystemClock),
+        clock: Arc::new(SystemClock::default()),
         systems: systems.collect(),
         policies: config.policies.clone(),
         settings: config.settings.clone(),

@@ -29,6 +29,7 @@ impl Connector for Unopened {
             searchable: false,
             receipt: false,
             deletes_in_feed: false,
+            images: false,
             feed: false,
             batch_writes_max: 1,
         }

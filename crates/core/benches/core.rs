@@ -77,6 +77,7 @@ fn observation(system: &str, shown: Shown) -> Observation {
         occurred_at: None,
         received_at: Timestamp::from_millis(0),
         confirmed: false,
+        settled: true,
         in_log: true,
     }
 }

@@ -7,6 +7,7 @@ use crate::ids::{FieldName, SystemName};
 use crate::intent::{Intent, IntentStatus, Operation};
 use crate::observation::{Channel, Observation, OrderToken};
 use crate::value::Value;
+use crate::planted::{Mistake, planted};
 use std::collections::BTreeMap;
 
 /// What is known of a copy after a write of ours.
@@ -33,7 +34,7 @@ pub fn confirm(chronicle: &mut Chronicle, receipt: &Receipt<'_>, evidence: Evide
     if intent.key != receipt.key {
         return false;
     }
-    let fields = stored(intent, receipt.after);
+    let fields = stored(intent, receipt.after, receipt.by);
     let body = Body::IntentConfirmed {
         system: receipt.system.clone(),
         key: receipt.key.to_owned(),
@@ -116,16 +117,52 @@ pub(crate) fn intent_is_shown(intent: &Intent, shown: &BTreeMap<FieldName, Value
         && intent.fields.iter().all(|(field, outgoing)| shown.get(field) == Some(&outgoing.value))
 }
 
-fn stored(intent: &Intent, after: &BTreeMap<FieldName, Value>) -> BTreeMap<FieldName, FieldStored> {
+/// What each field holds after the write. The system's own answer is believed whatever it says. A read that came
+/// later may show what a person has done since: only another spelling of ours is what the system made of it, and
+/// anything else is left for the observation that follows.
+fn stored(
+    intent: &Intent,
+    after: &BTreeMap<FieldName, Value>,
+    by: ConfirmedBy,
+) -> BTreeMap<FieldName, FieldStored> {
+    let is_answer = match by {
+        ConfirmedBy::Receipt | ConfirmedBy::Echo => true,
+        ConfirmedBy::ReadBack | ConfirmedBy::LookUp => planted(Mistake::ReadBackIsReceipt),
+    };
     intent
         .fields
         .iter()
         .map(|(field, outgoing)| {
-            let content = after.get(field).unwrap_or(&outgoing.value).clone();
+            let shown = after.get(field).filter(|shown| is_answer || is_spelling_of(shown, &outgoing.value));
+            let content = shown.unwrap_or(&outgoing.value).clone();
             let sent_as = (content != outgoing.value).then(|| outgoing.value.clone());
             let stored =
                 FieldStored { content, sent_as, wrote: outgoing.value.digest(), base: outgoing.dot.clone() };
             (field.clone(), stored)
         })
         .collect()
+}
+
+/// The fewest letters that a text cut off by its system must have kept, to be known as ours.
+const CUT_LETTERS_MIN: usize = 16;
+
+/// Whether a system may have made `shown` of `sent`: the same letters and digits in another case or with other
+/// signs between them, cut off at the end, or the same members in another order.
+fn is_spelling_of(shown: &Value, sent: &Value) -> bool {
+    match (shown, sent) {
+        (Value::Text(_), Value::Text(_)) => {
+            let (shown, sent) = (letters(shown), letters(sent));
+            shown == sent || (shown.chars().count() >= CUT_LETTERS_MIN && sent.starts_with(&shown))
+        }
+        (Value::List(shown), Value::List(sent)) => {
+            shown.len() == sent.len()
+                && shown.iter().all(|item| sent.iter().any(|other| is_spelling_of(item, other)))
+        }
+        (shown, sent) => shown == sent,
+    }
+}
+
+fn letters(text: &Value) -> String {
+    let text = text.as_text().unwrap_or_default();
+    text.chars().filter(|sign| sign.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }

@@ -98,7 +98,8 @@ fn present(
     };
     let differences = diff(copy, shown);
     if !copy.alive {
-        if !is_proven_newer(copy, observation) && !observation.confirmed {
+        let is_credible = observation.confirmed && observation.is_in_place();
+        if !is_proven_newer(copy, observation) && !is_credible {
             // A lagging read may show what is gone already.
             return Outcome::look_again(Classification::Indeterminate);
         }
@@ -115,6 +116,10 @@ fn present(
     if foreign_key && !observation.confirmed {
         // An earlier write of ours came back late, or someone changed the copy after it. The order of the source
         // does not help: a receipt without an order may have told us of something newer. Only a read can tell.
+        return Outcome::look_again(Classification::Indeterminate);
+    }
+    if !observation.is_in_place() && !confirmed {
+        // The copy has just changed, and a read may lag behind that: what differs may be older than what we know.
         return Outcome::look_again(Classification::Indeterminate);
     }
     if looks_stale(copy, observation, &differences) {

@@ -48,6 +48,7 @@ pub(crate) fn apply_body(record: &mut Record, event: &Event) {
             if let Some(copy) = record.copies.get_mut(system) {
                 observe(copy, dot.as_ref(), fields, *gone);
                 if dot.is_some() {
+                    copy.changed_at = event.recorded_at;
                     // A changed copy no longer has the version that we knew. Not knowing one is better than a wrong one.
                     copy.version = None;
                 }
@@ -90,6 +91,7 @@ pub(crate) fn apply_body(record: &mut Record, event: &Event) {
         Body::IntentConfirmed { system, fields, order, version, .. } => {
             confirm(record, system, fields);
             if let Some(copy) = record.copies.get_mut(system) {
+                copy.changed_at = event.recorded_at;
                 remember_version(copy, order.as_ref(), version.as_ref());
             }
         }

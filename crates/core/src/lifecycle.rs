@@ -6,7 +6,7 @@ use crate::decide::Outcome;
 use crate::history::{Body, Classification, Evidence, FieldRelation, LinkReason, OnRefused, Verdict};
 use crate::ids::{FieldName, RemoteId, SystemName};
 use crate::intent::Operation;
-use crate::observation::Observation;
+use crate::observation::{Observation, OrderToken};
 use crate::plan::plan;
 use crate::policy::{EditAgainstDelete, EntityPolicy, Owner};
 use crate::record::{Copy, Record, Review, Side};
@@ -31,6 +31,11 @@ pub(crate) fn gone(policy: &EntityPolicy, chronicle: &mut Chronicle, observation
     }
     if !copy.alive {
         return Outcome::settled(Classification::Duplicate);
+    }
+    let is_proven = observation.in_log || observation.order.as_ref().is_some_and(OrderToken::is_true_order);
+    if !is_proven && !(observation.confirmed && observation.settled) {
+        // A lagging read may not show yet what has just been made.
+        return Outcome::look_again(Classification::Indeterminate);
     }
     let dot = record.vector.next(system);
     let copy_vector = copy.seen.with(&dot);
@@ -235,7 +240,7 @@ impl Existence {
     pub(crate) fn record(self, chronicle: &mut Chronicle, system: &SystemName, dot: &Dot) {
         match self {
             Existence::Lives => {}
-            Existence::Answered { note } => close(chronicle, note),
+            Existence::Answered { note } => answer_one(chronicle, system, note),
             Existence::Restored { rule } => {
                 chronicle.push(Body::Restored { dot: dot.clone(), rule });
             }
@@ -245,10 +250,19 @@ impl Existence {
     }
 }
 
-fn close(chronicle: &mut Chronicle, note: String) {
+/// The copy in one system is there again. While other copies are missed, the question stays open.
+fn answer_one(chronicle: &mut Chronicle, system: &SystemName, note: String) {
     let field = FieldName::new(Record::EXISTENCE);
-    if let Some(review) = chronicle.record().reviews.get(&field) {
-        let review = review.id.clone();
+    let record = chronicle.record();
+    if let Some(review) = record.reviews.get(&field) {
+        let is_missed = |other: &SystemName| record.copies.get(other).is_some_and(|copy| !copy.alive);
+        let mut open = review.clone();
+        open.proposed.retain(|other, _| other != system && is_missed(other));
+        if !open.proposed.is_empty() {
+            chronicle.push(Body::ReviewRequested { field, review: open });
+            return;
+        }
+        let review = open.id;
         let body = Body::ReviewDecided { field, review, verdict: Verdict::Superseded, note: Some(note) };
         chronicle.push(body);
     }

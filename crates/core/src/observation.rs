@@ -52,6 +52,14 @@ pub enum OrderToken {
 }
 
 impl OrderToken {
+    /// Whether it is a true order, not a clock.
+    pub fn is_true_order(&self) -> bool {
+        match self {
+            OrderToken::Sequence(_) => true,
+            OrderToken::Time(_) => false,
+        }
+    }
+
     /// Whether `self` is proven, by a true order, to be an older state than `other`.
     pub fn proven_older_than(&self, other: &OrderToken) -> bool {
         matches!((self, other), (OrderToken::Sequence(a), OrderToken::Sequence(b)) if a < b)
@@ -119,6 +127,17 @@ pub struct Observation {
     pub received_at: Timestamp,
     /// Whether a second look has confirmed it: no further read can tell more.
     pub confirmed: bool,
+    /// Whether the copy last changed, as far as we know, so long before this was shown that even a lagging read
+    /// shows at least that state. Without it a difference may be an older state, unless the source gives a true order.
+    pub settled: bool,
     /// Whether it comes from a change log that shows our own writes too, in true order.
     pub in_log: bool,
+}
+
+impl Observation {
+    /// Whether its place among the states of the copy is proven, or time enough has passed that it cannot be an
+    /// older one than is known.
+    pub fn is_in_place(&self) -> bool {
+        self.settled || self.in_log || self.order.as_ref().is_some_and(OrderToken::is_true_order)
+    }
 }

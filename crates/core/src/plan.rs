@@ -7,7 +7,7 @@ use crate::history::Body;
 use crate::ids::{FieldName, SystemName};
 use crate::intent::{IntentStatus, Operation, Outgoing};
 use crate::mapping::{ColumnMapping, Mapping};
-use crate::policy::EntityPolicy;
+use crate::policy::{EntityPolicy, Owner};
 use crate::record::{Belief, Copy, Record};
 use crate::value::Digest;
 use crate::version::Dot;
@@ -72,7 +72,7 @@ pub fn desired(
         (Some(_), Some(_)) => (mapping.delete && !record.existence_contested())
             .then(|| Desired { operation: Operation::Delete, fields: BTreeMap::new() }),
         (Some(copy), None) => {
-            let fields = differences(mapping, record, copy);
+            let fields = differences(policy, system, mapping, record, copy);
             (!fields.is_empty()).then_some(Desired { operation: Operation::Update, fields })
         }
     }?;
@@ -94,7 +94,13 @@ fn creation(policy: &EntityPolicy, mapping: &Mapping, record: &Record) -> Desire
     Desired { operation: Operation::Create, fields }
 }
 
-fn differences(mapping: &Mapping, record: &Record, copy: &Copy) -> BTreeMap<FieldName, Outgoing> {
+fn differences(
+    policy: &EntityPolicy,
+    system: &SystemName,
+    mapping: &Mapping,
+    record: &Record,
+    copy: &Copy,
+) -> BTreeMap<FieldName, Outgoing> {
     beside(&record.fields, &mapping.columns)
         .zip(beside(&record.fields, &copy.fields))
         .filter(|((field, _, column), _)| writable(*column, record, field))
@@ -103,12 +109,25 @@ fn differences(mapping: &Mapping, record: &Record, copy: &Copy) -> BTreeMap<Fiel
             // A field that the copy never showed: nothing is known to stand there.
             None => !belief.value.is_null(),
         })
+        .filter(|((field, belief, _), _)| may_be_told(policy, system, field, &belief.dot.system))
         .map(|((field, belief, _), _)| outgoing(field, belief))
         .collect()
 }
 
 fn outgoing(field: &FieldName, belief: &Belief) -> (FieldName, Outgoing) {
     (field.clone(), Outgoing { value: belief.value.clone(), dot: belief.dot.clone() })
+}
+
+/// Whether a system may be told another one's value of a field: not of its own fields, unless the other may propose.
+/// What merely stood in for an owner without a copy is not written over the copy that it has now.
+fn may_be_told(policy: &EntityPolicy, system: &SystemName, field: &FieldName, by: &SystemName) -> bool {
+    let Some(rules) = policy.field(field) else { return false };
+    match &rules.owner {
+        Owner::System(owner) if owner == system => {
+            by == owner || by.is_operator() || rules.proposals.contains(by)
+        }
+        Owner::System(_) | Owner::Shared => true,
+    }
 }
 
 fn writable(column: Option<&ColumnMapping>, record: &Record, field: &FieldName) -> bool {

@@ -69,6 +69,10 @@ pub struct Copy {
     pub seen: VersionVector,
     /// The changes that it may include: an upper bound, raised by every send.
     pub sent: VersionVector,
+    /// When it last changed, by its system or by us: a read that lags may show an older state for a while. The
+    /// beginning of time before its first change.
+    #[serde(default)]
+    pub changed_at: Timestamp,
     /// The newest order token seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<OrderToken>,
@@ -189,6 +193,7 @@ impl Copy {
             fields: BTreeMap::new(),
             seen: VersionVector::new(),
             sent: VersionVector::new(),
+            changed_at: Timestamp::default(),
             order: None,
             version: None,
         }

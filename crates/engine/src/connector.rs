@@ -99,6 +99,9 @@ pub struct Capabilities {
     pub receipt: bool,
     /// Whether the change feed shows deletes.
     pub deletes_in_feed: bool,
+    /// Whether the change feed shows what stood after each change, not what stands now. Without a true order such
+    /// contents may be older than what a read has shown, so they only tell that the copy must be read.
+    pub images: bool,
     /// Whether there is a change feed at all; without one every sync lists everything.
     pub feed: bool,
     /// How many writes may go out together.

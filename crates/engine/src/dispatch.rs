@@ -10,7 +10,7 @@ use crate::translate::Outbound;
 use avowal_core::chronicle::Chronicle;
 use avowal_core::confirm::send;
 use avowal_core::history::Context;
-use avowal_core::ids::{EntityName, RecordId, RemoteId, SystemName};
+use avowal_core::ids::{EntityName, RecordId, SystemName};
 use avowal_core::intent::{IntentStatus, Operation};
 use avowal_core::plan::content_digest;
 use avowal_core::policy::EntityPolicy;
@@ -354,8 +354,13 @@ impl Engine {
         if ids.is_empty() || ids.len() != unread.len() {
             return Ok(endings);
         }
-        let Some(changes) = self.read_back(system, entity, items, &unread, &ids).await else {
-            return Ok(endings);
+        // Where they cannot be read, the writes stand as the system said.
+        let changes = match self.read_copies(system, entity, &ids).await {
+            Ok(changes) => changes,
+            Err(error) => {
+                tracing::debug!(%system, %error, "reading back failed");
+                return Ok(endings);
+            }
         };
         for (at, change) in unread.into_iter().zip(changes) {
             let is_confirmed = matches!(endings[at], Ending::Confirmed { .. });
@@ -365,42 +370,6 @@ impl Engine {
             }
         }
         Ok(endings)
-    }
-
-    /// Reads copies after writes to them, and those a second time that still show what stood there before: their
-    /// reads may lag. `None` if they cannot be read; the writes stand as the system said.
-    async fn read_back(
-        &self,
-        system: &SystemName,
-        entity: &EntityName,
-        items: &[Outgoing],
-        places: &[usize],
-        ids: &[RemoteId],
-    ) -> Option<Vec<Change>> {
-        let read = async |ids: &[RemoteId]| match self.read_copies(system, entity, ids).await {
-            Ok(changes) => Some(changes),
-            Err(error) => {
-                tracing::debug!(%system, %error, "read-back failed");
-                None
-            }
-        };
-        let mut changes = read(ids).await?;
-        let late: Vec<usize> = places
-            .iter()
-            .zip(&changes)
-            .enumerate()
-            .filter(|(_, (at, change))| shows_the_past(&items[**at].write, change))
-            .map(|(place, _)| place)
-            .collect();
-        if late.is_empty() {
-            return Some(changes);
-        }
-        self.clock.sleep(self.settings.settle_ms).await;
-        let again: Vec<RemoteId> = late.iter().map(|place| ids[*place].clone()).collect();
-        for (place, change) in late.into_iter().zip(read(&again).await?) {
-            changes[place] = change;
-        }
-        Some(changes)
     }
 
     /// Learns the outcome of writes that nobody knows: by sending them again where a key makes that harmless,
@@ -506,17 +475,5 @@ impl Engine {
     pub(crate) async fn states(&self, items: &[Outgoing]) -> Result<Vec<Option<Record>>, EngineError> {
         let ids: Vec<RecordId> = items.iter().map(|item| item.record.clone()).collect();
         Ok(self.store.load(&ids).await?)
-    }
-}
-
-/// Whether a copy looks as it did before this write.
-fn shows_the_past(write: &Write, copy: &Change) -> bool {
-    match (write.operation, &copy.shown) {
-        (Operation::Update, Shown::Present(fields)) => write.expected.holds(fields),
-        (Operation::Create, Shown::Gone) => true,
-        (
-            Operation::Create | Operation::Update | Operation::Delete,
-            Shown::Present(_) | Shown::Gone | Shown::Unknown | Shown::Unreadable { .. },
-        ) => false,
     }
 }

@@ -13,8 +13,9 @@ use avowal_core::decide::decide;
 use avowal_core::diff::diff;
 use avowal_core::history::{Body, Context};
 use avowal_core::ids::{EntityName, RecordId, SystemName};
-use avowal_core::observation::{Channel, Observation, Shown as Seen};
+use avowal_core::observation::{Channel, Observation, OrderToken, Shown as Seen};
 use avowal_core::policy::EntityPolicy;
+use avowal_core::record::Record;
 use avowal_core::time::Timestamp;
 use avowal_core::value::{Digest, Value};
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,6 +46,8 @@ pub struct Batch {
     pub drift: bool,
     /// When they reached us.
     pub received_at: Timestamp,
+    /// When the system was asked: what it shows is not older than a moment before.
+    pub asked_at: Timestamp,
 }
 
 /// What became of a batch.
@@ -173,6 +176,10 @@ impl Engine {
         for (entity, change) in &batch.items {
             let Some(policy) = rules.get(entity) else { continue };
             let content = match &change.shown {
+                // A body without a true order may be late. It only tells that the copy must be read.
+                Shown::Present(_) | Shown::Gone if batch.channel == Channel::Webhook && may_be_late(change) => {
+                    Content::Read(SignalReason::Webhook)
+                }
                 Shown::Present(_) => Content::Present(Canonical::new()),
                 Shown::Gone => Content::Gone,
                 Shown::Unknown => Content::Read(SignalReason::Webhook),
@@ -203,7 +210,7 @@ impl Engine {
     ) -> Result<(), EngineError> {
         let mut mine: Vec<&mut Fact> = facts
             .iter_mut()
-            .filter(|fact| fact.entity == policy.entity && matches!(fact.change.shown, Shown::Present(_)))
+            .filter(|fact| fact.entity == policy.entity && matches!(fact.content, Content::Present(_)))
             .collect();
         let rows: Vec<_> = mine
             .iter()
@@ -338,13 +345,14 @@ impl Engine {
             return;
         }
         let Some(chronicle) = draft.chronicles.get_mut(record) else { return };
-        let observation = self.observation(batch, fact, shown);
+        let settled = self.is_settled(batch, chronicle.record());
+        let observation = self.observation(batch, fact, shown, settled);
         chronicle.set_context(self.context(batch, Some(&fact.change), &fact.entity));
         if batch.drift {
             note_drift(chronicle, &observation);
         }
         let outcome = decide(&fact.policy, chronicle, &observation);
-        if outcome.look_again && !batch.confirmed {
+        if outcome.look_again && !(batch.confirmed && settled) {
             let key = self.key(batch, fact);
             draft.signals.push(self.signal(batch, &key, SignalReason::SecondLook, self.settings.settle_ms));
         }
@@ -356,7 +364,23 @@ impl Engine {
         is_quiet_road(batch) && self.awaits_read(key)
     }
 
-    fn observation(&self, batch: &Batch, fact: &Fact, shown: Seen) -> Observation {
+    /// Whether the copy has not changed so lately that a lagging read may show what stood there before.
+    fn is_settled(&self, batch: &Batch, record: &Record) -> bool {
+        let Some(copy) = record.copies.get(&batch.system) else { return true };
+        self.has_settled(copy.changed_at, batch.asked_at, batch.confirmed)
+    }
+
+    /// Whether so much time lies between a change and a question that the answer shows the change. A stamp of the
+    /// future, or one from before we began, says little about time passed; then a second look has to do.
+    pub(crate) fn has_settled(&self, changed_at: Timestamp, asked_at: Timestamp, is_second_look: bool) -> bool {
+        let settle = i64::try_from(self.settings.settle_ms).unwrap_or(i64::MAX);
+        let apart = asked_at.millis().saturating_sub(changed_at.millis());
+        let running = asked_at.millis().saturating_sub(self.began_at.millis());
+        let is_new_here = changed_at < self.began_at && running < settle;
+        if apart < 0 || is_new_here { is_second_look } else { apart >= settle }
+    }
+
+    fn observation(&self, batch: &Batch, fact: &Fact, shown: Seen, settled: bool) -> Observation {
         let change = &fact.change;
         Observation {
             system: batch.system.clone(),
@@ -371,6 +395,7 @@ impl Engine {
             occurred_at: change.occurred_at,
             received_at: batch.received_at,
             confirmed: batch.confirmed,
+            settled,
             in_log: batch.channel == Channel::Feed && self.has_log(&batch.system, &fact.entity),
         }
     }
@@ -522,6 +547,12 @@ fn is_quiet_road(batch: &Batch) -> bool {
     }
 }
 
+/// Whether nothing tells where these contents belong among the states of their copy. Our own key does: they are
+/// what our write left, and count for no more.
+pub(crate) fn may_be_late(change: &Change) -> bool {
+    !change.order.as_ref().is_some_and(OrderToken::is_true_order) && change.correlation.is_none()
+}
+
 fn note_drift(chronicle: &mut Chronicle, observation: &Observation) {
     let Some(copy) = chronicle.record().copies.get(&observation.system) else { return };
     let fields: Vec<_> = match &observation.shown {
@@ -572,6 +603,7 @@ impl Batch {
             attempts: 0,
             drift: false,
             received_at,
+            asked_at: received_at,
         }
     }
 }

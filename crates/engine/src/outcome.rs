@@ -23,8 +23,8 @@ use std::sync::Arc;
 
 /// How a write, or the search for its outcome, ended.
 pub(crate) enum Ending {
-    /// The system confirmed it.
-    Confirmed { id: RemoteId, copy: Option<Change> },
+    /// The system confirmed it; with the copy as its answer showed it, or as a read showed it afterwards.
+    Confirmed { id: RemoteId, copy: Option<Change>, was_read: bool },
     /// The copy was read after an unknown outcome.
     ReadBack { copy: Change },
     /// A copy was found by its key after an unknown create, or instead of a new one.
@@ -46,7 +46,7 @@ pub(crate) enum Ending {
 impl Ending {
     pub(crate) fn of(outcome: WriteOutcome, operation: Operation) -> Self {
         match outcome {
-            WriteOutcome::Confirmed { id, after } => Ending::Confirmed { id, copy: after },
+            WriteOutcome::Confirmed { id, after } => Ending::Confirmed { id, copy: after, was_read: false },
             WriteOutcome::Conflict { reason } => Ending::Conflict { reason, copy: None },
             WriteOutcome::Exists { copy } => Ending::Found { copy },
             WriteOutcome::Missing => match operation {
@@ -93,7 +93,11 @@ impl Ending {
     /// Puts in what a read has shown.
     pub(crate) fn set_copy(&mut self, change: Change) {
         match self {
-            Ending::Confirmed { copy, .. } | Ending::Conflict { copy, .. } => *copy = Some(change),
+            Ending::Confirmed { copy, was_read, .. } => {
+                *copy = Some(change);
+                *was_read = true;
+            }
+            Ending::Conflict { copy, .. } => *copy = Some(change),
             Ending::ReadBack { .. }
             | Ending::Found { .. }
             | Ending::Missing
@@ -287,9 +291,13 @@ impl Engine {
             return false;
         }
         match end.ending {
-            Ending::Confirmed { id, .. } => {
-                let done = self.confirmed(end, chronicle, id, LinkReason::Created, ConfirmedBy::Receipt);
-                self.observe_copy(end, chronicle, Channel::Receipt);
+            Ending::Confirmed { id, was_read, .. } => {
+                let (by, channel) = match was_read {
+                    true => (ConfirmedBy::ReadBack, Channel::Read),
+                    false => (ConfirmedBy::Receipt, Channel::Receipt),
+                };
+                let done = self.confirmed(end, chronicle, id, LinkReason::Created, by);
+                self.observe_copy(end, chronicle, commit, channel);
                 if end.ending.wants_read(end.item.write.operation) {
                     // Neither the answer nor a read has shown what it made of it; a later read will.
                     commit.signals.push(self.second_look(end, id));
@@ -297,11 +305,11 @@ impl Engine {
                 done
             }
             Ending::Found { copy } => {
-                self.found(end, chronicle, copy);
+                self.found(end, chronicle, commit, copy);
                 true
             }
             Ending::ReadBack { copy } => {
-                self.observe_copy(end, chronicle, Channel::Read);
+                self.observe_copy(end, chronicle, commit, Channel::Read);
                 // Whatever the copy shows has been judged now. If our values were not in it, they had no effect.
                 let gone = copy.shown == Shown::Gone;
                 let failure = if gone { Failure::Missing } else { Failure::Retry };
@@ -311,7 +319,7 @@ impl Engine {
             }
             Ending::Conflict { reason, .. } => {
                 fail(chronicle, system, key, Failure::Conflict, reason);
-                self.observe_copy(end, chronicle, Channel::Read);
+                self.observe_copy(end, chronicle, commit, Channel::Read);
                 plan(end.policy, chronicle, None);
                 self.cool_down(end, chronicle, commit, reason);
                 false
@@ -325,7 +333,7 @@ impl Engine {
                 decide(
                     end.policy,
                     chronicle,
-                    &self.receipt_observation(end, &gone, Seen::Gone, Channel::Read),
+                    &self.receipt_observation(end, &gone, Seen::Gone, Channel::Read, true),
                 );
                 plan(end.policy, chronicle, None);
                 end.item.write.operation == Operation::Delete
@@ -396,11 +404,11 @@ impl Engine {
 
     /// A copy with our key exists: it is our own of unknown outcome, or somebody else's of the same thing. Either
     /// way it is linked, and its contents are judged.
-    fn found(&self, end: &End<'_>, chronicle: &mut Chronicle, copy: &Change) {
+    fn found(&self, end: &End<'_>, chronicle: &mut Chronicle, commit: &mut Commit, copy: &Change) {
         let sent_before = end.item.status != IntentStatus::Planned;
         if sent_before && self.holds_what_we_sent(end, chronicle) {
             self.confirmed(end, chronicle, &copy.id, LinkReason::Created, ConfirmedBy::LookUp);
-            self.observe_copy(end, chronicle, Channel::Read);
+            self.observe_copy(end, chronicle, commit, Channel::Read);
             return;
         }
         let reason = "a copy with the same key exists there; it is linked instead of creating another";
@@ -414,7 +422,7 @@ impl Engine {
                 .map(|(name, value)| format!("{name}={value}"))
                 .collect();
             link(chronicle, end.system, &copy.id, LinkReason::Matched { key: keys.join("&") });
-            self.observe_copy(end, chronicle, Channel::Read);
+            self.observe_copy(end, chronicle, commit, Channel::Read);
         }
         plan(end.policy, chronicle, None);
     }
@@ -512,7 +520,13 @@ impl Engine {
     }
 
     /// Judges what the copy shows, beside what we wrote: a foreign change in another field is a change like any other.
-    fn observe_copy(&self, end: &End<'_>, chronicle: &mut Chronicle, channel: Channel) {
+    fn observe_copy(
+        &self,
+        end: &End<'_>,
+        chronicle: &mut Chronicle,
+        commit: &mut Commit,
+        channel: Channel,
+    ) {
         if let Some(copy) = end.ending.copy() {
             let shown = match (&copy.shown, &end.shown) {
                 (Shown::Gone, _) => Some(Seen::Gone),
@@ -520,7 +534,14 @@ impl Engine {
                 (Shown::Present(_) | Shown::Unknown | Shown::Unreadable { .. }, _) => None,
             };
             if let Some(shown) = shown {
-                decide(end.policy, chronicle, &self.receipt_observation(end, copy, shown, channel));
+                // An answer shows what its write left. A read may lag behind that, and behind what came before.
+                let changed_at = chronicle.record().copies.get(end.system).map(|copy| copy.changed_at);
+                let settled = channel == Channel::Receipt
+                    || changed_at.is_none_or(|at| self.has_settled(at, self.clock.now(), false));
+                let observation = self.receipt_observation(end, copy, shown, channel, settled);
+                if decide(end.policy, chronicle, &observation).look_again {
+                    commit.signals.push(self.second_look(end, &copy.id));
+                }
             }
         }
         plan(end.policy, chronicle, None);
@@ -532,6 +553,7 @@ impl Engine {
         copy: &Change,
         shown: Seen,
         channel: Channel,
+        settled: bool,
     ) -> Observation {
         Observation {
             system: end.system.clone(),
@@ -546,6 +568,7 @@ impl Engine {
             occurred_at: copy.occurred_at,
             received_at: self.clock.now(),
             confirmed: true,
+            settled,
             in_log: end.log && channel == Channel::Receipt,
         }
     }

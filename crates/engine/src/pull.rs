@@ -2,7 +2,7 @@
 
 use crate::connector::{Advice, Change, ConnectorError, Page, Shown};
 use crate::engine::{Engine, EngineError};
-use crate::ingest::{Batch, Ingested};
+use crate::ingest::{Batch, Ingested, may_be_late};
 use crate::progress::{Progress, Step, SystemReport};
 use crate::readiness::{is_read_to_the_end, sweeping};
 use crate::store::{
@@ -10,6 +10,7 @@ use crate::store::{
 };
 use avowal_core::ids::{EntityName, RemoteId, SystemName};
 use avowal_core::observation::Channel;
+use avowal_core::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What asking a system brought.
@@ -105,6 +106,7 @@ impl Engine {
         let again = at.is_some();
         let mut present = BTreeSet::new();
         while !at.as_ref().is_some_and(is_read_to_the_end) {
+            let asked_at = self.clock.now();
             let page = connector
                 .list(
                     entity,
@@ -125,7 +127,7 @@ impl Engine {
                 // Before the listing counts as done, or a crash in between would hide them for good.
                 pulled.join(self.look_for_missing(system, entity, false, &present, report).await?);
             }
-            let mut batch = self.batch(system, Channel::Listing, entity, page);
+            let mut batch = self.batch(system, Channel::Listing, entity, page, asked_at);
             batch.cursors.push(CursorMove { name: listing.clone(), from: at.clone(), to: to.clone() });
             let ingested = self.ingest(batch).await?;
             pulled.add(ingested);
@@ -205,10 +207,14 @@ impl Engine {
             return Ok(pulled);
         };
         loop {
+            let asked_at = self.clock.now();
             let mut page = connector
                 .changes(entity, &at, self.settings.batch_records_max)
                 .await
                 .map_err(|error| self.failed(system, error))?;
+            if connector.capabilities(entity).images {
+                demote(&mut page);
+            }
             let read = self.fill_in(system, entity, &mut page, report).await?;
             let (more, to, changes) = (page.more, page.next.clone(), page.changes.len() as u64);
             if more && to == at && changes == 0 {
@@ -218,7 +224,7 @@ impl Engine {
                 report.followed += changes;
                 progress.tell(Step::Followed { system: system.clone(), entity: entity.clone(), changes });
             }
-            let mut batch = self.batch(system, Channel::Feed, entity, page);
+            let mut batch = self.batch(system, Channel::Feed, entity, page, asked_at);
             batch.second_looks = read;
             batch.cursors.push(CursorMove { name: feed.clone(), from: Some(at.clone()), to: to.clone() });
             let ingested = self.ingest(batch).await?;
@@ -255,7 +261,8 @@ impl Engine {
         let found: BTreeMap<RemoteId, Change> =
             read.into_iter().map(|change| (change.id.clone(), change)).collect();
         for change in page.changes.iter_mut().filter(|change| change.shown == Shown::Unknown) {
-            if let Some(read) = found.get(&change.id) {
+            // That a copy is gone is not believed of a first read, which may lag.
+            if let Some(read) = found.get(&change.id).filter(|read| read.shown != Shown::Gone) {
                 *change = read.clone();
             }
         }
@@ -278,6 +285,7 @@ impl Engine {
         let mut at: Option<Cursor> = None;
         let mut present = BTreeSet::new();
         loop {
+            let asked_at = self.clock.now();
             let page = connector
                 .list(entity, at.as_ref(), self.settings.batch_records_max)
                 .await
@@ -288,7 +296,7 @@ impl Engine {
             }
             report.listed += page.changes.len() as u64;
             present.extend(page.changes.iter().map(|change| change.id.clone()));
-            let mut batch = self.batch(system, Channel::Listing, entity, page);
+            let mut batch = self.batch(system, Channel::Listing, entity, page, asked_at);
             batch.drift = drift;
             pulled.add(self.ingest(batch).await?);
             progress.tell(Step::Listed {
@@ -329,9 +337,10 @@ impl Engine {
             if missing.is_empty() {
                 continue;
             }
+            let asked_at = self.clock.now();
             let changes = self.read_copies(system, entity, &missing).await?;
             report.read += changes.len() as u64;
-            let mut batch = Batch::new(system, Channel::Read, self.clock.now());
+            let mut batch = Batch::new(system, Channel::Read, asked_at);
             batch.items = changes.into_iter().map(|change| (entity.clone(), change)).collect();
             batch.confirmed = true;
             batch.drift = drift;
@@ -401,6 +410,7 @@ impl Engine {
         let ids: BTreeSet<RemoteId> = signals.iter().map(|signal| signal.copy.remote_id.clone()).collect();
         let ids: Vec<RemoteId> = ids.into_iter().collect();
         self.begin_read(signals.iter().map(|signal| &signal.copy));
+        let asked_at = self.clock.now();
         let changes = match self.read_copies(system, entity, &ids).await {
             Ok(changes) => changes,
             Err(error) => {
@@ -412,6 +422,7 @@ impl Engine {
         let channel = if first_look { Channel::Signal } else { Channel::Read };
         let received_at = signals.iter().map(|signal| signal.received_at).max();
         let mut batch = Batch::new(system, channel, received_at.unwrap_or_else(|| self.clock.now()));
+        batch.asked_at = asked_at;
         batch.items = changes.into_iter().map(|change| (entity.clone(), change)).collect();
         batch.signals_done = signals.iter().map(|signal| signal.id).collect();
         batch.confirmed = !first_look;
@@ -435,10 +446,28 @@ impl Engine {
         Ok(())
     }
 
-    fn batch(&self, system: &SystemName, channel: Channel, entity: &EntityName, page: Page) -> Batch {
+    fn batch(
+        &self,
+        system: &SystemName,
+        channel: Channel,
+        entity: &EntityName,
+        page: Page,
+        asked_at: Timestamp,
+    ) -> Batch {
         let mut batch = Batch::new(system, channel, self.clock.now());
+        batch.asked_at = asked_at;
         batch.items = page.changes.into_iter().map(|change| (entity.clone(), change)).collect();
         batch
+    }
+}
+
+/// Contents that may be older than what a read has shown only tell that something has changed.
+fn demote(page: &mut Page) {
+    for change in &mut page.changes {
+        let has_contents = matches!(change.shown, Shown::Present(_) | Shown::Gone);
+        if has_contents && may_be_late(change) {
+            *change = Change::bare(change.id.clone(), Shown::Unknown);
+        }
     }
 }
 

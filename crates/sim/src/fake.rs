@@ -10,7 +10,7 @@ mod port;
 mod profile;
 mod rows;
 
-pub use clock::{ManualClock, pause};
+pub use clock::{ManualClock, WorkerClock, pause};
 pub use hooks::{Call, Fate, Kind, Put, Witness};
 pub use profile::{FeedKind, Profile};
 

@@ -121,7 +121,7 @@ impl World {
             Action::SetClock { ms } => {
                 self.faults.note(if *ms < 0 { Fault::ClockBack } else { Fault::ClockForward });
                 self.oracle.clock_was_set();
-                self.clock.advance(*ms);
+                self.wall_offset_ms += ms;
             }
             Action::Crash { worker } => {
                 self.faults.note(Fault::CrashDuringWrite);
@@ -347,8 +347,10 @@ impl World {
         loop {
             rounds += 1;
             let before = self.mark();
+            if rounds > 1 {
+                self.attend();
+            }
             self.round(false);
-            self.attend();
             if self.mark() == before || rounds >= ROUNDS_MAX || self.is_accused() {
                 break;
             }
@@ -482,10 +484,11 @@ impl World {
         if self.drifts() > drifts {
             self.oracle.accuse("I7", None, "a full listing found an edit that the feed had passed over".to_owned());
         }
-        for _ in 0..3 {
-            self.round(false);
+        for _ in 0..2 {
             self.attend();
+            self.round(false);
         }
+        self.round(false);
         self.judge_ending();
         if self.is_accused() {
             return;

@@ -1,7 +1,7 @@
 //! The world of one run: systems, workers, one store, deliveries under way, and nothing that is not decided by the seed.
 
 use crate::dice;
-use crate::fake::{FakeSystem, ManualClock};
+use crate::fake::{FakeSystem, ManualClock, WorkerClock};
 use crate::fault::{Fault, Faults};
 use crate::memory::MemoryStore;
 use crate::oracle::{Declared, Ending, Oracle, Violation};
@@ -72,6 +72,8 @@ pub struct World {
     pub(crate) sent: Vec<(usize, Delivery)>,
     follower: Option<Follower>,
     pub(crate) deletes_approved: bool,
+    /// By how much the clock on the wall is off: workers that begin from now on believe it.
+    pub(crate) wall_offset_ms: i64,
     polls: u64,
     /// How often a failed attempt made another one necessary.
     pub(crate) retries: u64,
@@ -117,6 +119,7 @@ impl World {
             transit: Vec::new(),
             sent: Vec::new(),
             deletes_approved: false,
+            wall_offset_ms: 0,
             polls: 0,
             retries: 0,
             scenario,
@@ -151,7 +154,7 @@ impl World {
         };
         let engine = Arc::new(Engine::new(EngineParts {
             store: Arc::new(store),
-            clock: self.clock.clone(),
+            clock: Arc::new(WorkerClock::new(self.clock.clone(), self.wall_offset_ms)),
             systems: self.systems.iter().zip(&self.scenario.systems).map(port).collect(),
             policies: BTreeMap::from([(EntityName::new(ENTITY), self.policy.clone())]),
             settings: self.settings(),

@@ -95,6 +95,7 @@ impl Connector for HttpConnector {
             searchable: declared(|spec| spec.find.is_some()),
             receipt: object.is_some(),
             deletes_in_feed: declared(|spec| spec.changes.is_some() && spec.deleted.is_some()),
+            images: false,
             feed: declared(|spec| spec.changes.is_some()),
             batch_writes_max: BATCH_WRITES_MAX,
         }

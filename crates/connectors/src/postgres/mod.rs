@@ -91,6 +91,7 @@ impl Connector for PostgresConnector {
             searchable: true,
             receipt: true,
             deletes_in_feed: true,
+            images: true,
             feed: true,
             batch_writes_max: BATCH_WRITES_MAX,
         }

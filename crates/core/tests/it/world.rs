@@ -138,6 +138,7 @@ fn look(system: &str, shown: Shown) -> Look {
         occurred_at: None,
         received_at: Timestamp::from_millis(START_MS),
         confirmed: false,
+        settled: true,
         in_log: false,
     })
 }

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use avowal_core::ids::RecordId;
 use avowal_core::time::Timestamp;
 use avowal_engine::clock::Clock;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::watch;
 
@@ -59,6 +60,35 @@ impl Clock for ManualClock {
         let mut seen = self.now_ms.subscribe();
         // The sender lives as long as the clock, so waiting cannot fail while we borrow it.
         let _ = seen.wait_for(|now| *now >= until).await;
+    }
+}
+
+/// A worker's clock: set when the worker begins, then running with the time of the world. What is done to the clock
+/// on the wall is seen by those who begin afterwards.
+pub struct WorkerClock {
+    world: Arc<ManualClock>,
+    offset_ms: i64,
+}
+
+impl WorkerClock {
+    /// A clock that is off by so much.
+    pub fn new(world: Arc<ManualClock>, offset_ms: i64) -> Self {
+        Self { world, offset_ms }
+    }
+}
+
+#[async_trait]
+impl Clock for WorkerClock {
+    fn now(&self) -> Timestamp {
+        self.world.now().plus_millis(self.offset_ms)
+    }
+
+    fn new_record_id(&self) -> RecordId {
+        self.world.new_record_id()
+    }
+
+    async fn sleep(&self, ms: u64) {
+        self.world.sleep(ms).await;
     }
 }
 
