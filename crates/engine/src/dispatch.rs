@@ -5,7 +5,7 @@ use crate::engine::{Engine, EngineError};
 use crate::fights::Contested;
 use crate::outcome::Ending;
 use crate::progress::{Progress, Step, SystemReport};
-use crate::store::{BATCH_RECORDS_MAX, Commit, CommitOutcome, IntentDelay, RecordCommit};
+use crate::store::{BATCH_RECORDS_MAX, Commit, CommitOutcome, CopyKey, IntentDelay, RecordCommit};
 use crate::translate::Outbound;
 use avowal_core::chronicle::Chronicle;
 use avowal_core::confirm::send;
@@ -134,10 +134,16 @@ impl Engine {
             return Ok(Vec::new());
         };
         let is_listed = self.is_listed(system, entity).await?;
+        let is_guarded =
+            self.connector(system).is_some_and(|connector| connector.capabilities(entity).precondition);
         let mut out = Vec::new();
         let mut waiting = Vec::new();
         for (failures, record) in due {
             let Some(intent) = record.intents.get(system) else { continue };
+            if !is_guarded && intent.status == IntentStatus::Planned && self.is_about_to_be_read(&record, system) {
+                // Something hints at a change there. Without a precondition the write would cover it unseen.
+                continue;
+            }
             let outbound = if intent.operation == Operation::Create && !is_listed {
                 Outbound::Waits(format!("nothing is created in {system} before it has been listed once"))
             } else if intent.operation == Operation::Delete && deletes_held {
@@ -164,6 +170,16 @@ impl Engine {
         }
         self.put_off_intents(system, waiting, done).await?;
         Ok(out)
+    }
+
+    fn is_about_to_be_read(&self, record: &Record, system: &SystemName) -> bool {
+        record.copies.get(system).is_some_and(|copy| {
+            self.awaits_read(&CopyKey {
+                system: system.clone(),
+                entity: record.entity.clone(),
+                remote_id: copy.remote_id.clone(),
+            })
+        })
     }
 
     /// These intents wait for something that no retry brings about.

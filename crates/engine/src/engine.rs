@@ -120,6 +120,9 @@ pub enum EngineError {
     Usage(String),
 }
 
+/// The most copies that are remembered as about to be read.
+const AWAITED_MAX: usize = 100_000;
+
 /// Runs the cycle: ingest, decide, record, dispatch, confirm.
 pub struct Engine {
     pub(crate) store: Arc<dyn Store>,
@@ -127,8 +130,6 @@ pub struct Engine {
     pub(crate) systems: BTreeMap<SystemName, SystemPort>,
     pub(crate) policies: BTreeMap<EntityName, Arc<EntityPolicy>>,
     pub(crate) settings: Settings,
-    /// When this engine was put together.
-    pub(crate) began_at: Timestamp,
     /// One decision at a time about which record a new copy belongs to, or two systems would make two records of it.
     pub(crate) identity: BTreeMap<EntityName, tokio::sync::Mutex<()>>,
     /// One dispatcher a system: at most one write in flight per copy.
@@ -160,7 +161,6 @@ impl Engine {
             dispatching: names().map(|name| (name, tokio::sync::Mutex::new(()))).collect(),
             wakes: names().map(|name| (name, Notify::new())).collect(),
             limiters,
-            began_at: parts.clock.now(),
             ready: Mutex::new(BTreeSet::new()),
             pauses: Mutex::new(BTreeMap::new()),
             fights: Mutex::new(Fights::default()),
@@ -258,7 +258,6 @@ impl Engine {
 
     /// Durable signals will have these copies read.
     pub(crate) fn await_read(&self, copies: Vec<CopyKey>) {
-        const AWAITED_MAX: usize = 100_000;
         let mut awaited = self.awaited.lock().unwrap_or_else(PoisonError::into_inner);
         if awaited.len() < AWAITED_MAX {
             awaited.extend(copies);
@@ -275,6 +274,13 @@ impl Engine {
         copies.for_each(|copy| {
             awaited.remove(copy);
         });
+    }
+
+    /// Learns which copies have signals that wait to be followed.
+    pub(crate) async fn load_awaited(&self) -> Result<(), EngineError> {
+        let signals = self.store.due_signals(Timestamp::from_millis(i64::MAX), AWAITED_MAX).await?;
+        self.await_read(signals.into_iter().map(|signal| signal.copy).collect());
+        Ok(())
     }
 
     /// Learns which copies have open quarantine items.

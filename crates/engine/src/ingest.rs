@@ -371,13 +371,12 @@ impl Engine {
     }
 
     /// Whether so much time lies between a change and a question that the answer shows the change. A stamp of the
-    /// future, or one from before we began, says little about time passed; then a second look has to do.
+    /// future says nothing about time passed; then a second look has to do.
     pub(crate) fn has_settled(&self, changed_at: Timestamp, asked_at: Timestamp, is_second_look: bool) -> bool {
         let settle = i64::try_from(self.settings.settle_ms).unwrap_or(i64::MAX);
         let apart = asked_at.millis().saturating_sub(changed_at.millis());
-        let running = asked_at.millis().saturating_sub(self.began_at.millis());
-        let is_new_here = changed_at < self.began_at && running < settle;
-        if apart < 0 || is_new_here { is_second_look } else { apart >= settle }
+        let is_new = changed_at == Timestamp::default();
+        is_new || if apart < 0 { is_second_look } else { apart >= settle }
     }
 
     fn observation(&self, batch: &Batch, fact: &Fact, shown: Seen, settled: bool) -> Observation {

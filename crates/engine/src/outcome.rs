@@ -180,10 +180,12 @@ impl Engine {
             }
             let quarantined = commit.quarantine.len() as u64;
             let woken = woken(&commit.records);
+            let awaited: Vec<CopyKey> = commit.signals.iter().map(|signal| signal.copy.clone()).collect();
             match self.store.commit(commit).await? {
                 CommitOutcome::Committed => {
                     self.heed_pauses(system, &endings);
                     self.remember_writes(items, &endings);
+                    self.await_read(awaited);
                     report.written += written;
                     report.failed += failed;
                     done.events += events;

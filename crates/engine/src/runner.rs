@@ -90,6 +90,7 @@ impl Engine {
     /// Learns what is durable, and records the policies that decide from here on. Before the first turn.
     pub async fn prepare(&self) -> Result<(), EngineError> {
         self.load_quarantined().await?;
+        self.load_awaited().await?;
         self.note_policies().await
     }
 

@@ -127,7 +127,8 @@ impl Oracle {
     pub(super) fn judge_effect(&self, truth: &mut Truth, put: &Put<'_>, key: &str, thing: &str) {
         let effects = truth.effects.entry(key.to_owned()).or_default();
         *effects += 1;
-        let again = *effects > 1;
+        let effects = *effects;
+        let again = effects > 1 && !self.was_undone(truth, put, key);
         truth.figures.entry(put.system.to_owned()).or_default().writes += 1;
         if again && !truth.watch.allowed.contains(key) {
             truth.accuse("I6", Some(thing), format!("{key} took effect twice in {}", put.system));
@@ -145,6 +146,16 @@ impl Oracle {
             }
             (None, None) => {}
         }
+    }
+
+    /// Whether a person has removed what the first effect made, before anybody could find it by searching.
+    fn was_undone(&self, truth: &Truth, put: &Put<'_>, key: &str) -> bool {
+        let remembers = self.systems.get(put.system).is_some_and(|declared| declared.capabilities.idempotent);
+        let made = truth.versions.iter().filter(|version| {
+            version.system == put.system && version.key.as_deref() == Some(key) && version.row != *put.id
+        });
+        let mut rows = made.filter_map(|version| truth.rows.get(&(version.system.clone(), version.row.clone())));
+        !remembers && put.before.is_none() && rows.all(|row| !row.alive)
     }
 
     /// With a precondition, nothing is overwritten that the engine has not been shown.
