@@ -18,11 +18,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// copies show, or a copy of the owner that comes later would not find its record.
 pub fn match_keys(policy: &EntityPolicy, record: &Record) -> Vec<String> {
     let mut keys = keys_of_record(policy, record);
-    if record.deleted.is_some() {
-        return keys;
-    }
     let mut known: BTreeMap<FieldName, Value> = BTreeMap::new();
-    for field in policy.match_on.iter().flatten() {
+    let is_alive = record.deleted.is_none();
+    for field in policy.match_on.iter().flatten().filter(|_| is_alive) {
         let shown = record.copies.values().filter(|copy| copy.alive).find_map(|copy| copy.fields.get(field));
         let value = match record.fields.get(field) {
             Some(belief) => Some(&belief.value),

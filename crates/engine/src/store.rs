@@ -26,7 +26,7 @@ pub trait Store: Send + Sync {
     /// Which record each copy belongs to; `None` for an unlinked one. Answers in the order asked.
     async fn locate(&self, keys: &[CopyKey]) -> Result<Vec<Option<Located>>, StoreError>;
 
-    /// The records of `entity` that carry each match key, in the order asked. Tombstones do not match.
+    /// The records of `entity` that carry each match key, in the order asked.
     async fn match_records(
         &self,
         entity: &EntityName,
@@ -159,7 +159,8 @@ pub struct RecordCommit {
     pub state: Record,
     /// The events, in order; the last one's sequence is `state.seq`.
     pub events: Vec<Event>,
-    /// The keys under which unlinked copies find it; replaces the earlier ones. Empty for a tombstone.
+    /// The keys under which unlinked copies find it; replaces the earlier ones. A tombstone has only those of a
+    /// create that may still turn out to have made a copy.
     pub match_keys: Vec<String>,
 }
 

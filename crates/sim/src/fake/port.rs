@@ -141,8 +141,13 @@ impl Connector for FakeSystem {
     }
 
     async fn write(&self, entity: &EntityName, writes: &[Write]) -> Vec<WriteOutcome> {
-        let mut outcomes = Vec::with_capacity(writes.len());
+        let mut outcomes: Vec<WriteOutcome> = Vec::with_capacity(writes.len());
         for write in writes {
+            // A system that has asked for a pause is not asked for the rest of the batch.
+            if let Some(closed @ WriteOutcome::Retry { after_ms: Some(_), .. }) = outcomes.last() {
+                outcomes.push(closed.clone());
+                continue;
+            }
             let _under_way = self.under_way(write);
             pause().await;
             let (outcome, hangs) = self.write_one(entity, write);

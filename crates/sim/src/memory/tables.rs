@@ -189,10 +189,9 @@ impl Tables {
         for key in self.match_keys.remove(&state.id).into_iter().flatten() {
             self.carriers.remove(&(state.entity.clone(), key, state.id.clone()));
         }
-        // Tombstones are never matched, whatever the caller says.
-        if state.deleted.is_none() {
-            let carried = match_keys.iter().map(|key| (state.entity.clone(), key.clone(), state.id.clone()));
-            self.carriers.extend(carried);
+        let carried = match_keys.iter().map(|key| (state.entity.clone(), key.clone(), state.id.clone()));
+        self.carriers.extend(carried);
+        if !match_keys.is_empty() {
             self.match_keys.insert(state.id.clone(), match_keys.into_iter().collect());
         }
     }

@@ -6,7 +6,7 @@ use super::Oracle;
 use crate::scenario::ENTITY;
 use avowal_core::history::{Body, Event, FieldRelation, Strength};
 use avowal_core::value::Value;
-use avowal_engine::store::{Commit, RecordCommit};
+use avowal_engine::store::{Commit, CursorKind, RecordCommit};
 use std::collections::BTreeMap;
 
 /// What is known of one record's stream.
@@ -15,13 +15,21 @@ pub(super) struct Stream {
     pub(super) seq: u64,
     pub(super) thing: String,
     vector: BTreeMap<String, u64>,
-    beliefs: BTreeMap<String, Value>,
+    pub(super) beliefs: BTreeMap<String, Value>,
 }
 
 impl Oracle {
     /// A commit has become durable.
     pub fn committed(&self, commit: &Commit) {
         let mut truth = self.truth();
+        for step in commit.cursors.iter().filter(|step| step.name.kind == CursorKind::Listing) {
+            let system = step.name.system.to_string();
+            if step.to.is_done() {
+                truth.followed.insert(system);
+            } else {
+                truth.followed.remove(&system);
+            }
+        }
         for record in commit.records.iter().filter(|record| record.state.entity.as_str() == ENTITY) {
             let mut stream = truth.streams.remove(record.state.id.as_str()).unwrap_or_default();
             self.judge_record(&mut truth, &mut stream, record);

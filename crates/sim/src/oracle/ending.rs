@@ -288,7 +288,7 @@ impl Oracle {
         let Some(value) = edit.value.as_text() else { return false };
         let mapped = self.fields().contains(&edit.field.as_str()) && !self.lacks(&edit.system, &edit.field);
         let is_log = self.profile(&edit.system) == Some(ProfileKind::Log);
-        let leaves = edit.shown && (edit.stands || is_log);
+        let leaves = edit.shown && (edit.stands || (is_log && edit.followed));
         if !mapped || !leaves || text.contains(&format!("\"{value}\"")) {
             return false;
         }

@@ -34,6 +34,8 @@ pub struct Edit {
     pub shown: bool,
     /// Whether a write of the engine has taken its place.
     pub covered: bool,
+    /// Whether the system's feed was being followed when it was made: then a log shows it, whatever came after.
+    pub followed: bool,
     /// Whether it still stands in its row.
     pub stands: bool,
 }
@@ -100,6 +102,7 @@ pub(super) struct Truth {
     pub(super) answered: BTreeSet<String>,
     pub(super) now_ms: i64,
     pub(super) at_peace: bool,
+    pub(super) followed: BTreeSet<String>,
     pub(super) watch: super::writes::Watch,
     pub(super) streams: BTreeMap<String, super::commits::Stream>,
 }
@@ -174,6 +177,7 @@ impl Truth {
             vector: vector.clone(),
             shown: false,
             covered: false,
+            followed: self.followed.contains(put.system),
             stands: true,
         });
         let known = self.by_value.entry((thing.to_owned(), field.to_owned())).or_default();

@@ -211,8 +211,12 @@ impl Oracle {
             (edit.shown && !known && !foreign && !edit.value.is_null()).then(|| edit.clone())
         });
         if let Some(edit) = lost {
-            let owned = edit.field == "stage" && self.scenario.rules.owner != edit.system;
-            if !owned {
+            // What was superseded by another belief before is nobody's loss now.
+            let is_believed = truth.streams.values().any(|stream| {
+                stream.thing == thing
+                    && stream.beliefs.get(&edit.field).is_some_and(|value| super::same(value, &edit.value))
+            });
+            if is_believed {
                 let what = format!(
                     "{key} deleted {thing} in {} over {}={}, which the deleting side had not seen",
                     put.system, edit.field, edit.value

@@ -4,6 +4,7 @@ use super::error::Fault;
 use super::{reviews, text};
 use avowal_core::ids::{EntityName, RecordId, RemoteId, SystemName};
 use avowal_core::intent::{Intent, IntentStatus, Operation};
+use avowal_core::time::Timestamp;
 use avowal_core::record::{Copy, Record};
 use rusqlite::{Connection, OptionalExtension};
 use std::collections::BTreeMap;
@@ -93,11 +94,13 @@ struct CopyRow {
     sent: Option<String>,
     order_token: Option<String>,
     version: Option<String>,
+    changed_at: Option<i64>,
 }
 
 fn copies(connection: &Connection, id: &RecordId) -> Result<BTreeMap<SystemName, Copy>, Fault> {
     let mut select = connection.prepare_cached(
-        "SELECT l.system, l.remote_id, l.alive, s.fields, s.seen, s.sent, s.order_token, s.version
+        "SELECT l.system, l.remote_id, l.alive, s.fields, s.seen, s.sent, s.order_token, s.version,
+                s.changed_at
          FROM links AS l LEFT JOIN shadows AS s ON s.record_id = l.record_id AND s.system = l.system
          WHERE l.record_id = ?1",
     )?;
@@ -111,6 +114,7 @@ fn copies(connection: &Connection, id: &RecordId) -> Result<BTreeMap<SystemName,
             sent: row.get(5)?,
             order_token: row.get(6)?,
             version: row.get(7)?,
+            changed_at: row.get(8)?,
         })
     })?;
     rows.map(|row| row?.into_copy(id)).collect()
@@ -128,6 +132,7 @@ impl CopyRow {
             fields: text::from_json(fields, || place("fields"))?,
             seen: text::from_json(seen, || place("seen"))?,
             sent: text::from_json(sent, || place("sent"))?,
+            changed_at: Timestamp::from_millis(self.changed_at.unwrap_or_default()),
             order: self
                 .order_token
                 .as_deref()

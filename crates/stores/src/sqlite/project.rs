@@ -132,15 +132,17 @@ struct ShadowRow {
     sent: String,
     order_token: Option<String>,
     version: Option<String>,
+    changed_at: i64,
 }
 
 fn write_shadows(connection: &Connection, record: &Record) -> Result<(), Fault> {
     let stored = stored_shadows(connection, record)?;
     let mut upsert = connection.prepare_cached(
-        "INSERT INTO shadows (record_id, system, fields, seen, sent, order_token, version)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+        "INSERT INTO shadows (record_id, system, fields, seen, sent, order_token, version, changed_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
          ON CONFLICT (record_id, system) DO UPDATE SET fields = excluded.fields, seen = excluded.seen,
-             sent = excluded.sent, order_token = excluded.order_token, version = excluded.version",
+             sent = excluded.sent, order_token = excluded.order_token, version = excluded.version,
+             changed_at = excluded.changed_at",
     )?;
     for (system, copy) in &record.copies {
         let row = ShadowRow {
@@ -149,11 +151,12 @@ fn write_shadows(connection: &Connection, record: &Record) -> Result<(), Fault> 
             sent: text::to_json(&copy.sent)?,
             order_token: copy.order.as_ref().map(text::to_json).transpose()?,
             version: copy.version.clone(),
+            changed_at: copy.changed_at.millis(),
         };
         if stored.get(system.as_str()) == Some(&row) {
             continue;
         }
-        let ShadowRow { fields, seen, sent, order_token, version } = row;
+        let ShadowRow { fields, seen, sent, order_token, version, changed_at } = row;
         upsert.execute(params![
             record.id.as_str(),
             system.as_str(),
@@ -161,7 +164,8 @@ fn write_shadows(connection: &Connection, record: &Record) -> Result<(), Fault> 
             seen,
             sent,
             order_token,
-            version
+            version,
+            changed_at
         ])?;
     }
     forget_others(
@@ -173,7 +177,7 @@ fn write_shadows(connection: &Connection, record: &Record) -> Result<(), Fault> 
 
 fn stored_shadows(connection: &Connection, record: &Record) -> Result<BTreeMap<String, ShadowRow>, Fault> {
     let mut select = connection.prepare_cached(
-        "SELECT system, fields, seen, sent, order_token, version FROM shadows WHERE record_id = ?1",
+        "SELECT system, fields, seen, sent, order_token, version, changed_at FROM shadows WHERE record_id = ?1",
     )?;
     let rows = select.query_map([record.id.as_str()], |row| {
         let shadow = ShadowRow {
@@ -182,6 +186,7 @@ fn stored_shadows(connection: &Connection, record: &Record) -> Result<BTreeMap<S
             sent: row.get(3)?,
             order_token: row.get(4)?,
             version: row.get(5)?,
+            changed_at: row.get(6)?,
         };
         Ok((row.get(0)?, shadow))
     })?;
@@ -223,11 +228,7 @@ fn write_intents(connection: &Connection, record: &Record) -> Result<(), Fault> 
 }
 
 fn write_match_keys(connection: &Connection, record: &Record, match_keys: &[String]) -> Result<(), Fault> {
-    // Tombstones are never matched, whatever the caller says.
-    let mut wanted: Vec<&str> = match &record.deleted {
-        None => match_keys.iter().map(String::as_str).collect(),
-        Some(_) => Vec::new(),
-    };
+    let mut wanted: Vec<&str> = match_keys.iter().map(String::as_str).collect();
     wanted.sort_unstable();
     wanted.dedup();
     let stored = names(connection, "SELECT key FROM match_keys WHERE record_id = ?1 ORDER BY key", record)?;

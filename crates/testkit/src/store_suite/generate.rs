@@ -170,6 +170,7 @@ impl Random {
             fields: self.some(3, |random| (random.field(), random.shadow())).into_iter().collect(),
             seen: self.vector(),
             sent: self.vector(),
+            changed_at: self.time(),
             order: self.maybe(Self::order),
             version: self.maybe(Self::text),
         }
