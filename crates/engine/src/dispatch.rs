@@ -10,7 +10,7 @@ use crate::translate::Outbound;
 use avowal_core::chronicle::Chronicle;
 use avowal_core::confirm::send;
 use avowal_core::history::Context;
-use avowal_core::ids::{EntityName, RecordId, SystemName};
+use avowal_core::ids::{EntityName, RecordId, RemoteId, SystemName};
 use avowal_core::intent::{IntentStatus, Operation};
 use avowal_core::plan::content_digest;
 use avowal_core::policy::EntityPolicy;
@@ -40,6 +40,8 @@ pub(crate) struct Outgoing {
     pub(crate) write: Write,
     /// What the write would leave in which copy.
     pub(crate) contested: Contested,
+    /// For a create: the copy with which the record has been linked since.
+    pub(crate) linked: Option<RemoteId>,
     /// How many changes the system had made when it was spelled.
     pub(crate) changes_seen: u64,
 }
@@ -163,6 +165,10 @@ impl Engine {
                         system: system.clone(),
                         content: content_digest(intent.operation, &intent.fields),
                     },
+                    linked: record
+                        .live_copy(system)
+                        .filter(|_| intent.operation == Operation::Create)
+                        .map(|copy| copy.remote_id.clone()),
                     changes_seen: record.vector.get(system),
                 }),
                 Outbound::Waits(reason) => waiting.push((failures, record.id.clone(), reason)),
@@ -403,6 +409,11 @@ impl Engine {
             return Ok(());
         }
         let capabilities = connector.capabilities(entity);
+        let (moot, items): (Vec<_>, Vec<_>) = items.into_iter().partition(|item| item.linked.is_some());
+        self.settle_moot(system, entity, moot, report, done).await?;
+        if items.is_empty() {
+            return Ok(());
+        }
         if capabilities.idempotent {
             let most = capabilities.batch_writes_max.clamp(1, 500);
             let mut rest = items;
@@ -426,6 +437,26 @@ impl Engine {
                 }
             });
         }
+        self.end_all(system, entity, &items, endings, report, done).await
+    }
+
+    /// Creates whose record has been linked with a copy meanwhile: whether they made that one or none, nothing is
+    /// left to create. Sent again, they might make another.
+    async fn settle_moot(
+        &self,
+        system: &SystemName,
+        entity: &EntityName,
+        items: Vec<Outgoing>,
+        report: &mut SystemReport,
+        done: &mut Dispatched,
+    ) -> Result<(), EngineError> {
+        let ids: Vec<RemoteId> = items.iter().filter_map(|item| item.linked.clone()).collect();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        done.tried += items.len() as u64;
+        let copies = self.read_copies(system, entity, &ids).await?;
+        let endings = copies.into_iter().map(|copy| Ending::ReadBack { copy }).collect();
         self.end_all(system, entity, &items, endings, report, done).await
     }
 

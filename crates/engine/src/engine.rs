@@ -4,7 +4,7 @@ use crate::clock::Clock;
 use crate::connector::{Connector, ConnectorError};
 use crate::fights::Fights;
 use crate::limiter::Limiter;
-use crate::store::{CopyKey, Store, StoreError};
+use crate::store::{Commit, CommitOutcome, CopyKey, Store, StoreError};
 use avowal_core::ids::{EntityName, SystemName};
 use avowal_core::policy::EntityPolicy;
 use avowal_core::time::Timestamp;
@@ -142,7 +142,7 @@ pub struct Engine {
     pauses: Mutex<BTreeMap<SystemName, Timestamp>>,
     fights: Mutex<Fights>,
     /// The copies that a durable signal will have read soon: what a listing shows of them meanwhile can wait.
-    awaited: Mutex<BTreeSet<CopyKey>>,
+    awaited: Mutex<BTreeMap<CopyKey, u32>>,
     /// The copies with open quarantine items, so that a healthy one can close its own.
     quarantined: Mutex<BTreeSet<CopyKey>>,
 }
@@ -164,7 +164,7 @@ impl Engine {
             ready: Mutex::new(BTreeSet::new()),
             pauses: Mutex::new(BTreeMap::new()),
             fights: Mutex::new(Fights::default()),
-            awaited: Mutex::new(BTreeSet::new()),
+            awaited: Mutex::new(BTreeMap::new()),
             quarantined: Mutex::new(BTreeSet::new()),
             store: parts.store,
             clock: parts.clock,
@@ -256,30 +256,75 @@ impl Engine {
         self.fights.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Durable signals will have these copies read.
-    pub(crate) fn await_read(&self, copies: Vec<CopyKey>) {
+    /// Makes a commit durable. Its signals count as awaited from before it is, so that none is missed in between.
+    pub(crate) async fn commit(&self, commit: Commit) -> Result<CommitOutcome, EngineError> {
+        let copies: Vec<CopyKey> = commit.signals.iter().map(|signal| signal.copy.clone()).collect();
+        self.await_read(&copies);
+        let outcome = self.store.commit(commit).await;
+        match &outcome {
+            // Nobody can tell: what is not there after all is forgotten when the system has no signals left.
+            Ok(CommitOutcome::Committed | CommitOutcome::Unknown { .. }) => {}
+            Ok(CommitOutcome::Conflict { .. } | CommitOutcome::Duplicate { .. }) | Err(_) => {
+                self.begin_read(copies.iter());
+            }
+        }
+        Ok(outcome?)
+    }
+
+    /// Signals will have these copies read.
+    fn await_read(&self, copies: &[CopyKey]) {
         let mut awaited = self.awaited.lock().unwrap_or_else(PoisonError::into_inner);
-        if awaited.len() < AWAITED_MAX {
-            awaited.extend(copies);
+        for copy in copies.iter().take(AWAITED_MAX.saturating_sub(awaited.len())) {
+            *awaited.entry(copy.clone()).or_default() += 1;
         }
     }
 
     pub(crate) fn awaits_read(&self, copy: &CopyKey) -> bool {
-        self.awaited.lock().unwrap_or_else(PoisonError::into_inner).contains(copy)
+        self.awaited.lock().unwrap_or_else(PoisonError::into_inner).contains_key(copy)
     }
 
-    /// The copies are about to be read: whatever is shown of them from here on may be newer than that.
+    /// One signal of each of these copies is being followed: whatever is shown of them from here on may be newer
+    /// than that.
     pub(crate) fn begin_read<'a>(&self, copies: impl Iterator<Item = &'a CopyKey>) {
         let mut awaited = self.awaited.lock().unwrap_or_else(PoisonError::into_inner);
-        copies.for_each(|copy| {
-            awaited.remove(copy);
-        });
+        for copy in copies {
+            match awaited.get_mut(copy) {
+                Some(count) if *count > 1 => *count -= 1,
+                Some(_) | None => {
+                    awaited.remove(copy);
+                }
+            }
+        }
+    }
+
+    /// No signal of the system waits any more.
+    pub(crate) fn forget_awaited(&self, system: &SystemName) {
+        let mut awaited = self.awaited.lock().unwrap_or_else(PoisonError::into_inner);
+        awaited.retain(|copy, _| copy.system != *system);
+    }
+
+    pub(crate) fn awaits_any(&self, system: &SystemName) -> bool {
+        let awaited = self.awaited.lock().unwrap_or_else(PoisonError::into_inner);
+        awaited.keys().any(|copy| copy.system == *system)
+    }
+
+    /// Held while a system that checks no precondition is asked and its answer taken in: a write of ours in between
+    /// would cover what the answer shows before it has been judged.
+    pub(crate) async fn hold_writes(&self, system: &SystemName) -> Option<tokio::sync::MutexGuard<'_, ()>> {
+        let connector = self.connector(system)?;
+        let is_guarded =
+            self.entities_of(system).iter().all(|entity| connector.capabilities(entity).precondition);
+        match self.dispatching.get(system).filter(|_| !is_guarded) {
+            Some(lock) => Some(lock.lock().await),
+            None => None,
+        }
     }
 
     /// Learns which copies have signals that wait to be followed.
     pub(crate) async fn load_awaited(&self) -> Result<(), EngineError> {
         let signals = self.store.due_signals(Timestamp::from_millis(i64::MAX), AWAITED_MAX).await?;
-        self.await_read(signals.into_iter().map(|signal| signal.copy).collect());
+        let copies: Vec<CopyKey> = signals.into_iter().map(|signal| signal.copy).collect();
+        self.await_read(&copies);
         Ok(())
     }
 

@@ -88,8 +88,12 @@ impl Engine {
         let mut candidates: Vec<(RecordId, String)> = Vec::new();
         for (match_key, records) in matches {
             let fresh = draft.keys.get(&(fact.entity.clone(), match_key.clone()));
-            let all: BTreeSet<&RecordId> = records.iter().chain(fresh).collect();
-            candidates = all.into_iter().map(|record| (record.clone(), match_key.clone())).collect();
+            let all: BTreeSet<RecordId> = records.iter().chain(fresh).cloned().collect();
+            for record in all {
+                if self.carries(batch, fact, &record, match_key, draft).await? {
+                    candidates.push((record, match_key.clone()));
+                }
+            }
             if !candidates.is_empty() {
                 break;
             }
@@ -104,9 +108,6 @@ impl Engine {
         let Some((record, match_key)) = candidates.pop() else {
             return Ok(Some(self.begin(batch, fact, key, draft)));
         };
-        if !draft.chronicles.contains_key(&record) {
-            self.load_into(batch, vec![record.clone()], draft).await?;
-        }
         let Some(chronicle) = draft.chronicles.get_mut(&record) else { return Ok(None) };
         if let Some(other) = chronicle.record().live_copy(&batch.system) {
             let reason = format!(
@@ -120,6 +121,23 @@ impl Engine {
         link(chronicle, &batch.system, &key.remote_id, LinkReason::Matched { key: match_key });
         draft.linked.insert(key.clone(), record.clone());
         Ok(Some(record))
+    }
+
+    /// Whether a record carries a key still, after what this batch has done to it so far: an earlier fact may have
+    /// deleted it.
+    async fn carries(
+        &self,
+        batch: &Batch,
+        fact: &Fact,
+        record: &RecordId,
+        key: &String,
+        draft: &mut Draft,
+    ) -> Result<bool, EngineError> {
+        if !draft.chronicles.contains_key(record) {
+            self.load_into(batch, vec![record.clone()], draft).await?;
+        }
+        let chronicle = draft.chronicles.get(record);
+        Ok(chronicle.is_some_and(|chronicle| match_keys(&fact.policy, chronicle.record()).contains(key)))
     }
 
     /// The record whose create made this copy, proven by the key that the system carries.

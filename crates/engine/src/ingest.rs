@@ -467,7 +467,6 @@ impl Engine {
         }
         let mut signals = draft.signals;
         signals.extend(self.second_looks(batch));
-        let awaited: Vec<CopyKey> = signals.iter().map(|signal| signal.copy.clone()).collect();
         let added: Vec<CopyKey> = draft.quarantine.iter().filter_map(copy_of).collect();
         let closed = draft.closed;
         let commit = Commit {
@@ -489,10 +488,9 @@ impl Engine {
         if commit.is_empty() {
             return Ok(Some(done));
         }
-        match self.store.commit(commit).await? {
+        match self.commit(commit).await? {
             CommitOutcome::Committed => {
                 self.note_quarantined(added, &closed);
-                self.await_read(awaited);
                 touched.iter().for_each(|system| self.wake(system));
                 Ok(Some(done))
             }

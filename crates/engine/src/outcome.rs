@@ -146,6 +146,7 @@ impl Engine {
         report: &mut SystemReport,
         done: &mut Dispatched,
     ) -> Result<(), EngineError> {
+        self.heed_pauses(system, &endings);
         let Some(policy) = &self.rules(entity).await? else { return Ok(()) };
         let shown = self.canonical_copies(policy, system, &endings).await?;
         let log = self
@@ -180,12 +181,9 @@ impl Engine {
             }
             let quarantined = commit.quarantine.len() as u64;
             let woken = woken(&commit.records);
-            let awaited: Vec<CopyKey> = commit.signals.iter().map(|signal| signal.copy.clone()).collect();
-            match self.store.commit(commit).await? {
+            match self.commit(commit).await? {
                 CommitOutcome::Committed => {
-                    self.heed_pauses(system, &endings);
                     self.remember_writes(items, &endings);
-                    self.await_read(awaited);
                     report.written += written;
                     report.failed += failed;
                     done.events += events;
@@ -388,7 +386,8 @@ impl Engine {
             // An echo has confirmed it in the meantime.
             return true;
         }
-        if end.item.write.operation == Operation::Create {
+        let linked = chronicle.record().copies.get(end.system).map(|copy| &copy.remote_id);
+        if end.item.write.operation == Operation::Create && linked != Some(id) {
             link(chronicle, end.system, id, how);
         }
         let copy = end.ending.copy();
@@ -407,6 +406,12 @@ impl Engine {
     /// A copy with our key exists: it is our own of unknown outcome, or somebody else's of the same thing. Either
     /// way it is linked, and its contents are judged.
     fn found(&self, end: &End<'_>, chronicle: &mut Chronicle, commit: &mut Commit, copy: &Change) {
+        if end.shown.is_none() {
+            // Whatever stands there must not be written over unread.
+            let reason = format!("a copy with the same key exists in {} and cannot be read: {}", end.system, copy.id);
+            return self.reject(end, chronicle, commit, &reason);
+        }
+        let linked = chronicle.record().copies.get(end.system).map(|copy| copy.remote_id.clone());
         let sent_before = end.item.status != IntentStatus::Planned;
         if sent_before && self.holds_what_we_sent(end, chronicle) {
             self.confirmed(end, chronicle, &copy.id, LinkReason::Created, ConfirmedBy::LookUp);
@@ -423,7 +428,9 @@ impl Engine {
                 .flatten()
                 .map(|(name, value)| format!("{name}={value}"))
                 .collect();
-            link(chronicle, end.system, &copy.id, LinkReason::Matched { key: keys.join("&") });
+            if linked.as_ref() != Some(&copy.id) {
+                link(chronicle, end.system, &copy.id, LinkReason::Matched { key: keys.join("&") });
+            }
             self.observe_copy(end, chronicle, commit, Channel::Read);
         }
         plan(end.policy, chronicle, None);

@@ -102,7 +102,7 @@ impl Engine {
         };
         let commit =
             Commit { quarantine_closed: vec![copy.clone()], signals: vec![signal], ..Commit::default() };
-        match self.store.commit(commit).await? {
+        match self.commit(commit).await? {
             CommitOutcome::Committed | CommitOutcome::Unknown { .. } => {}
             CommitOutcome::Conflict { .. } | CommitOutcome::Duplicate { .. } => {}
         }

@@ -46,6 +46,7 @@ impl Engine {
         progress: &dyn Progress,
     ) -> Result<Pulled, EngineError> {
         let mut pulled = Pulled::default();
+        let _writes_wait = self.hold_writes(system).await;
         match self.try_pull(system, entity, report, progress, &mut pulled).await {
             Err(EngineError::System { error, .. }) if error.kind.advice() == Advice::ListAgain => {
                 self.begin_again(system, entity).await?;
@@ -366,7 +367,11 @@ impl Engine {
     ) -> Result<(u64, Pulled), EngineError> {
         let mut pulled = Pulled::default();
         let mut followed = 0;
+        let _writes_wait = self.hold_writes(system).await;
         let due = self.due_signals_of(system).await?;
+        if due.is_empty() {
+            self.forget_moot_waits(system).await?;
+        }
         let mut groups: BTreeMap<(EntityName, bool, u32), Vec<Signal>> = BTreeMap::new();
         for signal in due {
             let first_look = signal.reason == SignalReason::Webhook;
@@ -378,6 +383,18 @@ impl Engine {
             pulled.join(self.follow_group(system, &entity, first_look, attempts, &signals, report).await?);
         }
         Ok((followed, pulled))
+    }
+
+    /// A signal whose commit had no known outcome may not be there after all.
+    async fn forget_moot_waits(&self, system: &SystemName) -> Result<(), EngineError> {
+        const LOOKED_AT_MAX: usize = 10_000;
+        if self.awaits_any(system) {
+            let all = self.store.due_signals(Timestamp::from_millis(i64::MAX), LOOKED_AT_MAX).await?;
+            if all.len() < LOOKED_AT_MAX && all.iter().all(|signal| signal.copy.system != *system) {
+                self.forget_awaited(system);
+            }
+        }
+        Ok(())
     }
 
     /// The due signals of one system, however many of others wait before them.
@@ -442,7 +459,7 @@ impl Engine {
             signals_done: signals.iter().map(|signal| signal.id).collect(),
             ..Commit::default()
         };
-        self.store.commit(commit).await?;
+        self.commit(commit).await?;
         Ok(())
     }
 

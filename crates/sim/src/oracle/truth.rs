@@ -73,6 +73,8 @@ pub(super) struct Row {
     pub(super) alive: bool,
     /// Whether the engine made it.
     pub(super) ours: bool,
+    /// By which write.
+    pub(super) made_by: String,
     pub(super) fields: BTreeMap<String, Stand>,
     /// Which edits stood in it, by version.
     past: Vec<(u64, Vec<usize>)>,
@@ -216,6 +218,7 @@ impl Oracle {
         row.thing = thing.clone();
         if put.before.is_none() && put.after.is_some() {
             row.ours = put.key.is_some();
+            row.made_by = put.key.unwrap_or_default().to_owned();
         }
         if put.after.is_none() && put.key.is_none() && put.before.is_some() {
             let saw = row.fields.iter().map(|(field, stand)| (field.clone(), stand.vector.clone())).collect();

@@ -208,7 +208,8 @@ impl Oracle {
             let foreign = self.scenario.systems.iter().any(|system| {
                 removals.iter().any(|removal| removal.system == system.name) && system.lacks.contains(field)
             });
-            (edit.shown && !known && !foreign && !edit.value.is_null()).then(|| edit.clone())
+            let is_unique = truth.is_unique(thing, field, &edit.value);
+            (edit.shown && !known && !foreign && is_unique).then(|| edit.clone())
         });
         if let Some(edit) = lost {
             // What was superseded by another belief before is nobody's loss now.
@@ -252,10 +253,18 @@ impl Oracle {
     }
 }
 
+/// The record that a key names.
+fn record_of(key: &str) -> Option<&str> {
+    key.split('.').nth(1)
+}
+
 fn judge_create(truth: &mut Truth, put: &Put<'_>, key: &str, thing: &str) {
+    // A thing that was deleted and made again is another record, while the old one's copies are still being removed.
+    let was_removed = truth.removals.iter().any(|removal| removal.thing == thing);
     let ours = truth.rows_of(put.system, thing).into_iter().find(|id| {
         let row = truth.rows.get(&(put.system.to_owned(), id.clone()));
-        *id != *put.id && row.is_some_and(|row| row.ours)
+        let same_record = row.is_some_and(|row| record_of(&row.made_by) == record_of(key));
+        *id != *put.id && row.is_some_and(|row| row.ours) && (same_record || !was_removed)
     });
     if let Some(other) = ours {
         let what = format!("{key} made {} in {}, which holds {other} of the same thing already", put.id, put.system);
