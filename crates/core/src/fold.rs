@@ -70,8 +70,7 @@ pub(crate) fn apply_body(record: &mut Record, event: &Event) {
         Body::Restored { dot, .. } => {
             record.vector.add(dot);
             record.deleted = None;
-            // A dead copy is forgotten, so that the plain difference "no copy" makes it again.
-            record.copies.retain(|_, copy| copy.alive);
+            record.copies.values_mut().filter(|copy| !copy.alive).for_each(|copy| copy.wanted = true);
         }
         Body::IntentPlanned { system, key, operation, fields, .. } => {
             let intent = Intent {
@@ -124,6 +123,7 @@ fn observe(copy: &mut Copy, dot: Option<&Dot>, fields: &BTreeMap<FieldName, Fiel
         copy.seen.add(dot);
         copy.sent.add(dot);
         copy.alive = !gone;
+        copy.wanted &= gone;
     }
     for (field, seen) in fields {
         let shadow = shadow_holding(copy, field, &seen.to);
@@ -155,8 +155,8 @@ fn believe(record: &mut Record, event: &Event, field: &FieldName, value: &Value,
 
 fn refuse(record: &mut Record, system: &SystemName, field: &FieldName, then: OnRefused) {
     if field.as_str() == Record::EXISTENCE {
-        if then == OnRefused::Revert {
-            record.copies.remove(system);
+        if let Some(copy) = record.copies.get_mut(system) {
+            copy.wanted = then == OnRefused::Revert && !copy.alive;
         }
         return;
     }

@@ -8,7 +8,7 @@ use crate::ids::{FieldName, SystemName};
 use crate::intent::{IntentStatus, Operation, Outgoing};
 use crate::mapping::{ColumnMapping, Mapping};
 use crate::policy::{EntityPolicy, Owner};
-use crate::record::{Belief, Copy, Record};
+use crate::record::{Belief, Copy, Record, Shadow};
 use crate::value::Digest;
 use crate::version::Dot;
 use std::collections::BTreeMap;
@@ -65,10 +65,9 @@ pub fn desired(
     let desired = match (record.copies.get(system), &record.deleted) {
         // An intentional delete is never undone, and a copy that nobody has yet is not made.
         (None, Some(_)) => None,
-        (None, None) => (mapping.create && !record.existence_contested())
-            .then(|| creation(policy, mapping, record))
-            .filter(|desired| !desired.fields.is_empty()),
-        (Some(copy), _) if !copy.alive => None,
+        (Some(copy), _) if !copy.alive && !(copy.wanted && record.deleted.is_none()) => None,
+        (None, None) => made(policy, mapping, record),
+        (Some(copy), None) if !copy.alive => made(policy, mapping, record),
         (Some(_), Some(_)) => (mapping.delete && !record.existence_contested())
             .then(|| Desired { operation: Operation::Delete, fields: BTreeMap::new() }),
         (Some(copy), None) => {
@@ -78,6 +77,11 @@ pub fn desired(
     }?;
     let Some(refused) = record.held.get(system) else { return Some(desired) };
     (refused.content != content_digest(desired.operation, &desired.fields)).then_some(desired)
+}
+
+fn made(policy: &EntityPolicy, mapping: &Mapping, record: &Record) -> Option<Desired> {
+    let desired = (mapping.create && !record.existence_contested()).then(|| creation(policy, mapping, record));
+    desired.filter(|desired| !desired.fields.is_empty())
 }
 
 fn creation(policy: &EntityPolicy, mapping: &Mapping, record: &Record) -> Desired {
@@ -109,7 +113,7 @@ fn differences(
             // A field that the copy never showed: nothing is known to stand there.
             None => !belief.value.is_null(),
         })
-        .filter(|((field, belief, _), _)| may_be_told(policy, system, field, &belief.dot.system))
+        .filter(|((field, belief, _), _)| may_be_told(policy, system, field, &belief.dot.system, copy))
         .map(|((field, belief, _), _)| outgoing(field, belief))
         .collect()
 }
@@ -120,11 +124,19 @@ fn outgoing(field: &FieldName, belief: &Belief) -> (FieldName, Outgoing) {
 
 /// Whether a system may be told another one's value of a field: not of its own fields, unless the other may propose.
 /// What merely stood in for an owner without a copy is not written over the copy that it has now.
-fn may_be_told(policy: &EntityPolicy, system: &SystemName, field: &FieldName, by: &SystemName) -> bool {
+fn may_be_told(
+    policy: &EntityPolicy,
+    system: &SystemName,
+    field: &FieldName,
+    by: &SystemName,
+    copy: &Copy,
+) -> bool {
     let Some(rules) = policy.field(field) else { return false };
     match &rules.owner {
         Owner::System(owner) if owner == system => {
-            by == owner || by.is_operator() || rules.proposals.contains(by)
+            // What we made its copy with is not its word yet.
+            let is_ours = copy.fields.get(field).is_some_and(Shadow::is_our_write);
+            by == owner || by.is_operator() || rules.proposals.contains(by) || is_ours
         }
         Owner::System(_) | Owner::Shared => true,
     }

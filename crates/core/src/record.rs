@@ -63,6 +63,10 @@ pub struct Copy {
     pub remote_id: RemoteId,
     /// Whether it exists there, as far as proven.
     pub alive: bool,
+    /// Whether it is gone and shall be made again: an edit prevailed over its delete. Its id stays known, so that a
+    /// read that lags is not taken for a new copy.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub wanted: bool,
     /// What stands in it, per field.
     pub fields: BTreeMap<FieldName, Shadow>,
     /// The changes that it provably includes: a lower bound.
@@ -190,6 +194,7 @@ impl Copy {
         Self {
             remote_id,
             alive: true,
+            wanted: false,
             fields: BTreeMap::new(),
             seen: VersionVector::new(),
             sent: VersionVector::new(),

@@ -341,10 +341,13 @@ impl Engine {
     }
 
     fn observe(&self, batch: &Batch, fact: &Fact, record: &RecordId, shown: Seen, draft: &mut Draft) {
-        if self.is_put_off(batch, &self.key(batch, fact)) {
+        let Some(chronicle) = draft.chronicles.get_mut(record) else { return };
+        let copy = chronicle.record().copies.get(&batch.system);
+        let is_known = copy.is_some_and(|copy| !copy.fields.is_empty());
+        // The first sight of a copy has nothing to be suspected against, and others must find its record.
+        if is_known && self.is_put_off(batch, &self.key(batch, fact)) {
             return;
         }
-        let Some(chronicle) = draft.chronicles.get_mut(record) else { return };
         let settled = self.is_settled(batch, chronicle.record());
         let observation = self.observation(batch, fact, shown, settled);
         chronicle.set_context(self.context(batch, Some(&fact.change), &fact.entity));

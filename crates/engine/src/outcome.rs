@@ -308,6 +308,10 @@ impl Engine {
                 self.found(end, chronicle, commit, copy);
                 true
             }
+            Ending::ReadBack { copy } if end.shown.is_none() && copy.shown != Shown::Gone => {
+                self.still_unknown(end, chronicle, commit, None, "the copy cannot be read");
+                false
+            }
             Ending::ReadBack { copy } => {
                 self.observe_copy(end, chronicle, commit, Channel::Read);
                 // Whatever the copy shows has been judged now. If our values were not in it, they had no effect.

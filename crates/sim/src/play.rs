@@ -587,7 +587,8 @@ impl World {
         let ending = self.ending();
         let name = SystemName::new(self.name(system));
         let record = ending.records.iter().find(|record| record.copies.get(&name).is_some_and(|copy| copy.remote_id == id));
-        let Some(record) = record.filter(|record| record.reviews.is_empty() && record.held.is_empty()) else { return };
+        let was_named = row.get("name").is_some_and(|name| !name.is_null());
+        let Some(record) = record.filter(|record| was_named && record.reviews.is_empty() && record.held.is_empty()) else { return };
         let conflicts = ending.events.iter().filter(|event| event.body.kind() == "conflict_detected").count();
         let value = Value::text(format!("Last.{}", self.edits()));
         self.systems[system].edit(ENTITY, &id, Fields::from([("name".to_owned(), value.clone())]));

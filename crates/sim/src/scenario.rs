@@ -221,6 +221,7 @@ fn rules(dice: &mut Dice, systems: &[Participant]) -> Rules {
         if dice.chance(30) { holders.iter().filter(|name| **name != owner).take(1).cloned().collect() } else { Vec::new() };
     let mut fields: Vec<String> = FIELDS[1..].iter().map(|field| (*field).to_owned()).collect();
     fields.retain(|_| dice.chance(60));
+    fields.retain(|field| systems.iter().any(|system| !system.lacks.contains(field)));
     let pick = |dice: &mut Dice, from: &[&str]| dice.pick(from).unwrap_or_default().to_owned();
     Rules {
         fields,

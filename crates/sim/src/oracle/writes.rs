@@ -245,7 +245,11 @@ impl Oracle {
             let by = outgoing.dot.system.as_str();
             let is_owned = field.as_str() == "stage" && rules.owner == system;
             let may = rules.proposers.iter().any(|name| name == by) || outgoing.dot.system.is_operator();
-            if is_owned && intent.operation == Operation::Update && !may {
+            // What the engine itself put there, when the owner had no copy yet, is not the owner's word.
+            let row = state.copies.get(system).map(|copy| (system.to_owned(), copy.remote_id.clone()));
+            let stand = row.and_then(|row| truth.rows.get(&row)?.fields.get(field.as_str()));
+            let is_ours = stand.is_some_and(|stand| stand.edit.is_none());
+            if is_owned && intent.operation == Operation::Update && !may && !is_ours {
                 let what = format!("{key} writes {field}={} of {by} to {system}, which owns it", outgoing.value);
                 truth.accuse("I4", None, what);
             }

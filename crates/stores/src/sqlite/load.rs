@@ -95,12 +95,13 @@ struct CopyRow {
     order_token: Option<String>,
     version: Option<String>,
     changed_at: Option<i64>,
+    wanted: Option<bool>,
 }
 
 fn copies(connection: &Connection, id: &RecordId) -> Result<BTreeMap<SystemName, Copy>, Fault> {
     let mut select = connection.prepare_cached(
         "SELECT l.system, l.remote_id, l.alive, s.fields, s.seen, s.sent, s.order_token, s.version,
-                s.changed_at
+                s.changed_at, s.wanted
          FROM links AS l LEFT JOIN shadows AS s ON s.record_id = l.record_id AND s.system = l.system
          WHERE l.record_id = ?1",
     )?;
@@ -115,6 +116,7 @@ fn copies(connection: &Connection, id: &RecordId) -> Result<BTreeMap<SystemName,
             order_token: row.get(6)?,
             version: row.get(7)?,
             changed_at: row.get(8)?,
+            wanted: row.get(9)?,
         })
     })?;
     rows.map(|row| row?.into_copy(id)).collect()
@@ -129,6 +131,7 @@ impl CopyRow {
         let copy = Copy {
             remote_id: RemoteId::from(self.remote_id),
             alive: self.alive,
+            wanted: self.wanted.unwrap_or_default(),
             fields: text::from_json(fields, || place("fields"))?,
             seen: text::from_json(seen, || place("seen"))?,
             sent: text::from_json(sent, || place("sent"))?,

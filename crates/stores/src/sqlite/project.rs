@@ -133,16 +133,17 @@ struct ShadowRow {
     order_token: Option<String>,
     version: Option<String>,
     changed_at: i64,
+    wanted: bool,
 }
 
 fn write_shadows(connection: &Connection, record: &Record) -> Result<(), Fault> {
     let stored = stored_shadows(connection, record)?;
     let mut upsert = connection.prepare_cached(
-        "INSERT INTO shadows (record_id, system, fields, seen, sent, order_token, version, changed_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+        "INSERT INTO shadows (record_id, system, fields, seen, sent, order_token, version, changed_at, wanted)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
          ON CONFLICT (record_id, system) DO UPDATE SET fields = excluded.fields, seen = excluded.seen,
              sent = excluded.sent, order_token = excluded.order_token, version = excluded.version,
-             changed_at = excluded.changed_at",
+             changed_at = excluded.changed_at, wanted = excluded.wanted",
     )?;
     for (system, copy) in &record.copies {
         let row = ShadowRow {
@@ -152,11 +153,12 @@ fn write_shadows(connection: &Connection, record: &Record) -> Result<(), Fault> 
             order_token: copy.order.as_ref().map(text::to_json).transpose()?,
             version: copy.version.clone(),
             changed_at: copy.changed_at.millis(),
+            wanted: copy.wanted,
         };
         if stored.get(system.as_str()) == Some(&row) {
             continue;
         }
-        let ShadowRow { fields, seen, sent, order_token, version, changed_at } = row;
+        let ShadowRow { fields, seen, sent, order_token, version, changed_at, wanted } = row;
         upsert.execute(params![
             record.id.as_str(),
             system.as_str(),
@@ -165,7 +167,8 @@ fn write_shadows(connection: &Connection, record: &Record) -> Result<(), Fault> 
             sent,
             order_token,
             version,
-            changed_at
+            changed_at,
+            wanted
         ])?;
     }
     forget_others(
@@ -177,7 +180,8 @@ fn write_shadows(connection: &Connection, record: &Record) -> Result<(), Fault> 
 
 fn stored_shadows(connection: &Connection, record: &Record) -> Result<BTreeMap<String, ShadowRow>, Fault> {
     let mut select = connection.prepare_cached(
-        "SELECT system, fields, seen, sent, order_token, version, changed_at FROM shadows WHERE record_id = ?1",
+        "SELECT system, fields, seen, sent, order_token, version, changed_at, wanted
+         FROM shadows WHERE record_id = ?1",
     )?;
     let rows = select.query_map([record.id.as_str()], |row| {
         let shadow = ShadowRow {
@@ -187,6 +191,7 @@ fn stored_shadows(connection: &Connection, record: &Record) -> Result<BTreeMap<S
             order_token: row.get(4)?,
             version: row.get(5)?,
             changed_at: row.get(6)?,
+            wanted: row.get(7)?,
         };
         Ok((row.get(0)?, shadow))
     })?;

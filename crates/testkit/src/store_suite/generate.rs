@@ -167,6 +167,7 @@ impl Random {
         Copy {
             remote_id: remote_id.into(),
             alive: self.one_in(2),
+            wanted: self.one_in(3),
             fields: self.some(3, |random| (random.field(), random.shadow())).into_iter().collect(),
             seen: self.vector(),
             sent: self.vector(),
