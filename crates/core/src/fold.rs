@@ -183,6 +183,8 @@ fn confirm(record: &mut Record, system: &SystemName, fields: &BTreeMap<FieldName
     copy.seen.join(&intent.vector);
     if intent.operation == Operation::Delete {
         copy.alive = false;
+        // It was restored while its delete was under way.
+        copy.wanted = record.deleted.is_none();
     }
     for (field, stored) in fields {
         let shadow = shadow_holding(copy, field, &stored.content);

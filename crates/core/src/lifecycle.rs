@@ -39,7 +39,7 @@ pub(crate) fn gone(policy: &EntityPolicy, chronicle: &mut Chronicle, observation
     }
     let dot = record.vector.next(system);
     let copy_vector = copy.seen.with(&dot);
-    let unseen = unseen_edits(record, copy);
+    let unseen = unseen_edits(policy, record, system, copy);
     let class = if unseen.is_empty() { Classification::New } else { Classification::Concurrent };
     let relation = if unseen.is_empty() { FieldRelation::Sequential } else { FieldRelation::Concurrent };
     let body = Body::Observed {
@@ -112,15 +112,27 @@ fn judge_delete(
     }
 }
 
-/// The mapped fields whose belief this copy has not seen.
-fn unseen_edits(record: &Record, copy: &Copy) -> Vec<FieldName> {
-    copy.fields
-        .iter()
-        .filter_map(|(field, shadow)| {
-            let belief = record.fields.get(field)?;
-            (shadow.base.as_ref() != Some(&belief.dot) && !shadow.stands_for(&belief.value))
-                .then(|| field.clone())
+/// The mapped fields whose belief this copy has not seen; also those that it has never shown.
+fn unseen_edits(
+    policy: &EntityPolicy,
+    record: &Record,
+    system: &SystemName,
+    copy: &Copy,
+) -> Vec<FieldName> {
+    let Some(mapping) = policy.mappings.get(system) else { return Vec::new() };
+    mapping
+        .columns
+        .keys()
+        .filter(|field| {
+            let Some(belief) = record.fields.get(*field) else { return false };
+            match copy.fields.get(*field) {
+                Some(shadow) => {
+                    shadow.base.as_ref() != Some(&belief.dot) && !shadow.stands_for(&belief.value)
+                }
+                None => !belief.value.is_null(),
+            }
         })
+        .cloned()
         .collect()
 }
 

@@ -33,12 +33,15 @@ pub fn plan(policy: &EntityPolicy, chronicle: &mut Chronicle, corrected: Option<
             continue;
         }
         let desired = desired(policy, mapping, record, system);
-        match (current, desired) {
+        let key = desired.as_ref().map(|desired| idempotency_key(record, system, desired));
+        match (current, desired.zip(key)) {
             (None, None) => {}
-            (Some(intent), Some(desired))
-                if intent.operation == desired.operation && intent.fields == desired.fields => {}
-            (_, Some(desired)) => {
-                let key = idempotency_key(record, system, &desired);
+            // The same difference after another change of the target has another key.
+            (Some(intent), Some((desired, key)))
+                if intent.key == key
+                    && intent.operation == desired.operation
+                    && intent.fields == desired.fields => {}
+            (_, Some((desired, key))) => {
                 chronicle.push(Body::IntentPlanned {
                     system: system.clone(),
                     key,

@@ -136,8 +136,12 @@ impl Engine {
         if !draft.chronicles.contains_key(record) {
             self.load_into(batch, vec![record.clone()], draft).await?;
         }
-        let chronicle = draft.chronicles.get(record);
-        Ok(chronicle.is_some_and(|chronicle| match_keys(&fact.policy, chronicle.record()).contains(key)))
+        let Some(record) = draft.chronicles.get(record).map(Chronicle::record) else { return Ok(false) };
+        // A deleted one is met again only where its own create may still turn out to have made this copy.
+        let may_be_ours = record.intents.get(&batch.system).is_some_and(|intent| {
+            intent.operation == Operation::Create && intent.status != IntentStatus::Planned
+        });
+        Ok((record.deleted.is_none() || may_be_ours) && match_keys(&fact.policy, record).contains(key))
     }
 
     /// The record whose create made this copy, proven by the key that the system carries.

@@ -178,19 +178,31 @@ fn expectation(
         Operation::Create => return Expected::anything(),
         Operation::Update => intent.fields.keys().cloned().collect(),
         // A delete must have seen everything that stands there.
-        Operation::Delete => copy.fields.keys().cloned().collect(),
+        Operation::Delete => policy
+            .mappings
+            .get(system)
+            .map(|mapping| mapping.columns.keys().cloned().collect())
+            .unwrap_or_default(),
     };
     let references: Vec<FieldName> = references(policy).into_iter().map(|(field, _)| field).collect();
-    let shadows: BTreeMap<FieldName, avowal_core::record::Shadow> = guarded
+    // A field that was never shown must still be empty.
+    let shadows: BTreeMap<FieldName, Option<avowal_core::record::Shadow>> = guarded
         .into_iter()
         .filter(|field| !references.contains(field))
-        .filter_map(|field| copy.fields.get(&field).map(|shadow| (field, shadow.clone())))
+        .map(|field| {
+            let shadow = copy.fields.get(&field).cloned();
+            (field, shadow)
+        })
         .collect();
     let (policy, system) = (policy.clone(), system.clone());
     Expected::when(move |present| {
         let Some(mapping) = policy.mappings.get(&system) else { return false };
         let Ok(present) = mapping.read(&policy.fields, present) else { return false };
-        shadows.iter().all(|(field, shadow)| present.get(field).is_none_or(|value| shadow.stands_for(value)))
+        shadows.iter().all(|(field, shadow)| match (present.get(field), shadow) {
+            (None, _) => true,
+            (Some(value), Some(shadow)) => shadow.stands_for(value),
+            (Some(value), None) => value.is_null(),
+        })
     })
 }
 

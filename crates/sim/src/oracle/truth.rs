@@ -117,6 +117,18 @@ pub(crate) fn normalised(value: &Value) -> Value {
     }
 }
 
+/// What is the same for all spellings of a value: sets have no order, and letters no case.
+fn essence(value: &Value) -> Value {
+    match value {
+        Value::List(items) => {
+            let mut items = items.clone();
+            items.sort();
+            Value::List(items)
+        }
+        _ => normalised(value),
+    }
+}
+
 impl Truth {
     pub(super) fn accuse(&mut self, invariant: &str, thing: Option<&str>, what: String) {
         const KEPT_MAX: usize = 20;
@@ -130,17 +142,17 @@ impl Truth {
     pub(super) fn maker(&self, thing: &str, field: &str, value: &Value) -> Option<&Edit> {
         let known = self.by_value.get(&(thing.to_owned(), field.to_owned()))?;
         let found = known.iter().rev().find(|(known, _)| known == value).or_else(|| {
-            let spelled = normalised(value);
-            known.iter().rev().find(|(known, _)| normalised(known) == spelled)
+            let spelled = essence(value);
+            known.iter().rev().find(|(known, _)| essence(known) == spelled)
         });
         found.and_then(|(_, edit)| self.edits.get(*edit))
     }
 
     /// Whether only one edit ever put this value into this field.
     pub(super) fn is_unique(&self, thing: &str, field: &str, value: &Value) -> bool {
-        let spelled = normalised(value);
+        let spelled = essence(value);
         let known = self.by_value.get(&(thing.to_owned(), field.to_owned()));
-        known.is_some_and(|known| known.iter().filter(|(known, _)| normalised(known) == spelled).count() == 1)
+        known.is_some_and(|known| known.iter().filter(|(known, _)| essence(known) == spelled).count() == 1)
     }
 
     pub(super) fn rows_of(&self, system: &str, thing: &str) -> Vec<RemoteId> {
