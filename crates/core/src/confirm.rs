@@ -103,7 +103,7 @@ pub(crate) fn confirm_delete(chronicle: &mut Chronicle, observation: &Observatio
     confirm_echo(chronicle, observation, &BTreeMap::new(), Evidence::proven("the copy does not exist"));
 }
 
-/// Whether every value of a write whose outcome is open stands in the copy.
+/// Whether every value of a write whose outcome is open stands in the copy, as we spelled it or as the system did.
 pub(crate) fn intent_is_shown(intent: &Intent, shown: &BTreeMap<FieldName, Value>) -> bool {
     let open = match intent.status {
         IntentStatus::Planned => false,
@@ -114,7 +114,9 @@ pub(crate) fn intent_is_shown(intent: &Intent, shown: &BTreeMap<FieldName, Value
         Operation::Delete => false,
     };
     open && has_fields
-        && intent.fields.iter().all(|(field, outgoing)| shown.get(field) == Some(&outgoing.value))
+        && intent.fields.iter().all(|(field, outgoing)| {
+            shown.get(field).is_some_and(|shown| is_spelling_of(shown, &outgoing.value))
+        })
 }
 
 /// What each field holds after the write. The system's own answer is believed whatever it says. A read that came
@@ -150,7 +152,7 @@ const CUT_LETTERS_MIN: usize = 16;
 /// signs between them, cut off at the end, or the same members in another order.
 fn is_spelling_of(shown: &Value, sent: &Value) -> bool {
     match (shown, sent) {
-        (Value::Text(_), Value::Text(_)) => {
+        (Value::Text(_), Value::Text(_)) if shown != sent => {
             let (shown, sent) = (letters(shown), letters(sent));
             shown == sent || (shown.chars().count() >= CUT_LETTERS_MIN && sent.starts_with(&shown))
         }
@@ -158,7 +160,7 @@ fn is_spelling_of(shown: &Value, sent: &Value) -> bool {
             shown.len() == sent.len()
                 && shown.iter().all(|item| sent.iter().any(|other| is_spelling_of(item, other)))
         }
-        (shown, sent) => shown == sent,
+        _ => shown == sent,
     }
 }
 

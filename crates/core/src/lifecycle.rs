@@ -24,6 +24,11 @@ pub(crate) fn gone(policy: &EntityPolicy, chronicle: &mut Chronicle, observation
     let record = chronicle.record();
     let system = &observation.system;
     let Some(copy) = record.copies.get(system) else { return Outcome::settled(Classification::Stale) };
+    let is_proven = observation.in_log || observation.order.as_ref().is_some_and(OrderToken::is_true_order);
+    if copy.alive && !is_proven && !(observation.confirmed && observation.settled) {
+        // A lagging read may not show yet what has just been made.
+        return Outcome::look_again(Classification::Indeterminate);
+    }
     if record.intents.get(system).is_some_and(|intent| intent.operation == Operation::Delete) {
         // We asked for it, or were about to: nothing is left to do, whoever did it.
         confirm_delete(chronicle, observation);
@@ -31,11 +36,6 @@ pub(crate) fn gone(policy: &EntityPolicy, chronicle: &mut Chronicle, observation
     }
     if !copy.alive {
         return Outcome::settled(Classification::Duplicate);
-    }
-    let is_proven = observation.in_log || observation.order.as_ref().is_some_and(OrderToken::is_true_order);
-    if !is_proven && !(observation.confirmed && observation.settled) {
-        // A lagging read may not show yet what has just been made.
-        return Outcome::look_again(Classification::Indeterminate);
     }
     let dot = record.vector.next(system);
     let copy_vector = copy.seen.with(&dot);

@@ -130,6 +130,8 @@ pub struct Engine {
     pub(crate) systems: BTreeMap<SystemName, SystemPort>,
     pub(crate) policies: BTreeMap<EntityName, Arc<EntityPolicy>>,
     pub(crate) settings: Settings,
+    /// When this engine was put together.
+    pub(crate) began_at: Timestamp,
     /// One decision at a time about which record a new copy belongs to, or two systems would make two records of it.
     pub(crate) identity: BTreeMap<EntityName, tokio::sync::Mutex<()>>,
     /// One dispatcher a system: at most one write in flight per copy.
@@ -161,6 +163,7 @@ impl Engine {
             dispatching: names().map(|name| (name, tokio::sync::Mutex::new(()))).collect(),
             wakes: names().map(|name| (name, Notify::new())).collect(),
             limiters,
+            began_at: parts.clock.now(),
             ready: Mutex::new(BTreeSet::new()),
             pauses: Mutex::new(BTreeMap::new()),
             fights: Mutex::new(Fights::default()),

@@ -378,8 +378,11 @@ impl Engine {
     pub(crate) fn has_settled(&self, changed_at: Timestamp, asked_at: Timestamp, is_second_look: bool) -> bool {
         let settle = i64::try_from(self.settings.settle_ms).unwrap_or(i64::MAX);
         let apart = asked_at.millis().saturating_sub(changed_at.millis());
+        // Clocks may have been set before we began: what happened until then counts as just past.
+        let running = asked_at.millis().saturating_sub(self.began_at.millis());
+        let is_from_before = changed_at < self.began_at && running < settle;
         let is_new = changed_at == Timestamp::default();
-        is_new || if apart < 0 { is_second_look } else { apart >= settle }
+        is_new || if apart < 0 { is_second_look } else { apart >= settle && !is_from_before }
     }
 
     fn observation(&self, batch: &Batch, fact: &Fact, shown: Seen, settled: bool) -> Observation {

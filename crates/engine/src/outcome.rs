@@ -12,6 +12,7 @@ use avowal_core::chronicle::Chronicle;
 use avowal_core::confirm::{Receipt, confirm, fail};
 use avowal_core::decide::decide;
 use avowal_core::history::{Body, ConfirmedBy, Evidence, Failure, LinkReason};
+use avowal_core::identity::keys_of_copy;
 use avowal_core::ids::{EntityName, RecordId, RemoteId, SystemName};
 use avowal_core::intent::{IntentStatus, Operation};
 use avowal_core::lifecycle::link;
@@ -153,6 +154,7 @@ impl Engine {
             .connector(system)
             .is_some_and(|connector| connector.capabilities(entity).order == OrderKind::CommitLog);
         let linked = self.linked_elsewhere(system, entity, items, &endings).await?;
+        let endings = self.wait_for_makers(policy, system, items, endings, &shown).await?;
         for _ in 0..TRIES_MAX {
             let states = self.states(items).await?;
             let mut written = 0;
@@ -274,6 +276,55 @@ impl Engine {
             out[at] = located.map(|located| located.record).filter(|record| *record != items[at].record);
         }
         Ok(out)
+    }
+
+    /// A copy that was found instead of being created may be that of another record, whose own create has no known
+    /// outcome yet: then that one is settled first.
+    async fn wait_for_makers(
+        &self,
+        policy: &EntityPolicy,
+        system: &SystemName,
+        items: &[Outgoing],
+        endings: Vec<Ending>,
+        shown: &[Option<Canonical>],
+    ) -> Result<Vec<Ending>, EngineError> {
+        let mut out = Vec::with_capacity(endings.len());
+        for (at, ending) in endings.into_iter().enumerate() {
+            let rival = match (&ending, &shown[at]) {
+                (Ending::Found { .. }, Some(fields)) if items[at].status == IntentStatus::Planned => {
+                    self.maker_in_doubt(policy, system, &items[at].record, fields).await?
+                }
+                _ => None,
+            };
+            out.push(match rival {
+                Some(other) => Ending::Retry {
+                    after_ms: None,
+                    reason: format!("the copy there may be that of record {other}, whose create has no known outcome yet"),
+                },
+                None => ending,
+            });
+        }
+        Ok(out)
+    }
+
+    /// Another record with the same key whose create in this system may have made the copy.
+    async fn maker_in_doubt(
+        &self,
+        policy: &EntityPolicy,
+        system: &SystemName,
+        record: &RecordId,
+        fields: &Canonical,
+    ) -> Result<Option<RecordId>, EngineError> {
+        let keys = keys_of_copy(policy, fields);
+        let found = self.store.match_records(&policy.entity, &keys).await?;
+        let others: Vec<RecordId> = found.into_iter().flatten().filter(|other| other != record).collect();
+        let states = self.store.load(&others).await?;
+        let in_doubt = |state: &Record| {
+            state.intents.get(system).is_some_and(|intent| {
+                intent.operation == Operation::Create && intent.status != IntentStatus::Planned
+            })
+        };
+        Ok(states.into_iter().flatten().find(in_doubt).map(|state| state.id))
     }
 
     /// Records one ending. Answers whether the write counts as done.

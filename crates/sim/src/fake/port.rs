@@ -217,7 +217,7 @@ impl FakeSystem {
 
     /// One version of a row as the connector shows it.
     fn change(&self, state: &State, id: &RemoteId, version: &Version) -> Change {
-        if let Some(witness) = &state.witness {
+        if let Some(witness) = state.witness.as_ref().filter(|_| !state.unreadable.contains(id)) {
             witness.called(&self.name, Call::Shown { id, seq: version.seq });
         }
         let shown = match &version.fields {

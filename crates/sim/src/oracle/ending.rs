@@ -285,7 +285,9 @@ impl Oracle {
     }
 
     fn is_lost(&self, truth: &Truth, edit: &super::Edit, text: &str) -> bool {
-        let Some(value) = edit.value.as_text() else { return false };
+        // What could not be read was set aside until it was repaired; then its item is closed.
+        let readable = edit.value.as_text().filter(|_| edit.field != "credit");
+        let Some(value) = readable else { return false };
         let mapped = self.fields().contains(&edit.field.as_str()) && !self.lacks(&edit.system, &edit.field);
         let is_log = self.profile(&edit.system) == Some(ProfileKind::Log);
         let leaves = edit.shown && (edit.stands || (is_log && edit.followed));
