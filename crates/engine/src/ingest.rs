@@ -345,7 +345,12 @@ impl Engine {
         let copy = chronicle.record().copies.get(&batch.system);
         let is_known = copy.is_some_and(|copy| !copy.fields.is_empty());
         // The first sight of a copy has nothing to be suspected against, and others must find its record.
-        if is_known && self.is_put_off(batch, &self.key(batch, fact)) {
+        let key = self.key(batch, fact);
+        if is_known && self.is_put_off(batch, &key) {
+            if batch.channel == Channel::Feed {
+                // The feed says it once only, and the read that is due may lag behind it.
+                draft.signals.push(self.signal(batch, &key, SignalReason::SecondLook, self.settings.settle_ms));
+            }
             return;
         }
         let settled = self.is_settled(batch, chronicle.record());
@@ -356,7 +361,6 @@ impl Engine {
         }
         let outcome = decide(&fact.policy, chronicle, &observation);
         if outcome.look_again && !(batch.confirmed && settled) {
-            let key = self.key(batch, fact);
             draft.signals.push(self.signal(batch, &key, SignalReason::SecondLook, self.settings.settle_ms));
         }
     }

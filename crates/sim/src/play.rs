@@ -125,6 +125,10 @@ impl World {
                 self.faults.note(if *ms < 0 { Fault::ClockBack } else { Fault::ClockForward });
                 self.oracle.clock_was_set();
                 self.wall_offset_ms += ms;
+                if self.worker_count() > 1 {
+                    // The clocks of all machines are kept together; whoever runs on goes on counting.
+                    self.restart_all();
+                }
             }
             Action::Crash { worker } => {
                 self.faults.note(Fault::CrashDuringWrite);

@@ -94,7 +94,11 @@ impl Connector for FakeSystem {
             FeedKind::Images => entries
                 .iter()
                 .filter(|entry| entry.version.fields.is_some() || self.profile.capabilities.deletes_in_feed)
-                .map(|entry| self.change(&state, &entry.id, &entry.version))
+                .map(|entry| match self.has_true_order() {
+                    true => self.change(&state, &entry.id, &entry.version),
+                    // It may be old by now, and only hints at a change.
+                    false => self.image(&state, &entry.id, &entry.version),
+                })
                 .collect(),
             FeedKind::Present | FeedKind::Ids => {
                 // Each row once, in the order of its last change, as it is now.
@@ -171,8 +175,8 @@ impl Connector for FakeSystem {
             (true, serde_json::Value::Null) => Shown::Gone,
             (true, fields) => Shown::Present(serde_json::from_value(fields.clone()).map_err(|_| wrong())?),
         };
-        if let (Shown::Present(_), Some(seq), Some(witness)) =
-            (&shown, body["seq"].as_u64(), &self.state().witness)
+        if let (Shown::Present(_), Some(seq), Some(witness), true) =
+            (&shown, body["seq"].as_u64(), &self.state().witness, self.has_true_order())
         {
             witness.called(&self.name, Call::Shown { id: &id, seq });
         }
@@ -215,11 +219,24 @@ impl FakeSystem {
         Some(UnderWay { system: self, key: write.key.clone() })
     }
 
-    /// One version of a row as the connector shows it.
+    /// One version of a row as the connector shows it, and as the engine may believe it.
     fn change(&self, state: &State, id: &RemoteId, version: &Version) -> Change {
         if let Some(witness) = state.witness.as_ref().filter(|_| !state.unreadable.contains(id)) {
             witness.called(&self.name, Call::Shown { id, seq: version.seq });
         }
+        self.image(state, id, version)
+    }
+
+    /// Whether what stood there at some time proves its place by itself.
+    fn has_true_order(&self) -> bool {
+        match self.profile.capabilities.order {
+            OrderKind::CommitLog | OrderKind::Counter => true,
+            OrderKind::Time | OrderKind::None => false,
+        }
+    }
+
+    /// One version of a row as it was.
+    fn image(&self, state: &State, id: &RemoteId, version: &Version) -> Change {
         let shown = match &version.fields {
             None => Shown::Gone,
             Some(_) if state.unreadable.contains(id) => Shown::Unreadable {
