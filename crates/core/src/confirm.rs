@@ -103,17 +103,22 @@ pub(crate) fn confirm_delete(chronicle: &mut Chronicle, observation: &Observatio
     confirm_echo(chronicle, observation, &BTreeMap::new(), Evidence::proven("the copy does not exist"));
 }
 
-/// Whether every value of a write whose outcome is open stands in the copy, as we spelled it or as the system did.
-pub(crate) fn intent_is_shown(intent: &Intent, shown: &BTreeMap<FieldName, Value>) -> bool {
-    let open = match intent.status {
+/// Whether an intent has been sent and nobody knows yet what became of it.
+pub(crate) fn is_open(intent: &Intent) -> bool {
+    match intent.status {
         IntentStatus::Planned => false,
         IntentStatus::Sent | IntentStatus::Unknown => true,
-    };
+    }
+}
+
+/// Whether every value of a write whose outcome is open stands in the copy, as we spelled it or as the system did.
+pub(crate) fn intent_is_shown(intent: &Intent, shown: &BTreeMap<FieldName, Value>) -> bool {
     let has_fields = match intent.operation {
         Operation::Create | Operation::Update => !intent.fields.is_empty(),
         Operation::Delete => false,
     };
-    open && has_fields
+    is_open(intent)
+        && has_fields
         && intent.fields.iter().all(|(field, outgoing)| {
             shown.get(field).is_some_and(|shown| is_spelling_of(shown, &outgoing.value))
         })
@@ -150,7 +155,7 @@ const CUT_LETTERS_MIN: usize = 16;
 
 /// Whether a system may have made `shown` of `sent`: the same letters and digits in another case or with other
 /// signs between them, cut off at the end, or the same members in another order.
-fn is_spelling_of(shown: &Value, sent: &Value) -> bool {
+pub(crate) fn is_spelling_of(shown: &Value, sent: &Value) -> bool {
     match (shown, sent) {
         (Value::Text(_), Value::Text(_)) if shown != sent => {
             let (shown, sent) = (letters(shown), letters(sent));

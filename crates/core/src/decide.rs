@@ -309,7 +309,10 @@ fn change(
         return Outcome::settled(Classification::Stale);
     };
     let dot = record.vector.next(&observation.system);
-    let said_something = judged.iter().any(|Judged { seen, .. }| seen.from.is_some() || !seen.to.is_null());
+    let said_something = judged.iter().any(|Judged { seen, judgement, .. }| {
+        let is_ours = matches!(judgement, Judgement::Arrived { .. });
+        !is_ours && (seen.from.is_some() || !seen.to.is_null())
+    });
     let dot = (said_something || revived).then_some(dot);
     let copy_vector = dot.as_ref().map_or_else(|| copy.seen.clone(), |dot| copy.seen.with(dot));
     let class = classification(&judged);
@@ -367,6 +370,7 @@ fn rebased(
 ) -> Option<Dot> {
     match judgement {
         Judgement::Accept { .. } | Judgement::Settles => dot.cloned(),
+        Judgement::Arrived { dot } => Some(dot.clone()),
         Judgement::Agree => record.fields.get(field).map(|belief| belief.dot.clone()),
         Judgement::Nothing | Judgement::Refuse { .. } | Judgement::Conflict { .. } | Judgement::Contested => {
             seen.base.clone()
@@ -376,7 +380,8 @@ fn rebased(
 
 fn classification(judged: &[Judged]) -> Classification {
     // An empty field that says nothing is in no conflict with anybody.
-    let speaks = |judgement: &Judgement| !matches!(judgement, Judgement::Nothing);
+    let speaks =
+        |judgement: &Judgement| !matches!(judgement, Judgement::Nothing | Judgement::Arrived { .. });
     let any = |wanted: FieldRelation| {
         judged.iter().any(|judged| judged.seen.relation == wanted && speaks(&judged.judgement))
     };

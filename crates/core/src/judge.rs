@@ -1,5 +1,6 @@
 //! Authority, then strategy: what the policy says about one changed field.
 
+use crate::confirm::{is_open, is_spelling_of};
 use crate::diff::Difference;
 use crate::history::{FieldRelation, OnRefused};
 use crate::ids::{FieldName, SystemName};
@@ -9,12 +10,19 @@ use crate::policy::{EntityPolicy, FieldPolicy, Owner};
 use crate::record::Record;
 use crate::resolve::{Contest, Resolution, resolve};
 use crate::value::Value;
+use crate::version::Dot;
 
 /// What the policy says about one changed field.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Judgement {
     /// The content equals the belief.
     Agree,
+    /// The content is what we have sent and not heard of yet, though something newer is believed by now: ours has
+    /// arrived, and the system has changed nothing.
+    Arrived {
+        /// The change that it carries.
+        dot: Dot,
+    },
     /// The content says nothing that could change a belief.
     Nothing,
     /// The value becomes the belief.
@@ -49,6 +57,11 @@ pub fn judge(
     relation: FieldRelation,
 ) -> Judgement {
     let Some(field) = policy.field(found.field) else { return Judgement::Nothing };
+    if relation != FieldRelation::Agreement
+        && let Some(dot) = arrived(record, observation, found)
+    {
+        return Judgement::Arrived { dot };
+    }
     if record.is_contested(found.field) {
         return if settles(field, record, observation, found) {
             Judgement::Settles
@@ -111,6 +124,13 @@ pub fn judge(
             Judgement::Conflict { resolution }
         }
     }
+}
+
+/// The change that a value carries which is on its way to the copy and stands there now.
+fn arrived(record: &Record, observation: &Observation, found: &Difference<'_>) -> Option<Dot> {
+    let intent = record.intents.get(&observation.system)?;
+    let outgoing = intent.fields.get(found.field)?;
+    (is_open(intent) && is_spelling_of(found.to, &outgoing.value)).then(|| outgoing.dot.clone())
 }
 
 /// Whether neither the owner nor a person has said anything of the field yet, and the owner has no copy to say it with.

@@ -67,6 +67,9 @@ pub fn answer(
         }
     };
     let value = value.map(|value| accepted(policy, field, value)).transpose()?;
+    // What a person keeps is the person's word from now on, also against an owner who meanwhile said otherwise.
+    let kept = (verdict == Verdict::Keep).then(|| chronicle.record().fields.get(field)).flatten();
+    let value = value.or_else(|| kept.map(|belief| belief.value.clone()));
     let dot = chronicle.record().vector.next(&SystemName::operator());
     let seq = chronicle.push(Body::ReviewDecided {
         field: field.clone(),

@@ -31,7 +31,7 @@ pub(crate) fn emit(
     evidence: Evidence,
 ) -> bool {
     match judgement {
-        Judgement::Agree | Judgement::Nothing => false,
+        Judgement::Agree | Judgement::Arrived { .. } | Judgement::Nothing => false,
         Judgement::Accept { rule } => {
             change(chronicle, field, seen.to.clone(), stand.dot, rule, evidence);
             false

@@ -302,8 +302,14 @@ impl Engine {
             Content::Read(reason) => draft.signals.push(self.signal(batch, key, *reason, 0)),
             Content::Gone => {
                 self.close_quarantine(key, draft);
-                if let Some(record) = self.record_of(key, located, draft) {
-                    self.observe(batch, fact, &record, Seen::Gone, draft);
+                match self.record_of(key, located, draft) {
+                    Some(record) => self.observe(batch, fact, &record, Seen::Gone, draft),
+                    // A read that lags may not show yet what has just been made.
+                    None if located.is_none() && batch.channel == Channel::Signal && !batch.confirmed => {
+                        let settle = self.settings.settle_ms;
+                        draft.signals.push(self.signal(batch, key, SignalReason::SecondLook, settle));
+                    }
+                    None => {}
                 }
             }
             Content::Present(fields) => {

@@ -266,7 +266,14 @@ fn trace(dice: &mut Dice, systems: usize, workers: usize, rates: &Rates) -> Vec<
     for _ in 0..steps {
         let worker = dice.place(workers);
         trace.push(match dice.roll(100) {
-            0..34 => edit(dice, systems, things),
+            0..32 => edit(dice, systems, things),
+            32 if rates.contains_key(&Fault::ProviderMerge) => Action::Merge {
+                system: dice.place(systems),
+                keep: dice.roll(things) as u32,
+                lose: dice.roll(things) as u32,
+            },
+            33 if rates.contains_key(&Fault::WorkerPaused) => Action::Pause { worker },
+            32..34 => Action::Step { worker, polls: 5 },
             34..44 => Action::Deliver { worker, polls: dice.roll(30) as u32 },
             44..58 => Action::Turn { worker, system: dice.place(systems), polls: dice.roll(60) as u32 },
             58..66 => Action::Step { worker, polls: dice.roll(40) as u32 },
@@ -285,9 +292,9 @@ fn trace(dice: &mut Dice, systems: usize, workers: usize, rates: &Rates) -> Vec<
 
 fn edit(dice: &mut Dice, systems: usize, things: u64) -> Action {
     let how = match dice.roll(20) {
-        0 | 1 => How::Back,
-        2 => How::Clear,
-        3 => How::Wrong,
+        0..3 => How::Back,
+        3 => How::Clear,
+        4 => How::Wrong,
         _ => How::Fresh,
     };
     Action::Edit {
@@ -319,7 +326,7 @@ fn trouble(dice: &mut Dice, systems: usize, workers: usize, things: u64, rates: 
             field: dice.place(FIELDS.len()),
         },
         Fault::PoisonPayload => Action::Poison { system, thing },
-        Fault::WorkerPaused if dice.chance(50) => Action::Pause { worker },
+        Fault::WorkerPaused if dice.chance(70) => Action::Pause { worker },
         Fault::WorkerPaused => Action::Resume { worker },
         Fault::CrashDuringWrite => Action::Crash { worker },
         Fault::LateWebhook => Action::Stick { system, on: dice.chance(60) },

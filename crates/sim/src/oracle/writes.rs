@@ -250,7 +250,10 @@ impl Oracle {
             let stand = row.and_then(|row| truth.rows.get(&row)?.fields.get(field.as_str()));
             let is_ours = stand.is_some_and(|stand| stand.edit.is_none());
             // A new copy of the owner without a word may have the owner's own last word.
-            let may = may || (by == rules.owner && stand.is_none());
+            let is_empty = stand.is_none_or(|stand| {
+                stand.edit.and_then(|edit| truth.edits.get(edit)).is_some_and(|edit| edit.value.is_null())
+            });
+            let may = may || (by == rules.owner && is_empty);
             if is_owned && intent.operation == Operation::Update && !may && !is_ours {
                 let what = format!("{key} writes {field}={} of {by} to {system}, which owns it", outgoing.value);
                 truth.accuse("I4", None, what);
