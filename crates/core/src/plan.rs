@@ -36,9 +36,10 @@ pub fn plan(policy: &EntityPolicy, chronicle: &mut Chronicle, corrected: Option<
         let key = desired.as_ref().map(|desired| idempotency_key(record, system, desired));
         match (current, desired.zip(key)) {
             (None, None) => {}
-            // The same difference after another change of the target has another key.
+            // The same difference, sent before, has another key after another change of the target: whoever remembers
+            // the first key would answer without doing anything.
             (Some(intent), Some((desired, key)))
-                if intent.key == key
+                if (intent.attempt == 0 || intent.key == key)
                     && intent.operation == desired.operation
                     && intent.fields == desired.fields => {}
             (_, Some((desired, key))) => {

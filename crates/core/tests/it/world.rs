@@ -121,7 +121,9 @@ pub fn shows(system: &str, json: &Json) -> Look {
 
 /// The copy in `system` is gone.
 pub fn gone(system: &str) -> Look {
-    look(system, Shown::Gone)
+    // As a second look has confirmed it: a first read may lag behind the making of the copy.
+    let Look(observation) = look(system, Shown::Gone);
+    Look(Observation { confirmed: true, ..observation })
 }
 
 fn look(system: &str, shown: Shown) -> Look {

@@ -27,6 +27,10 @@ impl Oracle {
             if step.to.is_done() {
                 truth.followed.insert(system);
             } else {
+                // The feed has lost our place: what came before is not read from it any more.
+                for edit in truth.edits.iter_mut().filter(|edit| edit.system == system) {
+                    edit.followed = false;
+                }
                 truth.followed.remove(&system);
             }
         }

@@ -209,7 +209,7 @@ impl Oracle {
                 removals.iter().any(|removal| removal.system == system.name) && system.lacks.contains(field)
             });
             let is_unique = truth.is_unique(thing, field, &edit.value);
-            (edit.shown && !known && !foreign && is_unique).then(|| edit.clone())
+            (edit.shown && !known && !foreign && is_unique && !edit.value.is_null()).then(|| edit.clone())
         });
         if let Some(edit) = lost {
             // What was superseded by another belief before is nobody's loss now.
