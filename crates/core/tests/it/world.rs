@@ -272,7 +272,7 @@ impl World {
     pub fn receipt(&mut self, system: &str, after: &Json) -> String {
         let system = SystemName::new(system);
         let intent = self.record.intents.get(&system).expect("an intent").clone();
-        let made = !self.record.copies.contains_key(&system);
+        let made = self.record.live_copy(&system).is_none();
         let remote_id = self.remote_id(&system, made);
         let mut shown: BTreeMap<FieldName, Value> =
             intent.fields.iter().map(|(field, outgoing)| (field.clone(), outgoing.value.clone())).collect();
