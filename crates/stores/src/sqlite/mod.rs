@@ -21,7 +21,7 @@ mod writer;
 
 use async_trait::async_trait;
 use avowal_core::history::Event;
-use avowal_core::ids::{EntityName, RecordId, SystemName};
+use avowal_core::ids::{EntityName, RecordId, RemoteId, SystemName};
 use avowal_core::record::Record;
 use avowal_core::time::Timestamp;
 use avowal_engine::store::{
@@ -202,6 +202,19 @@ impl Store for SqliteStore {
                 let ids = load::ids_after(connection, after.as_ref(), limit)?;
                 ids.iter().filter_map(|id| load::record(connection, id).transpose()).collect()
             })
+            .await
+    }
+
+    async fn scan_copies(
+        &self,
+        system: &SystemName,
+        entity: &EntityName,
+        after: Option<RecordId>,
+        limit: usize,
+    ) -> Result<Vec<(RecordId, RemoteId)>, StoreError> {
+        let (system, entity) = (system.clone(), entity.clone());
+        self.readers
+            .read(move |connection| lookup::copies(connection, &system, &entity, after.as_ref(), limit))
             .await
     }
 

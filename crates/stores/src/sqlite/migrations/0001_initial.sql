@@ -52,7 +52,7 @@ CREATE TABLE links (
     PRIMARY KEY (system, entity, remote_id)
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX links_record ON links (record_id, system);
-CREATE INDEX links_living ON links (system) WHERE alive = 1;
+CREATE INDEX links_living ON links (system, entity, record_id) WHERE alive = 1;
 
 -- What provably stands in each copy: per field in `fields` (JSON), with the vectors it has seen and may have been sent.
 CREATE TABLE shadows (
