@@ -132,6 +132,7 @@ fn contact(n: usize, rev: usize) -> Value {
     json!({
         "id": format!("c-{n}"), "rev": rev, "email": format!("person{n}@example.com"), "name": format!("Person {n}"),
         "phone": format!("+1555{n:05}{rev:04}"), "stage": "lead",
+        "updated_at": format!("2026-01-01T00:00:00.{rev:03}Z"),
     })
 }
 
@@ -141,10 +142,16 @@ fn serve_contacts() -> Outcome<SocketAddr> {
     socket.set_nonblocking(true)?;
     let address = socket.local_addr()?;
     let list = async |uri: axum::http::Uri| {
+        let number = |key: &str| {
+            let pairs = uri.query().into_iter().flat_map(|query| query.split('&'));
+            pairs.filter_map(|pair| pair.strip_prefix(key)).find_map(|value| value.parse::<usize>().ok())
+        };
         let asks_for_changes = uri.query().is_some_and(|query| query.contains("updated_since"));
-        let contacts: Vec<Value> =
-            if asks_for_changes { Vec::new() } else { (0..CONTACTS).map(|n| contact(n, 1)).collect() };
-        Json(json!({ "contacts": contacts, "page": 1, "total_pages": 1 }))
+        let all = if asks_for_changes { 0 } else { CONTACTS };
+        let (page, size) = (number("page=").unwrap_or(1).max(1), number("per_page=").unwrap_or(100).max(1));
+        let shown: Vec<Value> =
+            (0..all).skip((page - 1) * size).take(size).map(|n| contact(n, 1)).collect();
+        Json(json!({ "contacts": shown, "page": page, "total_pages": all.div_ceil(size).max(1) }))
     };
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -197,6 +204,7 @@ fields = {{ email = "email", name = "name", phone = "phone", stage = "stage" }}
 items = "/contacts"
 paging = {{ style = "page", total_pages = "/total_pages" }}
 counter = "rev"
+updated = "updated_at"
 changes = {{ query = {{ updated_since = "{{since}}" }} }}
 trust = "body"
 webhook = {{ events = ["contact.*"], deleted = ["contact.deleted"] }}
