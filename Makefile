@@ -2,7 +2,7 @@
 export PATH := $(CURDIR)/target/tools/bin:$(PATH)
 CARGO ?= cargo
 
-.PHONY: demo test lint doc deny nextest bench tools fmt
+.PHONY: demo test lint doc deny nextest bench bench-peers tools fmt
 
 demo: ## the main job on embedded defaults: an app database and a CRM kept in agreement
 	$(CARGO) build --quiet --package avowal --package avowal-testkit --bins
@@ -26,8 +26,12 @@ deny:
 nextest:
 	cargo-nextest nextest run --workspace --no-fail-fast
 
-bench: ## P1, P2 and the durable rate of sync, with what stands beside them
+bench: ## everything that is measured, beside what stands for it; writes docs/performance.md (AVOWAL_BENCH_ROWS=1000000: full size)
 	scripts/bench.sh
+
+bench-peers: ## the same work by Bucardo and reladiff; downloads them
+	bench/peers/bucardo.sh
+	bench/peers/reladiff.sh
 
 fmt:
 	$(CARGO) fmt --all

@@ -1,10 +1,15 @@
 #!/usr/bin/env bash
-# Measures P1 and P2 (the core) and the durable rate of sync, each beside its yardstick in the same run.
-# Needs nothing but the crates. The figures belong to the machine named first.
+# Measures P1 to P6, P9, P10 and growth, each beside its yardstick in the same run, and writes docs/performance.md and
+# docs/plots/. Needs Postgres (initdb, postgres, psql) for the tables; nothing else but the crates.
+#
+# AVOWAL_BENCH_ROWS is the size of the tables: 20000 by default, 1000000 for the full size.
+# AVOWAL_BENCH_ONLY names the measurements, separated by commas: core,sqlite,webhooks,tables,startup,history.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-echo "machine: $(nproc) x $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1), $(uname -sr), $(rustc --version)"
-echo
-cargo bench --quiet --package avowal-core --bench core -- --quiet 2>/dev/null
-echo
-cargo bench --quiet --package avowal --bench durable
+rows=${AVOWAL_BENCH_ROWS:-20000}
+only=${AVOWAL_BENCH_ONLY:-core,sqlite,webhooks,tables,startup,history}
+case ",$only," in
+*,core,*) cargo bench --quiet --package avowal-core --bench core -- --quiet ;;
+esac
+cargo build --quiet --release --package avowal --package avowal-bench
+"${CARGO_TARGET_DIR:-target}/release/avowal-bench" --rows "$rows" --only "$only" --docs docs

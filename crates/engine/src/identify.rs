@@ -45,7 +45,7 @@ impl Engine {
     /// The records that carry the keys of each unlinked copy.
     pub(crate) async fn find_matches(
         &self,
-        facts: &[Fact],
+        facts: &[Fact<'_>],
         located: &[Option<Located>],
     ) -> Result<Vec<Vec<(String, Vec<RecordId>)>>, EngineError> {
         let mut out: Vec<Vec<(String, Vec<RecordId>)>> = facts.iter().map(|_| Vec::new()).collect();
@@ -77,7 +77,7 @@ impl Engine {
     pub(crate) async fn identify(
         &self,
         batch: &Batch,
-        fact: &Fact,
+        fact: &Fact<'_>,
         key: &CopyKey,
         matches: &[(String, Vec<RecordId>)],
         draft: &mut Draft,
@@ -102,7 +102,7 @@ impl Engine {
             let names: Vec<_> = candidates.iter().map(|(record, _)| record.as_str()).collect();
             let reason =
                 format!("it matches several records: {}; merge them or change the key", names.join(", "));
-            draft.quarantine.push(self.set_aside(batch, fact, reason, payload(&fact.change)));
+            draft.quarantine.push(self.set_aside(batch, fact, reason, payload(fact.change)));
             return Ok(None);
         }
         let Some((record, match_key)) = candidates.pop() else {
@@ -114,10 +114,10 @@ impl Engine {
                 "a second copy in {} matches record {record} by {match_key}; {} is linked already. Merge or delete one of the two there",
                 batch.system, other.remote_id
             );
-            draft.quarantine.push(self.set_aside(batch, fact, reason, payload(&fact.change)));
+            draft.quarantine.push(self.set_aside(batch, fact, reason, payload(fact.change)));
             return Ok(None);
         }
-        chronicle.set_context(self.context(batch, Some(&fact.change), &fact.entity));
+        chronicle.set_context(self.context(batch, Some(fact.change), &fact.entity));
         link(chronicle, &batch.system, &key.remote_id, LinkReason::Matched { key: match_key });
         draft.linked.insert(key.clone(), record.clone());
         Ok(Some(record))
@@ -128,7 +128,7 @@ impl Engine {
     async fn carries(
         &self,
         batch: &Batch,
-        fact: &Fact,
+        fact: &Fact<'_>,
         record: &RecordId,
         key: &String,
         draft: &mut Draft,
@@ -148,7 +148,7 @@ impl Engine {
     async fn maker(
         &self,
         batch: &Batch,
-        fact: &Fact,
+        fact: &Fact<'_>,
         key: &CopyKey,
         draft: &mut Draft,
     ) -> Result<Option<RecordId>, EngineError> {
@@ -169,15 +169,15 @@ impl Engine {
         if !is_ours || record.copies.contains_key(&batch.system) {
             return Ok(None);
         }
-        chronicle.set_context(self.context(batch, Some(&fact.change), &fact.entity));
+        chronicle.set_context(self.context(batch, Some(fact.change), &fact.entity));
         link(chronicle, &batch.system, &key.remote_id, LinkReason::Created);
         draft.linked.insert(key.clone(), id.clone());
         Ok(Some(id))
     }
 
-    fn begin(&self, batch: &Batch, fact: &Fact, key: &CopyKey, draft: &mut Draft) -> RecordId {
+    fn begin(&self, batch: &Batch, fact: &Fact<'_>, key: &CopyKey, draft: &mut Draft) -> RecordId {
         let id = self.clock.new_record_id();
-        let context = self.context(batch, Some(&fact.change), &fact.entity);
+        let context = self.context(batch, Some(fact.change), &fact.entity);
         let record = Record::new(id.clone(), fact.entity.clone());
         let mut chronicle = Chronicle::new(record, context, self.clock.now());
         link(&mut chronicle, &batch.system, &key.remote_id, LinkReason::FirstSeen);
@@ -186,7 +186,7 @@ impl Engine {
         id
     }
 
-    pub(crate) fn remember_keys(&self, fact: &Fact, record: &RecordId, draft: &mut Draft) {
+    pub(crate) fn remember_keys(&self, fact: &Fact<'_>, record: &RecordId, draft: &mut Draft) {
         if let Some(chronicle) = draft.chronicles.get(record) {
             for key in match_keys(&fact.policy, chronicle.record()) {
                 draft.keys.insert((fact.entity.clone(), key), record.clone());

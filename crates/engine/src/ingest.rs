@@ -67,10 +67,10 @@ pub struct Ingested {
 const TRIES_MAX: u32 = 20;
 
 /// One fact after translation.
-pub(crate) struct Fact {
+pub(crate) struct Fact<'a> {
     pub(crate) entity: EntityName,
     pub(crate) policy: Arc<EntityPolicy>,
-    pub(crate) change: Change,
+    pub(crate) change: &'a Change,
     pub(crate) content: Content,
     pub(crate) digest: Option<Digest>,
 }
@@ -113,7 +113,7 @@ impl Engine {
     }
 
     /// `None` asks for another try.
-    async fn try_ingest(&self, batch: &Batch, facts: &[Fact]) -> Result<Option<Ingested>, EngineError> {
+    async fn try_ingest(&self, batch: &Batch, facts: &[Fact<'_>]) -> Result<Option<Ingested>, EngineError> {
         let keys: Vec<CopyKey> = facts.iter().map(|fact| self.key(batch, fact)).collect();
         let mut located = self.store.locate(&keys).await?;
         let unlinked = facts
@@ -141,7 +141,7 @@ impl Engine {
     }
 
     /// A listing that ended between the decision and its commit has swept without these records.
-    async fn plan_what_became_ready(&self, facts: &[Fact]) -> Result<u64, EngineError> {
+    async fn plan_what_became_ready(&self, facts: &[Fact<'_>]) -> Result<u64, EngineError> {
         let mut events = 0;
         let used: BTreeMap<&EntityName, &Arc<EntityPolicy>> =
             facts.iter().map(|fact| (&fact.entity, &fact.policy)).collect();
@@ -154,7 +154,7 @@ impl Engine {
         Ok(events)
     }
 
-    fn key(&self, batch: &Batch, fact: &Fact) -> CopyKey {
+    fn key(&self, batch: &Batch, fact: &Fact<'_>) -> CopyKey {
         CopyKey {
             system: batch.system.clone(),
             entity: fact.entity.clone(),
@@ -163,7 +163,7 @@ impl Engine {
     }
 
     /// Raw contents become canonical once, however often the batch is decided.
-    async fn translate_batch(&self, batch: &Batch) -> Result<Vec<Fact>, EngineError> {
+    async fn translate_batch<'a>(&self, batch: &'a Batch) -> Result<Vec<Fact<'a>>, EngineError> {
         let mut facts = Vec::with_capacity(batch.items.len());
         let mut rules: BTreeMap<&EntityName, Arc<EntityPolicy>> = BTreeMap::new();
         for (entity, _) in &batch.items {
@@ -177,7 +177,9 @@ impl Engine {
             let Some(policy) = rules.get(entity) else { continue };
             let content = match &change.shown {
                 // A body without a true order may be late. It only tells that the copy must be read.
-                Shown::Present(_) | Shown::Gone if batch.channel == Channel::Webhook && may_be_late(change) => {
+                Shown::Present(_) | Shown::Gone
+                    if batch.channel == Channel::Webhook && may_be_late(change) =>
+                {
                     Content::Read(SignalReason::Webhook)
                 }
                 Shown::Present(_) => Content::Present(Canonical::new()),
@@ -187,13 +189,7 @@ impl Engine {
                     Content::Unreadable { reason: reason.clone(), payload: payload.clone() }
                 }
             };
-            let fact = Fact {
-                entity: entity.clone(),
-                policy: policy.clone(),
-                change: change.clone(),
-                content,
-                digest: None,
-            };
+            let fact = Fact { entity: entity.clone(), policy: policy.clone(), change, content, digest: None };
             facts.push(fact);
         }
         for policy in self.policies.values() {
@@ -206,9 +202,9 @@ impl Engine {
         &self,
         batch: &Batch,
         policy: &EntityPolicy,
-        facts: &mut [Fact],
+        facts: &mut [Fact<'_>],
     ) -> Result<(), EngineError> {
-        let mut mine: Vec<&mut Fact> = facts
+        let mut mine: Vec<&mut Fact<'_>> = facts
             .iter_mut()
             .filter(|fact| fact.entity == policy.entity && matches!(fact.content, Content::Present(_)))
             .collect();
@@ -228,7 +224,7 @@ impl Engine {
                     Content::Present(fields)
                 }
                 Translated::Unreadable(reason) => {
-                    Content::Unreadable { reason, payload: payload(&fact.change) }
+                    Content::Unreadable { reason, payload: payload(fact.change) }
                 }
                 Translated::Waits(reason) => Content::Waits(reason),
             };
@@ -240,7 +236,7 @@ impl Engine {
     async fn load_records(
         &self,
         batch: &Batch,
-        facts: &[Fact],
+        facts: &[Fact<'_>],
         keys: &[CopyKey],
         located: &[Option<Located>],
         draft: &mut Draft,
@@ -279,7 +275,7 @@ impl Engine {
     async fn take(
         &self,
         batch: &Batch,
-        fact: &Fact,
+        fact: &Fact<'_>,
         key: &CopyKey,
         located: Option<&Located>,
         matches: &[(String, Vec<RecordId>)],
@@ -293,7 +289,7 @@ impl Engine {
             Content::Waits(reason) => {
                 // The referent usually arrives within moments; until then the copy is read again now and then.
                 if batch.attempts >= self.settings.attempts_max {
-                    draft.quarantine.push(self.set_aside(batch, fact, reason.clone(), payload(&fact.change)));
+                    draft.quarantine.push(self.set_aside(batch, fact, reason.clone(), payload(fact.change)));
                 } else if !self.is_put_off(batch, key) {
                     let delay = self.backoff_ms(batch.attempts);
                     draft.signals.push(self.signal(batch, key, SignalReason::Replay, delay));
@@ -346,7 +342,7 @@ impl Engine {
         draft.chronicles.contains_key(record).then(|| record.clone())
     }
 
-    fn observe(&self, batch: &Batch, fact: &Fact, record: &RecordId, shown: Seen, draft: &mut Draft) {
+    fn observe(&self, batch: &Batch, fact: &Fact<'_>, record: &RecordId, shown: Seen, draft: &mut Draft) {
         let Some(chronicle) = draft.chronicles.get_mut(record) else { return };
         let copy = chronicle.record().copies.get(&batch.system);
         let is_known = copy.is_some_and(|copy| !copy.fields.is_empty());
@@ -361,7 +357,7 @@ impl Engine {
         }
         let settled = self.is_settled(batch, chronicle.record());
         let observation = self.observation(batch, fact, shown, settled);
-        chronicle.set_context(self.context(batch, Some(&fact.change), &fact.entity));
+        chronicle.set_context(self.context(batch, Some(fact.change), &fact.entity));
         if batch.drift {
             note_drift(chronicle, &observation);
         }
@@ -385,7 +381,12 @@ impl Engine {
 
     /// Whether so much time lies between a change and a question that the answer shows the change. A stamp of the
     /// future says nothing about time passed; then a second look has to do.
-    pub(crate) fn has_settled(&self, changed_at: Timestamp, asked_at: Timestamp, is_second_look: bool) -> bool {
+    pub(crate) fn has_settled(
+        &self,
+        changed_at: Timestamp,
+        asked_at: Timestamp,
+        is_second_look: bool,
+    ) -> bool {
         let settle = i64::try_from(self.settings.settle_ms).unwrap_or(i64::MAX);
         let apart = asked_at.millis().saturating_sub(changed_at.millis());
         // Clocks may have been set before we began: what happened until then counts as just past.
@@ -395,8 +396,8 @@ impl Engine {
         is_new || if apart < 0 { is_second_look } else { apart >= settle && !is_from_before }
     }
 
-    fn observation(&self, batch: &Batch, fact: &Fact, shown: Seen, settled: bool) -> Observation {
-        let change = &fact.change;
+    fn observation(&self, batch: &Batch, fact: &Fact<'_>, shown: Seen, settled: bool) -> Observation {
+        let change = fact.change;
         Observation {
             system: batch.system.clone(),
             entity: fact.entity.clone(),
@@ -456,7 +457,7 @@ impl Engine {
     pub(crate) fn set_aside(
         &self,
         batch: &Batch,
-        fact: &Fact,
+        fact: &Fact<'_>,
         reason: String,
         payload: String,
     ) -> QuarantineItem {
@@ -548,7 +549,7 @@ fn repeated_keys(keys: &[CopyKey]) -> BTreeSet<&CopyKey> {
 }
 
 /// No difference, no work: the digest of what is shown equals that of what stood there.
-fn is_unchanged(batch: &Batch, fact: &Fact, located: &Located) -> bool {
+fn is_unchanged(batch: &Batch, fact: &Fact<'_>, located: &Located) -> bool {
     is_quiet_road(batch) && located.alive && !located.in_flight && fact.digest == Some(located.content)
 }
 

@@ -283,32 +283,36 @@ impl Engine {
     ) -> Result<Pulled, EngineError> {
         let mut pulled = Pulled::default();
         let Some(connector) = self.connector(system) else { return Ok(pulled) };
+        let most = self.settings.batch_records_max;
+        let list = async |at: Option<Cursor>| {
+            let asked_at = self.clock.now();
+            let page = connector.list(entity, at.as_ref(), most).await;
+            page.map(|page| (asked_at, page)).map_err(|error| self.failed(system, error))
+        };
         let mut at: Option<Cursor> = None;
         let mut present = BTreeSet::new();
-        loop {
-            let asked_at = self.clock.now();
-            let page = connector
-                .list(entity, at.as_ref(), self.settings.batch_records_max)
-                .await
-                .map_err(|error| self.failed(system, error))?;
-            let (more, to) = (page.more, page.next.clone());
-            if more && at.as_ref() == Some(&to) {
+        let mut listed = Some(list(None).await?);
+        while let Some((asked_at, page)) = listed.take() {
+            let to = Some(page.next.clone());
+            if page.more && at == to {
                 return Err(self.failed(system, stuck(entity)));
             }
             report.listed += page.changes.len() as u64;
             present.extend(page.changes.iter().map(|change| change.id.clone()));
+            let more = page.more;
             let mut batch = self.batch(system, Channel::Listing, entity, page, asked_at);
             batch.drift = drift;
-            pulled.add(self.ingest(batch).await?);
+            // The system is asked for the next page while this one is looked through.
+            let next = async { if more { list(to.clone()).await.map(Some) } else { Ok(None) } };
+            let (ingested, next) = futures::join!(self.ingest(batch), next);
+            pulled.add(ingested?);
             progress.tell(Step::Listed {
                 system: system.clone(),
                 entity: entity.clone(),
                 rows: report.listed,
             });
-            at = Some(to);
-            if !more {
-                break;
-            }
+            at = to;
+            listed = next?;
         }
         pulled.join(self.look_for_missing(system, entity, drift, &present, report).await?);
         Ok(pulled)
@@ -325,16 +329,12 @@ impl Engine {
         let mut pulled = Pulled::default();
         let mut after = None;
         loop {
-            let records = self.store.scan_records(after.clone(), self.settings.batch_records_max).await?;
-            let Some(last) = records.last() else { return Ok(pulled) };
-            after = Some(last.id.clone());
-            let missing: Vec<RemoteId> = records
-                .iter()
-                .filter(|record| record.entity == *entity)
-                .filter_map(|record| record.live_copy(system))
-                .filter(|copy| !present.contains(&copy.remote_id))
-                .map(|copy| copy.remote_id.clone())
-                .collect();
+            let most = self.settings.batch_records_max;
+            let linked = self.store.scan_copies(system, entity, after, most).await?;
+            let Some((last, _)) = linked.last() else { return Ok(pulled) };
+            after = Some(last.clone());
+            let missing: Vec<RemoteId> =
+                linked.into_iter().map(|(_, copy)| copy).filter(|copy| !present.contains(copy)).collect();
             if missing.is_empty() {
                 continue;
             }

@@ -72,6 +72,30 @@ pub trait Store: Send + Sync {
     /// Up to `limit` states in order of record id, after the given one.
     async fn scan_records(&self, after: Option<RecordId>, limit: usize) -> Result<Vec<Record>, StoreError>;
 
+    /// Up to `limit` living copies of `entity` in `system` with their records, in order of record id, after the given
+    /// one. Empty only at the end. A store that can tell them from its links need not load their states.
+    async fn scan_copies(
+        &self,
+        system: &SystemName,
+        entity: &EntityName,
+        after: Option<RecordId>,
+        limit: usize,
+    ) -> Result<Vec<(RecordId, RemoteId)>, StoreError> {
+        let mut after = after;
+        loop {
+            let records = self.scan_records(after, limit).await?;
+            after = records.last().map(|record| record.id.clone());
+            let living = |record: Record| {
+                let copy = record.live_copy(system).filter(|_| record.entity == *entity)?;
+                Some((record.id.clone(), copy.remote_id.clone()))
+            };
+            let found: Vec<_> = records.into_iter().filter_map(living).collect();
+            if !found.is_empty() || after.is_none() {
+                return Ok(found);
+            }
+        }
+    }
+
     /// Overwrites the stored state of a record, keeping its history: the end of `history rebuild`.
     async fn restate(&self, record: &Record, match_keys: &[String]) -> Result<(), StoreError>;
 

@@ -91,7 +91,7 @@ pub(super) fn shown(table: &Table, image: &str) -> Shown {
 }
 
 /// JSON columns become JSON again; one that cannot be carried exactly stays text, and its field says so.
-fn unfold(table: &Table, fields: &mut Fields) {
+pub(super) fn unfold(table: &Table, fields: &mut Fields) {
     for column in &table.columns {
         let is_json = matches!(column.kind, Kind::Json | Kind::Array(_));
         if let (true, Some(value)) = (is_json, fields.get_mut(&column.remote))
@@ -109,9 +109,9 @@ pub(super) fn change(id: RemoteId, shown: Shown, order: Option<i64>) -> Change {
 }
 
 /// The fields of a row, empty where it cannot be read: then no expectation of ours holds.
-pub(super) fn fields(shown: &Shown) -> Fields {
+pub(super) fn into_fields(shown: Shown) -> Fields {
     match shown {
-        Shown::Present(fields) => fields.clone(),
+        Shown::Present(fields) => fields,
         Shown::Gone | Shown::Unknown | Shown::Unreadable { .. } => Fields::new(),
     }
 }

@@ -18,6 +18,7 @@ mod feed;
 mod image;
 mod install;
 mod listen;
+mod plain;
 mod read;
 mod session;
 mod statement;

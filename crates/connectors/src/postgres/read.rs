@@ -1,7 +1,8 @@
 //! Listing, reading and finding rows.
 
 use super::catalogue::{Table, TableColumn, quote, table};
-use super::image::{self, can_be_id, from_document_sql, id_sql, image_sql, into_document};
+use super::image::{self, can_be_id, from_document_sql, id_sql, into_document};
+use super::plain::{columns_sql, shown};
 use super::session::Session;
 use super::statement::{ids_sql, is_row_error};
 use avowal_core::ids::RemoteId;
@@ -177,7 +178,7 @@ fn searchable<'a>(table: &'a Table, name: &str) -> Option<&'a TableColumn> {
     table.columns.iter().chain([&table.id]).find(|column| column.remote == name)
 }
 
-/// Id, image and order of rows `t`. The order is the newest log row of that row: what the same snapshot shows of
+/// Id, order and columns of rows `t`. The order is the newest log row of that row: what the same snapshot shows of
 /// it is contained in the row.
 fn select(binding: &Binding, table: &Table) -> String {
     select_with(binding, table, "")
@@ -193,14 +194,14 @@ fn select_with(binding: &Binding, table: &Table, first: &str) -> String {
         false => "NULL::bigint".to_owned(),
     };
     format!(
-        "SELECT {first}{} AS row_id, {} AS row_image, {order} AS row_order FROM {} t",
+        "SELECT {first}{} AS row_id, {order} AS row_order{} FROM {} t",
         id_sql(table, "t"),
-        image_sql(table, "t"),
+        columns_sql(table, "t"),
         table.sql
     )
 }
 
 fn change(table: &Table, row: &Row) -> Change {
     let id = RemoteId::from(row.get::<_, String>("row_id"));
-    image::change(id, image::shown(table, row.get("row_image")), row.get("row_order"))
+    image::change(id, shown(table, row), row.get("row_order"))
 }

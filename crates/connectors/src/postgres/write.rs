@@ -2,7 +2,8 @@
 
 use super::catalogue::{Table, table};
 use super::claim::{Claim, claim, settle};
-use super::image::{self, id_sql, image_sql};
+use super::image::{self, id_sql};
+use super::plain::{columns_sql, shown};
 use super::read::{find_all, rows};
 use super::session::{Session, words};
 use super::statement::{Group, carry_out, groups, ids_sql, is_row_error};
@@ -236,17 +237,16 @@ impl Batch<'_> {
             return Ok(BTreeMap::new());
         }
         let sql = format!(
-            "SELECT {}, {} FROM {} t WHERE {} ORDER BY t.{} FOR UPDATE OF t",
+            "SELECT {}{} FROM {} t WHERE {} ORDER BY t.{} FOR UPDATE OF t",
             id_sql(self.table, "t"),
-            image_sql(self.table, "t"),
+            columns_sql(self.table, "t"),
             self.table.sql,
             ids_sql(self.table),
             super::catalogue::quote(&self.table.id.name),
         );
         let rows = transaction.query_typed(&sql, &[(&ids, Type::TEXT_ARRAY)]).await?;
         let row = |row: &tokio_postgres::Row| {
-            let shown = image::shown(self.table, row.get(1));
-            (RemoteId::from(row.get::<_, String>(0)), image::fields(&shown))
+            (RemoteId::from(row.get::<_, String>(0)), image::into_fields(shown(self.table, row)))
         };
         Ok(rows.iter().map(row).collect())
     }

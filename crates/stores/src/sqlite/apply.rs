@@ -1,8 +1,10 @@
 //! Applies one task inside its savepoint: first every test, then every row.
 
 use super::error::{Fault, Refusal};
+use super::recent::Recent;
 use super::writer::Task;
 use super::{events, ledger, project, reviews, text};
+use avowal_core::history::{Body, Event};
 use avowal_core::ids::{RecordId, SystemName};
 use avowal_core::record::Record;
 use avowal_engine::store::{
@@ -11,6 +13,7 @@ use avowal_engine::store::{
 };
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// How one task of a group went; durable only after the group's flush.
 pub(super) enum Applied {
@@ -23,10 +26,11 @@ pub(super) enum Applied {
 }
 
 /// Applies `task`; after an error its savepoint must be rolled back.
-pub(super) fn task(connection: &Connection, task: &Task) -> Result<(), Refusal> {
+pub(super) fn task(connection: &Connection, recent: &Recent, task: &Task) -> Result<(), Refusal> {
     match task {
-        Task::Commit(commit) => self::commit(connection, commit),
+        Task::Commit(commit) => self::commit(connection, recent, commit),
         Task::Restate { record, match_keys } => {
+            recent.take(&record.id);
             restate(connection, record, match_keys).map_err(Refusal::from)
         }
         Task::CountRepeats { system, keys } => count_repeats(connection, system, keys).map_err(Refusal::from),
@@ -34,16 +38,17 @@ pub(super) fn task(connection: &Connection, task: &Task) -> Result<(), Refusal> 
     }
 }
 
-fn commit(connection: &Connection, commit: &Commit) -> Result<(), Refusal> {
+fn commit(connection: &Connection, recent: &Recent, commit: &Commit) -> Result<(), Refusal> {
     take_deliveries(connection, &commit.dedupe)?;
     move_cursors(connection, &commit.cursors)?;
     check_sequences(connection, &commit.records)?;
     // A remote id may go from one record of the commit to another, so all let go before any takes.
-    for record in &commit.records {
-        project::release_links(connection, &record.state)?;
+    let before: Vec<_> = commit.records.iter().map(|record| known(recent, record)).collect();
+    for (record, before) in commit.records.iter().zip(&before) {
+        project::release_links(connection, &record.state, before.as_deref())?;
     }
-    for record in &commit.records {
-        write_record(connection, record)?;
+    for (record, before) in commit.records.iter().zip(&before) {
+        write_record(connection, record, before.as_deref())?;
     }
     add_quarantine(connection, &commit.quarantine)?;
     close_quarantine(connection, &commit.quarantine_closed)?;
@@ -54,21 +59,35 @@ fn commit(connection: &Connection, commit: &Commit) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn write_record(connection: &Connection, commit: &RecordCommit) -> Result<(), Refusal> {
-    project::write(connection, &commit.state, &commit.match_keys)?;
+/// The state that the rows hold, where it need not be read from them. It is gone from here until the flush.
+fn known(recent: &Recent, commit: &RecordCommit) -> Option<Arc<Record>> {
+    recent.take(&commit.state.id).filter(|state| state.seq == commit.expected_seq)
+}
+
+fn write_record(
+    connection: &Connection,
+    commit: &RecordCommit,
+    before: Option<&Record>,
+) -> Result<(), Refusal> {
+    project::write(connection, &commit.state, &commit.match_keys, before)?;
     for event in &commit.events {
         events::append(connection, event)?;
         ledger::note(connection, event)?;
         reviews::note(connection, event)?;
     }
-    reviews::settle(connection, &commit.state)?;
+    // Where there was no question and none came up, no row can be open.
+    let asked = |event: &Event| matches!(event.body, Body::ReviewRequested { .. });
+    let was_quiet = before.is_some_and(|before| before.reviews.is_empty());
+    if !was_quiet || !commit.state.reviews.is_empty() || commit.events.iter().any(asked) {
+        reviews::settle(connection, &commit.state)?;
+    }
     Ok(())
 }
 
 /// Replaces what is stored of a record beside its history, and derives again what only the history tells.
 fn restate(connection: &Connection, record: &Record, match_keys: &[String]) -> Result<(), Fault> {
-    project::release_links(connection, record)?;
-    project::write(connection, record, match_keys).map_err(|refusal| match refusal {
+    project::release_links(connection, record, None)?;
+    project::write(connection, record, match_keys, None).map_err(|refusal| match refusal {
         Refusal::Fault(fault) => fault,
         Refusal::Outcome(outcome) => {
             Fault::damaged(format!("links of record {}", record.id), format!("{outcome:?}"))

@@ -33,6 +33,29 @@ pub(super) fn locate(connection: &Connection, keys: &[CopyKey]) -> Result<Vec<Op
     Ok(out)
 }
 
+/// The living copies of one entity in one system, in order of their records' ids.
+pub(super) fn copies(
+    connection: &Connection,
+    system: &SystemName,
+    entity: &EntityName,
+    after: Option<&RecordId>,
+    limit: usize,
+) -> Result<Vec<(RecordId, RemoteId)>, Fault> {
+    let mut select = connection.prepare_cached(
+        "SELECT record_id, remote_id FROM links INDEXED BY links_living
+         WHERE system = ?1 AND entity = ?2 AND alive = 1 AND record_id > ?3 ORDER BY record_id LIMIT ?4",
+    )?;
+    let after = after.map_or("", RecordId::as_str);
+    let rows = select
+        .query_map(params![system.as_str(), entity.as_str(), after, text::limit(limit)], |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
+        })?;
+    rows.map(|row| {
+        row.map(|(record, copy)| (RecordId::from(record), RemoteId::from(copy))).map_err(Fault::from)
+    })
+    .collect()
+}
+
 /// The records that carry each match key, in order of their ids.
 pub(super) fn matching(
     connection: &Connection,

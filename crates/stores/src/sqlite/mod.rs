@@ -14,13 +14,14 @@ mod lookup;
 mod migrate;
 mod project;
 mod readers;
+mod recent;
 mod reviews;
 mod text;
 mod writer;
 
 use async_trait::async_trait;
 use avowal_core::history::Event;
-use avowal_core::ids::{EntityName, RecordId, SystemName};
+use avowal_core::ids::{EntityName, RecordId, RemoteId, SystemName};
 use avowal_core::record::Record;
 use avowal_core::time::Timestamp;
 use avowal_engine::store::{
@@ -29,7 +30,9 @@ use avowal_engine::store::{
 };
 use lock::WriteLock;
 use readers::Readers;
+use recent::Recent;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use writer::{Task, Writer};
 
 /// A store in one SQLite file. Dropping it finishes what is queued and closes the file.
@@ -39,6 +42,7 @@ use writer::{Task, Writer};
 pub struct SqliteStore {
     readers: Readers,
     writer: Option<Writer>,
+    recent: Arc<Recent>,
     path: PathBuf,
     _lock: Option<WriteLock>,
 }
@@ -52,9 +56,10 @@ impl SqliteStore {
         let lock = WriteLock::take(path)?;
         let mut connection = connection::open_writer(path)?;
         migrate::migrate(&mut connection, path)?;
-        let writer = Writer::start(connection, path)?;
+        let recent = Arc::new(Recent::default());
+        let writer = Writer::start(connection, path, recent.clone())?;
         let readers = Readers::open(path)?;
-        Ok(Self { readers, writer: Some(writer), path: path.to_owned(), _lock: Some(lock) })
+        Ok(Self { readers, writer: Some(writer), recent, path: path.to_owned(), _lock: Some(lock) })
     }
 
     /// Opens an existing store for reading, also while another process writes. Its `commit` and `restate`
@@ -70,7 +75,9 @@ impl SqliteStore {
         let connection = connection::open_reader(path).map_err(|fault| fault.into_store_error(path))?;
         migrate::check(&connection, path)?;
         let readers = Readers::open(path)?;
-        Ok(Self { readers, writer: None, path: path.to_owned(), _lock: None })
+        // Another process writes, so nothing that was read once may be taken for true later.
+        let recent = Arc::default();
+        Ok(Self { readers, writer: None, recent, path: path.to_owned(), _lock: None })
     }
 
     /// Bounds the file to `pages` pages of 4096 bytes (never below its present size): commits beyond it answer
@@ -117,8 +124,19 @@ impl Store for SqliteStore {
     }
 
     async fn load(&self, ids: &[RecordId]) -> Result<Vec<Option<Record>>, StoreError> {
-        let ids = ids.to_vec();
-        self.readers.read(move |connection| ids.iter().map(|id| load::record(connection, id)).collect()).await
+        let mut found: Vec<Option<Record>> =
+            ids.iter().map(|id| self.recent.get(id).map(|record| Record::clone(&record))).collect();
+        let places: Vec<usize> = (0..ids.len()).filter(|place| found[*place].is_none()).collect();
+        if places.is_empty() {
+            return Ok(found);
+        }
+        let asked: Vec<RecordId> = places.iter().map(|place| ids[*place].clone()).collect();
+        let read = move |connection: &_| asked.iter().map(|id| load::record(connection, id)).collect();
+        let read: Vec<Option<Record>> = self.readers.read(read).await?;
+        for (place, record) in places.into_iter().zip(read) {
+            found[place] = record;
+        }
+        Ok(found)
     }
 
     async fn seen_before(&self, system: &SystemName, keys: &[String]) -> Result<Vec<bool>, StoreError> {
@@ -184,6 +202,19 @@ impl Store for SqliteStore {
                 let ids = load::ids_after(connection, after.as_ref(), limit)?;
                 ids.iter().filter_map(|id| load::record(connection, id).transpose()).collect()
             })
+            .await
+    }
+
+    async fn scan_copies(
+        &self,
+        system: &SystemName,
+        entity: &EntityName,
+        after: Option<RecordId>,
+        limit: usize,
+    ) -> Result<Vec<(RecordId, RemoteId)>, StoreError> {
+        let (system, entity) = (system.clone(), entity.clone());
+        self.readers
+            .read(move |connection| lookup::copies(connection, &system, &entity, after.as_ref(), limit))
             .await
     }
 

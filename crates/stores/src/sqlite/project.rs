@@ -2,16 +2,28 @@
 
 use super::error::{Fault, Refusal, is_taken};
 use super::text;
+use avowal_core::ids::{FieldName, SystemName};
 use avowal_core::intent::{Intent, IntentStatus};
-use avowal_core::record::{Copy, Record};
+use avowal_core::record::{Copy, Record, Shadow};
 use rusqlite::{CachedStatement, Connection, params};
 use std::collections::BTreeMap;
 
 /// When an intent is due that nobody has delayed.
 pub(super) const AT_ONCE: &str = "1970-01-01T00:00:00.000Z";
 
-/// Deletes the links of `record` that its new state no longer has like this.
-pub(super) fn release_links(connection: &Connection, record: &Record) -> Result<(), Fault> {
+/// Deletes the links of `record` that its new state no longer has like this. `before` is what the rows hold, where
+/// that is known without reading them.
+pub(super) fn release_links(
+    connection: &Connection,
+    record: &Record,
+    before: Option<&Record>,
+) -> Result<(), Fault> {
+    let keeps = |(system, copy): (&SystemName, &Copy)| {
+        record.copies.get(system).is_some_and(|now| now.remote_id == copy.remote_id)
+    };
+    if before.is_some_and(|before| before.copies.iter().all(keeps)) {
+        return Ok(());
+    }
     let mut delete = connection.prepare_cached("DELETE FROM links WHERE record_id = ?1 AND system = ?2")?;
     for (system, stored) in stored_links(connection, record)? {
         let kept = record
@@ -26,11 +38,20 @@ pub(super) fn release_links(connection: &Connection, record: &Record) -> Result<
 }
 
 /// Writes the state and its match keys. Links that another record holds are a conflict.
-pub(super) fn write(connection: &Connection, record: &Record, match_keys: &[String]) -> Result<(), Refusal> {
+pub(super) fn write(
+    connection: &Connection,
+    record: &Record,
+    match_keys: &[String],
+    before: Option<&Record>,
+) -> Result<(), Refusal> {
     write_belief(connection, record)?;
-    write_links(connection, record)?;
-    write_shadows(connection, record)?;
-    write_intents(connection, record)?;
+    if !before.is_some_and(|before| before.copies == record.copies) {
+        write_links(connection, record, before)?;
+        write_shadows(connection, record, before)?;
+    }
+    if !before.is_some_and(|before| before.intents == record.intents) {
+        write_intents(connection, record, before)?;
+    }
     write_match_keys(connection, record, match_keys)?;
     Ok(())
 }
@@ -85,14 +106,20 @@ fn stored_links(connection: &Connection, record: &Record) -> Result<BTreeMap<Str
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-fn write_links(connection: &Connection, record: &Record) -> Result<(), Refusal> {
-    let stored = stored_links(connection, record)?;
+fn write_links(connection: &Connection, record: &Record, before: Option<&Record>) -> Result<(), Refusal> {
+    let stored = match before {
+        Some(_) => BTreeMap::new(),
+        None => stored_links(connection, record)?,
+    };
     let mut upsert = connection.prepare_cached(
         "INSERT INTO links (record_id, system, entity, remote_id, content, alive) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
          ON CONFLICT (record_id, system) DO UPDATE SET entity = excluded.entity, remote_id = excluded.remote_id,
              content = excluded.content, alive = excluded.alive",
     )?;
     for (system, copy) in &record.copies {
+        if copy_before(before, system).is_some_and(|before| is_same_link(before, copy)) {
+            continue;
+        }
         let row = LinkRow {
             entity: record.entity.as_str().to_owned(),
             remote_id: copy.remote_id.as_str().to_owned(),
@@ -110,9 +137,33 @@ fn write_links(connection: &Connection, record: &Record) -> Result<(), Refusal> 
     forget_others(
         connection.prepare_cached("DELETE FROM links WHERE record_id = ?1 AND system = ?2")?,
         record,
-        stored.keys().filter(|system| !record.copies.contains_key(system.as_str())),
+        systems_before(before, &stored).filter(|system| !record.copies.contains_key(*system)),
     )?;
     Ok(())
+}
+
+fn copy_before<'a>(before: Option<&'a Record>, system: &SystemName) -> Option<&'a Copy> {
+    before.and_then(|before| before.copies.get(system))
+}
+
+/// Whether two states of a copy have the same link row.
+fn is_same_link(before: &Copy, now: &Copy) -> bool {
+    let same = |((field, before), (other, now)): ((&FieldName, &Shadow), (&FieldName, &Shadow))| {
+        field == other && before.content == now.content
+    };
+    before.remote_id == now.remote_id
+        && before.alive == now.alive
+        && before.fields.len() == now.fields.len()
+        && before.fields.iter().zip(&now.fields).all(same)
+}
+
+/// The systems that have a row: those of the state before, where it is known, or those that were read.
+fn systems_before<'a, R>(
+    before: Option<&'a Record>,
+    stored: &'a BTreeMap<String, R>,
+) -> impl Iterator<Item = &'a str> {
+    let known = before.into_iter().flat_map(|before| before.copies.keys().map(SystemName::as_str));
+    known.chain(stored.keys().map(String::as_str))
 }
 
 fn taken_link(error: rusqlite::Error, record: &Record, system: &str, copy: &Copy) -> Refusal {
@@ -136,8 +187,11 @@ struct ShadowRow {
     wanted: bool,
 }
 
-fn write_shadows(connection: &Connection, record: &Record) -> Result<(), Fault> {
-    let stored = stored_shadows(connection, record)?;
+fn write_shadows(connection: &Connection, record: &Record, before: Option<&Record>) -> Result<(), Fault> {
+    let stored = match before {
+        Some(_) => BTreeMap::new(),
+        None => stored_shadows(connection, record)?,
+    };
     let mut upsert = connection.prepare_cached(
         "INSERT INTO shadows (record_id, system, fields, seen, sent, order_token, version, changed_at, wanted)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
@@ -146,6 +200,9 @@ fn write_shadows(connection: &Connection, record: &Record) -> Result<(), Fault> 
              changed_at = excluded.changed_at, wanted = excluded.wanted",
     )?;
     for (system, copy) in &record.copies {
+        if copy_before(before, system) == Some(copy) {
+            continue;
+        }
         let row = ShadowRow {
             fields: text::to_json(&copy.fields)?,
             seen: text::to_json(&copy.seen)?,
@@ -174,7 +231,7 @@ fn write_shadows(connection: &Connection, record: &Record) -> Result<(), Fault> 
     forget_others(
         connection.prepare_cached("DELETE FROM shadows WHERE record_id = ?1 AND system = ?2")?,
         record,
-        stored.keys().filter(|system| !record.copies.contains_key(system.as_str())),
+        systems_before(before, &stored).filter(|system| !record.copies.contains_key(*system)),
     )
 }
 
@@ -199,7 +256,7 @@ fn stored_shadows(connection: &Connection, record: &Record) -> Result<BTreeMap<S
 }
 
 /// An intent with the key that is stored keeps its schedule; any other one is due at once.
-fn write_intents(connection: &Connection, record: &Record) -> Result<(), Fault> {
+fn write_intents(connection: &Connection, record: &Record, before: Option<&Record>) -> Result<(), Fault> {
     let mut upsert = connection.prepare_cached(
         "INSERT INTO intents (record_id, system, key, operation, fields, vector, status, attempt, not_before)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
@@ -211,6 +268,9 @@ fn write_intents(connection: &Connection, record: &Record) -> Result<(), Fault> 
              vector = excluded.vector, status = excluded.status, attempt = excluded.attempt",
     )?;
     for (system, intent) in &record.intents {
+        if before.and_then(|before| before.intents.get(system)) == Some(intent) {
+            continue;
+        }
         let Intent { key, operation, fields, vector, status, attempt } = intent;
         upsert.execute(params![
             record.id.as_str(),
@@ -224,11 +284,14 @@ fn write_intents(connection: &Connection, record: &Record) -> Result<(), Fault> 
             AT_ONCE,
         ])?;
     }
-    let stored = names(connection, "SELECT system FROM intents WHERE record_id = ?1", record)?;
+    let stored = match before {
+        Some(before) => before.intents.keys().map(|system| system.as_str().to_owned()).collect(),
+        None => names(connection, "SELECT system FROM intents WHERE record_id = ?1", record)?,
+    };
     forget_others(
         connection.prepare_cached("DELETE FROM intents WHERE record_id = ?1 AND system = ?2")?,
         record,
-        stored.iter().filter(|system| !record.intents.contains_key(system.as_str())),
+        stored.iter().map(String::as_str).filter(|system| !record.intents.contains_key(*system)),
     )
 }
 
@@ -260,10 +323,10 @@ fn names(connection: &Connection, sql: &str, record: &Record) -> Result<Vec<Stri
 fn forget_others<'a>(
     mut delete: CachedStatement<'_>,
     record: &Record,
-    systems: impl Iterator<Item = &'a String>,
+    systems: impl Iterator<Item = &'a str>,
 ) -> Result<(), Fault> {
     for system in systems {
-        delete.execute([record.id.as_str(), system.as_str()])?;
+        delete.execute([record.id.as_str(), system])?;
     }
     Ok(())
 }

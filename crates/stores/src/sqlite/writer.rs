@@ -3,11 +3,13 @@
 
 use super::apply::{self, Applied};
 use super::error::{Fault, Refusal, leaves_commit_open};
+use super::recent::Recent;
 use avowal_core::ids::SystemName;
 use avowal_core::record::Record;
 use avowal_engine::store::{Commit, CommitOutcome, StoreError};
 use rusqlite::Connection;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use tokio::sync::{mpsc, oneshot};
 
@@ -55,12 +57,16 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Starts the thread that owns `connection`.
-    pub(super) fn start(connection: Connection, path: &Path) -> Result<Self, StoreError> {
+    pub(super) fn start(
+        connection: Connection,
+        path: &Path,
+        recent: Arc<Recent>,
+    ) -> Result<Self, StoreError> {
         let (jobs, queue) = mpsc::channel(WAITING_JOBS_MAX);
         let path = path.to_owned();
         let thread = std::thread::Builder::new()
             .name("store-write".to_owned())
-            .spawn(move || Group { connection, path }.serve(queue))
+            .spawn(move || Group { connection, path, recent }.serve(queue))
             .map_err(|error| StoreError::Unavailable(format!("no thread for writing: {error}")))?;
         Ok(Self { jobs: Some(jobs), thread: Some(thread) })
     }
@@ -93,6 +99,7 @@ impl Drop for Writer {
 struct Group {
     connection: Connection,
     path: PathBuf,
+    recent: Arc<Recent>,
 }
 
 impl Group {
@@ -101,9 +108,20 @@ impl Group {
             let group = waiting_with(first, &mut queue);
             let (tasks, answers): (Vec<Task>, Vec<_>) =
                 group.into_iter().map(|job| (job.task, job.answer)).unzip();
-            for (result, answer) in self.run(&tasks).into_iter().zip(answers) {
+            let results = self.run(&tasks);
+            self.remember(tasks, &results);
+            for (result, answer) in results.into_iter().zip(answers) {
                 // The caller may have gone; the commit stands all the same.
                 let _ = answer.send(result);
+            }
+        }
+    }
+
+    /// Enters the states that are durable now.
+    fn remember(&self, tasks: Vec<Task>, results: &[Answer]) {
+        for (task, result) in tasks.into_iter().zip(results) {
+            if let (Task::Commit(commit), Ok(CommitOutcome::Committed)) = (task, result) {
+                commit.records.into_iter().for_each(|record| self.recent.enter(record.state));
             }
         }
     }
@@ -128,7 +146,7 @@ impl Group {
 
     fn apply_one(&mut self, task: &Task) -> Result<Applied, Fault> {
         self.execute("SAVEPOINT one")?;
-        let refusal = match apply::task(&self.connection, task) {
+        let refusal = match apply::task(&self.connection, &self.recent, task) {
             Ok(()) => {
                 self.execute("RELEASE one")?;
                 return Ok(Applied::Done);

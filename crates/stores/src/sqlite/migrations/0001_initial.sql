@@ -40,18 +40,19 @@ CREATE TABLE records (
 ) STRICT;
 CREATE INDEX records_living ON records (entity) WHERE deleted IS NULL;
 
--- Which copy belongs to which record. `content` is the digest of the copy's mapped fields.
+-- Which copy belongs to which record. `content` is the digest of the copy's mapped fields. A listing asks for every
+-- copy in turn, so all that is asked for stands in the key's own tree.
 CREATE TABLE links (
-    record_id TEXT    NOT NULL REFERENCES records (id),
     system    TEXT    NOT NULL,
     entity    TEXT    NOT NULL,
     remote_id TEXT    NOT NULL,
+    record_id TEXT    NOT NULL REFERENCES records (id),
     content   TEXT    NOT NULL,
     alive     INTEGER NOT NULL CHECK (alive IN (0, 1)),
-    PRIMARY KEY (record_id, system),
-    UNIQUE (system, entity, remote_id)
-) STRICT;
-CREATE INDEX links_living ON links (system) WHERE alive = 1;
+    PRIMARY KEY (system, entity, remote_id)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX links_record ON links (record_id, system);
+CREATE INDEX links_living ON links (system, entity, record_id) WHERE alive = 1;
 
 -- What provably stands in each copy: per field in `fields` (JSON), with the vectors it has seen and may have been sent.
 CREATE TABLE shadows (
