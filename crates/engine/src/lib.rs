@@ -4,6 +4,7 @@
 //! never meet each other. `ingest` takes facts in, `dispatch` sends intents out, `runner` is the only place
 //! that spawns.
 
+pub mod bucket;
 pub mod clock;
 pub mod connector;
 mod deliver;

@@ -5,6 +5,7 @@
 mod file;
 mod full;
 mod migrations;
+mod postgres;
 mod tables;
 mod twins;
 
