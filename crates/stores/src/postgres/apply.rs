@@ -10,7 +10,7 @@ use super::rest;
 use super::session::{Link, Param};
 use avowal_engine::bucket::Bucket;
 use avowal_engine::store::CursorName;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tokio_postgres::types::ToSql;
 
 const ADD_DELIVERIES: &str = "INSERT INTO dedupe (bucket, system, key, received_at)
@@ -31,7 +31,8 @@ const ADD_RECORDS: &str =
         AS k (bucket, id, entity, seq, living, state, links, match_keys, intents, reviews, expected)
     ON CONFLICT DO NOTHING";
 
-const CHANGE_RECORDS: &str = "UPDATE records r SET entity = k.entity, seq = k.seq, living = k.living, state = k.state,
+const CHANGE_RECORDS: &str =
+    "UPDATE records r SET entity = k.entity, seq = k.seq, living = k.living, state = k.state,
         links = k.links, match_keys = k.match_keys, intents = k.intents, reviews = k.reviews
     FROM unnest($1::smallint[], $2::text[], $3::text[], $4::bigint[], $5::boolean[], $6::text[], $7::text[],
         $8::text[], $9::text[], $10::text[], $11::bigint[])
@@ -87,7 +88,8 @@ const PUT_INTENTS: &str =
         key = excluded.key, operation = excluded.operation, status = excluded.status
     WHERE (i.key, i.operation, i.status) IS DISTINCT FROM (excluded.key, excluded.operation, excluded.status)";
 
-const DELAY_INTENTS: &str = "UPDATE intents i SET not_before = k.not_before, failures = k.failures, last_error = k.reason
+const DELAY_INTENTS: &str =
+    "UPDATE intents i SET not_before = k.not_before, failures = k.failures, last_error = k.reason
     FROM unnest($1::smallint[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::text[])
         AS k (bucket, record_id, system, not_before, failures, reason)
     WHERE i.bucket = k.bucket AND i.record_id = k.record_id AND i.system = k.system";
@@ -145,12 +147,7 @@ impl Step {
 
 /// Writes the drafts into the open transaction. Answers whether all of it went in: somebody may have written a row
 /// since it was looked for, which only the next look shows.
-pub(super) async fn write(
-    link: &Link,
-    drafts: &[&Draft],
-    facts: &Facts,
-    slot: i16,
-) -> Result<bool, Fault> {
+pub(super) async fn write(link: &Link, drafts: &[&Draft], facts: &Facts, slot: i16) -> Result<bool, Fault> {
     let mut steps = Vec::new();
     deliveries(drafts, &mut steps);
     cursors(drafts, facts, &mut steps);
@@ -391,7 +388,14 @@ fn intents(drafts: &[&Draft], facts: &Facts, steps: &mut Vec<Step>) -> Result<()
         let before = stored.into_iter().flat_map(|stored| &stored.intents);
         let left = before.filter(|system| !row.intents.contains_key(*system));
         gone.extend(left.map(|system| (id, system.as_str())));
-        put.extend(row.intents.iter().map(|(system, intent)| (id, row, system.as_str(), intent)));
+    }
+    // In the order of the commits, which is that in which new ones are due. The records are locked.
+    for draft in drafts {
+        let mut done = BTreeSet::new();
+        for (id, ..) in draft.steps.iter().filter(|(id, ..)| done.insert(id)) {
+            let Some(row) = draft.records.get(id) else { continue };
+            put.extend(row.intents.iter().map(|(system, intent)| (&**id, row, system.as_str(), intent)));
+        }
     }
     drop_by_record(DROP_INTENTS, &gone, steps);
     if !put.is_empty() {

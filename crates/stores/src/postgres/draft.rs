@@ -8,9 +8,7 @@ use avowal_core::ids::{EntityName, RecordId, SystemName};
 use avowal_core::intent::IntentStatus;
 use avowal_core::record::Record;
 use avowal_engine::bucket::Bucket;
-use avowal_engine::store::{
-    Commit, CopyKey, CursorMove, IntentDelay, QuarantineItem, RecordCommit, Signal,
-};
+use avowal_engine::store::{Commit, CopyKey, CursorMove, IntentDelay, QuarantineItem, RecordCommit, Signal};
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{Hash, Hasher};
@@ -204,11 +202,8 @@ impl RecordRow {
 
 fn link(record: &Record, system: &SystemName) -> (LinkKey, LinkRow) {
     let copy = &record.copies[system.as_str()];
-    let key = CopyKey {
-        system: system.clone(),
-        entity: record.entity.clone(),
-        remote_id: copy.remote_id.clone(),
-    };
+    let key =
+        CopyKey { system: system.clone(), entity: record.entity.clone(), remote_id: copy.remote_id.clone() };
     let key = link_key(&key);
     let row = LinkRow {
         bucket: link_bucket(&key),
@@ -230,11 +225,7 @@ pub(super) fn link_bucket(key: &LinkKey) -> Bucket {
 
 /// A copy's address as the index has it.
 pub(super) fn link_key(copy: &CopyKey) -> LinkKey {
-    (
-        copy.system.as_str().to_owned(),
-        copy.entity.as_str().to_owned(),
-        column::key(copy.remote_id.as_str()),
-    )
+    (copy.system.as_str().to_owned(), copy.entity.as_str().to_owned(), column::key(copy.remote_id.as_str()))
 }
 
 fn intent(record: &Record, system: &SystemName) -> (String, IntentRow) {

@@ -10,14 +10,16 @@ use avowal_core::ids::{EntityName, RecordId, SystemName};
 use avowal_core::time::Timestamp;
 use tokio_postgres::Row;
 
-const OF_RECORD: &str = "SELECT record_id, seq, entity, type, source, actor, payload, vector, evidence, policy,
+const OF_RECORD: &str =
+    "SELECT record_id, seq, entity, type, source, actor, payload, vector, evidence, policy,
         correlation, cause, occurred_at, received_at, recorded_at, prev, hash
     FROM events WHERE bucket = $1 AND record_id = $2 AND seq >= $3 ORDER BY seq LIMIT $4";
 
 /// Which records come next, and how many events each has.
 const STREAMS: &str = "SELECT id, seq FROM records WHERE id >= $1 ORDER BY id LIMIT $2";
 
-const OF_RECORDS: &str = "SELECT e.record_id, e.seq, e.entity, e.type, e.source, e.actor, e.payload, e.vector, e.evidence,
+const OF_RECORDS: &str =
+    "SELECT e.record_id, e.seq, e.entity, e.type, e.source, e.actor, e.payload, e.vector, e.evidence,
         e.policy, e.correlation, e.cause, e.occurred_at, e.received_at, e.recorded_at, e.prev, e.hash
     FROM unnest($1::smallint[], $2::text[], $3::bigint[]) AS k (bucket, record_id, after)
     CROSS JOIN LATERAL (SELECT * FROM events e WHERE e.bucket = k.bucket AND e.record_id = k.record_id

@@ -36,8 +36,7 @@ const CARRIERS: &str = "SELECT m.entity, m.key, m.record_id
     ON m.bucket = k.bucket AND m.entity = k.entity AND m.key = k.key";
 
 /// The statements above, to be prepared before they are sent together.
-pub(super) const STATEMENTS: &[&str] =
-    &[LOCK_KEYS, LOCK_RECORDS, LOCK_CURSORS, TAKEN, HOLDERS, CARRIERS];
+pub(super) const STATEMENTS: &[&str] = &[LOCK_KEYS, LOCK_RECORDS, LOCK_CURSORS, TAKEN, HOLDERS, CARRIERS];
 
 /// What is stored of what a group touches.
 #[derive(Default)]
@@ -82,8 +81,7 @@ impl Facts {
         let systems: Vec<&str> = names.iter().map(|name| name.system.as_str()).collect();
         let entities: Vec<&str> = names.iter().map(|name| name.entity.as_str()).collect();
         let kinds: Vec<&str> = names.iter().map(|name| name.kind.as_str()).collect();
-        let deliveries: Vec<&DeliveryKey> =
-            drafts.iter().flat_map(|draft| draft.deliveries.keys()).collect();
+        let deliveries: Vec<&DeliveryKey> = drafts.iter().flat_map(|draft| draft.deliveries.keys()).collect();
         let delivery_buckets: Vec<i16> = deliveries
             .iter()
             .map(|(system, key)| i16::from(Bucket::of_delivery(system, key).number()))

@@ -9,8 +9,16 @@ use avowal_engine::store::Counts;
 /// Counts what there is. Living records and copies cost a walk through an index; the rest is small or kept.
 pub(super) async fn counts(link: &Link) -> Result<Counts, Fault> {
     Ok(Counts {
-        records: by_name(link, "SELECT entity, count(*) FROM records WHERE living GROUP BY entity ORDER BY entity COLLATE \"C\"").await?,
-        copies: by_name(link, "SELECT system, count(*) FROM links WHERE alive GROUP BY system ORDER BY system").await?,
+        records: by_name(
+            link,
+            "SELECT entity, count(*) FROM records WHERE living GROUP BY entity ORDER BY entity COLLATE \"C\"",
+        )
+        .await?,
+        copies: by_name(
+            link,
+            "SELECT system, count(*) FROM links WHERE alive GROUP BY system ORDER BY system",
+        )
+        .await?,
         events: one(link, "SELECT coalesce(sum(events), 0)::bigint FROM tallies").await?,
         intents: intents(link).await?,
         deletes: by_name(

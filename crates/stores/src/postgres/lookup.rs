@@ -50,7 +50,8 @@ fn record(row: &Row) -> Result<Record, Fault> {
 
 /// Which record each copy belongs to, in the order asked.
 pub(super) async fn locate(link: &Link, copies: &[CopyKey]) -> Result<Vec<Option<Located>>, Fault> {
-    const LOCATE: &str = "SELECT l.system, l.entity, l.remote_id, l.record_id, l.content, l.alive, l.in_flight
+    const LOCATE: &str =
+        "SELECT l.system, l.entity, l.remote_id, l.record_id, l.content, l.alive, l.in_flight
         FROM links l JOIN unnest($1::smallint[], $2::text[], $3::text[], $4::text[])
             AS k (bucket, system, entity, remote_id)
         ON l.bucket = k.bucket AND l.system = k.system AND l.entity = k.entity AND l.remote_id = k.remote_id";
@@ -145,8 +146,7 @@ pub(super) async fn due_intents(
             ORDER BY i.not_before, i.position LIMIT $4) AS i
         ORDER BY i.not_before, i.position LIMIT $4";
     let shares: Vec<i16> = (0..64).collect();
-    let rows =
-        link.query(DUE, &[&system.as_str(), &shares, &now.millis(), &column::limit(limit)]).await?;
+    let rows = link.query(DUE, &[&system.as_str(), &shares, &now.millis(), &column::limit(limit)]).await?;
     rows.iter()
         .map(|row| {
             let record: String = row.try_get(0)?;
@@ -159,7 +159,8 @@ pub(super) async fn due_intents(
 
 /// When the next intent or signal is due.
 pub(super) async fn next_due(link: &Link) -> Result<Option<Timestamp>, Fault> {
-    const NEXT: &str = "SELECT least((SELECT min(not_before) FROM intents), (SELECT min(not_before) FROM signals))";
+    const NEXT: &str =
+        "SELECT least((SELECT min(not_before) FROM intents), (SELECT min(not_before) FROM signals))";
     let rows = link.query(NEXT, &[]).await?;
     let next: Option<i64> = rows.first().map(|row| row.try_get(0)).transpose()?.flatten();
     Ok(next.map(Timestamp::from_millis))
@@ -167,7 +168,8 @@ pub(super) async fn next_due(link: &Link) -> Result<Option<Timestamp>, Fault> {
 
 /// The signals that are due, longest due first.
 pub(super) async fn due_signals(link: &Link, now: Timestamp, limit: usize) -> Result<Vec<Signal>, Fault> {
-    const DUE: &str = "SELECT id, system, entity, remote_id, not_before, reason, received_at, attempts FROM signals
+    const DUE: &str =
+        "SELECT id, system, entity, remote_id, not_before, reason, received_at, attempts FROM signals
         WHERE not_before <= $1 ORDER BY not_before, id LIMIT $2";
     let rows = link.query(DUE, &[&now.millis(), &column::limit(limit)]).await?;
     rows.iter().map(signal).collect()

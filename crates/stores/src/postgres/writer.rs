@@ -130,7 +130,10 @@ impl Group {
                 Tried::Failed(_) => None,
                 Tried::Overtaken if tries >= TRIES_MAX => {
                     let what = "others kept writing what this commit touches".to_owned();
-                    return Ok(drafts.iter().map(|_| CommitOutcome::Conflict { what: what.clone() }).collect());
+                    return Ok(drafts
+                        .iter()
+                        .map(|_| CommitOutcome::Conflict { what: what.clone() })
+                        .collect());
                 }
                 Tried::Overtaken => None,
             };

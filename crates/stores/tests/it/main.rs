@@ -6,6 +6,7 @@ mod file;
 mod full;
 mod migrations;
 mod postgres;
+mod severed;
 mod tables;
 mod twins;
 
