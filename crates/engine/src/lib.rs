@@ -13,6 +13,7 @@ mod engine;
 mod fights;
 mod identify;
 mod ingest;
+pub mod lanes;
 mod limiter;
 mod outcome;
 mod people;
@@ -23,6 +24,7 @@ mod readiness;
 mod runner;
 pub mod store;
 mod translate;
+mod turns;
 
 pub use deliver::Delivered;
 pub use engine::{Engine, EngineError, EngineParts, Guards, Settings, SystemPort, WriteRate};

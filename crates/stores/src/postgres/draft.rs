@@ -140,6 +140,11 @@ impl Draft {
             let at = (delay.record.as_str().to_owned(), delay.system.as_str().to_owned());
             draft.delays.insert(at, delay);
         }
+        draft.sole = commit
+            .sole_keys
+            .iter()
+            .map(|sole| SoleKey { entity: sole.entity.as_str().to_owned(), key: column::key(&sole.key) })
+            .collect();
         draft.cursors = commit.cursors;
         draft.rest = Rest {
             quarantine: commit.quarantine,

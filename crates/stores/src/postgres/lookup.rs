@@ -3,14 +3,15 @@
 use super::column;
 use super::draft::{LinkKey, bucket_of, key_bucket, link_bucket, link_key};
 use super::error::Fault;
+use super::rest::copy_digest;
 use super::session::Link;
 use crate::codec;
 use avowal_core::ids::{EntityName, FieldName, RecordId, RemoteId, SystemName};
 use avowal_core::record::Record;
 use avowal_core::time::Timestamp;
-use avowal_engine::bucket::Bucket;
+use avowal_engine::bucket::{Bucket, Share, Shares};
 use avowal_engine::store::{
-    CopyKey, Cursor, CursorName, DueIntent, Located, OpenReview, QuarantineItem, Signal, SignalReason,
+    CopyKey, Cursor, CursorName, Due, DueIntent, Located, OpenReview, QuarantineItem, Signal, SignalReason,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use tokio_postgres::Row;
@@ -137,6 +138,7 @@ pub(super) async fn cursor(link: &Link, name: &CursorName) -> Result<Option<Curs
 pub(super) async fn due_intents(
     link: &Link,
     system: &SystemName,
+    shares: Shares,
     now: Timestamp,
     limit: usize,
 ) -> Result<Vec<DueIntent>, Fault> {
@@ -145,7 +147,7 @@ pub(super) async fn due_intents(
         CROSS JOIN LATERAL (SELECT * FROM intents i WHERE i.system = $1 AND i.share = k.share AND i.not_before <= $3
             ORDER BY i.not_before, i.position LIMIT $4) AS i
         ORDER BY i.not_before, i.position LIMIT $4";
-    let shares: Vec<i16> = (0..64).collect();
+    let shares = share_numbers(shares);
     let rows = link.query(DUE, &[&system.as_str(), &shares, &now.millis(), &column::limit(limit)]).await?;
     rows.iter()
         .map(|row| {
@@ -167,12 +169,77 @@ pub(super) async fn next_due(link: &Link) -> Result<Option<Timestamp>, Fault> {
 }
 
 /// The signals that are due, longest due first.
-pub(super) async fn due_signals(link: &Link, now: Timestamp, limit: usize) -> Result<Vec<Signal>, Fault> {
-    const DUE: &str =
-        "SELECT id, system, entity, remote_id, not_before, reason, received_at, attempts FROM signals
-        WHERE not_before <= $1 ORDER BY not_before, id LIMIT $2";
-    let rows = link.query(DUE, &[&now.millis(), &column::limit(limit)]).await?;
+pub(super) async fn due_signals(
+    link: &Link,
+    system: &SystemName,
+    shares: Shares,
+    now: Timestamp,
+    limit: usize,
+) -> Result<Vec<Signal>, Fault> {
+    const DUE: &str = "SELECT s.id, s.system, s.entity, s.remote_id, s.not_before, s.reason, s.received_at, s.attempts
+        FROM unnest($2::smallint[]) AS k (share)
+        CROSS JOIN LATERAL (SELECT * FROM signals s WHERE s.system = $1 AND s.share = k.share AND s.not_before <= $3
+            ORDER BY s.not_before, s.id LIMIT $4) AS s
+        ORDER BY s.not_before, s.id LIMIT $4";
+    let shares = share_numbers(shares);
+    let rows = link.query(DUE, &[&system.as_str(), &shares, &now.millis(), &column::limit(limit)]).await?;
     rows.iter().map(signal).collect()
+}
+
+/// The shares in which something is due: one look into the index for each.
+pub(super) async fn due_shares(
+    link: &Link,
+    system: &SystemName,
+    due: Due,
+    now: Timestamp,
+) -> Result<Shares, Fault> {
+    const INTENTS: &str = "SELECT k.share FROM generate_series(0, 63) AS k (share) WHERE EXISTS (SELECT 1
+        FROM intents i WHERE i.system = $1 AND i.share = k.share::smallint AND i.not_before <= $2)";
+    const SIGNALS: &str = "SELECT k.share FROM generate_series(0, 63) AS k (share) WHERE EXISTS (SELECT 1
+        FROM signals s WHERE s.system = $1 AND s.share = k.share::smallint AND s.not_before <= $2)";
+    let sql = match due {
+        Due::Intents => INTENTS,
+        Due::Signals => SIGNALS,
+    };
+    let rows = link.query(sql, &[&system.as_str(), &now.millis()]).await?;
+    rows.iter()
+        .map(|row| {
+            let share: i32 = row.try_get(0)?;
+            Ok(Share::new(u8::try_from(share).map_err(|error| Fault::damaged("a share", error))?))
+        })
+        .collect()
+}
+
+fn share_numbers(shares: Shares) -> Vec<i16> {
+    shares.iter().map(|share| i16::from(share.number())).collect()
+}
+
+/// Whether something that came from each copy stands in quarantine.
+pub(super) async fn set_aside(link: &Link, copies: &[CopyKey]) -> Result<Vec<bool>, Fault> {
+    const ASIDE: &str =
+        "SELECT DISTINCT copy FROM quarantine WHERE status = 'open' AND copy IS NOT NULL AND copy = ANY($1)";
+    among(link, ASIDE, copies).await
+}
+
+/// Whether a signal waits for each copy.
+pub(super) async fn awaited(link: &Link, copies: &[CopyKey]) -> Result<Vec<bool>, Fault> {
+    const AWAITED: &str = "SELECT DISTINCT copy FROM signals WHERE copy = ANY($1)";
+    among(link, AWAITED, copies).await
+}
+
+async fn among(link: &Link, sql: &'static str, copies: &[CopyKey]) -> Result<Vec<bool>, Fault> {
+    let digests: Vec<Vec<u8>> = copies.iter().map(copy_digest).collect();
+    let rows = link.query_if(!digests.is_empty(), sql, &[&digests]).await?;
+    let found = rows.iter().map(|row| Ok(row.try_get(0)?)).collect::<Result<BTreeSet<Vec<u8>>, Fault>>()?;
+    Ok(digests.iter().map(|digest| found.contains(digest)).collect())
+}
+
+/// Forgets deliveries that came before `before`; answers how many.
+pub(super) async fn forget(link: &Link, before: Timestamp, limit: usize) -> Result<u64, Fault> {
+    const FORGET: &str = "DELETE FROM dedupe d USING
+        (SELECT bucket, system, key FROM dedupe WHERE received_at < $1 ORDER BY received_at LIMIT $2) AS k
+        WHERE d.bucket = k.bucket AND d.system = k.system AND d.key = k.key";
+    link.change(FORGET, &[&before.millis(), &column::limit(limit)]).await
 }
 
 fn signal(row: &Row) -> Result<Signal, Fault> {

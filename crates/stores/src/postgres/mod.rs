@@ -5,6 +5,7 @@
 //! `docs/scaling.md` describes the layout.
 
 mod apply;
+mod claim;
 mod codec_list;
 mod column;
 mod draft;
@@ -19,6 +20,7 @@ mod pool;
 mod rest;
 mod session;
 mod verdict;
+mod workers;
 mod writer;
 
 use async_trait::async_trait;
@@ -26,21 +28,27 @@ use avowal_core::history::Event;
 use avowal_core::ids::{EntityName, RecordId, SystemName};
 use avowal_core::record::Record;
 use avowal_core::time::Timestamp;
+use avowal_engine::bucket::Shares;
+use avowal_engine::lanes::{Claim, Lane};
 use avowal_engine::store::{
-    BATCH_RECORDS_MAX, Commit, CommitOutcome, CopyKey, Counts, Cursor, CursorName, DueIntent, Located,
+    BATCH_RECORDS_MAX, Commit, CommitOutcome, CopyKey, Counts, Cursor, CursorName, Due, DueIntent, Located,
     OpenReview, QuarantineItem, RecordCommit, Signal, Store, StoreError,
 };
+use claim::Claims;
 use draft::Draft;
 use error::Fault;
 use pool::{Patience, Pool};
 use session::{Link, Server};
 use std::sync::Arc;
+use workers::Workers;
 use writer::Writer;
 
 /// A store in a Postgres database. Dropping it lets what is queued be done, as long as the runtime lives.
 pub struct PostgresStore {
     server: Arc<Server>,
     pool: Pool,
+    claims: Claims,
+    workers: Workers,
     writer: Option<Writer>,
 }
 
@@ -53,7 +61,12 @@ impl PostgresStore {
         migrate::migrate(&server.connect().await.map_err(fault)?, &server).await?;
         let link = writer::connect(&server).await.map_err(fault)?;
         let writer = Some(Writer::start(Arc::clone(&server), link));
-        Ok(Self { pool: Pool::new(Arc::clone(&server)), writer, server })
+        Ok(Self::of(server, writer))
+    }
+
+    fn of(server: Arc<Server>, writer: Option<Writer>) -> Self {
+        let claims = Claims::new(Arc::clone(&server));
+        Self { pool: Pool::new(Arc::clone(&server)), claims, workers: Workers::new(), writer, server }
     }
 
     /// Opens an existing store for reading. Its `commit` and `restate` answer [`StoreError::Unavailable`], and
@@ -62,16 +75,20 @@ impl PostgresStore {
         let server = Arc::new(Server::new(url, true)?);
         let link = server.connect().await.map_err(|fault| fault.into_store_error(server.place()))?;
         migrate::check(&link, &server).await?;
-        Ok(Self { pool: Pool::new(Arc::clone(&server)), writer: None, server })
+        Ok(Self::of(server, None))
+    }
+
+    fn refuse_if_read_only(&self) -> Result<&Writer, StoreError> {
+        self.writer.as_ref().ok_or_else(|| {
+            StoreError::Unavailable(format!(
+                "{} was opened for reading only; a command that changes something opens it for writing",
+                self.server.place()
+            ))
+        })
     }
 
     async fn write(&self, commit: Commit) -> Result<CommitOutcome, StoreError> {
-        let Some(writer) = &self.writer else {
-            return Err(StoreError::Unavailable(format!(
-                "{} was opened for reading only; a command that changes something opens it for writing",
-                self.server.place()
-            )));
-        };
+        let writer = self.refuse_if_read_only()?;
         let draft = Draft::new(commit).map_err(|fault| fault.into_store_error(self.server.place()))?;
         writer.commit(draft).await
     }
@@ -141,18 +158,53 @@ impl Store for PostgresStore {
     async fn due_intents(
         &self,
         system: &SystemName,
+        shares: Shares,
         now: Timestamp,
         limit: usize,
     ) -> Result<Vec<DueIntent>, StoreError> {
-        read!(self, link => lookup::due_intents(link, system, now, limit))
+        read!(self, link => lookup::due_intents(link, system, shares, now, limit))
     }
 
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
         read!(self, link => lookup::next_due(link))
     }
 
-    async fn due_signals(&self, now: Timestamp, limit: usize) -> Result<Vec<Signal>, StoreError> {
-        read!(self, link => lookup::due_signals(link, now, limit))
+    async fn due_signals(
+        &self,
+        system: &SystemName,
+        shares: Shares,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Signal>, StoreError> {
+        read!(self, link => lookup::due_signals(link, system, shares, now, limit))
+    }
+
+    async fn due_shares(&self, system: &SystemName, due: Due, now: Timestamp) -> Result<Shares, StoreError> {
+        read!(self, link => lookup::due_shares(link, system, due, now))
+    }
+
+    /// Who works beside us is counted, and gets an equal part of what can be divided.
+    async fn claim(&self, lanes: &[Lane]) -> Result<Claim, StoreError> {
+        self.refuse_if_read_only()?;
+        let most = self.workers.part_of(&self.pool, lanes.len()).await;
+        self.claims.claim(lanes, most).await.map_err(|fault| fault.into_store_error(self.server.place()))
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+
+    async fn set_aside(&self, copies: &[CopyKey]) -> Result<Vec<bool>, StoreError> {
+        read!(self, link => lookup::set_aside(link, copies))
+    }
+
+    async fn awaited(&self, copies: &[CopyKey]) -> Result<Vec<bool>, StoreError> {
+        read!(self, link => lookup::awaited(link, copies))
+    }
+
+    async fn prune(&self, before: Timestamp, limit: usize) -> Result<u64, StoreError> {
+        self.refuse_if_read_only()?;
+        read!(self, link => lookup::forget(link, before, limit))
     }
 
     async fn events(&self, record: &RecordId, from_seq: u64, limit: usize) -> Result<Vec<Event>, StoreError> {

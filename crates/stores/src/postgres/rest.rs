@@ -20,12 +20,12 @@ const CLOSE_COPIES: &str =
 const CLOSE_IDS: &str = "UPDATE quarantine SET status = 'closed' WHERE id = ANY($1)";
 
 const ADD_SIGNALS: &str =
-    "INSERT INTO signals (bucket, id, share, system, entity, remote_id, not_before, reason, received_at, attempts)
+    "INSERT INTO signals (bucket, id, share, system, entity, remote_id, not_before, reason, received_at, attempts, copy)
     SELECT bucket, nextval('signal_numbers') * 256 + bucket, share, system, entity, remote_id, not_before, reason,
-        received_at, attempts
+        received_at, attempts, copy
     FROM unnest($1::smallint[], $2::smallint[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::text[],
-        $8::bigint[], $9::bigint[])
-        AS k (bucket, share, system, entity, remote_id, not_before, reason, received_at, attempts)";
+        $8::bigint[], $9::bigint[], $10::bytea[])
+        AS k (bucket, share, system, entity, remote_id, not_before, reason, received_at, attempts, copy)";
 
 const DROP_SIGNALS: &str = "DELETE FROM signals s USING unnest($1::bigint[]) AS k (id)
     WHERE s.bucket = (k.id % 256)::smallint AND s.id = k.id";
@@ -120,5 +120,6 @@ fn signal_columns(signals: &[Signal]) -> Vec<Param> {
         reasons: &'static str = |row: &Row<'_>| row.0.reason.as_str(),
         received: i64 = |row: &Row<'_>| row.0.received_at.millis(),
         attempts: i64 = |row: &Row<'_>| i64::from(row.0.attempts),
+        copies: Vec<u8> = |row: &Row<'_>| copy_digest(&row.0.copy),
     )
 }

@@ -4,8 +4,8 @@ use super::error::Fault;
 use super::{reviews, text};
 use avowal_core::ids::{EntityName, RecordId, RemoteId, SystemName};
 use avowal_core::intent::{Intent, IntentStatus, Operation};
-use avowal_core::time::Timestamp;
 use avowal_core::record::{Copy, Record};
+use avowal_core::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension};
 use std::collections::BTreeMap;
 

@@ -3,6 +3,7 @@
 use super::fresh;
 use avowal_core::history::Body;
 use avowal_core::ids::RecordId;
+use avowal_engine::bucket::Shares;
 use avowal_engine::store::{Commit, CommitOutcome, CopyKey, IntentDelay, SignalReason, Store};
 use avowal_stores::postgres::PostgresStore;
 use avowal_testkit::memory::MemoryStore;
@@ -110,11 +111,11 @@ async fn schedule(store: &dyn Store) -> String {
     let mut out = format!("{:?}", store.next_due().await.unwrap());
     for system in SYSTEMS {
         for now in [at(0), at(4), at(9)] {
-            let due = store.due_intents(&system.into(), now, 4).await.unwrap();
+            let due = store.due_intents(&system.into(), Shares::ALL, now, 4).await.unwrap();
             out.push_str(&format!("\n{system} {now} {due:?}"));
         }
     }
-    let signals = store.due_signals(at(5), 50).await.unwrap();
+    let signals = store.due_signals(&"crm".into(), Shares::ALL, at(5), 50).await.unwrap();
     signals.iter().for_each(|signal| out.push_str(&format!("\n{:?} {}", signal.copy, signal.not_before)));
     out
 }

@@ -153,8 +153,10 @@ CREATE TABLE signals (
     reason      text     NOT NULL,
     received_at bigint   NOT NULL,
     attempts    bigint   NOT NULL,
+    copy        bytea    NOT NULL,
     PRIMARY KEY (bucket, id)
 );
+CREATE INDEX signals_copies ON signals (copy);
 CREATE INDEX signals_due ON signals (system, share, not_before, id);
 CREATE INDEX signals_next ON signals (not_before);
 
