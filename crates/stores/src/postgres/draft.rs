@@ -179,9 +179,8 @@ impl Draft {
 impl RecordRow {
     /// Spells a state.
     pub(super) fn new(record: &Record, expected_seq: u64, match_keys: &[String]) -> Result<Self, Fault> {
-        // Tombstones are never matched, whatever the caller says.
         let living = record.deleted.is_none();
-        let keys = match_keys.iter().filter(|_| living).map(|key| column::key(key));
+        let keys = match_keys.iter().map(|key| column::key(key));
         Ok(Self {
             bucket: Bucket::of_record(&record.id),
             entity: record.entity.clone(),
