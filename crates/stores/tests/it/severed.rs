@@ -264,7 +264,7 @@ async fn engine_ends_well_on_a_store_that_breaks() {
     verify_history(&*store).await;
 }
 
-fn policy() -> avowal_core::policy::EntityPolicy {
+pub fn policy() -> avowal_core::policy::EntityPolicy {
     let rule = json!({"email": {"type": "string", "owner": "shared", "strategy": "latest_valid_change", "precedence": ["app", "crm"]}});
     let mut spec = EntitySpec {
         fields: serde_json::from_value(rule).unwrap(),
