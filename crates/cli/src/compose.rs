@@ -14,6 +14,7 @@ use avowal_engine::connector::{Binding, Column, Connector, ConnectorError, Deliv
 use avowal_engine::store::Store;
 use avowal_engine::{Delivered, Engine, EngineParts, SystemPort};
 use avowal_server::webhook::{DeliveryAnswer, Inbox, Now, WebhookEndpoint};
+use avowal_stores::postgres::PostgresStore;
 use avowal_stores::sqlite::SqliteStore;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,20 +22,24 @@ use std::sync::Arc;
 /// When a sender may come back after the store could not take a delivery, in seconds.
 const BUSY_RETRY_S: u64 = 5;
 
-/// The store for reading, also while another process runs.
-pub fn open_to_read(config: &Config) -> Result<Arc<dyn Store>, Failure> {
-    let StorePlace::Sqlite(path) = &config.store;
-    if !path.exists() {
-        let place = path.display();
-        return Err(Failure::failed(format!("there is no store at {place} yet. Run `avowal sync` first")));
+/// The store for reading, also while other processes run.
+pub async fn open_to_read(config: &Config) -> Result<Arc<dyn Store>, Failure> {
+    match &config.store {
+        StorePlace::Sqlite(path) if !path.exists() => {
+            let place = path.display();
+            Err(Failure::failed(format!("there is no store at {place} yet. Run `avowal sync` first")))
+        }
+        StorePlace::Sqlite(path) => Ok(Arc::new(SqliteStore::open_read_only(path)?)),
+        StorePlace::Postgres(url) => Ok(Arc::new(PostgresStore::open_read_only(url).await?)),
     }
-    Ok(Arc::new(SqliteStore::open_read_only(path)?))
 }
 
 /// The store for writing; made if it does not exist.
-pub fn open_to_write(config: &Config) -> Result<Arc<dyn Store>, Failure> {
-    let StorePlace::Sqlite(path) = &config.store;
-    Ok(Arc::new(SqliteStore::open(path)?))
+pub async fn open_to_write(config: &Config) -> Result<Arc<dyn Store>, Failure> {
+    match &config.store {
+        StorePlace::Sqlite(path) => Ok(Arc::new(SqliteStore::open(path)?)),
+        StorePlace::Postgres(url) => Ok(Arc::new(PostgresStore::open(url).await?)),
+    }
 }
 
 /// The engine over the store, with every system. A system that cannot be opened answers with the reason, so

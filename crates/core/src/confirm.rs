@@ -6,8 +6,8 @@ use crate::history::{Body, ConfirmedBy, Evidence, Failure, FieldStored};
 use crate::ids::{FieldName, SystemName};
 use crate::intent::{Intent, IntentStatus, Operation};
 use crate::observation::{Channel, Observation, OrderToken};
-use crate::value::Value;
 use crate::planted::{Mistake, planted};
+use crate::value::Value;
 use std::collections::BTreeMap;
 
 /// What is known of a copy after a write of ours.

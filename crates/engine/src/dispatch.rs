@@ -1,12 +1,15 @@
 //! Intents go out: marked durably as sent, written, and confirmed by the system's own word.
 
+use crate::bucket::Shares;
 use crate::connector::{Change, Shown, Write, WriteOutcome};
 use crate::engine::{Engine, EngineError};
 use crate::fights::Contested;
+use crate::lanes::Claim;
 use crate::outcome::Ending;
 use crate::progress::{Progress, Step, SystemReport};
-use crate::store::{BATCH_RECORDS_MAX, Commit, CommitOutcome, CopyKey, IntentDelay, RecordCommit};
+use crate::store::{BATCH_RECORDS_MAX, Commit, CommitOutcome, CopyKey, Due, IntentDelay, RecordCommit};
 use crate::translate::Outbound;
+use crate::turns::Taken;
 use avowal_core::chronicle::Chronicle;
 use avowal_core::confirm::send;
 use avowal_core::history::Context;
@@ -15,12 +18,19 @@ use avowal_core::intent::{IntentStatus, Operation};
 use avowal_core::plan::content_digest;
 use avowal_core::policy::EntityPolicy;
 use avowal_core::record::Record;
-use std::collections::BTreeSet;
+use avowal_core::time::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
 
 /// What one round of dispatch did.
-#[derive(Clone, PartialEq, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Dispatched {
+    /// The right to do it.
+    claim: Claim,
+    /// When it began.
+    began: Timestamp,
+    /// Something is due that another worker is doing.
+    pub(crate) elsewhere: bool,
     /// Intents that were worked on.
     pub(crate) tried: u64,
     pub(crate) events: u64,
@@ -44,6 +54,23 @@ pub(crate) struct Outgoing {
     pub(crate) linked: Option<RemoteId>,
     /// How many changes the system had made when it was spelled.
     pub(crate) changes_seen: u64,
+    /// Which attempt it is: only who made it may say how it ended.
+    pub(crate) attempt: u32,
+}
+
+/// How long a worker keeps its share before it asks again, in milliseconds: others may have come, and a claim in a
+/// database holds up whoever waits for running transactions to end.
+const TURN_MS_MAX: i64 = 2_000;
+
+impl Dispatched {
+    /// Whether the right to go on is still certain. What is not recorded by then is found by the next who claims it.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.claim.is_firm()
+    }
+
+    fn is_over(&self, now: Timestamp) -> bool {
+        !self.is_ours() || now.millis().saturating_sub(self.began.millis()) > TURN_MS_MAX
+    }
 }
 
 /// The longest pause that a system may ask for, in milliseconds.
@@ -66,29 +93,50 @@ impl Engine {
         if self.is_paused(system) {
             return Ok(done);
         }
-        let mut due = self.gather(system).await?;
+        let shares = match self.claim_work(system, Due::Intents).await? {
+            Taken::Nothing => return Ok(done),
+            Taken::Elsewhere => return Ok(Dispatched { elsewhere: true, ..done }),
+            Taken::Work(claim, shares) => {
+                (done.claim, done.began) = (claim, self.clock.now());
+                shares
+            }
+        };
+        self.dispatch_shares(system, shares, report, progress, &mut done).await?;
+        std::mem::take(&mut done.claim).release().await;
+        Ok(done)
+    }
+
+    /// Works on the due intents of the shares that are claimed.
+    async fn dispatch_shares(
+        &self,
+        system: &SystemName,
+        shares: Shares,
+        report: &mut SystemReport,
+        progress: &dyn Progress,
+        done: &mut Dispatched,
+    ) -> Result<(), EngineError> {
+        let mut due = self.gather(system, shares).await?;
         let has_deletes = due.iter().any(|(_, record)| {
             record.intents.get(system).is_some_and(|intent| intent.operation == Operation::Delete)
         });
-        let deletes_held = has_deletes && self.deletes_held(system, &mut done).await?;
+        let deletes_held = has_deletes && self.deletes_held(system, done).await?;
         // Referents first, so that what refers to them can follow in the same round.
         for entity in self.entities_of(system) {
             let (mine, rest) = due.into_iter().partition(|(_, record)| record.entity == entity);
             due = rest;
-            let items = self.spell(system, &entity, mine, deletes_held, &mut done).await?;
+            let items = self.spell(system, &entity, mine, deletes_held, done).await?;
             let (fresh, open): (Vec<_>, Vec<_>) =
                 items.into_iter().partition(|item| item.status == IntentStatus::Planned);
-            self.settle(system, &entity, open, report, &mut done).await?;
+            self.settle(system, &entity, open, report, done).await?;
             let now = self.clock.now();
             let (hopeless, fresh): (Vec<_>, Vec<_>) =
                 fresh.into_iter().partition(|item| self.fights().is_hopeless(&item.contested, now));
-            self.part(system, &entity, hopeless, report, &mut done).await?;
-            self.send_all(system, &entity, fresh, report, progress, &mut done).await?;
+            self.part(system, &entity, hopeless, report, done).await?;
+            self.send_all(system, &entity, fresh, report, progress, done).await?;
         }
         let unmapped = "the configuration does not map its entity in this system any more";
         let orphans = due.into_iter().map(|(failures, record)| (failures, record.id, unmapped.to_owned()));
-        self.put_off_intents(system, orphans.collect(), &mut done).await?;
-        Ok(done)
+        self.put_off_intents(system, orphans.collect(), done).await
     }
 
     /// The same content was written again and again, and each time the system changed it back: a person parts them.
@@ -115,9 +163,9 @@ impl Engine {
     }
 
     /// The records with due intents, with how often each has failed.
-    async fn gather(&self, system: &SystemName) -> Result<Vec<(u32, Record)>, EngineError> {
+    async fn gather(&self, system: &SystemName, shares: Shares) -> Result<Vec<(u32, Record)>, EngineError> {
         let limit = self.settings.batch_records_max.min(BATCH_RECORDS_MAX);
-        let due = self.store.due_intents(system, self.clock.now(), limit).await?;
+        let due = self.store.due_intents(system, shares, self.clock.now(), limit).await?;
         let ids: Vec<RecordId> = due.iter().map(|due| due.record.clone()).collect();
         let records = self.store.load(&ids).await?;
         Ok(due.into_iter().zip(records).filter_map(|(due, record)| Some((due.failures, record?))).collect())
@@ -138,11 +186,12 @@ impl Engine {
         let is_listed = self.is_listed(system, entity).await?;
         let is_guarded =
             self.connector(system).is_some_and(|connector| connector.capabilities(entity).precondition);
+        let awaited = if is_guarded { BTreeSet::new() } else { self.about_to_be_read(&due, system).await? };
         let mut out = Vec::new();
         let mut waiting = Vec::new();
         for (failures, record) in due {
             let Some(intent) = record.intents.get(system) else { continue };
-            if !is_guarded && intent.status == IntentStatus::Planned && self.is_about_to_be_read(&record, system) {
+            if intent.status == IntentStatus::Planned && awaited.contains(&record.id) {
                 // Something hints at a change there. Without a precondition the write would cover it unseen.
                 continue;
             }
@@ -170,6 +219,7 @@ impl Engine {
                         .filter(|_| intent.operation == Operation::Create)
                         .map(|copy| copy.remote_id.clone()),
                     changes_seen: record.vector.get(system),
+                    attempt: intent.attempt,
                 }),
                 Outbound::Waits(reason) => waiting.push((failures, record.id.clone(), reason)),
             }
@@ -178,14 +228,23 @@ impl Engine {
         Ok(out)
     }
 
-    fn is_about_to_be_read(&self, record: &Record, system: &SystemName) -> bool {
-        record.copies.get(system).is_some_and(|copy| {
-            self.awaits_read(&CopyKey {
-                system: system.clone(),
-                entity: record.entity.clone(),
-                remote_id: copy.remote_id.clone(),
+    /// The records whose copies in this system a signal will have read.
+    async fn about_to_be_read(
+        &self,
+        due: &[(u32, Record)],
+        system: &SystemName,
+    ) -> Result<BTreeSet<RecordId>, EngineError> {
+        let copies: Vec<(&RecordId, CopyKey)> = due
+            .iter()
+            .filter_map(|(_, record)| {
+                let remote_id = record.copies.get(system)?.remote_id.clone();
+                let (system, entity) = (system.clone(), record.entity.clone());
+                Some((&record.id, CopyKey { system, entity, remote_id }))
             })
-        })
+            .collect();
+        let keys: Vec<CopyKey> = copies.iter().map(|(_, key)| key.clone()).collect();
+        let awaited = self.await_reads(&keys).await?;
+        Ok(copies.iter().zip(awaited).filter(|(_, is)| *is).map(|((id, _), _)| (*id).clone()).collect())
     }
 
     /// These intents wait for something that no retry brings about.
@@ -243,7 +302,7 @@ impl Engine {
         let Some(connector) = self.connector(system) else { return Ok(()) };
         let most = connector.capabilities(entity).batch_writes_max.clamp(1, 500);
         let mut rest = items;
-        while !rest.is_empty() && !self.is_paused(system) {
+        while !rest.is_empty() && !self.is_paused(system) && !done.is_over(self.clock.now()) {
             let room = self.admit(system, rest.len().min(most)).await;
             let batch: Vec<Outgoing> = rest.drain(..room).collect();
             let marked = self.mark_sent(system, batch, done).await?;
@@ -277,7 +336,7 @@ impl Engine {
         done: &mut Dispatched,
     ) -> Result<Vec<Outgoing>, EngineError> {
         for _ in 0..MARK_TRIES_MAX {
-            let (sendable, records) = self.marks(system, &items).await?;
+            let (attempts, records) = self.marks(system, &items).await?;
             let Some(first) = records.first() else { return Ok(Vec::new()) };
             let (probe, head) = (first.state.id.clone(), first.state.head);
             let events = records.len() as u64;
@@ -297,38 +356,36 @@ impl Engine {
             };
             if stored {
                 done.events += events;
-                let keep = |(at, item)| sendable.contains(&at).then_some(item);
+                let keep = |(at, item)| Some(Outgoing { attempt: *attempts.get(&at)?, ..item });
                 return Ok(items.into_iter().enumerate().filter_map(keep).collect());
             }
         }
         Ok(Vec::new())
     }
 
-    /// The items that may still go out as they are, by their places, with what marks them as sent.
+    /// The items that may still go out as they are, by their places with the number of the attempt, and what marks
+    /// them as sent.
     async fn marks(
         &self,
         system: &SystemName,
         items: &[Outgoing],
-    ) -> Result<(BTreeSet<usize>, Vec<RecordCommit>), EngineError> {
-        let mut places = BTreeSet::new();
+    ) -> Result<(BTreeMap<usize, u32>, Vec<RecordCommit>), EngineError> {
+        let mut attempts = BTreeMap::new();
         let mut commits = Vec::new();
         for (at, (item, record)) in items.iter().zip(self.states(items).await?).enumerate() {
             let Some(record) = record else { continue };
             // The difference may have changed since it was spelled; then the next round sends the new one.
-            let is_same = record
-                .intents
-                .get(system)
-                .is_some_and(|intent| intent.key == item.write.key && intent.status == IntentStatus::Planned);
-            if !is_same {
-                continue;
-            }
+            let intent = record.intents.get(system).filter(|intent| {
+                intent.key == item.write.key && intent.status == item.status && intent.attempt == item.attempt
+            });
+            let Some(attempt) = intent.map(|intent| intent.attempt.saturating_add(1)) else { continue };
             let mut chronicle = Chronicle::new(record, self.own_context(item), self.clock.now());
             if send(&mut chronicle, system) {
                 commits.push(self.record_commit(chronicle));
-                places.insert(at);
+                attempts.insert(at, attempt);
             }
         }
-        Ok((places, commits))
+        Ok((attempts, commits))
     }
 
     async fn write_batch(
@@ -340,7 +397,8 @@ impl Engine {
         done: &mut Dispatched,
     ) -> Result<(), EngineError> {
         let Some(connector) = self.connector(system) else { return Ok(()) };
-        if items.is_empty() {
+        // A worker that was stopped after marking them must not send what another may be settling by now.
+        if items.is_empty() || !done.is_ours() {
             return Ok(());
         }
         done.tried += items.len() as u64;
@@ -417,9 +475,10 @@ impl Engine {
         if capabilities.idempotent {
             let most = capabilities.batch_writes_max.clamp(1, 500);
             let mut rest = items;
-            while !rest.is_empty() && !self.is_paused(system) {
+            while !rest.is_empty() && !self.is_paused(system) && !done.is_over(self.clock.now()) {
                 let room = self.admit(system, rest.len().min(most)).await;
-                let batch = rest.drain(..room).collect();
+                let batch: Vec<Outgoing> = rest.drain(..room).collect();
+                let batch = self.take_over(system, batch, done).await?;
                 self.write_batch(system, entity, batch, report, done).await?;
             }
             return Ok(());
@@ -458,6 +517,21 @@ impl Engine {
         let copies = self.read_copies(system, entity, &ids).await?;
         let endings = copies.into_iter().map(|copy| Ending::ReadBack { copy }).collect();
         self.end_all(system, entity, &items, endings, report, done).await
+    }
+
+    /// Whoever sent these is gone, or was stopped and may come back: a new attempt is recorded before anything is
+    /// sent again, so that a late finisher has no say in how it ends. Where the outcome is recorded as unknown, its
+    /// sender has said all it knows.
+    async fn take_over(
+        &self,
+        system: &SystemName,
+        items: Vec<Outgoing>,
+        done: &mut Dispatched,
+    ) -> Result<Vec<Outgoing>, EngineError> {
+        let (left, mut open): (Vec<_>, Vec<_>) =
+            items.into_iter().partition(|item| item.status == IntentStatus::Sent);
+        open.extend(self.mark_sent(system, left, done).await?);
+        Ok(open)
     }
 
     async fn look_up(

@@ -1,5 +1,6 @@
 //! The engine's parts and settings.
 
+use crate::bucket::Shares;
 use crate::clock::Clock;
 use crate::connector::{Connector, ConnectorError};
 use crate::fights::Fights;
@@ -60,6 +61,8 @@ pub struct Settings {
     pub patience_ms: u64,
     /// How often a copy that cannot be read, or a reference that is not known, is tried before quarantine.
     pub attempts_max: u32,
+    /// How long the ids of deliveries are remembered, in days: a sender must not repeat one later.
+    pub deliveries_kept_days: u32,
     /// What stops a run that deletes too much.
     pub guards: Guards,
 }
@@ -84,6 +87,7 @@ impl Default for Settings {
             backoff_max_ms: 60_000,
             patience_ms: 20_000,
             attempts_max: 6,
+            deliveries_kept_days: 30,
             guards: Guards::default(),
         }
     }
@@ -276,6 +280,10 @@ impl Engine {
 
     /// Signals will have these copies read.
     fn await_read(&self, copies: &[CopyKey]) {
+        if self.store.is_shared() {
+            // Another process may follow the signals without telling us; the store is asked instead.
+            return;
+        }
         let mut awaited = self.awaited.lock().unwrap_or_else(PoisonError::into_inner);
         for copy in copies.iter().take(AWAITED_MAX.saturating_sub(awaited.len())) {
             *awaited.entry(copy.clone()).or_default() += 1;
@@ -314,25 +322,55 @@ impl Engine {
     /// Held while a system that checks no precondition is asked and its answer taken in: a write of ours in between
     /// would cover what the answer shows before it has been judged.
     pub(crate) async fn hold_writes(&self, system: &SystemName) -> Option<tokio::sync::MutexGuard<'_, ()>> {
-        let connector = self.connector(system)?;
-        let is_guarded =
-            self.entities_of(system).iter().all(|entity| connector.capabilities(entity).precondition);
-        match self.dispatching.get(system).filter(|_| !is_guarded) {
+        match self.dispatching.get(system).filter(|_| !self.checks_preconditions(system)) {
             Some(lock) => Some(lock.lock().await),
             None => None,
         }
     }
 
+    /// Whether a system refuses a write to a copy that has changed since we saw it.
+    pub(crate) fn checks_preconditions(&self, system: &SystemName) -> bool {
+        let Some(connector) = self.connector(system) else { return true };
+        self.entities_of(system).iter().all(|entity| connector.capabilities(entity).precondition)
+    }
+
     /// Learns which copies have signals that wait to be followed.
     pub(crate) async fn load_awaited(&self) -> Result<(), EngineError> {
-        let signals = self.store.due_signals(Timestamp::from_millis(i64::MAX), AWAITED_MAX).await?;
-        let copies: Vec<CopyKey> = signals.into_iter().map(|signal| signal.copy).collect();
-        self.await_read(&copies);
+        if self.store.is_shared() {
+            return Ok(());
+        }
+        for system in self.systems.keys() {
+            let ever = Timestamp::from_millis(i64::MAX);
+            let signals = self.store.due_signals(system, Shares::ALL, ever, AWAITED_MAX).await?;
+            let copies: Vec<CopyKey> = signals.into_iter().map(|signal| signal.copy).collect();
+            self.await_read(&copies);
+        }
         Ok(())
+    }
+
+    /// Which of these copies a durable signal will have read, also one that another process has left.
+    pub(crate) async fn await_reads(&self, copies: &[CopyKey]) -> Result<Vec<bool>, EngineError> {
+        if self.store.is_shared() && !copies.is_empty() {
+            return Ok(self.store.awaited(copies).await?);
+        }
+        Ok(copies.iter().map(|copy| self.awaits_read(copy)).collect())
+    }
+
+    /// Which of these copies have open quarantine items, also those that another process has set aside.
+    pub(crate) async fn set_aside_of(&self, copies: &[CopyKey]) -> Result<BTreeSet<CopyKey>, EngineError> {
+        let aside = if self.store.is_shared() {
+            self.store.set_aside(copies).await?
+        } else {
+            copies.iter().map(|copy| self.is_quarantined(copy)).collect()
+        };
+        Ok(copies.iter().zip(aside).filter(|(_, aside)| *aside).map(|(copy, _)| copy.clone()).collect())
     }
 
     /// Learns which copies have open quarantine items.
     pub(crate) async fn load_quarantined(&self) -> Result<(), EngineError> {
+        if self.store.is_shared() {
+            return Ok(());
+        }
         const REMEMBERED_MAX: usize = 10_000;
         let items = self.store.quarantined(REMEMBERED_MAX).await?;
         let keys = items.into_iter().filter_map(|item| {
@@ -342,7 +380,7 @@ impl Engine {
         Ok(())
     }
 
-    pub(crate) fn is_quarantined(&self, key: &CopyKey) -> bool {
+    fn is_quarantined(&self, key: &CopyKey) -> bool {
         self.quarantined.lock().unwrap_or_else(PoisonError::into_inner).contains(key)
     }
 

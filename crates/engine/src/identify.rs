@@ -2,7 +2,7 @@
 
 use crate::engine::{Engine, EngineError};
 use crate::ingest::{Batch, Content, Draft, Fact, payload};
-use crate::store::{CopyKey, Located};
+use crate::store::{CopyKey, Located, MatchKey};
 use avowal_core::chronicle::Chronicle;
 use avowal_core::history::LinkReason;
 use avowal_core::identity::{keys_of_copy, keys_of_record};
@@ -106,6 +106,10 @@ impl Engine {
             return Ok(None);
         }
         let Some((record, match_key)) = candidates.pop() else {
+            // Another process may be about to begin a record for the same thing.
+            let entity = &fact.entity;
+            let keys = matches.iter().map(|(key, _)| MatchKey { entity: entity.clone(), key: key.clone() });
+            draft.sole_keys.extend(keys);
             return Ok(Some(self.begin(batch, fact, key, draft)));
         };
         let Some(chronicle) = draft.chronicles.get_mut(&record) else { return Ok(None) };

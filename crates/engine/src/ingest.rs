@@ -4,8 +4,8 @@ use crate::connector::{Change, OrderKind, Shown};
 use crate::engine::{Engine, EngineError};
 use crate::identify::match_keys;
 use crate::store::{
-    Commit, CommitOutcome, CopyKey, CursorMove, DedupeKey, Located, QuarantineItem, RecordCommit, Signal,
-    SignalReason,
+    Commit, CommitOutcome, CopyKey, CursorMove, DedupeKey, Located, MatchKey, QuarantineItem, RecordCommit,
+    Signal, SignalReason,
 };
 use crate::translate::{Canonical, Translated};
 use avowal_core::chronicle::Chronicle;
@@ -94,6 +94,10 @@ pub(crate) struct Draft {
     pub(crate) quarantine: Vec<QuarantineItem>,
     pub(crate) closed: Vec<CopyKey>,
     pub(crate) signals: Vec<Signal>,
+    /// Copies with open quarantine items.
+    pub(crate) aside: BTreeSet<CopyKey>,
+    /// The keys for which records were begun: nobody else may carry them.
+    pub(crate) sole_keys: Vec<MatchKey>,
 }
 
 impl Engine {
@@ -131,7 +135,7 @@ impl Engine {
             }
             located = self.store.locate(&keys).await?;
         }
-        let mut draft = Draft::default();
+        let mut draft = Draft { aside: self.set_aside_of(&keys).await?, ..Draft::default() };
         self.load_records(batch, facts, &keys, &located, &mut draft).await?;
         let matches = self.find_matches(facts, &located).await?;
         for (at, fact) in facts.iter().enumerate() {
@@ -331,7 +335,7 @@ impl Engine {
 
     /// The copy has been understood and has its record: what was set aside of it is settled.
     fn close_quarantine(&self, key: &CopyKey, draft: &mut Draft) {
-        if self.is_quarantined(key) {
+        if draft.aside.contains(key) {
             draft.closed.push(key.clone());
         }
     }
@@ -501,6 +505,7 @@ impl Engine {
             signals,
             signals_done: batch.signals_done.clone(),
             delays: Vec::new(),
+            sole_keys: draft.sole_keys,
         };
         if commit.is_empty() {
             return Ok(Some(done));

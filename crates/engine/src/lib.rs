@@ -4,6 +4,7 @@
 //! never meet each other. `ingest` takes facts in, `dispatch` sends intents out, `runner` is the only place
 //! that spawns.
 
+pub mod bucket;
 pub mod clock;
 pub mod connector;
 mod deliver;
@@ -12,6 +13,7 @@ mod engine;
 mod fights;
 mod identify;
 mod ingest;
+pub mod lanes;
 mod limiter;
 mod outcome;
 mod people;
@@ -22,6 +24,7 @@ mod readiness;
 mod runner;
 pub mod store;
 mod translate;
+mod turns;
 
 pub use deliver::Delivered;
 pub use engine::{Engine, EngineError, EngineParts, Guards, Settings, SystemPort, WriteRate};

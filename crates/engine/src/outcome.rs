@@ -156,13 +156,20 @@ impl Engine {
         let linked = self.linked_elsewhere(system, entity, items, &endings).await?;
         let endings = self.wait_for_makers(policy, system, items, endings, &shown).await?;
         for _ in 0..TRIES_MAX {
+            if !done.is_ours() {
+                // Another worker may be settling them by now, and what we have read may be old.
+                tracing::warn!(%system, "stopped for so long that the outcome of a write is left to others");
+                return Ok(());
+            }
             let states = self.states(items).await?;
             let mut written = 0;
             let mut failed = 0;
             let mut events = 0;
             let mut commit = Commit::default();
             for (at, state) in states.into_iter().enumerate() {
-                let Some(state) = state else { continue };
+                let Some(state) = state.filter(|state| is_of_attempt(state, system, &items[at])) else {
+                    continue;
+                };
                 let end = End {
                     system,
                     policy,
@@ -522,7 +529,8 @@ impl Engine {
         let key = end.item.write.key.as_str();
         let failures = end.item.failures;
         // Said once; further vain attempts to find out only move the schedule.
-        if end.item.status != IntentStatus::Unknown {
+        let status = chronicle.record().intents.get(end.system).map(|intent| intent.status);
+        if status != Some(IntentStatus::Unknown) {
             fail(chronicle, end.system, key, Failure::Unknown, reason);
         }
         if failures == self.settings.attempts_max {
@@ -584,13 +592,7 @@ impl Engine {
     }
 
     /// Judges what the copy shows, beside what we wrote: a foreign change in another field is a change like any other.
-    fn observe_copy(
-        &self,
-        end: &End<'_>,
-        chronicle: &mut Chronicle,
-        commit: &mut Commit,
-        channel: Channel,
-    ) {
+    fn observe_copy(&self, end: &End<'_>, chronicle: &mut Chronicle, commit: &mut Commit, channel: Channel) {
         if let Some(copy) = end.ending.copy() {
             let shown = match (&copy.shown, &end.shown) {
                 (Shown::Gone, _) => Some(Seen::Gone),
@@ -636,6 +638,12 @@ impl Engine {
             in_log: end.log && channel == Channel::Receipt,
         }
     }
+}
+
+/// Whether nobody has sent the same write again since: the outcome of an older attempt says nothing any more.
+fn is_of_attempt(state: &Record, system: &SystemName, item: &Outgoing) -> bool {
+    let intent = state.intents.get(system);
+    intent.is_none_or(|intent| intent.key != item.write.key || intent.attempt == item.attempt)
 }
 
 /// The systems that have something to do after these commits.

@@ -1,13 +1,16 @@
 //! Asking systems: the first listing, the change feed, a full listing against drift, and copies to be read.
 
+use crate::bucket::Shares;
 use crate::connector::{Advice, Change, ConnectorError, Page, Shown};
 use crate::engine::{Engine, EngineError};
 use crate::ingest::{Batch, Ingested, may_be_late};
+use crate::lanes::Claim;
 use crate::progress::{Progress, Step, SystemReport};
 use crate::readiness::{is_read_to_the_end, sweeping};
 use crate::store::{
-    Commit, CommitOutcome, CopyKey, Cursor, CursorKind, CursorMove, CursorName, Signal, SignalReason,
+    Commit, CommitOutcome, CopyKey, Cursor, CursorKind, CursorMove, CursorName, Due, Signal, SignalReason,
 };
+use crate::turns::Taken;
 use avowal_core::ids::{EntityName, RemoteId, SystemName};
 use avowal_core::observation::Channel;
 use avowal_core::time::Timestamp;
@@ -18,6 +21,16 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) struct Pulled {
     pub(crate) events: u64,
     pub(crate) quarantined: u64,
+    /// Another worker is doing it.
+    pub(crate) elsewhere: bool,
+}
+
+/// Signals that are followed together.
+struct Group<'a> {
+    entity: &'a EntityName,
+    first_look: bool,
+    attempts: u32,
+    signals: &'a [Signal],
 }
 
 /// How often a move of positions is tried while its outcome is unknown.
@@ -32,6 +45,7 @@ impl Pulled {
     pub(crate) fn join(&mut self, other: Pulled) {
         self.events += other.events;
         self.quarantined += other.quarantined;
+        self.elsewhere |= other.elsewhere;
     }
 }
 
@@ -47,14 +61,18 @@ impl Engine {
     ) -> Result<Pulled, EngineError> {
         let mut pulled = Pulled::default();
         let _writes_wait = self.hold_writes(system).await;
-        match self.try_pull(system, entity, report, progress, &mut pulled).await {
+        let Some(claim) = self.claim_feed(system, entity).await? else {
+            return Ok(Pulled { elsewhere: true, ..pulled });
+        };
+        match self.try_pull(system, entity, &claim, report, progress, &mut pulled).await {
             Err(EngineError::System { error, .. }) if error.kind.advice() == Advice::ListAgain => {
                 self.begin_again(system, entity).await?;
-                self.try_pull(system, entity, report, progress, &mut pulled).await?;
+                self.try_pull(system, entity, &claim, report, progress, &mut pulled).await?;
             }
             Ok(()) => {}
             Err(error) => return Err(error),
         }
+        claim.release().await;
         Ok(pulled)
     }
 
@@ -62,16 +80,17 @@ impl Engine {
         &self,
         system: &SystemName,
         entity: &EntityName,
+        claim: &Claim,
         report: &mut SystemReport,
         progress: &dyn Progress,
         pulled: &mut Pulled,
     ) -> Result<(), EngineError> {
-        pulled.join(self.first_listing(system, entity, report, progress).await?);
+        pulled.join(self.first_listing(system, entity, claim, report, progress).await?);
         let Some(connector) = self.connector(system) else { return Ok(()) };
         pulled.join(if connector.capabilities(entity).feed {
-            self.follow(system, entity, report, progress).await?
+            self.follow(system, entity, claim, report, progress).await?
         } else {
-            self.list_all(system, entity, false, report, progress).await?
+            self.list_claimed(system, entity, claim, false, report, progress).await?
         });
         Ok(())
     }
@@ -91,6 +110,7 @@ impl Engine {
         &self,
         system: &SystemName,
         entity: &EntityName,
+        claim: &Claim,
         report: &mut SystemReport,
         progress: &dyn Progress,
     ) -> Result<Pulled, EngineError> {
@@ -116,6 +136,9 @@ impl Engine {
                 )
                 .await
                 .map_err(|error| self.failed(system, error))?;
+            if !claim.is_firm() {
+                return Ok(pulled);
+            }
             let to = if page.more { page.next.clone() } else { sweeping() };
             if page.more && at.as_ref() == Some(&to) {
                 return Err(self.failed(system, stuck(entity)));
@@ -197,6 +220,7 @@ impl Engine {
         &self,
         system: &SystemName,
         entity: &EntityName,
+        claim: &Claim,
         report: &mut SystemReport,
         progress: &dyn Progress,
     ) -> Result<Pulled, EngineError> {
@@ -217,6 +241,10 @@ impl Engine {
                 demote(&mut page);
             }
             let read = self.fill_in(system, entity, &mut page, report).await?;
+            if !claim.is_firm() {
+                // What was read may be old by now; whoever reads the feed instead of us begins where we began.
+                return Ok(pulled);
+            }
             let (more, to, changes) = (page.more, page.next.clone(), page.changes.len() as u64);
             if more && to == at && changes == 0 {
                 return Err(self.failed(system, stuck(entity)));
@@ -271,12 +299,30 @@ impl Engine {
         Ok(ids.into_iter().map(key).collect())
     }
 
-    /// Lists everything once more. Differences are drift; a linked copy that the complete listing lacks is read
-    /// directly before it counts as gone.
+    /// Lists everything once more; not, while another worker reads that entity.
     pub(crate) async fn list_all(
         &self,
         system: &SystemName,
         entity: &EntityName,
+        drift: bool,
+        report: &mut SystemReport,
+        progress: &dyn Progress,
+    ) -> Result<Pulled, EngineError> {
+        let Some(claim) = self.claim_feed(system, entity).await? else {
+            return Ok(Pulled { elsewhere: true, ..Pulled::default() });
+        };
+        let pulled = self.list_claimed(system, entity, &claim, drift, report, progress).await?;
+        claim.release().await;
+        Ok(pulled)
+    }
+
+    /// Lists everything once more. Differences are drift; a linked copy that the complete listing lacks is read
+    /// directly before it counts as gone.
+    async fn list_claimed(
+        &self,
+        system: &SystemName,
+        entity: &EntityName,
+        claim: &Claim,
         drift: bool,
         report: &mut SystemReport,
         progress: &dyn Progress,
@@ -294,6 +340,9 @@ impl Engine {
         let mut listed = Some(list(None).await?);
         while let Some((asked_at, page)) = listed.take() {
             let to = Some(page.next.clone());
+            if !claim.is_firm() {
+                return Ok(pulled);
+            }
             if page.more && at == to {
                 return Err(self.failed(system, stuck(entity)));
             }
@@ -368,10 +417,16 @@ impl Engine {
         let mut pulled = Pulled::default();
         let mut followed = 0;
         let _writes_wait = self.hold_writes(system).await;
-        let due = self.due_signals_of(system).await?;
-        if due.is_empty() {
-            self.forget_moot_waits(system).await?;
-        }
+        let (claim, shares) = match self.claim_work(system, Due::Signals).await? {
+            Taken::Nothing => {
+                self.forget_moot_waits(system).await?;
+                return Ok((0, pulled));
+            }
+            Taken::Elsewhere => return Ok((0, Pulled { elsewhere: true, ..pulled })),
+            Taken::Work(claim, shares) => (claim, shares),
+        };
+        let most = self.settings.batch_records_max;
+        let due = self.store.due_signals(system, shares, self.clock.now(), most).await?;
         let mut groups: BTreeMap<(EntityName, bool, u32), Vec<Signal>> = BTreeMap::new();
         for signal in due {
             let first_look = signal.reason == SignalReason::Webhook;
@@ -380,49 +435,35 @@ impl Engine {
         }
         for ((entity, first_look, attempts), signals) in groups {
             followed += signals.len() as u64;
-            pulled.join(self.follow_group(system, &entity, first_look, attempts, &signals, report).await?);
+            if !claim.is_firm() {
+                break;
+            }
+            let group = Group { entity: &entity, first_look, attempts, signals: &signals };
+            pulled.join(self.follow_group(system, &claim, group, report).await?);
         }
+        claim.release().await;
         Ok((followed, pulled))
     }
 
     /// A signal whose commit had no known outcome may not be there after all.
     async fn forget_moot_waits(&self, system: &SystemName) -> Result<(), EngineError> {
-        const LOOKED_AT_MAX: usize = 10_000;
         if self.awaits_any(system) {
-            let all = self.store.due_signals(Timestamp::from_millis(i64::MAX), LOOKED_AT_MAX).await?;
-            if all.len() < LOOKED_AT_MAX && all.iter().all(|signal| signal.copy.system != *system) {
+            let ever = Timestamp::from_millis(i64::MAX);
+            if self.store.due_signals(system, Shares::ALL, ever, 1).await?.is_empty() {
                 self.forget_awaited(system);
             }
         }
         Ok(())
     }
 
-    /// The due signals of one system, however many of others wait before them.
-    async fn due_signals_of(&self, system: &SystemName) -> Result<Vec<Signal>, EngineError> {
-        const LOOKED_AT_MAX: usize = 100_000;
-        let most = self.settings.batch_records_max;
-        let mut looked_at = most;
-        loop {
-            let due = self.store.due_signals(self.clock.now(), looked_at).await?;
-            let is_all = due.len() < looked_at || looked_at >= LOOKED_AT_MAX;
-            let mine: Vec<Signal> =
-                due.into_iter().filter(|signal| signal.copy.system == *system).take(most).collect();
-            if is_all || mine.len() == most {
-                return Ok(mine);
-            }
-            looked_at = looked_at.saturating_mul(4);
-        }
-    }
-
     async fn follow_group(
         &self,
         system: &SystemName,
-        entity: &EntityName,
-        first_look: bool,
-        attempts: u32,
-        signals: &[Signal],
+        claim: &Claim,
+        group: Group<'_>,
         report: &mut SystemReport,
     ) -> Result<Pulled, EngineError> {
+        let Group { entity, first_look, attempts, signals } = group;
         let mut pulled = Pulled::default();
         let ids: BTreeSet<RemoteId> = signals.iter().map(|signal| signal.copy.remote_id.clone()).collect();
         let ids: Vec<RemoteId> = ids.into_iter().collect();
@@ -435,6 +476,10 @@ impl Engine {
                 return Err(error);
             }
         };
+        if !claim.is_firm() {
+            // Whoever has claimed the signals since reads the copies anew.
+            return Ok(pulled);
+        }
         report.read += changes.len() as u64;
         let channel = if first_look { Channel::Signal } else { Channel::Read };
         let received_at = signals.iter().map(|signal| signal.received_at).max();

@@ -1,5 +1,6 @@
 //! Runs the steps: once until quiet, or for ever. The only place that spawns.
 
+use crate::bucket::Shares;
 use crate::connector::Advice;
 use crate::engine::{Engine, EngineError};
 use crate::progress::{Progress, Step, SyncReport, SystemReport};
@@ -26,6 +27,8 @@ struct Run<'a> {
     down: BTreeSet<SystemName>,
     /// Intents that wait for something that no retry brings about: a person, a referent, a listing.
     put_off: BTreeSet<(SystemName, RecordId)>,
+    /// Whether another process was found doing something in the last round.
+    elsewhere: bool,
 }
 
 /// More rounds than any honest run needs; a run that gets here chases its own tail and says so.
@@ -34,11 +37,15 @@ const ROUNDS_MAX: u32 = 10_000;
 /// The shortest pause between two rounds that found nothing to do.
 const WAIT_MS_MIN: u64 = 50;
 
+/// How often old deliveries are forgotten.
+const HOUSEKEEPING_MS: u64 = 600_000;
+
+/// How many old deliveries are forgotten in one step, and in how many steps at once.
+const FORGET_MAX: usize = 1_000;
+const FORGET_STEPS_MAX: u32 = 100;
+
 /// How far that pause grows while nothing can be done.
 const WAIT_MS_MAX: u64 = 1_000;
-
-/// How many waiting signals are looked through at the end of a round.
-const SIGNALS_MAX: usize = 10_000;
 
 impl Engine {
     /// Runs until nothing is left to do: every system is followed to its end, every intent confirmed or waiting
@@ -56,6 +63,7 @@ impl Engine {
             report: SyncReport::default(),
             down: BTreeSet::new(),
             put_off: BTreeSet::new(),
+            elsewhere: false,
         };
         run.install().await?;
         if options.full {
@@ -70,6 +78,12 @@ impl Engine {
                 continue;
             }
             let waited = self.clock.now().millis().saturating_sub(began.millis()).max(0).unsigned_abs();
+            if std::mem::take(&mut run.elsewhere) && waited <= self.settings.patience_ms {
+                // Other processes are at it; what they leave is ours.
+                self.clock.sleep(pause_ms).await;
+                pause_ms = pause_ms.saturating_mul(2).min(WAIT_MS_MAX);
+                continue;
+            }
             if !run.can_go_on().await? {
                 break;
             }
@@ -114,6 +128,8 @@ impl Engine {
             let (engine, stop, progress) = (self.clone(), stop.clone(), progress.clone());
             tasks.spawn(async move { engine.attend(system, stop, progress).await });
         }
+        let (engine, stopped) = (self.clone(), stop.clone());
+        tasks.spawn(async move { engine.keep_house(stopped).await });
         let mut first_error = None;
         loop {
             tokio::select! {
@@ -132,6 +148,33 @@ impl Engine {
             }
         }
         first_error.map_or(Ok(()), Err)
+    }
+
+    /// Forgets old deliveries now and then, until told to stop.
+    async fn keep_house(&self, mut stop: watch::Receiver<bool>) -> Result<(), EngineError> {
+        while !*stop.borrow() {
+            if let Err(error) = self.forget_deliveries().await {
+                // The next time will do as well.
+                tracing::warn!(%error, "old deliveries could not be forgotten");
+            }
+            tokio::select! {
+                () = self.clock.sleep(HOUSEKEEPING_MS) => {}
+                _ = stop.changed() => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets the deliveries that no sender repeats any more, in small steps.
+    async fn forget_deliveries(&self) -> Result<(), EngineError> {
+        let kept_ms = i64::from(self.settings.deliveries_kept_days).saturating_mul(24 * 60 * 60 * 1000);
+        let before = self.clock.now().plus_millis(kept_ms.saturating_neg());
+        for _ in 0..FORGET_STEPS_MAX {
+            if self.store.prune(before, FORGET_MAX).await? < FORGET_MAX as u64 {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Attends to one system until told to stop.
@@ -220,6 +263,7 @@ impl Engine {
             () = self.clock.sleep(wait_ms) => {}
             () = port.connector.wait(), if healthy => {}
             () = wake.notified(), if healthy => {}
+            () = self.store.stirred(system), if healthy => {}
             _ = stop.changed() => {}
         }
     }
@@ -248,6 +292,11 @@ impl Run<'_> {
                 let listed = self.engine.list_all(&system, &entity, true, &mut report, self.progress).await;
                 *self.report.system(&system) = report;
                 match listed {
+                    // Whoever reads it meanwhile may not be listing everything, so it is told.
+                    Ok(pulled) if pulled.elsewhere => {
+                        let message = "another process reads it; run `avowal sync --full` again".to_owned();
+                        self.report.system(&system).problem = Some(message);
+                    }
                     Ok(pulled) => self.count(pulled),
                     Err(error) => self.give_up(&system, error)?,
                 }
@@ -281,6 +330,7 @@ impl Run<'_> {
             total.failed += report.failed;
             match dispatched {
                 Ok(dispatched) => {
+                    self.elsewhere |= dispatched.elsewhere;
                     if dispatched.tried > 0 {
                         // What was done may be what others have waited for.
                         busy = true;
@@ -335,8 +385,13 @@ impl Run<'_> {
 
     /// Whether a copy in a system that can be used waits to be read.
     async fn has_signals(&self) -> Result<bool, EngineError> {
-        let signals = self.engine.store.due_signals(Timestamp::from_millis(i64::MAX), SIGNALS_MAX).await?;
-        Ok(signals.len() == SIGNALS_MAX || signals.iter().any(|signal| self.is_usable(&signal.copy.system)))
+        let ever = Timestamp::from_millis(i64::MAX);
+        for system in self.usable() {
+            if !self.engine.store.due_signals(&system, Shares::ALL, ever, 1).await?.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn is_usable(&self, system: &SystemName) -> bool {
@@ -346,6 +401,7 @@ impl Run<'_> {
     fn count(&mut self, pulled: Pulled) {
         self.report.events += pulled.events;
         self.report.quarantined += pulled.quarantined;
+        self.elsewhere |= pulled.elsewhere;
     }
 
     fn usable(&self) -> Vec<SystemName> {

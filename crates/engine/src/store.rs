@@ -1,5 +1,7 @@
 //! The store port: where history, states, links, intents and cursors live together.
 
+use crate::bucket::Shares;
+use crate::lanes::{Claim, Lane};
 use async_trait::async_trait;
 use avowal_core::history::Event;
 use avowal_core::ids::{EntityName, FieldName, RecordId, RemoteId, SystemName};
@@ -18,6 +20,7 @@ use serde::{Deserialize, Serialize};
 ///   for one (system, entity, remote id) is a `Conflict`.
 /// - `load` gives back, field for field, what was committed.
 /// - Methods may be called from many tasks at once; concurrent commits may share one flush (group commit).
+/// - A claim is exclusive among all processes that use the store, and ends with its process.
 ///
 /// The engine guarantees: events of a record continue its stored stream (dense sequence, chained hashes), the
 /// state is their fold, and no batch is larger than [`BATCH_RECORDS_MAX`].
@@ -45,10 +48,11 @@ pub trait Store: Send + Sync {
     /// Where a feed or listing stands; `None` before its first page.
     async fn cursor(&self, name: &CursorName) -> Result<Option<Cursor>, StoreError>;
 
-    /// Up to `limit` intents to `system` that are due at `now`, oldest first.
+    /// Up to `limit` intents to `system` that are due at `now`, of records in these shares, oldest first.
     async fn due_intents(
         &self,
         system: &SystemName,
+        shares: Shares,
         now: Timestamp,
         limit: usize,
     ) -> Result<Vec<DueIntent>, StoreError>;
@@ -56,8 +60,46 @@ pub trait Store: Send + Sync {
     /// When the next intent or signal becomes due; `None` if none waits.
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError>;
 
-    /// Up to `limit` signals that are due at `now`, oldest first.
-    async fn due_signals(&self, now: Timestamp, limit: usize) -> Result<Vec<Signal>, StoreError>;
+    /// Up to `limit` signals of `system` that are due at `now`, of copies in these shares, oldest first.
+    async fn due_signals(
+        &self,
+        system: &SystemName,
+        shares: Shares,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Signal>, StoreError>;
+
+    /// The shares in which something of this kind is due at `now`. May name more, never fewer.
+    async fn due_shares(&self, system: &SystemName, due: Due, now: Timestamp) -> Result<Shares, StoreError>;
+
+    /// Takes the exclusive right to work on as many of these lanes as are free. May leave some to others that work
+    /// on the same store, so that everybody gets a share. Never waits for a lane.
+    async fn claim(&self, lanes: &[Lane]) -> Result<Claim, StoreError>;
+
+    /// Whether several processes may use the store at once. What one of them remembers, another may have changed.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    /// Whether something that came from each copy stands in quarantine, in the order asked. Only asked of a store
+    /// that is shared.
+    async fn set_aside(&self, copies: &[CopyKey]) -> Result<Vec<bool>, StoreError> {
+        Ok(vec![false; copies.len()])
+    }
+
+    /// Whether a signal waits for each copy, in the order asked. Only asked of a store that is shared.
+    async fn awaited(&self, copies: &[CopyKey]) -> Result<Vec<bool>, StoreError> {
+        Ok(vec![false; copies.len()])
+    }
+
+    /// Returns when another process may have left work for `system`. May return late or never: whoever waits for it
+    /// asks now and then all the same.
+    async fn stirred(&self, _system: &SystemName) {
+        std::future::pending().await
+    }
+
+    /// Forgets up to `limit` deliveries that came before `before`. Answers how many.
+    async fn prune(&self, before: Timestamp, limit: usize) -> Result<u64, StoreError>;
 
     /// Up to `limit` events of one record from sequence `from_seq` on.
     async fn events(&self, record: &RecordId, from_seq: u64, limit: usize) -> Result<Vec<Event>, StoreError>;
@@ -157,6 +199,9 @@ pub struct Commit {
     pub signals_done: Vec<i64>,
     /// Intents whose next attempt waits, with the reason; applied after the states.
     pub delays: Vec<IntentDelay>,
+    /// Keys that no record outside this commit may carry when it becomes durable: a [`CommitOutcome::Conflict`]
+    /// otherwise. Two processes that begin a record for one key would make two records of one thing.
+    pub sole_keys: Vec<MatchKey>,
 }
 
 impl Commit {
@@ -171,6 +216,7 @@ impl Commit {
             && self.signals.is_empty()
             && self.signals_done.is_empty()
             && self.delays.is_empty()
+            && self.sole_keys.is_empty()
     }
 }
 
@@ -186,6 +232,24 @@ pub struct RecordCommit {
     /// The keys under which unlinked copies find it; replaces the earlier ones. A tombstone has only those of a
     /// create that may still turn out to have made a copy.
     pub match_keys: Vec<String>,
+}
+
+/// A key by which records of an entity are matched.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct MatchKey {
+    /// Of which entity.
+    pub entity: EntityName,
+    /// The key, as in [`RecordCommit::match_keys`].
+    pub key: String,
+}
+
+/// What may be due.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Due {
+    /// Intents.
+    Intents,
+    /// Signals.
+    Signals,
 }
 
 /// A delivery that must be taken once.

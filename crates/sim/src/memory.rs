@@ -7,8 +7,10 @@ use avowal_core::history::Event;
 use avowal_core::ids::{EntityName, RecordId, SystemName};
 use avowal_core::record::Record;
 use avowal_core::time::Timestamp;
+use avowal_engine::bucket::{Bucket, Shares};
+use avowal_engine::lanes::{Claim, Lane, LocalLanes};
 use avowal_engine::store::{
-    BATCH_RECORDS_MAX, Commit, CommitOutcome, CopyKey, Counts, Cursor, CursorName, DueIntent, Located,
+    BATCH_RECORDS_MAX, Commit, CommitOutcome, CopyKey, Counts, Cursor, CursorName, Due, DueIntent, Located,
     OpenReview, QuarantineItem, RecordCommit, Signal, Store, StoreError,
 };
 use std::collections::VecDeque;
@@ -34,6 +36,7 @@ pub enum CommitFault {
 pub struct MemoryStore {
     tables: Mutex<Tables>,
     faults: Mutex<VecDeque<CommitFault>>,
+    lanes: LocalLanes,
 }
 
 impl MemoryStore {
@@ -94,8 +97,8 @@ impl Store for MemoryStore {
     async fn seen_before(&self, system: &SystemName, keys: &[String]) -> Result<Vec<bool>, StoreError> {
         let mut tables = self.tables();
         let mut seen = |key: &String| match tables.dedupe.get_mut(&(system.clone(), key.clone())) {
-            Some(repeats) => {
-                *repeats += 1;
+            Some(delivery) => {
+                delivery.repeats += 1;
                 true
             }
             None => false,
@@ -139,6 +142,7 @@ impl Store for MemoryStore {
     async fn due_intents(
         &self,
         system: &SystemName,
+        shares: Shares,
         now: Timestamp,
         limit: usize,
     ) -> Result<Vec<DueIntent>, StoreError> {
@@ -146,7 +150,9 @@ impl Store for MemoryStore {
         let mut due: Vec<_> = tables
             .schedules
             .iter()
-            .filter(|((_, to), schedule)| to == system && schedule.not_before <= now)
+            .filter(|((record, to), schedule)| {
+                to == system && schedule.not_before <= now && shares.covers(Bucket::of_record(record))
+            })
             .collect();
         due.sort_by_key(|(_, schedule)| (schedule.not_before, schedule.position));
         let intent = |((record, _), schedule): (&(RecordId, SystemName), &Schedule)| DueIntent {
@@ -162,13 +168,58 @@ impl Store for MemoryStore {
         Ok(intents.chain(tables.signals.values().map(|signal| signal.not_before)).min())
     }
 
-    async fn due_signals(&self, now: Timestamp, limit: usize) -> Result<Vec<Signal>, StoreError> {
+    async fn due_signals(
+        &self,
+        system: &SystemName,
+        shares: Shares,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Signal>, StoreError> {
         let tables = self.tables();
-        let mut due: Vec<_> =
-            tables.signals.values().filter(|signal| signal.not_before <= now).cloned().collect();
+        let is_due = |signal: &&Signal| {
+            signal.copy.system == *system
+                && signal.not_before <= now
+                && shares.covers(Bucket::of_copy(&signal.copy))
+        };
+        let mut due: Vec<_> = tables.signals.values().filter(is_due).cloned().collect();
         due.sort_by_key(|signal| (signal.not_before, signal.id));
         due.truncate(limit);
         Ok(due)
+    }
+
+    async fn due_shares(&self, system: &SystemName, due: Due, now: Timestamp) -> Result<Shares, StoreError> {
+        let tables = self.tables();
+        Ok(match due {
+            Due::Intents => {
+                let due =
+                    tables.schedules.iter().filter(|((_, to), at)| to == system && at.not_before <= now);
+                due.map(|((record, _), _)| Bucket::of_record(record).share()).collect()
+            }
+            Due::Signals => {
+                let mine = tables.signals.values().filter(|signal| signal.copy.system == *system);
+                let due = mine.filter(|signal| signal.not_before <= now);
+                due.map(|signal| Bucket::of_copy(&signal.copy).share()).collect()
+            }
+        })
+    }
+
+    async fn claim(&self, lanes: &[Lane]) -> Result<Claim, StoreError> {
+        Ok(self.lanes.claim(lanes))
+    }
+
+    async fn prune(&self, before: Timestamp, limit: usize) -> Result<u64, StoreError> {
+        let mut tables = self.tables();
+        let old: Vec<_> = tables
+            .dedupe
+            .iter()
+            .filter(|(_, delivery)| delivery.received_at < before)
+            .map(|(key, _)| key.clone())
+            .take(limit)
+            .collect();
+        old.iter().for_each(|key| {
+            tables.dedupe.remove(key);
+        });
+        Ok(u64::try_from(old.len()).unwrap_or(u64::MAX))
     }
 
     async fn events(&self, record: &RecordId, from_seq: u64, limit: usize) -> Result<Vec<Event>, StoreError> {

@@ -21,9 +21,9 @@ pub fn policy(scenario: &Scenario) -> Result<Arc<EntityPolicy>, String> {
         })
         .collect();
     let policy = spec(scenario).build(&entity, &traits, &BTreeSet::from([entity.clone()]));
-    policy.map(Arc::new).map_err(|errors| {
-        errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
-    })
+    policy
+        .map(Arc::new)
+        .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
 }
 
 /// What a profile lets the engine prove.
@@ -40,7 +40,8 @@ pub fn profile(participant: &Participant) -> Profile {
 fn spec(scenario: &Scenario) -> EntitySpec {
     let rules = &scenario.rules;
     let names = [KEY, "name"].into_iter().chain(rules.fields.iter().map(String::as_str));
-    let systems = scenario.systems.iter().map(|system| (SystemName::new(&system.name), mapping(scenario, system)));
+    let systems =
+        scenario.systems.iter().map(|system| (SystemName::new(&system.name), mapping(scenario, system)));
     EntitySpec {
         match_on: serde_json::from_value(json!([KEY])).unwrap_or_default(),
         deletes: DeleteSpec {

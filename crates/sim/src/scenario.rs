@@ -217,8 +217,11 @@ fn rules(dice: &mut Dice, systems: &[Participant]) -> Rules {
         .map(|system| system.name.clone())
         .collect();
     let owner = dice.pick(&holders).unwrap_or_else(|| names[0].clone());
-    let proposers =
-        if dice.chance(30) { holders.iter().filter(|name| **name != owner).take(1).cloned().collect() } else { Vec::new() };
+    let proposers = if dice.chance(30) {
+        holders.iter().filter(|name| **name != owner).take(1).cloned().collect()
+    } else {
+        Vec::new()
+    };
     let mut fields: Vec<String> = FIELDS[1..].iter().map(|field| (*field).to_owned()).collect();
     fields.retain(|_| dice.chance(60));
     fields.retain(|field| systems.iter().any(|system| !system.lacks.contains(field)));
@@ -307,8 +310,10 @@ fn edit(dice: &mut Dice, systems: usize, things: u64) -> Action {
 
 /// A fault that the trace contains, if this run may meet its kind.
 fn trouble(dice: &mut Dice, systems: usize, workers: usize, things: u64, rates: &Rates) -> Option<Action> {
-    let possible: Vec<Fault> =
-        Fault::ALL.into_iter().filter(|fault| IN_TRACES.contains(fault) && rates.contains_key(fault)).collect();
+    let possible: Vec<Fault> = Fault::ALL
+        .into_iter()
+        .filter(|fault| IN_TRACES.contains(fault) && rates.contains_key(fault))
+        .collect();
     let (system, thing, worker) = (dice.place(systems), dice.roll(things) as u32, dice.place(workers));
     Some(match dice.pick(&possible)? {
         Fault::ClockForward => Action::SetClock { ms: 1_000 + dice.roll(4_000_000) as i64 },

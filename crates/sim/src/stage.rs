@@ -74,7 +74,8 @@ impl Fate for Stage {
 
     fn lag_ms(&self, system: &str, id: &RemoteId) -> i64 {
         let effect = format!("{system} {id}");
-        let lags = self.faults.is_possible(Fault::StaleRead) && self.faults.strikes(Fault::StaleRead, &effect);
+        let lags =
+            self.faults.is_possible(Fault::StaleRead) && self.faults.strikes(Fault::StaleRead, &effect);
         if lags { 50 + self.faults.amount(&effect, 800) as i64 } else { 0 }
     }
 

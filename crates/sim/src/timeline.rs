@@ -24,14 +24,32 @@ pub fn timeline(world: &World, thing: Option<&str>) -> String {
         if thing.is_some_and(|thing| edit.thing != thing) {
             continue;
         }
-        let vector: Vec<String> = edit.vector.iter().map(|(system, count)| format!("{system}:{count}")).collect();
-        let fate = if edit.shown { "shown" } else if edit.covered { "covered unseen" } else { "never shown" };
-        let text = format!("oracle   | edit {} {}={} includes {{{}}}, {fate}", edit.no, edit.field, edit.value, vector.join(" "));
-        let at = world.oracle.versions().iter().find(|version| {
-            version.system == edit.system
-                && version.row == edit.row
-                && version.fields.as_ref().is_some_and(|row| row.get(&edit.field) == Some(&edit.value))
-        }).map_or(0, |version| version.at_ms);
+        let vector: Vec<String> =
+            edit.vector.iter().map(|(system, count)| format!("{system}:{count}")).collect();
+        let fate = if edit.shown {
+            "shown"
+        } else if edit.covered {
+            "covered unseen"
+        } else {
+            "never shown"
+        };
+        let text = format!(
+            "oracle   | edit {} {}={} includes {{{}}}, {fate}",
+            edit.no,
+            edit.field,
+            edit.value,
+            vector.join(" ")
+        );
+        let at = world
+            .oracle
+            .versions()
+            .iter()
+            .find(|version| {
+                version.system == edit.system
+                    && version.row == edit.row
+                    && version.fields.as_ref().is_some_and(|row| row.get(&edit.field) == Some(&edit.value))
+            })
+            .map_or(0, |version| version.at_ms);
         lines.push((at, 1, text));
     }
     for event in &ending.events {
@@ -53,14 +71,19 @@ pub fn timeline(world: &World, thing: Option<&str>) -> String {
 }
 
 fn shown(row: &avowal_engine::connector::Fields) -> String {
-    let parts: Vec<String> = row.iter().filter(|(field, _)| *field != KEY).map(|(field, value)| format!("{field}={value}")).collect();
+    let parts: Vec<String> = row
+        .iter()
+        .filter(|(field, _)| *field != KEY)
+        .map(|(field, value)| format!("{field}={value}"))
+        .collect();
     parts.join(" ")
 }
 
 /// Whether an event's record was ever about a thing.
 fn is_about(events: &[Event], event: &Event, thing: &str) -> bool {
     let spelled = Value::text(thing).to_string();
-    events.iter().filter(|other| other.record == event.record).any(|other| {
-        serde_json::to_string(&other.body).is_ok_and(|body| body.contains(&spelled))
-    })
+    events
+        .iter()
+        .filter(|other| other.record == event.record)
+        .any(|other| serde_json::to_string(&other.body).is_ok_and(|body| body.contains(&spelled)))
 }

@@ -16,7 +16,8 @@ use avowal_engine::clock::Clock;
 use avowal_engine::connector::{Connector, Delivery};
 use avowal_engine::store::Store;
 use avowal_engine::{
-    Delivered, Engine, EngineError, EngineParts, Guards, Settings, SyncOptions, SystemPort, Unwatched, WriteRate,
+    Delivered, Engine, EngineError, EngineParts, Guards, Settings, SyncOptions, SystemPort, Unwatched,
+    WriteRate,
 };
 use futures::FutureExt;
 use std::collections::{BTreeMap, BTreeSet};
@@ -160,7 +161,9 @@ impl World {
             settings: self.settings(),
         }));
         let mut worker = Worker { engine: engine.clone(), tasks: Vec::new(), dead, paused: false };
-        worker.tasks.push(Task { work: Box::pin(async move { done(engine.prepare().await) }), delivery: None });
+        worker
+            .tasks
+            .push(Task { work: Box::pin(async move { done(engine.prepare().await) }), delivery: None });
         worker
     }
 
@@ -209,7 +212,9 @@ impl World {
     }
 
     pub(crate) fn begin_turn(&mut self, worker: usize, system: usize) {
-        let Some(name) = self.scenario.systems.get(system).map(|system| SystemName::new(&system.name)) else { return };
+        let Some(name) = self.scenario.systems.get(system).map(|system| SystemName::new(&system.name)) else {
+            return;
+        };
         self.begin(worker, None, move |engine| async move { done(engine.turn(&name, &Unwatched).await) });
     }
 
@@ -269,7 +274,8 @@ impl World {
                 let task = worker.tasks.swap_remove(place);
                 self.ended(task, end);
             }
-            let racing = self.workers.iter().filter(|worker| !worker.paused && !worker.tasks.is_empty()).count();
+            let racing =
+                self.workers.iter().filter(|worker| !worker.paused && !worker.tasks.is_empty()).count();
             if racing > 1 && self.polls.is_multiple_of(64) {
                 self.faults.note(Fault::WorkersRacing);
             }

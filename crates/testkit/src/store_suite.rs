@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+pub mod claims;
 pub mod concurrent;
 pub mod conflicts;
 pub mod generate;
@@ -35,6 +36,9 @@ macro_rules! store_suite {
                 signals_are_followed_in_order, next_due_is_the_earliest;
             tables: repeated_deliveries_are_seen, reviews_open_and_close, reviews_are_refreshed,
                 quarantine_opens_and_closes, same_item_is_one, cursors_are_kept_apart;
+            claims: claims_are_exclusive, dropped_claims_are_free, claims_hold_up_no_commit, one_of_many_claims_wins,
+                shares_divide_what_is_due, sole_keys_have_no_other_carrier, one_of_many_begins_wins,
+                old_deliveries_are_forgotten;
             concurrent: many_writers_all_durable, one_of_many_rivals_wins, readers_see_whole_commits;
         }
     };

@@ -44,10 +44,10 @@ pub async fn run(config: &Config, command: &HistoryCommand, output: &Output) -> 
     let walked = match command {
         HistoryCommand::Verify => verify(config).await?,
         HistoryCommand::Rebuild { write: false } => {
-            rebuild(config, compose::open_to_read(config)?, false).await?
+            rebuild(config, compose::open_to_read(config).await?, false).await?
         }
         HistoryCommand::Rebuild { write: true } => {
-            rebuild(config, compose::open_to_write(config)?, true).await?
+            rebuild(config, compose::open_to_write(config).await?, true).await?
         }
     };
     if output.is_json() {
@@ -59,7 +59,7 @@ pub async fn run(config: &Config, command: &HistoryCommand, output: &Output) -> 
 }
 
 async fn verify(config: &Config) -> Result<Walked, Failure> {
-    let store = compose::open_to_read(config)?;
+    let store = compose::open_to_read(config).await?;
     let mut walk = Walk::new(store.as_ref());
     let mut walked = Walked::default();
     while let Some(mut stream) = walk.next().await? {

@@ -20,7 +20,7 @@ pub async fn run(config: &Config, command: &QuarantineCommand, output: &Output) 
 }
 
 async fn list(config: &Config, output: &Output) -> Result<Exit, Failure> {
-    let items = compose::open_to_read(config)?.quarantined(OPEN_ITEMS_MAX).await?;
+    let items = compose::open_to_read(config).await?.quarantined(OPEN_ITEMS_MAX).await?;
     if output.is_json() {
         output.json(&items)?;
         return Ok(Exit::Done);
@@ -35,7 +35,7 @@ async fn list(config: &Config, output: &Output) -> Result<Exit, Failure> {
 }
 
 async fn show(config: &Config, id: i64, output: &Output) -> Result<Exit, Failure> {
-    let item = find(compose::open_to_read(config)?.as_ref(), id).await?;
+    let item = find(compose::open_to_read(config).await?.as_ref(), id).await?;
     if output.is_json() {
         output.json(&item)?;
         return Ok(Exit::Done);
@@ -51,7 +51,7 @@ async fn show(config: &Config, id: i64, output: &Output) -> Result<Exit, Failure
 
 /// Replays one item, or all; an item that cannot be replayed does not hold up the others.
 async fn replay(config: &Config, id: Option<i64>, by: &str, output: &Output) -> Result<Exit, Failure> {
-    let store = compose::open_to_write(config)?;
+    let store = compose::open_to_write(config).await?;
     let items = match id {
         Some(id) => vec![find(store.as_ref(), id).await?],
         None => store.quarantined(OPEN_ITEMS_MAX).await?,

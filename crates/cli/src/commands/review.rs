@@ -21,7 +21,7 @@ pub async fn run(config: &Config, command: &ReviewCommand, output: &Output) -> R
 }
 
 async fn list(config: &Config, output: &Output) -> Result<Exit, Failure> {
-    let reviews = compose::open_to_read(config)?.open_reviews(OPEN_ITEMS_MAX).await?;
+    let reviews = compose::open_to_read(config).await?.open_reviews(OPEN_ITEMS_MAX).await?;
     if output.is_json() {
         output.json(&reviews)?;
         return Ok(Exit::Done);
@@ -36,7 +36,7 @@ async fn list(config: &Config, output: &Output) -> Result<Exit, Failure> {
 }
 
 async fn show(config: &Config, id: &str, output: &Output) -> Result<Exit, Failure> {
-    let store = compose::open_to_read(config)?;
+    let store = compose::open_to_read(config).await?;
     let open = find(store.as_ref(), id).await?;
     if output.is_json() {
         output.json(&open)?;
@@ -59,7 +59,7 @@ async fn show(config: &Config, id: &str, output: &Output) -> Result<Exit, Failur
 }
 
 async fn resolve(config: &Config, arguments: &ResolveArguments, output: &Output) -> Result<Exit, Failure> {
-    let store = compose::open_to_write(config)?;
+    let store = compose::open_to_write(config).await?;
     let open = find(store.as_ref(), &arguments.id).await?;
     let verdict = verdict(config, &open, &arguments.verdict)?;
     let by = super::person(arguments.by.as_deref());

@@ -10,7 +10,7 @@ use avowal_core::explain::record_view;
 /// Prints the record.
 pub async fn run(config: &Config, arguments: &RecordArguments, output: &Output) -> Result<Exit, Failure> {
     let policy = key::policy(config, &arguments.entity)?;
-    let store = compose::open_to_read(config)?;
+    let store = compose::open_to_read(config).await?;
     let record = key::find(store.as_ref(), policy, &arguments.key, output).await?;
     let view = record_view(policy, &record);
     if output.is_json() {

@@ -8,7 +8,7 @@ use avowal_engine::store::Counts;
 
 /// Prints the store's figures.
 pub async fn run(config: &Config, output: &Output) -> Result<Exit, Failure> {
-    let counts = compose::open_to_read(config)?.counts().await?;
+    let counts = compose::open_to_read(config).await?.counts().await?;
     if output.is_json() {
         output.json(&counts)?;
     } else {

@@ -21,7 +21,7 @@ pub async fn run(mut config: Config, arguments: &SyncArguments, output: &Output)
         }
         config.settings.guards.deletes_approved.insert(name.as_str().into());
     }
-    let engine = compose::engine(&config, compose::open_to_write(&config)?);
+    let engine = compose::engine(&config, compose::open_to_write(&config).await?);
     let watch = Watch::new();
     let report = engine.sync(SyncOptions { full: arguments.full }, &watch).await;
     watch.finish();

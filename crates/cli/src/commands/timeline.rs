@@ -14,7 +14,7 @@ const PAGE_EVENTS: usize = 1000;
 /// Prints the events page by page, so that no history is too long. JSON is an array of events in wire form v1.
 pub async fn run(config: &Config, arguments: &TimelineArguments, output: &Output) -> Result<Exit, Failure> {
     let policy = key::policy(config, &arguments.record.entity)?;
-    let store = compose::open_to_read(config)?;
+    let store = compose::open_to_read(config).await?;
     let record = key::find(store.as_ref(), policy, &arguments.record.key, output).await?;
     let mut printer = Printer { output, day: String::new(), first: true };
     printer.begin();

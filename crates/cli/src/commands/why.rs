@@ -27,7 +27,7 @@ pub async fn run(config: &Config, arguments: &WhyArguments, output: &Output) -> 
             format!("{} has no field {:?}. There are: {}", policy.entity, arguments.field, known.join(", "));
         return Err(Failure::usage(text));
     }
-    let store = compose::open_to_read(config)?;
+    let store = compose::open_to_read(config).await?;
     let record = key::find(store.as_ref(), policy, &arguments.record.key, output).await?;
     let events = history(store.as_ref(), &record, output).await?;
     let Some(why) = why(policy, &record, &events, &field) else {

@@ -19,6 +19,7 @@ struct SettingsKeys {
     backoff_max_ms: Option<u64>,
     patience_ms: Option<u64>,
     attempts_max: Option<u32>,
+    deliveries_kept_days: Option<u32>,
 }
 
 #[derive(Deserialize)]
@@ -47,6 +48,7 @@ impl Reading<'_> {
             backoff_max_ms: keys.backoff_max_ms.unwrap_or(defaults.backoff_max_ms),
             patience_ms: keys.patience_ms.unwrap_or(defaults.patience_ms),
             attempts_max: keys.attempts_max.unwrap_or(defaults.attempts_max),
+            deliveries_kept_days: keys.deliveries_kept_days.unwrap_or(defaults.deliveries_kept_days),
             guards: guards?,
         };
         self.check_settings(table, &settings);
@@ -71,6 +73,7 @@ impl Reading<'_> {
         within("backoff_max_ms", settings.backoff_max_ms, 1, DAY_MS);
         within("patience_ms", settings.patience_ms, 0, DAY_MS);
         within("attempts_max", u64::from(settings.attempts_max), 1, 1000);
+        within("deliveries_kept_days", u64::from(settings.deliveries_kept_days), 1, 3650);
     }
 
     fn guards(&self, defaults: &Guards) -> Option<Guards> {

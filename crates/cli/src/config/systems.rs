@@ -24,10 +24,12 @@ const POLL_MIN_MS: u64 = 50;
 const TOLERANCE_S: u32 = 300;
 
 /// Where the store is.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum StorePlace {
-    /// One SQLite file.
+    /// One SQLite file, for one process.
     Sqlite(PathBuf),
+    /// A Postgres database, for any number of processes; the connection string holds a password.
+    Postgres(String),
 }
 
 /// One system as it is configured.
@@ -158,6 +160,14 @@ impl Reading<'_> {
             return None;
         };
         let place: Place = decode::table(table, at, self.report)?;
+        if is_postgres(&place.url) {
+            return Some(StorePlace::Postgres(place.url));
+        }
+        if !place.url.is_empty() && !place.url.starts_with("sqlite:") {
+            let cure = "Write `sqlite:PATH` for one process, or `postgres://user@host/database` for several";
+            self.at_url(table, "this is no place for a store", cure);
+            return None;
+        }
         self.sqlite_path(table, &place.url).map(StorePlace::Sqlite)
     }
 
@@ -259,8 +269,7 @@ impl Reading<'_> {
             }
             "postgres" => {
                 let place: Place = decode::table(own, at, self.report)?;
-                let begins = ["postgres://", "postgresql://", "host="];
-                if !place.url.is_empty() && !begins.iter().any(|begin| place.url.starts_with(begin)) {
+                if !place.url.is_empty() && !is_postgres(&place.url) {
                     let cure = "Write `postgres://user@host/database`";
                     self.at_url(own, "this is no address of a Postgres database", cure);
                     return None;
@@ -356,6 +365,11 @@ impl Reading<'_> {
             }
         }
     }
+}
+
+/// Whether a text can be the connection string of a Postgres database.
+fn is_postgres(url: &str) -> bool {
+    ["postgres://", "postgresql://", "host="].iter().any(|begin| url.starts_with(begin))
 }
 
 /// What the policies know of a system; wrong types are reported where the system is read as a whole.

@@ -59,7 +59,8 @@ fn range(text: &str) -> std::ops::Range<u64> {
 
 fn replay(file: &str) -> ExitCode {
     let scenario = std::fs::read(file).map_err(|error| error.to_string());
-    let scenario = scenario.and_then(|bytes| serde_json::from_slice(&bytes).map_err(|error| error.to_string()));
+    let scenario =
+        scenario.and_then(|bytes| serde_json::from_slice(&bytes).map_err(|error| error.to_string()));
     match scenario {
         Ok(scenario) => one(scenario, false, None),
         Err(error) => {
@@ -123,7 +124,10 @@ fn report(summary: &Summary) -> String {
         summary.unequal,
         summary.hash
     );
-    let _ = writeln!(out, "| profile | edits | changes judged | indeterminate | concurrent though seen | reviews | covered unseen | writes an edit |");
+    let _ = writeln!(
+        out,
+        "| profile | edits | changes judged | indeterminate | concurrent though seen | reviews | covered unseen | writes an edit |"
+    );
     let _ = writeln!(out, "|---|---|---|---|---|---|---|---|");
     let share = |part: u64, whole: u64| format!("{:.2} %", 100.0 * part as f64 / whole.max(1) as f64);
     for (profile, figures) in &summary.figures {

@@ -6,7 +6,8 @@ use avowal_core::intent::{IntentStatus, Operation};
 use avowal_core::record::Record;
 use avowal_core::time::Timestamp;
 use avowal_engine::store::{
-    Commit, CommitOutcome, CopyKey, Counts, Cursor, CursorName, Located, QuarantineItem, RecordCommit, Signal,
+    Commit, CommitOutcome, CopyKey, Counts, Cursor, CursorName, Located, MatchKey, QuarantineItem,
+    RecordCommit, Signal,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,11 +23,18 @@ pub(super) struct Tables {
     /// `match_keys` by key.
     pub(super) carriers: BTreeSet<(EntityName, String, RecordId)>,
     pub(super) schedules: BTreeMap<(RecordId, SystemName), Schedule>,
-    pub(super) dedupe: BTreeMap<(SystemName, String), u64>,
+    pub(super) dedupe: BTreeMap<(SystemName, String), Delivery>,
     pub(super) cursors: BTreeMap<CursorName, Cursor>,
     pub(super) quarantine: BTreeMap<i64, Quarantined>,
     pub(super) signals: BTreeMap<i64, Signal>,
     pub(super) last_number: i64,
+}
+
+/// A delivery that has been taken.
+#[derive(Debug)]
+pub(super) struct Delivery {
+    pub(super) received_at: Timestamp,
+    pub(super) repeats: u64,
 }
 
 /// When an intent may go out.
@@ -64,7 +72,22 @@ impl Tables {
     }
 
     fn moved(&self, commit: &Commit) -> Option<String> {
-        self.moved_cursor(commit).or_else(|| self.moved_record(commit)).or_else(|| self.taken_link(commit))
+        self.moved_cursor(commit)
+            .or_else(|| self.moved_record(commit))
+            .or_else(|| self.taken_link(commit))
+            .or_else(|| self.carried_key(commit))
+    }
+
+    /// Which key that only this commit may carry belongs to a record outside it, in words.
+    fn carried_key(&self, commit: &Commit) -> Option<String> {
+        let own: BTreeSet<&RecordId> = commit.records.iter().map(|record| &record.state.id).collect();
+        commit.sole_keys.iter().find_map(|MatchKey { entity, key }| {
+            let from = (entity.clone(), key.clone(), RecordId::new(""));
+            let mut carriers =
+                self.carriers.range(from..).take_while(|(of, carried, _)| of == entity && carried == key);
+            let (_, _, other) = carriers.find(|(_, _, record)| !own.contains(record))?;
+            Some(format!("record {other} has come to carry the key {key}"))
+        })
     }
 
     fn moved_cursor(&self, commit: &Commit) -> Option<String> {
@@ -128,7 +151,8 @@ impl Tables {
     /// Does what a commit says; `refusal` has been asked before.
     pub(super) fn apply(&mut self, commit: Commit) {
         for delivery in commit.dedupe {
-            self.dedupe.insert((delivery.system, delivery.key), 0);
+            let taken = Delivery { received_at: delivery.received_at, repeats: 0 };
+            self.dedupe.insert((delivery.system, delivery.key), taken);
         }
         for step in commit.cursors {
             self.cursors.insert(step.name, step.to);

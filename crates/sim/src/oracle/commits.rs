@@ -1,8 +1,8 @@
 //! What the engine records, commit by commit: dense, append-only, with vectors that only grow, under the rules,
 //! and never against the true order.
 
-use super::truth::{Truth, includes};
 use super::Oracle;
+use super::truth::{Truth, includes};
 use crate::scenario::ENTITY;
 use avowal_core::history::{Body, Event, FieldRelation, Strength};
 use avowal_core::value::Value;
@@ -43,7 +43,8 @@ impl Oracle {
 
     fn judge_record(&self, truth: &mut Truth, stream: &mut Stream, commit: &RecordCommit) {
         if commit.expected_seq != stream.seq {
-            let what = format!("{} was written at {} over {}", commit.state.id, commit.expected_seq, stream.seq);
+            let what =
+                format!("{} was written at {} over {}", commit.state.id, commit.expected_seq, stream.seq);
             truth.accuse("I14", None, what);
         }
         stream.thing = thing_of(&commit.state).unwrap_or_else(|| stream.thing.clone());
@@ -56,7 +57,8 @@ impl Oracle {
             let vector: BTreeMap<String, u64> =
                 event.vector.iter().map(|(system, count)| (system.to_string(), count)).collect();
             if !includes(&vector, &stream.vector) {
-                let what = format!("{}: the vector shrank from {:?} to {vector:?}", event.id(), stream.vector);
+                let what =
+                    format!("{}: the vector shrank from {:?} to {vector:?}", event.id(), stream.vector);
                 truth.accuse("I9", None, what);
             }
             stream.vector = vector;
@@ -77,12 +79,26 @@ impl Oracle {
                     u64::from(*class == avowal_core::history::Classification::Indeterminate);
                 let proven = event.evidence.as_ref().map(|evidence| evidence.strength);
                 for (field, seen) in fields {
-                    self.judge_order(truth, stream, system.as_str(), field.as_str(), &seen.to, seen.relation, proven);
+                    self.judge_order(
+                        truth,
+                        stream,
+                        system.as_str(),
+                        field.as_str(),
+                        &seen.to,
+                        seen.relation,
+                        proven,
+                    );
                 }
             }
             Body::ConflictResolved { field, dot, losers, .. } => {
                 for loser in losers {
-                    self.judge_winner(truth, stream, field.as_str(), dot.system.as_str(), loser.system.as_str());
+                    self.judge_winner(
+                        truth,
+                        stream,
+                        field.as_str(),
+                        dot.system.as_str(),
+                        loser.system.as_str(),
+                    );
                 }
             }
             Body::ReviewRequested { .. } => {
@@ -134,7 +150,8 @@ impl Oracle {
         if !truth.is_unique(&thing, field, value) || !truth.is_unique(&thing, field, before) {
             return;
         }
-        let (Some(old), Some(new)) = (truth.maker(&thing, field, before), truth.maker(&thing, field, value)) else {
+        let (Some(old), Some(new)) = (truth.maker(&thing, field, before), truth.maker(&thing, field, value))
+        else {
             return;
         };
         if old.no != new.no && includes(&old.vector, &new.vector) {
@@ -160,7 +177,8 @@ impl Oracle {
         if to.is_null() || !truth.is_unique(&thing, field, to) || !truth.is_unique(&thing, field, before) {
             return;
         }
-        let (Some(old), Some(new)) = (truth.maker(&thing, field, before), truth.maker(&thing, field, to)) else {
+        let (Some(old), Some(new)) = (truth.maker(&thing, field, before), truth.maker(&thing, field, to))
+        else {
             return;
         };
         if new.system != system || old.no == new.no {
@@ -176,7 +194,9 @@ impl Oracle {
             }
             FieldRelation::Concurrent if has_seen => {
                 if strength == Some(Strength::Proven) {
-                    let what = format!("{system} changed {field} to {to} having seen {before}, and the contrary was called proven");
+                    let what = format!(
+                        "{system} changed {field} to {to} having seen {before}, and the contrary was called proven"
+                    );
                     truth.accuse("I19", Some(&thing), what);
                 }
                 truth.figures.entry(system.to_owned()).or_default().false_concurrent += 1;
@@ -227,7 +247,8 @@ impl Oracle {
                     Some(row) => {
                         !sent.is_empty()
                             && sent.iter().all(|(field, value)| {
-                                field == crate::scenario::KEY || same(row.get(field).unwrap_or(&Value::Null), value)
+                                field == crate::scenario::KEY
+                                    || same(row.get(field).unwrap_or(&Value::Null), value)
                             })
                     }
                     None => sent.is_empty(),

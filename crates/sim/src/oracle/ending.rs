@@ -49,9 +49,10 @@ impl Oracle {
             self.accuse("I17", None, format!("{} {} belongs to {count} records", place.0, place.1));
         }
         for (place, row) in &ending.rows {
-            let is_aside = ending.quarantine.iter().any(|item| {
-                item.system.as_str() == place.0 && item.remote_id.as_ref() == Some(&place.1)
-            });
+            let is_aside = ending
+                .quarantine
+                .iter()
+                .any(|item| item.system.as_str() == place.0 && item.remote_id.as_ref() == Some(&place.1));
             if !holders.contains_key(place) && !is_aside {
                 let thing = row.get(KEY).and_then(Value::as_text);
                 self.accuse("I2", thing, format!("{} {} is linked with no record", place.0, place.1));
@@ -72,15 +73,20 @@ impl Oracle {
                 continue;
             }
             let copy = record.copies.get(&name);
-            let exists = copy.is_some_and(|copy| {
-                ending.rows.contains_key(&(system.name.clone(), copy.remote_id.clone()))
-            });
+            let exists = copy
+                .is_some_and(|copy| ending.rows.contains_key(&(system.name.clone(), copy.remote_id.clone())));
             let believed = copy.is_some_and(|copy| copy.alive);
             if exists != believed {
-                let what = format!("{} in {} stands={exists}, taken for alive={believed}", record.id, system.name);
+                let what =
+                    format!("{} in {} stands={exists}, taken for alive={believed}", record.id, system.name);
                 self.accuse("I2", Some(&thing), what);
             } else if record.deleted.is_some() == exists {
-                let what = format!("{} is deleted={}, and stands in {}={exists}", record.id, record.deleted.is_some(), system.name);
+                let what = format!(
+                    "{} is deleted={}, and stands in {}={exists}",
+                    record.id,
+                    record.deleted.is_some(),
+                    system.name
+                );
                 self.accuse("I2", Some(&thing), what);
             }
         }
@@ -103,7 +109,9 @@ impl Oracle {
         let thing = thing_of(ending, record);
         for field in self.fields() {
             let name = FieldName::new(field);
-            if record.reviews.contains_key(&name) || record.reviews.contains_key(&FieldName::new(Record::EXISTENCE)) {
+            if record.reviews.contains_key(&name)
+                || record.reviews.contains_key(&FieldName::new(Record::EXISTENCE))
+            {
                 continue;
             }
             let mut shown: Vec<(String, Value)> = Vec::new();
@@ -120,7 +128,8 @@ impl Oracle {
                 }
             }
             // Nobody who may has said anything: what the others hold stands in for it, each where it is.
-            let is_unspoken = |(system, value): &(String, Value)| *system == self.scenario.rules.owner && value.is_null();
+            let is_unspoken =
+                |(system, value): &(String, Value)| *system == self.scenario.rules.owner && value.is_null();
             if field == "stage" && shown.iter().any(is_unspoken) {
                 continue;
             }
@@ -205,7 +214,10 @@ impl Oracle {
         let covered_unseen = edits.iter().any(|edit| !edit.shown);
         let rows_gone = truth.removals.iter().any(|removal| removal.thing == thing);
         drop(truth);
-        if covered_unseen || rows_gone || edits.iter().any(|edit| edit.value.is_null() || edit.value.as_text().is_some()) {
+        if covered_unseen
+            || rows_gone
+            || edits.iter().any(|edit| edit.value.is_null() || edit.value.as_text().is_some())
+        {
             return;
         }
         let mut added: BTreeMap<Value, usize> = BTreeMap::new();
@@ -226,7 +238,11 @@ impl Oracle {
         for (member, times) in added {
             let was_removed = removed.contains(&member);
             if !was_removed && !present.contains(&member) {
-                self.accuse("I1", Some(thing), format!("{member} was added to tags, never removed, and is lost"));
+                self.accuse(
+                    "I1",
+                    Some(thing),
+                    format!("{member} was added to tags, never removed, and is lost"),
+                );
             } else if was_removed && times == 1 && present.contains(&member) {
                 self.accuse("I9", Some(thing), format!("{member} was removed from tags and has come back"));
             }
@@ -237,7 +253,8 @@ impl Oracle {
     fn judge_sum(&self, thing: &str, rows: &BTreeMap<&str, (&RemoteId, &Fields)>, ending: &Ending) {
         let Some(Value::Int(sum)) = self.final_value("credit", rows) else { return };
         let truth = self.truth();
-        let edits: Vec<_> = truth.edits.iter().filter(|edit| edit.thing == thing && edit.field == "credit").collect();
+        let edits: Vec<_> =
+            truth.edits.iter().filter(|edit| edit.thing == thing && edit.field == "credit").collect();
         let numbers: Option<Vec<(Option<i64>, i64)>> = edits
             .iter()
             .map(|edit| match (&edit.from, &edit.value) {
@@ -267,9 +284,9 @@ impl Oracle {
         if !self.fields().contains(&field) {
             return None;
         }
-        rows.iter().find(|(system, _)| !self.lacks(system, field)).map(|(_, (_, row))| {
-            row.get(field).cloned().unwrap_or(Value::Null)
-        })
+        rows.iter()
+            .find(|(system, _)| !self.lacks(system, field))
+            .map(|(_, (_, row))| row.get(field).cloned().unwrap_or(Value::Null))
     }
 
     /// I1: whatever the engine was shown has left a trace; whatever it was not shown was undone before it could be.
@@ -281,7 +298,8 @@ impl Oracle {
             .chain(ending.quarantine.iter().map(|item| item.payload.clone()))
             .collect();
         let truth = self.truth();
-        let lost: Vec<_> = truth.edits.iter().filter(|edit| self.is_lost(&truth, edit, &text)).cloned().collect();
+        let lost: Vec<_> =
+            truth.edits.iter().filter(|edit| self.is_lost(&truth, edit, &text)).cloned().collect();
         drop(truth);
         for edit in lost {
             let what = format!(
@@ -381,9 +399,10 @@ fn members(value: &Value) -> BTreeSet<Value> {
 
 /// Which thing a record is about: as its rows say, or as its stream said last.
 fn thing_of(ending: &Ending, record: &Record) -> String {
-    let row = record.copies.iter().find_map(|(system, copy)| {
-        ending.rows.get(&(system.to_string(), copy.remote_id.clone()))
-    });
+    let row = record
+        .copies
+        .iter()
+        .find_map(|(system, copy)| ending.rows.get(&(system.to_string(), copy.remote_id.clone())));
     let key = FieldName::new(KEY);
     let shown = row.and_then(|row| row.get(KEY)?.as_text());
     let believed = record.fields.get(&key).and_then(|belief| belief.value.as_text());

@@ -174,8 +174,17 @@ impl Truth {
         }
     }
 
-    fn edit(&mut self, put: &Put<'_>, thing: &str, field: &str, from: Value, value: &Value, saw: Vector) -> Stand {
-        let count = self.counts.entry((thing.to_owned(), field.to_owned(), put.system.to_owned())).or_default();
+    fn edit(
+        &mut self,
+        put: &Put<'_>,
+        thing: &str,
+        field: &str,
+        from: Value,
+        value: &Value,
+        saw: Vector,
+    ) -> Stand {
+        let count =
+            self.counts.entry((thing.to_owned(), field.to_owned(), put.system.to_owned())).or_default();
         *count += 1;
         let mut vector = saw;
         vector.insert(put.system.to_owned(), *count);
@@ -236,7 +245,8 @@ impl Oracle {
             let saw = row.fields.iter().map(|(field, stand)| (field.clone(), stand.vector.clone())).collect();
             truth.removals.push(Removal { system: put.system.to_owned(), thing: thing.clone(), saw });
         }
-        let names: BTreeSet<&String> = put.before.iter().chain(&put.after).flat_map(|row| row.keys()).collect();
+        let names: BTreeSet<&String> =
+            put.before.iter().chain(&put.after).flat_map(|row| row.keys()).collect();
         for field in names.into_iter().filter(|field| field.as_str() != KEY) {
             let before = put.before.and_then(|row| row.get(field)).unwrap_or(&Value::Null);
             let after = put.after.and_then(|row| row.get(field)).unwrap_or(&Value::Null);

@@ -8,11 +8,11 @@ use avowal_core::history::{Body, Event};
 use avowal_core::ids::{RecordId, SystemName};
 use avowal_core::record::Record;
 use avowal_engine::store::{
-    Commit, CommitOutcome, CopyKey, CursorMove, DedupeKey, IntentDelay, QuarantineItem, RecordCommit, Signal,
-    StoreError,
+    Commit, CommitOutcome, CopyKey, CursorMove, DedupeKey, IntentDelay, MatchKey, QuarantineItem,
+    RecordCommit, Signal, StoreError,
 };
 use rusqlite::{Connection, OptionalExtension, params};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// How one task of a group went; durable only after the group's flush.
@@ -34,6 +34,7 @@ pub(super) fn task(connection: &Connection, recent: &Recent, task: &Task) -> Res
             restate(connection, record, match_keys).map_err(Refusal::from)
         }
         Task::CountRepeats { system, keys } => count_repeats(connection, system, keys).map_err(Refusal::from),
+        Task::Forget(deliveries) => forget(connection, deliveries).map_err(Refusal::from),
         Task::LimitPages(pages) => limit_pages(connection, *pages).map_err(Refusal::from),
     }
 }
@@ -42,6 +43,7 @@ fn commit(connection: &Connection, recent: &Recent, commit: &Commit) -> Result<(
     take_deliveries(connection, &commit.dedupe)?;
     move_cursors(connection, &commit.cursors)?;
     check_sequences(connection, &commit.records)?;
+    check_sole_keys(connection, commit)?;
     // A remote id may go from one record of the commit to another, so all let go before any takes.
     let before: Vec<_> = commit.records.iter().map(|record| known(recent, record)).collect();
     for (record, before) in commit.records.iter().zip(&before) {
@@ -158,6 +160,25 @@ fn check_sequences(connection: &Connection, records: &[RecordCommit]) -> Result<
     Ok(())
 }
 
+/// Tests that no record outside the commit carries the keys for which it begins one.
+fn check_sole_keys(connection: &Connection, commit: &Commit) -> Result<(), Refusal> {
+    if commit.sole_keys.is_empty() {
+        return Ok(());
+    }
+    let own: BTreeSet<&str> = commit.records.iter().map(|record| record.state.id.as_str()).collect();
+    let mut select =
+        connection.prepare_cached("SELECT record_id FROM match_keys WHERE entity = ?1 AND key = ?2")?;
+    for MatchKey { entity, key } in &commit.sole_keys {
+        for carrier in select.query_map([entity.as_str(), key], |row| row.get::<_, String>(0))? {
+            let carrier = carrier?;
+            if !own.contains(carrier.as_str()) {
+                return Err(Refusal::conflict(format!("record {carrier} has come to carry the key {key}")));
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Stores what could not be understood. The same item again counts up instead of filling the disk.
 fn add_quarantine(connection: &Connection, items: &[QuarantineItem]) -> Result<(), Fault> {
     let mut again = connection.prepare_cached(
@@ -249,6 +270,14 @@ fn count_repeats(connection: &Connection, system: &SystemName, keys: &[String]) 
         .prepare_cached("UPDATE dedupe SET repeats = repeats + 1 WHERE system = ?1 AND key = ?2")?;
     for key in keys {
         update.execute([system.as_str(), key])?;
+    }
+    Ok(())
+}
+
+fn forget(connection: &Connection, deliveries: &[(String, String)]) -> Result<(), Fault> {
+    let mut delete = connection.prepare_cached("DELETE FROM dedupe WHERE system = ?1 AND key = ?2")?;
+    for (system, key) in deliveries {
+        delete.execute([system, key])?;
     }
     Ok(())
 }

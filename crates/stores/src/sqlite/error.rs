@@ -1,5 +1,6 @@
 //! What can go wrong in a database file, and the one place that maps it to the port's errors.
 
+use crate::codec::Damage;
 use avowal_engine::store::{CommitOutcome, StoreError};
 use rusqlite::ErrorCode;
 use std::io;
@@ -17,6 +18,12 @@ pub(super) enum Fault {
         /// What is wrong.
         what: String,
     },
+}
+
+impl From<Damage> for Fault {
+    fn from(Damage { place, what }: Damage) -> Self {
+        Fault::Damaged { place, what }
+    }
 }
 
 impl From<rusqlite::Error> for Fault {

@@ -2,7 +2,8 @@
 
 use super::error::{Fault, Refusal, is_taken};
 use super::text;
-use avowal_core::history::{Body, Event};
+use crate::codec;
+use avowal_core::history::Event;
 use avowal_core::ids::{EntityName, RecordId, SystemName};
 use rusqlite::{Connection, params};
 
@@ -24,7 +25,7 @@ pub(super) fn append(connection: &Connection, event: &Event) -> Result<(), Refus
         event.body.kind(),
         event.source.as_ref().map(SystemName::as_str),
         event.actor,
-        payload(&event.body)?,
+        codec::payload(&event.body).map_err(Fault::from)?,
         text::to_json(&event.vector)?,
         evidence,
         event.policy,
@@ -90,20 +91,6 @@ pub(super) fn each_noted(
     Ok(())
 }
 
-/// The payload of the wire form, cut out of the body's own serialisation so that the two never differ.
-fn payload(body: &Body) -> Result<String, Fault> {
-    let json = text::to_json(body)?;
-    let head = head(body.kind())?;
-    json.strip_prefix(&head)
-        .and_then(|rest| rest.strip_suffix('}'))
-        .map(str::to_owned)
-        .ok_or_else(|| Fault::damaged(format!("an event of type {}", body.kind()), "it has no payload"))
-}
-
-fn head(kind: &str) -> Result<String, Fault> {
-    Ok(format!(r#"{{"type":{},"payload":"#, text::to_json(&kind)?))
-}
-
 struct Row {
     record: String,
     seq: i64,
@@ -149,14 +136,13 @@ impl Row {
 
     fn into_event(self) -> Result<Event, Fault> {
         let place = |column: &str| format!("events row {}-{}, {column}", self.record, self.seq);
-        let body = format!("{}{}}}", head(&self.kind)?, self.payload);
         let evidence =
             self.evidence.as_deref().map(|json| text::from_json(json, || place("evidence"))).transpose()?;
         let occurred_at =
             self.occurred_at.as_deref().map(|at| text::parsed(at, || place("occurred_at"))).transpose()?;
         Ok(Event {
             seq: text::from_column(self.seq, || place("seq"))?,
-            body: text::from_json(&body, || place("payload"))?,
+            body: codec::body(&self.kind, &self.payload, || place("payload"))?,
             vector: text::from_json(&self.vector, || place("vector"))?,
             evidence,
             cause: self.cause.map(|cause| text::from_column(cause, || place("cause"))).transpose()?,

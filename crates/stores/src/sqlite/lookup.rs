@@ -4,8 +4,9 @@ use super::error::Fault;
 use super::text;
 use avowal_core::ids::{EntityName, RecordId, RemoteId, SystemName};
 use avowal_core::time::Timestamp;
+use avowal_engine::bucket::{Bucket, Shares};
 use avowal_engine::store::{
-    CopyKey, Counts, Cursor, CursorName, DueIntent, Located, QuarantineItem, Signal, SignalReason,
+    CopyKey, Counts, Cursor, CursorName, Due, DueIntent, Located, QuarantineItem, Signal, SignalReason,
 };
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -99,23 +100,58 @@ pub(super) fn cursor(connection: &Connection, name: &CursorName) -> Result<Optio
 pub(super) fn due_intents(
     connection: &Connection,
     system: &SystemName,
+    shares: Shares,
     now: Timestamp,
     limit: usize,
 ) -> Result<Vec<DueIntent>, Fault> {
     let mut select = connection.prepare_cached(
         "SELECT record_id, failures FROM intents WHERE system = ?1 AND not_before <= ?2
-         ORDER BY not_before, position LIMIT ?3",
+         ORDER BY not_before, position",
     )?;
-    let rows = select.query_map(params![system.as_str(), now.to_string(), text::limit(limit)], |row| {
+    let rows = select.query_map(params![system.as_str(), now.to_string()], |row| {
         Ok((row.get::<_, String>(0)?, row.get(1)?))
     })?;
-    rows.map(|row| {
+    let due = rows.map(|row| {
         let (record, failures) = row?;
         let failures =
             text::small_from_column(failures, || format!("intents row {record}, {system}, failures"))?;
         Ok(DueIntent { record: RecordId::from(record), failures })
-    })
-    .collect()
+    });
+    // Rows are computed as they are taken, so no more are looked at than needed.
+    let is_ours = |due: &Result<DueIntent, Fault>| {
+        due.as_ref().map_or(true, |due| shares.covers(Bucket::of_record(&due.record)))
+    };
+    due.filter(is_ours).take(limit).collect()
+}
+
+/// Whether anything of this kind is due.
+pub(super) fn is_due(
+    connection: &Connection,
+    system: &SystemName,
+    due: Due,
+    now: Timestamp,
+) -> Result<bool, Fault> {
+    let sql = match due {
+        Due::Intents => "SELECT 1 FROM intents WHERE system = ?1 AND not_before <= ?2 LIMIT 1",
+        Due::Signals => "SELECT 1 FROM signals WHERE system = ?1 AND not_before <= ?2 LIMIT 1",
+    };
+    let mut select = connection.prepare_cached(sql)?;
+    let found = select.query_row([system.as_str(), &now.to_string()], |_| Ok(())).optional()?;
+    Ok(found.is_some())
+}
+
+/// The deliveries that came before `before`, oldest first, by system and key.
+pub(super) fn old_deliveries(
+    connection: &Connection,
+    before: Timestamp,
+    limit: usize,
+) -> Result<Vec<(String, String)>, Fault> {
+    let mut select = connection.prepare_cached(
+        "SELECT system, key FROM dedupe WHERE received_at < ?1 ORDER BY received_at LIMIT ?2",
+    )?;
+    let rows = select
+        .query_map(params![before.to_string(), text::limit(limit)], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
 /// When the next intent or signal is due.
@@ -133,15 +169,20 @@ pub(super) fn next_due(connection: &Connection) -> Result<Option<Timestamp>, Fau
 /// The signals that are due, longest due first.
 pub(super) fn due_signals(
     connection: &Connection,
+    system: &SystemName,
+    shares: Shares,
     now: Timestamp,
     limit: usize,
 ) -> Result<Vec<Signal>, Fault> {
     let mut select = connection.prepare_cached(
         "SELECT id, system, entity, remote_id, not_before, reason, received_at, attempts FROM signals
-         WHERE not_before <= ?1 ORDER BY not_before, id LIMIT ?2",
+         WHERE system = ?1 AND not_before <= ?2 ORDER BY not_before, id",
     )?;
-    let rows = select.query_map(params![now.to_string(), text::limit(limit)], SignalRow::read)?;
-    rows.map(|row| row?.into_signal()).collect()
+    let rows = select.query_map(params![system.as_str(), now.to_string()], SignalRow::read)?;
+    let is_ours = |signal: &Result<Signal, Fault>| {
+        signal.as_ref().map_or(true, |signal| shares.covers(Bucket::of_copy(&signal.copy)))
+    };
+    rows.map(|row| row?.into_signal()).filter(is_ours).take(limit).collect()
 }
 
 /// The open quarantine items, oldest first.

@@ -24,8 +24,10 @@ use avowal_core::history::Event;
 use avowal_core::ids::{EntityName, RecordId, RemoteId, SystemName};
 use avowal_core::record::Record;
 use avowal_core::time::Timestamp;
+use avowal_engine::bucket::Shares;
+use avowal_engine::lanes::{Claim, Lane, LocalLanes};
 use avowal_engine::store::{
-    BATCH_RECORDS_MAX, Commit, CommitOutcome, CopyKey, Counts, Cursor, CursorName, DueIntent, Located,
+    BATCH_RECORDS_MAX, Commit, CommitOutcome, CopyKey, Counts, Cursor, CursorName, Due, DueIntent, Located,
     OpenReview, QuarantineItem, Signal, Store, StoreError,
 };
 use lock::WriteLock;
@@ -44,6 +46,7 @@ pub struct SqliteStore {
     writer: Option<Writer>,
     recent: Arc<Recent>,
     path: PathBuf,
+    lanes: LocalLanes,
     _lock: Option<WriteLock>,
 }
 
@@ -59,7 +62,8 @@ impl SqliteStore {
         let recent = Arc::new(Recent::default());
         let writer = Writer::start(connection, path, recent.clone())?;
         let readers = Readers::open(path)?;
-        Ok(Self { readers, writer: Some(writer), recent, path: path.to_owned(), _lock: Some(lock) })
+        let lanes = LocalLanes::default();
+        Ok(Self { readers, writer: Some(writer), recent, path: path.to_owned(), lanes, _lock: Some(lock) })
     }
 
     /// Opens an existing store for reading, also while another process writes. Its `commit` and `restate`
@@ -77,7 +81,8 @@ impl SqliteStore {
         let readers = Readers::open(path)?;
         // Another process writes, so nothing that was read once may be taken for true later.
         let recent = Arc::default();
-        Ok(Self { readers, writer: None, recent, path: path.to_owned(), _lock: None })
+        let lanes = LocalLanes::default();
+        Ok(Self { readers, writer: None, recent, path: path.to_owned(), lanes, _lock: None })
     }
 
     /// Bounds the file to `pages` pages of 4096 bytes (never below its present size): commits beyond it answer
@@ -168,19 +173,53 @@ impl Store for SqliteStore {
     async fn due_intents(
         &self,
         system: &SystemName,
+        shares: Shares,
         now: Timestamp,
         limit: usize,
     ) -> Result<Vec<DueIntent>, StoreError> {
         let system = system.clone();
-        self.readers.read(move |connection| lookup::due_intents(connection, &system, now, limit)).await
+        self.readers
+            .read(move |connection| lookup::due_intents(connection, &system, shares, now, limit))
+            .await
     }
 
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
         self.readers.read(lookup::next_due).await
     }
 
-    async fn due_signals(&self, now: Timestamp, limit: usize) -> Result<Vec<Signal>, StoreError> {
-        self.readers.read(move |connection| lookup::due_signals(connection, now, limit)).await
+    async fn due_signals(
+        &self,
+        system: &SystemName,
+        shares: Shares,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Signal>, StoreError> {
+        let system = system.clone();
+        self.readers
+            .read(move |connection| lookup::due_signals(connection, &system, shares, now, limit))
+            .await
+    }
+
+    /// One process does everything, so the shares need not be told apart.
+    async fn due_shares(&self, system: &SystemName, due: Due, now: Timestamp) -> Result<Shares, StoreError> {
+        let system = system.clone();
+        let is_due =
+            self.readers.read(move |connection| lookup::is_due(connection, &system, due, now)).await?;
+        Ok(if is_due { Shares::ALL } else { Shares::NONE })
+    }
+
+    async fn claim(&self, lanes: &[Lane]) -> Result<Claim, StoreError> {
+        Ok(self.lanes.claim(lanes))
+    }
+
+    async fn prune(&self, before: Timestamp, limit: usize) -> Result<u64, StoreError> {
+        let old =
+            self.readers.read(move |connection| lookup::old_deliveries(connection, before, limit)).await?;
+        let forgotten = u64::try_from(old.len()).unwrap_or(u64::MAX);
+        if !old.is_empty() {
+            self.write(Task::Forget(old)).await?;
+        }
+        Ok(forgotten)
     }
 
     async fn events(&self, record: &RecordId, from_seq: u64, limit: usize) -> Result<Vec<Event>, StoreError> {

@@ -1,6 +1,7 @@
 //! Columns are text that a person can read: JSON for structures, RFC 3339 for times, hexadecimal for digests.
 
 use super::error::Fault;
+use crate::codec;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt::Display;
@@ -8,17 +9,12 @@ use std::str::FromStr;
 
 /// The JSON text of a structure.
 pub(super) fn to_json<T: Serialize>(value: &T) -> Result<String, Fault> {
-    serde_json::to_string(value).map_err(|error| Fault::damaged("a value to be written", error))
+    Ok(codec::to_json(value)?)
 }
 
 /// The structure of a JSON text that this store wrote. `place` names table, row and column.
 pub(super) fn from_json<T: DeserializeOwned>(text: &str, place: impl Fn() -> String) -> Result<T, Fault> {
-    let mut reader = serde_json::Deserializer::from_str(text);
-    // The edge bounds the depth of values; in here they lie some levels deeper, so its bound cannot be repeated.
-    reader.disable_recursion_limit();
-    let value = T::deserialize(&mut reader).map_err(|error| Fault::damaged(place(), error))?;
-    reader.end().map_err(|error| Fault::damaged(place(), error))?;
-    Ok(value)
+    Ok(codec::from_json(text, place)?)
 }
 
 /// The value of a text with a form of its own: a time, a digest.

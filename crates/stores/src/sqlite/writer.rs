@@ -38,6 +38,8 @@ pub(super) enum Task {
         /// Their ids.
         keys: Vec<String>,
     },
+    /// Deliveries that are remembered no more, by system and key.
+    Forget(Vec<(String, String)>),
     /// Another bound for the size of the file.
     LimitPages(u32),
 }
@@ -233,7 +235,7 @@ impl Task {
         match self {
             Task::Commit(commit) => commit.records.len(),
             Task::Restate { .. } => 1,
-            Task::CountRepeats { .. } | Task::LimitPages(_) => 0,
+            Task::CountRepeats { .. } | Task::Forget(_) | Task::LimitPages(_) => 0,
         }
     }
 }

@@ -5,6 +5,9 @@
 mod file;
 mod full;
 mod migrations;
+mod nodes;
+mod postgres;
+mod severed;
 mod tables;
 mod twins;
 

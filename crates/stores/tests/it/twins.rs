@@ -1,10 +1,13 @@
-//! The same random commits, good and bad, on both stores: whatever the port shows must be the same.
+//! The same random commits, good and bad, on two stores: whatever the port shows must be the same.
 
 use super::fresh;
 use avowal_core::history::Body;
 use avowal_core::ids::RecordId;
+use avowal_engine::bucket::Shares;
 use avowal_engine::store::{Commit, CommitOutcome, CopyKey, IntentDelay, SignalReason, Store};
+use avowal_stores::postgres::PostgresStore;
 use avowal_testkit::memory::MemoryStore;
+use avowal_testkit::postgres::PrivatePostgres;
 use avowal_testkit::store_suite::generate::Random;
 use avowal_testkit::store_suite::sample::{Stream, at, copy, delivery, feed, moved, signal, unreadable};
 use avowal_testkit::store_suite::{Contents, contents};
@@ -15,21 +18,34 @@ const SYSTEMS: [&str; 3] = ["app", "billing", "crm"];
 async fn memory_and_file_agree() {
     for seed in 1..=4 {
         let (_folder, file) = fresh();
-        let memory = MemoryStore::new();
-        let mut random = Random::new(seed);
-        let mut streams: Vec<Stream> = (0..6).map(|n| Stream::new(&format!("{n:02}"))).collect();
-        for step in 0..60 {
-            let place = format!("seed {seed}, step {step}");
-            let (commit, touched) = arbitrary(&mut random, &streams);
-            let outcome = memory.commit(commit.clone()).await.unwrap();
-            assert_eq!(kind(&file.commit(commit).await.unwrap()), kind(&outcome), "{place}");
-            if outcome == CommitOutcome::Committed {
-                touched.into_iter().for_each(|(n, stream)| streams[n] = stream);
-            }
-            assert_eq!(schedule(&*file).await, schedule(&memory).await, "{place}");
-        }
-        assert_eq!(shown(&*file).await, shown(&memory).await, "seed {seed}");
+        agree(&*file, seed).await;
     }
+}
+
+#[tokio::test]
+async fn memory_and_postgres_agree() {
+    let server = PrivatePostgres::start().unwrap();
+    for seed in 1..=4 {
+        let url = server.create_database(&format!("twin{seed}")).unwrap();
+        agree(&PostgresStore::open(&url).await.unwrap(), seed).await;
+    }
+}
+
+async fn agree(other: &dyn Store, seed: u64) {
+    let memory = MemoryStore::new();
+    let mut random = Random::new(seed);
+    let mut streams: Vec<Stream> = (0..6).map(|n| Stream::new(&format!("{n:02}"))).collect();
+    for step in 0..60 {
+        let place = format!("seed {seed}, step {step}");
+        let (commit, touched) = arbitrary(&mut random, &streams);
+        let outcome = memory.commit(commit.clone()).await.unwrap();
+        assert_eq!(kind(&other.commit(commit).await.unwrap()), kind(&outcome), "{place}");
+        if outcome == CommitOutcome::Committed {
+            touched.into_iter().for_each(|(n, stream)| streams[n] = stream);
+        }
+        assert_eq!(schedule(other).await, schedule(&memory).await, "{place}");
+    }
+    assert_eq!(shown(other).await, shown(&memory).await, "seed {seed}");
 }
 
 /// A commit of random parts; some of it stale, taken or repeated.
@@ -95,11 +111,11 @@ async fn schedule(store: &dyn Store) -> String {
     let mut out = format!("{:?}", store.next_due().await.unwrap());
     for system in SYSTEMS {
         for now in [at(0), at(4), at(9)] {
-            let due = store.due_intents(&system.into(), now, 4).await.unwrap();
+            let due = store.due_intents(&system.into(), Shares::ALL, now, 4).await.unwrap();
             out.push_str(&format!("\n{system} {now} {due:?}"));
         }
     }
-    let signals = store.due_signals(at(5), 50).await.unwrap();
+    let signals = store.due_signals(&"crm".into(), Shares::ALL, at(5), 50).await.unwrap();
     signals.iter().for_each(|signal| out.push_str(&format!("\n{:?} {}", signal.copy, signal.not_before)));
     out
 }

@@ -4,11 +4,12 @@ use super::committed;
 use super::sample::{Stream, at, copy, records, signal};
 use avowal_core::intent::{IntentStatus, Operation};
 use avowal_core::time::Timestamp;
+use avowal_engine::bucket::Shares;
 use avowal_engine::store::{Commit, DueIntent, IntentDelay, SignalReason, Store};
 use std::sync::Arc;
 
 async fn due(store: &dyn Store, system: &str, now: Timestamp, limit: usize) -> Vec<(String, u32)> {
-    let due = store.due_intents(&system.into(), now, limit).await.unwrap();
+    let due = store.due_intents(&system.into(), Shares::ALL, now, limit).await.unwrap();
     due.into_iter().map(|DueIntent { record, failures }| (record.to_string(), failures)).collect()
 }
 
@@ -109,11 +110,11 @@ pub async fn signals_are_followed_in_order(store: Arc<dyn Store>) {
         [SignalReason::Settle, SignalReason::Webhook, SignalReason::SecondLook, SignalReason::Replay];
     let signals = reasons.iter().zip([30, 10, 20, 10]).map(|(reason, s)| signal("crm", "1", at(s), *reason));
     committed(&*store, Commit { signals: signals.collect(), ..Commit::default() }).await;
-    assert_eq!(store.due_signals(at(9), 10).await, Ok(vec![]));
-    let due = store.due_signals(at(20), 10).await.unwrap();
+    assert_eq!(store.due_signals(&"crm".into(), Shares::ALL, at(9), 10).await, Ok(vec![]));
+    let due = store.due_signals(&"crm".into(), Shares::ALL, at(20), 10).await.unwrap();
     let order: Vec<_> = due.iter().map(|signal| signal.reason).collect();
     assert_eq!(order, [SignalReason::Webhook, SignalReason::Replay, SignalReason::SecondLook]);
-    assert_eq!(store.due_signals(at(20), 1).await.unwrap(), due[..1]);
+    assert_eq!(store.due_signals(&"crm".into(), Shares::ALL, at(20), 1).await.unwrap(), due[..1]);
     assert_eq!(
         due[0],
         avowal_engine::store::Signal { id: due[0].id, ..signal("crm", "1", at(10), SignalReason::Webhook) }
@@ -123,8 +124,13 @@ pub async fn signals_are_followed_in_order(store: Arc<dyn Store>) {
     let commit =
         Commit { signals: vec![again], signals_done: vec![due[0].id, due[1].id], ..Commit::default() };
     committed(&*store, commit).await;
-    let left: Vec<_> =
-        store.due_signals(at(99), 10).await.unwrap().iter().map(|signal| signal.not_before).collect();
+    let left: Vec<_> = store
+        .due_signals(&"crm".into(), Shares::ALL, at(99), 10)
+        .await
+        .unwrap()
+        .iter()
+        .map(|signal| signal.not_before)
+        .collect();
     assert_eq!(left, [at(20), at(30), at(40)]);
     assert_eq!(store.counts().await.unwrap().signals, 3);
 }

@@ -12,6 +12,7 @@ mod link;
 mod people;
 mod row;
 mod touch;
+mod workers;
 mod world;
 
 /// `full` in full mode, `default` otherwise.

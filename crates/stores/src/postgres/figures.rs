@@ -1,0 +1,59 @@
+//! Figures for `status`, each from an index.
+
+use super::column;
+use super::error::Fault;
+use super::session::Link;
+use avowal_core::ids::SystemName;
+use avowal_engine::store::Counts;
+
+/// Counts what there is. Living records and copies cost a walk through an index; the rest is small or kept.
+pub(super) async fn counts(link: &Link) -> Result<Counts, Fault> {
+    Ok(Counts {
+        records: by_name(
+            link,
+            "SELECT entity, count(*) FROM records WHERE living GROUP BY entity ORDER BY entity COLLATE \"C\"",
+        )
+        .await?,
+        copies: by_name(
+            link,
+            "SELECT system, count(*) FROM links WHERE alive GROUP BY system ORDER BY system",
+        )
+        .await?,
+        events: one(link, "SELECT coalesce(sum(events), 0)::bigint FROM tallies").await?,
+        intents: intents(link).await?,
+        deletes: by_name(
+            link,
+            "SELECT system, count(*) FROM intents WHERE operation = 'delete' GROUP BY system ORDER BY system",
+        )
+        .await?,
+        reviews: one(link, "SELECT count(*) FROM reviews").await?,
+        quarantine: one(link, "SELECT count(*) FROM quarantine WHERE status = 'open'").await?,
+        signals: one(link, "SELECT count(*) FROM signals").await?,
+    })
+}
+
+async fn by_name<N: From<String>>(link: &Link, sql: &'static str) -> Result<Vec<(N, u64)>, Fault> {
+    let rows = link.query(sql, &[]).await?;
+    rows.iter().map(|row| Ok((N::from(row.try_get::<_, String>(0)?), figure(row.try_get(1)?)?))).collect()
+}
+
+async fn intents(link: &Link) -> Result<Vec<(SystemName, String, u64)>, Fault> {
+    const INTENTS: &str = "SELECT system, status, count(*) FROM intents GROUP BY system, status
+        ORDER BY system, status COLLATE \"C\"";
+    let rows = link.query(INTENTS, &[]).await?;
+    rows.iter()
+        .map(|row| {
+            let system = SystemName::from(row.try_get::<_, String>(0)?);
+            Ok((system, row.try_get(1)?, figure(row.try_get(2)?)?))
+        })
+        .collect()
+}
+
+async fn one(link: &Link, sql: &'static str) -> Result<u64, Fault> {
+    let rows = link.query(sql, &[]).await?;
+    rows.first().map_or(Ok(0), |row| figure(row.try_get(0)?))
+}
+
+fn figure(number: i64) -> Result<u64, Fault> {
+    column::from_number(number, || "a count".to_owned())
+}

@@ -1,0 +1,256 @@
+//! The store in a Postgres database, for many processes at once: one writer a process with group commit, readers
+//! beside it, and every decision between processes made by row locks and compare-and-set.
+//!
+//! All tables stand in a schema of their own, `avowal_store`. Nothing is used that a distributed Postgres lacks;
+//! `docs/scaling.md` describes the layout.
+
+mod apply;
+mod claim;
+mod codec_list;
+mod column;
+mod draft;
+mod error;
+mod events;
+mod facts;
+mod figures;
+mod in_order;
+mod lookup;
+mod migrate;
+mod pool;
+mod rest;
+mod session;
+mod verdict;
+mod workers;
+mod writer;
+
+use async_trait::async_trait;
+use avowal_core::history::Event;
+use avowal_core::ids::{EntityName, RecordId, SystemName};
+use avowal_core::record::Record;
+use avowal_core::time::Timestamp;
+use avowal_engine::bucket::Shares;
+use avowal_engine::lanes::{Claim, Lane};
+use avowal_engine::store::{
+    BATCH_RECORDS_MAX, Commit, CommitOutcome, CopyKey, Counts, Cursor, CursorName, Due, DueIntent, Located,
+    OpenReview, QuarantineItem, RecordCommit, Signal, Store, StoreError,
+};
+use claim::Claims;
+use draft::Draft;
+use error::Fault;
+use pool::{Patience, Pool};
+use session::{Link, Server};
+use std::sync::Arc;
+use workers::Workers;
+use writer::Writer;
+
+/// A store in a Postgres database. Dropping it lets what is queued be done, as long as the runtime lives.
+pub struct PostgresStore {
+    server: Arc<Server>,
+    pool: Pool,
+    claims: Claims,
+    workers: Workers,
+    writer: Option<Writer>,
+}
+
+impl PostgresStore {
+    /// Opens the store for reading and writing, making its tables or bringing them up to date. Any number of
+    /// processes may have it open.
+    pub async fn open(url: &str) -> Result<Self, StoreError> {
+        let server = Arc::new(Server::new(url, false)?);
+        let fault = |fault: Fault| fault.into_store_error(server.place());
+        migrate::migrate(&server.connect().await.map_err(fault)?, &server).await?;
+        let link = writer::connect(&server).await.map_err(fault)?;
+        let writer = Some(Writer::start(Arc::clone(&server), link));
+        Ok(Self::of(server, writer))
+    }
+
+    fn of(server: Arc<Server>, writer: Option<Writer>) -> Self {
+        let claims = Claims::new(Arc::clone(&server));
+        Self { pool: Pool::new(Arc::clone(&server)), claims, workers: Workers::new(), writer, server }
+    }
+
+    /// Opens an existing store for reading. Its `commit` and `restate` answer [`StoreError::Unavailable`], and
+    /// `seen_before` counts nothing.
+    pub async fn open_read_only(url: &str) -> Result<Self, StoreError> {
+        let server = Arc::new(Server::new(url, true)?);
+        let link = server.connect().await.map_err(|fault| fault.into_store_error(server.place()))?;
+        migrate::check(&link, &server).await?;
+        Ok(Self::of(server, None))
+    }
+
+    fn refuse_if_read_only(&self) -> Result<&Writer, StoreError> {
+        self.writer.as_ref().ok_or_else(|| {
+            StoreError::Unavailable(format!(
+                "{} was opened for reading only; a command that changes something opens it for writing",
+                self.server.place()
+            ))
+        })
+    }
+
+    async fn write(&self, commit: Commit) -> Result<CommitOutcome, StoreError> {
+        let writer = self.refuse_if_read_only()?;
+        let draft = Draft::new(commit).map_err(|fault| fault.into_store_error(self.server.place()))?;
+        writer.commit(draft).await
+    }
+}
+
+/// Asks on a connection of the pool, and again for a while where the server cannot be reached.
+macro_rules! read {
+    ($self:ident, $link:ident => $query:expr) => {{
+        let mut patience = Patience::default();
+        loop {
+            let asked = async {
+                let lease = $self.pool.lease().await?;
+                let $link: &Link = &lease;
+                $query.await
+            };
+            let fault = match asked.await {
+                Ok(answer) => break Ok(answer),
+                Err(fault) => fault,
+            };
+            if let Err(fault) = patience.bear(fault).await {
+                break Err(fault.into_store_error($self.server.place()));
+            }
+        }
+    }};
+}
+
+#[async_trait]
+impl Store for PostgresStore {
+    async fn locate(&self, keys: &[CopyKey]) -> Result<Vec<Option<Located>>, StoreError> {
+        read!(self, link => lookup::locate(link, keys))
+    }
+
+    async fn match_records(
+        &self,
+        entity: &EntityName,
+        keys: &[String],
+    ) -> Result<Vec<Vec<RecordId>>, StoreError> {
+        read!(self, link => lookup::matching(link, entity, keys))
+    }
+
+    async fn load(&self, ids: &[RecordId]) -> Result<Vec<Option<Record>>, StoreError> {
+        read!(self, link => lookup::load(link, ids))
+    }
+
+    async fn seen_before(&self, system: &SystemName, keys: &[String]) -> Result<Vec<bool>, StoreError> {
+        let counts = self.writer.is_some();
+        read!(self, link => lookup::taken(link, system, keys, counts))
+    }
+
+    async fn commit(&self, commit: Commit) -> Result<CommitOutcome, StoreError> {
+        if commit.records.len() > BATCH_RECORDS_MAX {
+            return Err(StoreError::Unavailable(format!(
+                "a commit of {} records exceeds the bound of {BATCH_RECORDS_MAX}; commit in smaller batches",
+                commit.records.len()
+            )));
+        }
+        if commit.is_empty() {
+            return Ok(CommitOutcome::Committed);
+        }
+        self.write(commit).await
+    }
+
+    async fn cursor(&self, name: &CursorName) -> Result<Option<Cursor>, StoreError> {
+        read!(self, link => lookup::cursor(link, name))
+    }
+
+    async fn due_intents(
+        &self,
+        system: &SystemName,
+        shares: Shares,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<DueIntent>, StoreError> {
+        read!(self, link => lookup::due_intents(link, system, shares, now, limit))
+    }
+
+    async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
+        read!(self, link => lookup::next_due(link))
+    }
+
+    async fn due_signals(
+        &self,
+        system: &SystemName,
+        shares: Shares,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Signal>, StoreError> {
+        read!(self, link => lookup::due_signals(link, system, shares, now, limit))
+    }
+
+    async fn due_shares(&self, system: &SystemName, due: Due, now: Timestamp) -> Result<Shares, StoreError> {
+        read!(self, link => lookup::due_shares(link, system, due, now))
+    }
+
+    /// Who works beside us is counted, and gets an equal part of what can be divided.
+    async fn claim(&self, lanes: &[Lane]) -> Result<Claim, StoreError> {
+        self.refuse_if_read_only()?;
+        let most = self.workers.part_of(&self.pool, lanes.len()).await;
+        self.claims.claim(lanes, most).await.map_err(|fault| fault.into_store_error(self.server.place()))
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+
+    async fn set_aside(&self, copies: &[CopyKey]) -> Result<Vec<bool>, StoreError> {
+        read!(self, link => lookup::set_aside(link, copies))
+    }
+
+    async fn awaited(&self, copies: &[CopyKey]) -> Result<Vec<bool>, StoreError> {
+        read!(self, link => lookup::awaited(link, copies))
+    }
+
+    async fn prune(&self, before: Timestamp, limit: usize) -> Result<u64, StoreError> {
+        self.refuse_if_read_only()?;
+        read!(self, link => lookup::forget(link, before, limit))
+    }
+
+    async fn events(&self, record: &RecordId, from_seq: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
+        read!(self, link => events::of_record(link, record, from_seq, limit))
+    }
+
+    async fn scan_events(
+        &self,
+        after: Option<(RecordId, u64)>,
+        limit: usize,
+    ) -> Result<Vec<Event>, StoreError> {
+        read!(self, link => events::scan(link, after.as_ref(), limit))
+    }
+
+    async fn scan_records(&self, after: Option<RecordId>, limit: usize) -> Result<Vec<Record>, StoreError> {
+        read!(self, link => lookup::scan(link, after.as_ref(), limit))
+    }
+
+    /// Others may be at work meanwhile: a record that has moved on since it was rebuilt is left alone.
+    async fn restate(&self, record: &Record, match_keys: &[String]) -> Result<(), StoreError> {
+        let restated = RecordCommit {
+            expected_seq: record.seq,
+            state: record.clone(),
+            events: Vec::new(),
+            match_keys: match_keys.to_vec(),
+        };
+        match self.write(Commit { records: vec![restated], ..Commit::default() }).await? {
+            CommitOutcome::Committed => Ok(()),
+            CommitOutcome::Conflict { what: reason }
+            | CommitOutcome::Duplicate { key: reason }
+            | CommitOutcome::Unknown { reason } => Err(StoreError::Unavailable(format!(
+                "record {} was not restated for certain ({reason}); run the rebuild again",
+                record.id
+            ))),
+        }
+    }
+
+    async fn open_reviews(&self, limit: usize) -> Result<Vec<OpenReview>, StoreError> {
+        read!(self, link => lookup::open_reviews(link, limit))
+    }
+
+    async fn quarantined(&self, limit: usize) -> Result<Vec<QuarantineItem>, StoreError> {
+        read!(self, link => lookup::quarantined(link, limit))
+    }
+
+    async fn counts(&self) -> Result<Counts, StoreError> {
+        read!(self, link => figures::counts(link))
+    }
+}
