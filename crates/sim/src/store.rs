@@ -10,16 +10,60 @@ use avowal_core::ids::{EntityName, RecordId, SystemName};
 use avowal_core::record::Record;
 use avowal_core::time::Timestamp;
 use avowal_engine::bucket::Shares;
-use avowal_engine::lanes::{Claim, Lane};
+use avowal_engine::lanes::{Claim, Hold, Lane};
 use avowal_engine::store::{
     Commit, CommitOutcome, CopyKey, Counts, Cursor, CursorName, Due, DueIntent, Located, OpenReview,
     QuarantineItem, Signal, Store, StoreError,
 };
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Somebody who is told of every durable commit.
 pub type Follower = Arc<dyn Fn(&Commit) + Send + Sync>;
+
+/// The claims of one worker, which are taken from it when it stands still for too long.
+#[derive(Clone, Default)]
+pub struct Held(Arc<Mutex<Vec<Arc<Mutex<Option<Claim>>>>>>);
+
+impl Held {
+    /// Gives the worker's lanes to whoever asks: it finds out when it goes on.
+    pub fn revoke(&self) {
+        for claim in self.0.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            claim.lock().unwrap_or_else(PoisonError::into_inner).take();
+        }
+    }
+
+    fn keep(&self, claim: Claim) -> Claim {
+        if claim.is_empty() {
+            return claim;
+        }
+        let lanes = claim.lanes().clone();
+        let held = Arc::new(Mutex::new(Some(claim)));
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|held| held.lock().unwrap_or_else(PoisonError::into_inner).is_some());
+        all.push(held.clone());
+        Claim::of(lanes, Box::new(Hand(held)))
+    }
+}
+
+struct Hand(Arc<Mutex<Option<Claim>>>);
+
+impl Drop for Hand {
+    fn drop(&mut self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+}
+
+#[async_trait]
+impl Hold for Hand {
+    fn is_firm(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    async fn release(self: Box<Self>) {
+        pause().await;
+    }
+}
 
 /// One worker's way to the store.
 pub struct SimStore {
@@ -27,6 +71,8 @@ pub struct SimStore {
     faults: Arc<Faults>,
     oracle: Arc<Oracle>,
     follower: Option<Follower>,
+    /// What it has claimed.
+    held: Held,
     /// Set when the worker has died at a commit: whatever it was about to do is never done.
     dead: Arc<AtomicBool>,
 }
@@ -38,9 +84,10 @@ impl SimStore {
         faults: Arc<Faults>,
         oracle: Arc<Oracle>,
         follower: Option<Follower>,
+        held: Held,
         dead: Arc<AtomicBool>,
     ) -> Self {
-        Self { inner, faults, oracle, follower, dead }
+        Self { inner, faults, oracle, follower, held, dead }
     }
 
     async fn die(&self) {
@@ -147,7 +194,8 @@ impl Store for SimStore {
     }
 
     async fn claim(&self, lanes: &[Lane]) -> Result<Claim, StoreError> {
-        self.inner.claim(lanes).await
+        pause().await;
+        Ok(self.held.keep(self.inner.claim(lanes).await?))
     }
 
     async fn prune(&self, before: Timestamp, limit: usize) -> Result<u64, StoreError> {

@@ -8,7 +8,7 @@ use crate::oracle::{Declared, Ending, Oracle, Violation};
 use crate::rules;
 use crate::scenario::{ENTITY, Scenario};
 use crate::stage::Stage;
-use crate::store::{Follower, SimStore};
+use crate::store::{Follower, Held, SimStore};
 use avowal_core::ids::{EntityName, SystemName};
 use avowal_core::policy::EntityPolicy;
 use avowal_core::value::Value;
@@ -52,6 +52,7 @@ pub(crate) struct Transit {
 
 struct Worker {
     engine: Arc<Engine>,
+    held: Held,
     tasks: Vec<Task>,
     dead: Arc<AtomicBool>,
     paused: bool,
@@ -141,11 +142,13 @@ impl World {
 
     fn worker(&self) -> Worker {
         let dead = Arc::new(AtomicBool::new(false));
+        let held = Held::default();
         let store = SimStore::new(
             self.memory.clone(),
             self.faults.clone(),
             self.oracle.clone(),
             self.follower.clone(),
+            held.clone(),
             dead.clone(),
         );
         let port = |(fake, system): (&Arc<FakeSystem>, &crate::scenario::Participant)| {
@@ -160,7 +163,7 @@ impl World {
             policies: BTreeMap::from([(EntityName::new(ENTITY), self.policy.clone())]),
             settings: self.settings(),
         }));
-        let mut worker = Worker { engine: engine.clone(), tasks: Vec::new(), dead, paused: false };
+        let mut worker = Worker { engine: engine.clone(), held, tasks: Vec::new(), dead, paused: false };
         worker
             .tasks
             .push(Task { work: Box::pin(async move { done(engine.prepare().await) }), delivery: None });
@@ -199,6 +202,9 @@ impl World {
         if let Some(worker) = self.workers.get_mut(worker) {
             if paused && !worker.tasks.is_empty() {
                 self.faults.note(Fault::WorkerPaused);
+            }
+            if paused {
+                worker.held.revoke();
             }
             worker.paused = paused;
         }
