@@ -1,5 +1,6 @@
 //! A record being decided about: its state, and the events that are about to be recorded.
 
+use crate::planted::{Mistake, planted};
 use crate::fold::apply_body;
 use crate::history::{Body, Context, Draft, Event, Evidence};
 use crate::record::Record;
@@ -100,7 +101,7 @@ impl Chronicle {
         let mut head = self.record.head;
         let mut sealer = Sealer::new();
         for event in &mut self.events {
-            event.prev = head;
+            event.prev = if planted(Mistake::BreakChain) { Digest::ZERO } else { head };
             event.hash = sealer.hash(event);
             head = event.hash;
         }

@@ -1,5 +1,6 @@
 //! How a change stands to what we believe: by shadows and dots, never by a clock.
 
+use crate::planted::{Mistake, planted};
 use crate::diff::Difference;
 use crate::history::{Evidence, FieldRelation};
 use crate::ids::FieldName;
@@ -48,6 +49,9 @@ pub fn relate(
 /// Whether the belief of this field has been sent to the system without a known outcome.
 fn on_its_way(record: &Record, observation: &Observation, field: &FieldName) -> bool {
     let Some(intent) = record.intents.get(&observation.system) else { return false };
+    if planted(Mistake::IgnoreSent) {
+        return false;
+    }
     match intent.status {
         IntentStatus::Planned => false,
         IntentStatus::Sent | IntentStatus::Unknown => {
@@ -60,7 +64,7 @@ fn on_its_way(record: &Record, observation: &Observation, field: &FieldName) -> 
 /// Whether the shown state looks like an older one of the same copy although nothing proves it: a value that
 /// stood there before, or a source time that went back.
 pub fn looks_stale(copy: &Copy, observation: &Observation, changed: &[Difference<'_>]) -> bool {
-    if observation.confirmed {
+    if observation.confirmed || planted(Mistake::BelieveOldValue) {
         return false;
     }
     let returned = |field: &FieldName, value: &Value, shadow_counts: fn(&Shadow) -> bool| {

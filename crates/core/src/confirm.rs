@@ -142,7 +142,8 @@ fn stored(
         .map(|(field, outgoing)| {
             let shown = after.get(field).filter(|shown| is_answer || is_spelling_of(shown, &outgoing.value));
             let content = shown.unwrap_or(&outgoing.value).clone();
-            let sent_as = (content != outgoing.value).then(|| outgoing.value.clone());
+            let differs = content != outgoing.value && !planted(Mistake::NormalisedIsChange);
+            let sent_as = differs.then(|| outgoing.value.clone());
             let stored =
                 FieldStored { content, sent_as, wrote: outgoing.value.digest(), base: outgoing.dot.clone() };
             (field.clone(), stored)

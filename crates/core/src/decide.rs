@@ -4,6 +4,7 @@
 //! for a second look where a decision would be a guess. Fields are independent of each other: agreed ones go
 //! through at once, a contested one waits alone.
 
+use crate::planted::{Mistake, planted};
 use crate::chronicle::Chronicle;
 use crate::classify::{looks_stale, relate};
 use crate::confirm::{confirm_echo, intent_is_shown};
@@ -57,7 +58,8 @@ pub fn decide(policy: &EntityPolicy, chronicle: &mut Chronicle, observation: &Ob
 }
 
 fn is_proven_older(copy: &Copy, observation: &Observation) -> bool {
-    matches!((&observation.order, &copy.order), (Some(shown), Some(known)) if shown.proven_older_than(known))
+    !planted(Mistake::IgnoreOrder)
+        && matches!((&observation.order, &copy.order), (Some(shown), Some(known)) if shown.proven_older_than(known))
 }
 
 /// The source's own order proves that a newer state is known already: nothing of this one may come back.
@@ -118,7 +120,7 @@ fn present(
         // does not help: a receipt without an order may have told us of something newer. Only a read can tell.
         return Outcome::look_again(Classification::Indeterminate);
     }
-    if !observation.is_in_place() && !confirmed {
+    if !observation.is_in_place() && !confirmed && !planted(Mistake::BelieveOldValue) {
         // The copy has just changed, and a read may lag behind that: what differs may be older than what we know.
         return Outcome::look_again(Classification::Indeterminate);
     }
@@ -369,6 +371,7 @@ fn rebased(
     dot: Option<&Dot>,
 ) -> Option<Dot> {
     match judgement {
+        Judgement::Accept { .. } if planted(Mistake::ForgetBase) => seen.base.clone(),
         Judgement::Accept { .. } | Judgement::Settles => dot.cloned(),
         Judgement::Arrived { dot } => Some(dot.clone()),
         Judgement::Agree => record.fields.get(field).map(|belief| belief.dot.clone()),

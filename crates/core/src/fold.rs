@@ -1,6 +1,7 @@
 //! The fold: how each event changes a record's state. State is always the fold of history, so nothing in here
 //! may look at anything but the state and the event.
 
+use crate::planted::{Mistake, planted};
 use crate::history::{Body, Event, Failure, FieldSeen, FieldStored, LinkReason, OnRefused};
 use crate::ids::{EntityName, FieldName, RecordId, SystemName};
 use crate::intent::{Intent, IntentStatus, Operation};
@@ -8,7 +9,7 @@ use crate::observation::OrderToken;
 use crate::plan::content_digest;
 use crate::record::{Belief, Copy, Held, Record, Shadow, Tombstone};
 use crate::value::Value;
-use crate::version::Dot;
+use crate::version::{Dot, VersionVector};
 use std::collections::BTreeMap;
 
 /// Folds a whole stream into a state, beginning with nothing.
@@ -134,6 +135,9 @@ fn observe(copy: &mut Copy, dot: Option<&Dot>, fields: &BTreeMap<FieldName, Fiel
 }
 
 fn believe(record: &mut Record, event: &Event, field: &FieldName, value: &Value, dot: &Dot) {
+    if planted(Mistake::ShrinkVector) {
+        record.vector = VersionVector::new();
+    }
     record.vector.add(dot);
     let belief = Belief {
         value: value.clone(),
@@ -232,6 +236,9 @@ fn shadow_holding<'a>(copy: &'a mut Copy, field: &FieldName, content: &Value) ->
     });
     if shadow.content != *content {
         let old = shadow.content.digest();
+        if planted(Mistake::ForgetOlder) {
+            shadow.older.clear();
+        }
         shadow.older.retain(|digest| *digest != old);
         shadow.older.push(old);
         if shadow.older.len() > Shadow::OLDER_MAX {

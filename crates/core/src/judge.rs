@@ -1,11 +1,12 @@
 //! Authority, then strategy: what the policy says about one changed field.
 
+use crate::planted::{Mistake, planted};
 use crate::confirm::{is_open, is_spelling_of};
 use crate::diff::Difference;
 use crate::history::{FieldRelation, OnRefused};
 use crate::ids::{FieldName, SystemName};
 use crate::mapping::Nulls;
-use crate::observation::Observation;
+use crate::observation::{Channel, Observation};
 use crate::policy::{EntityPolicy, FieldPolicy, Owner};
 use crate::record::Record;
 use crate::resolve::{Contest, Resolution, resolve};
@@ -77,7 +78,7 @@ pub fn judge(
     {
         return judgement;
     }
-    let then = field.on_refused;
+    let then = if planted(Mistake::SkipRevert) { OnRefused::Ignore } else { field.on_refused };
     if let Some(reason) = invalid(field, record, found) {
         return Judgement::Refuse { reason, then };
     }
@@ -98,6 +99,12 @@ pub fn judge(
         }
         // The owner has a copy and has not spoken. What stands here is remembered, and judged when it does.
         Owner::System(_) if relation == FieldRelation::First => return Judgement::Nothing,
+        Owner::System(_) if planted(Mistake::IgnoreOwner) => "everybody may".to_owned(),
+        Owner::System(_)
+            if planted(Mistake::RepairOutsidePolicy) && observation.channel == Channel::Listing =>
+        {
+            "a listing shows it".to_owned()
+        }
         Owner::System(owner) => {
             let reason = format!("{} belongs to {owner}; {system} may not change it", found.field);
             return Judgement::Refuse { reason, then };

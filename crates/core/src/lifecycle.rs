@@ -1,5 +1,6 @@
 //! Records that come and go: links, deletes, and edits that meet a delete.
 
+use crate::planted::{Mistake, planted};
 use crate::chronicle::Chronicle;
 use crate::confirm::confirm_delete;
 use crate::decide::Outcome;
@@ -120,6 +121,9 @@ fn unseen_edits(
     copy: &Copy,
 ) -> Vec<FieldName> {
     let Some(mapping) = policy.mappings.get(system) else { return Vec::new() };
+    if planted(Mistake::DeleteOverEdits) {
+        return Vec::new();
+    }
     mapping
         .columns
         .keys()

@@ -1,5 +1,6 @@
 //! How one system spells an entity: remote names and values to canonical ones, and back.
 
+use crate::planted::{Mistake, planted};
 use crate::beside::beside;
 use crate::ids::FieldName;
 use crate::policy::FieldPolicy;
@@ -72,7 +73,8 @@ impl Mapping {
         let mut fields = Vec::with_capacity(self.columns.len());
         let mut problems = Vec::new();
         for (field, column, policy) in beside(&self.columns, policies) {
-            let (Some(policy), Some(value)) = (policy, raw.get(&column.name)) else { continue };
+            let absent = planted(Mistake::AbsentAsNull).then_some(&Value::Null);
+            let (Some(policy), Some(value)) = (policy, raw.get(&column.name).or(absent)) else { continue };
             match column.read(policy, value) {
                 Ok(Some(value)) => fields.push((field.clone(), value)),
                 Ok(None) => {}
@@ -115,7 +117,7 @@ impl ColumnMapping {
     /// The canonical value, `None` for absent.
     fn read(&self, policy: &FieldPolicy, raw: &Value) -> Result<Option<Value>, String> {
         if raw.is_null() {
-            return Ok(Some(Value::Null));
+            return Ok((!planted(Mistake::NullAsAbsent)).then_some(Value::Null));
         }
         if raw.as_text() == Some("") {
             let is_string = policy.field_type == crate::schema::FieldType::String;

@@ -1,6 +1,7 @@
 //! Intents are derived: for every system, the difference between belief and shadow over mapped, writable,
 //! uncontested fields. A refused change simply leaves a difference; there is no separate correction machinery.
 
+use crate::planted::{Mistake, planted};
 use crate::beside::beside;
 use crate::chronicle::Chronicle;
 use crate::history::Body;
@@ -75,7 +76,10 @@ pub fn desired(
         (Some(_), Some(_)) => (mapping.delete && !record.existence_contested())
             .then(|| Desired { operation: Operation::Delete, fields: BTreeMap::new() }),
         (Some(copy), None) => {
-            let fields = differences(policy, system, mapping, record, copy);
+            let mut fields = differences(policy, system, mapping, record, copy);
+            if planted(Mistake::WriteAllFields) && !fields.is_empty() {
+                fields = creation(policy, mapping, record).fields;
+            }
             (!fields.is_empty()).then_some(Desired { operation: Operation::Update, fields })
         }
     }?;
@@ -147,7 +151,8 @@ fn may_be_told(
 }
 
 fn writable(column: Option<&ColumnMapping>, record: &Record, field: &FieldName) -> bool {
-    column.is_some_and(|column| !column.read_only) && !record.is_contested(field)
+    let is_contested = record.is_contested(field) && !planted(Mistake::WriteContested);
+    column.is_some_and(|column| !column.read_only) && !is_contested
 }
 
 /// The digest by which a refused write is recognised: the same operation with the same values.
@@ -170,6 +175,10 @@ pub fn idempotency_key(record: &Record, system: &SystemName, desired: &Desired) 
     // Pieces are appended as they are: this is on the way of every change, once for each target.
     let mut identity = String::with_capacity(256);
     content_digest(desired.operation, &desired.fields).append_to(&mut identity);
+    if planted(Mistake::ReuseKey) {
+        let short = &Digest::of(identity.as_bytes()).to_string()[..16];
+        return format!("{}.{}.same.{short}.to.{system}", record.entity, record.id);
+    }
     for outgoing in desired.fields.values() {
         identity.push(' ');
         outgoing.dot.append_to(&mut identity);

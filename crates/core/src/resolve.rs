@@ -1,5 +1,6 @@
 //! Concurrent changes of one field: which value stands. Every branch begins with what is known by then.
 
+use crate::planted::{Mistake, planted};
 use crate::ids::SystemName;
 use crate::policy::{EntityPolicy, FieldPolicy, Merge, Owner, Strategy};
 use crate::schema::FieldType;
@@ -89,6 +90,7 @@ fn latest(policy: &EntityPolicy, field: &FieldPolicy, contest: &Contest<'_>) -> 
     // and further apart than both may be off together.
     let skews =
         policy.trusted_skew_ms(contest.local_system).zip(policy.trusted_skew_ms(contest.external_system));
+    let skews = skews.or(planted(Mistake::CompareAcrossClocks).then_some((0, 0)));
     if let (Some((local_skew, external_skew)), Some(local), Some(external)) =
         (skews, contest.local_at, contest.external_at)
     {
@@ -102,6 +104,9 @@ fn latest(policy: &EntityPolicy, field: &FieldPolicy, contest: &Contest<'_>) -> 
 }
 
 fn by_precedence(field: &FieldPolicy, contest: &Contest<'_>) -> Resolution {
+    if planted(Mistake::LastArrivalWins) {
+        return Resolution::External { rule: "the last to arrive".to_owned() };
+    }
     let place = |system: &SystemName| field.precedence.iter().position(|named| named == system);
     let order = || {
         let names: Vec<_> = field.precedence.iter().map(SystemName::as_str).collect();
@@ -147,7 +152,8 @@ fn union(contest: &Contest<'_>) -> Resolution {
             | None => BTreeSet::new(),
         }
     };
-    let (base, external) = (members(contest.base), members(Some(contest.external)));
+    let base = contest.base.filter(|_| !planted(Mistake::MergeWithoutBase));
+    let (base, external) = (members(base), members(Some(contest.external)));
     let mut merged = members(Some(contest.local));
     merged.retain(|item| !base.contains(item) || external.contains(item));
     merged.extend(external.difference(&base).cloned());

@@ -1,5 +1,6 @@
 //! Intents go out: marked durably as sent, written, and confirmed by the system's own word.
 
+use avowal_core::planted::{Mistake, planted};
 use crate::bucket::Shares;
 use crate::connector::{Change, Shown, Write, WriteOutcome};
 use crate::engine::{Engine, EngineError};
@@ -183,16 +184,18 @@ impl Engine {
         let Some(policy) = self.policies.get(entity).filter(|_| !due.is_empty()) else {
             return Ok(Vec::new());
         };
-        let is_listed = self.is_listed(system, entity).await?;
-        let is_guarded =
-            self.connector(system).is_some_and(|connector| connector.capabilities(entity).precondition);
-        let awaited = if is_guarded { BTreeSet::new() } else { self.about_to_be_read(&due, system).await? };
+        let is_listed = self.is_listed(system, entity).await? || planted(Mistake::CreateBeforeListing);
+        let awaited = match self.has_log(system, entity) {
+            true => BTreeSet::new(),
+            false => self.about_to_be_read(&due, system).await?,
+        };
         let mut out = Vec::new();
         let mut waiting = Vec::new();
         for (failures, record) in due {
             let Some(intent) = record.intents.get(system) else { continue };
             if intent.status == IntentStatus::Planned && awaited.contains(&record.id) {
-                // Something hints at a change there. Without a precondition the write would cover it unseen.
+                // Something hints at a change there. Without a precondition the write would cover it unseen; with one
+                // it would be refused.
                 continue;
             }
             let outbound = if intent.operation == Operation::Create && !is_listed {
@@ -270,7 +273,7 @@ impl Engine {
     /// More deletes than the guard allows wait for a person.
     async fn deletes_held(&self, system: &SystemName, done: &mut Dispatched) -> Result<bool, EngineError> {
         let guards = &self.settings.guards;
-        if guards.deletes_approved.contains(system) {
+        if guards.deletes_approved.contains(system) || planted(Mistake::IgnoreGuard) {
             return Ok(false);
         }
         let counts = self.store.counts().await?;
@@ -315,7 +318,8 @@ impl Engine {
 
     /// How many writes may go out now; waits until at least one may.
     async fn admit(&self, system: &SystemName, wanted: usize) -> usize {
-        let Some(limiter) = self.limiters.get(system) else { return wanted };
+        let limiter = self.limiters.get(system).filter(|_| !planted(Mistake::IgnoreRate));
+        let Some(limiter) = limiter else { return wanted };
         loop {
             let (taken, wait_ms) = {
                 let mut limiter = limiter.lock().unwrap_or_else(PoisonError::into_inner);
@@ -472,7 +476,7 @@ impl Engine {
         if items.is_empty() {
             return Ok(());
         }
-        if capabilities.idempotent {
+        if capabilities.idempotent || planted(Mistake::ResendWithoutLook) {
             let most = capabilities.batch_writes_max.clamp(1, 500);
             let mut rest = items;
             while !rest.is_empty() && !self.is_paused(system) && !done.is_over(self.clock.now()) {
@@ -544,6 +548,9 @@ impl Engine {
         if let (Operation::Update | Operation::Delete, Some(id)) = (write.operation, &write.id) {
             let copy = self.read_copies(system, entity, std::slice::from_ref(id)).await?.pop();
             return Ok(copy.map_or(Ending::NotDone, |copy| Ending::ReadBack { copy }));
+        }
+        if planted(Mistake::DoubleCreateAfterTimeout) {
+            return Ok(Ending::NotDone);
         }
         if !connector.capabilities(entity).searchable || write.lookup.is_empty() {
             let reason =

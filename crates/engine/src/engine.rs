@@ -1,5 +1,6 @@
 //! The engine's parts and settings.
 
+use avowal_core::planted::{Mistake, planted};
 use crate::bucket::Shares;
 use crate::clock::Clock;
 use crate::connector::{Connector, ConnectorError};
@@ -255,7 +256,8 @@ impl Engine {
 
     pub(crate) fn is_paused(&self, system: &SystemName) -> bool {
         let pauses = self.pauses.lock().unwrap_or_else(PoisonError::into_inner);
-        pauses.get(system).is_some_and(|until| self.clock.now() < *until)
+        let is_heeded = !planted(Mistake::IgnoreRetryAfter);
+        is_heeded && pauses.get(system).is_some_and(|until| self.clock.now() < *until)
     }
 
     /// The corrections of late.

@@ -1,5 +1,6 @@
 //! Which record a copy belongs to: proven by the key of the write that made it, or matched by declared keys.
 
+use avowal_core::planted::{Mistake, planted};
 use crate::engine::{Engine, EngineError};
 use crate::ingest::{Batch, Content, Draft, Fact, payload};
 use crate::store::{CopyKey, Located, MatchKey};
@@ -113,7 +114,8 @@ impl Engine {
             return Ok(Some(self.begin(batch, fact, key, draft)));
         };
         let Some(chronicle) = draft.chronicles.get_mut(&record) else { return Ok(None) };
-        if let Some(other) = chronicle.record().live_copy(&batch.system) {
+        let rival = chronicle.record().live_copy(&batch.system);
+        if let Some(other) = rival.filter(|_| !planted(Mistake::LinkTwice)) {
             let reason = format!(
                 "a second copy in {} matches record {record} by {match_key}; {} is linked already. Merge or delete one of the two there",
                 batch.system, other.remote_id

@@ -1,5 +1,6 @@
 //! Facts come in: they are mapped, linked, decided and recorded in one transaction.
 
+use avowal_core::planted::{Mistake, planted};
 use crate::connector::{Change, OrderKind, Shown};
 use crate::engine::{Engine, EngineError};
 use crate::identify::match_keys;
@@ -288,7 +289,9 @@ impl Engine {
         match &fact.content {
             Content::Unreadable { reason, payload } => {
                 let item = self.set_aside(batch, fact, reason.clone(), payload.clone());
-                draft.quarantine.push(item);
+                if !planted(Mistake::DropUnreadable) {
+                    draft.quarantine.push(item);
+                }
             }
             Content::Waits(reason) => {
                 // The referent usually arrives within moments; until then the copy is read again now and then.
@@ -366,7 +369,8 @@ impl Engine {
             note_drift(chronicle, &observation);
         }
         let outcome = decide(&fact.policy, chronicle, &observation);
-        if outcome.look_again && !(batch.confirmed && settled) {
+        let looks = !planted(Mistake::SkipSecondLook);
+        if outcome.look_again && !(batch.confirmed && settled) && looks {
             draft.signals.push(self.signal(batch, &key, SignalReason::SecondLook, self.settings.settle_ms));
         }
     }
@@ -517,6 +521,8 @@ impl Engine {
                 Ok(Some(done))
             }
             CommitOutcome::Duplicate { .. } => Ok(Some(Ingested { duplicate: true, ..Ingested::default() })),
+            CommitOutcome::Conflict { .. } if planted(Mistake::IgnoreConflict) => Ok(Some(done)),
+            CommitOutcome::Unknown { .. } if planted(Mistake::AssumeCommitted) => Ok(Some(done)),
             CommitOutcome::Conflict { what } => {
                 tracing::debug!(system = %batch.system, %what, "decided on an old state; deciding again");
                 Ok(None)
@@ -530,7 +536,10 @@ impl Engine {
 
     /// The record's part of a commit, with the keys by which it is found.
     pub(crate) fn record_commit(&self, chronicle: Chronicle) -> RecordCommit {
-        let (expected_seq, state, events) = chronicle.finish();
+        let (expected_seq, mut state, events) = chronicle.finish();
+        if planted(Mistake::StateBesideHistory) {
+            state.copies.values_mut().for_each(|copy| copy.sent = copy.seen.clone());
+        }
         let match_keys =
             self.policies.get(&state.entity).map(|policy| match_keys(policy, &state)).unwrap_or_default();
         RecordCommit { expected_seq, state, events, match_keys }

@@ -1,5 +1,6 @@
 //! The end of a write: the outcome becomes events, and what the copy holds now is judged like any observation.
 
+use avowal_core::planted::{Mistake, planted};
 use crate::connector::{Change, OrderKind, Shown, WriteOutcome};
 use crate::dispatch::{Dispatched, Outgoing, RETRY_AFTER_MS_MAX};
 use crate::engine::{Engine, EngineError};
@@ -426,6 +427,10 @@ impl Engine {
                 fail(chronicle, system, key, Failure::Retry, "looking it up shows no effect");
                 plan(end.policy, chronicle, None);
                 false
+            }
+            Ending::StillUnknown { .. } if planted(Mistake::AssumeConfirmed) && end.item.write.id.is_some() => {
+                let id = end.item.write.id.clone().unwrap_or_else(|| RemoteId::new(""));
+                self.confirmed(end, chronicle, &id, LinkReason::Created, ConfirmedBy::Receipt)
             }
             Ending::StillUnknown { reason } => {
                 self.still_unknown(end, chronicle, commit, None, reason);

@@ -1,5 +1,6 @@
 //! Asking systems: the first listing, the change feed, a full listing against drift, and copies to be read.
 
+use avowal_core::planted::{Mistake, planted};
 use crate::bucket::Shares;
 use crate::connector::{Advice, Change, ConnectorError, Page, Shown};
 use crate::engine::{Engine, EngineError};
@@ -256,6 +257,9 @@ impl Engine {
             let mut batch = self.batch(system, Channel::Feed, entity, page, asked_at);
             batch.second_looks = read;
             batch.cursors.push(CursorMove { name: feed.clone(), from: Some(at.clone()), to: to.clone() });
+            if planted(Mistake::AdvanceCursorEarly) {
+                self.move_cursors(std::mem::take(&mut batch.cursors)).await?;
+            }
             let ingested = self.ingest(batch).await?;
             pulled.add(ingested);
             if ingested.moved {
@@ -388,7 +392,10 @@ impl Engine {
                 continue;
             }
             let asked_at = self.clock.now();
-            let changes = self.read_copies(system, entity, &missing).await?;
+            let mut changes = self.read_copies(system, entity, &missing).await?;
+            if planted(Mistake::DeleteOnAbsence) {
+                changes.iter_mut().for_each(|change| change.shown = Shown::Gone);
+            }
             report.read += changes.len() as u64;
             let mut batch = Batch::new(system, Channel::Read, asked_at);
             batch.items = changes.into_iter().map(|change| (entity.clone(), change)).collect();
@@ -469,8 +476,13 @@ impl Engine {
         let ids: Vec<RemoteId> = ids.into_iter().collect();
         self.begin_read(signals.iter().map(|signal| &signal.copy));
         let asked_at = self.clock.now();
+        if planted(Mistake::ForgetHintEarly) {
+            let signals_done = signals.iter().map(|signal| signal.id).collect();
+            self.commit(Commit { signals_done, ..Commit::default() }).await?;
+        }
         let changes = match self.read_copies(system, entity, &ids).await {
             Ok(changes) => changes,
+            Err(error) if planted(Mistake::ForgetHintEarly) => return Err(error),
             Err(error) => {
                 self.put_off(signals, attempts).await?;
                 return Err(error);

@@ -1,5 +1,6 @@
 //! Between raw contents and canonical fields, with references carried as our record ids.
 
+use avowal_core::planted::{Mistake, planted};
 use crate::connector::{Expected, Fields, Write};
 use crate::engine::{Engine, EngineError};
 use crate::store::CopyKey;
@@ -133,13 +134,17 @@ impl Engine {
         let copy = record.copies.get(system);
         let creating = intent.operation == Operation::Create;
         let lookup = if creating { lookups(policy, record, system, &fields) } else { Vec::new() };
+        let is_checked = !planted(Mistake::SkipPrecondition);
         Ok(Outbound::Write(Box::new(Write {
             key: intent.key.clone(),
             operation: intent.operation,
             id: if creating { None } else { copy.map(|copy| copy.remote_id.clone()) },
             fields,
-            version: if creating { None } else { copy.and_then(|copy| copy.version.clone()) },
-            expected: expectation(policy, record, system, intent),
+            version: copy.filter(|_| is_checked && !creating).and_then(|copy| copy.version.clone()),
+            expected: match is_checked {
+                true => expectation(policy, record, system, intent),
+                false => Expected::anything(),
+            },
             lookup,
         })))
     }

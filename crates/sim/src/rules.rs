@@ -30,6 +30,7 @@ pub fn policy(scenario: &Scenario) -> Result<Arc<EntityPolicy>, String> {
 pub fn profile(participant: &Participant) -> Profile {
     match participant.profile {
         ProfileKind::Log => Profile::log(),
+        ProfileKind::Cas if participant.counter => Profile::counted(),
         ProfileKind::Cas => Profile::cas(),
         ProfileKind::Correlated => Profile::correlated(),
         ProfileKind::SignalOnly => Profile::signal_only(),

@@ -30,6 +30,9 @@ pub struct Participant {
     pub name: String,
     /// What it lets the engine prove.
     pub profile: ProfileKind,
+    /// For compare and set: whether a counter orders its states, so that the bodies of its webhooks are believed.
+    #[serde(default)]
+    pub counter: bool,
     /// Whether it stores other spellings than it was sent.
     pub normalises: bool,
     /// The most writes a second that the engine may send, and at once.
@@ -195,6 +198,7 @@ fn participants(dice: &mut Dice) -> Vec<Participant> {
     let one = |name: &&str| Participant {
         name: (*name).to_owned(),
         profile: dice.pick(&ProfileKind::ALL).unwrap_or(ProfileKind::Log),
+        counter: dice.chance(40),
         normalises: dice.chance(15),
         rate: dice.chance(15).then(|| (1 + dice.roll(5) as u32, 1 + dice.roll(3) as u32)),
         skew_ms: if dice.chance(30) { dice.roll(20_000) as i64 - 10_000 } else { 0 },

@@ -409,7 +409,7 @@ impl World {
 }
 
 /// So many deletes are always allowed.
-pub(crate) const DELETES_MAX: u64 = 2;
+pub(crate) const DELETES_MAX: u64 = 1;
 
 fn done<T>(result: Result<T, EngineError>) -> Done {
     match result {

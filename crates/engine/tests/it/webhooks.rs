@@ -1,6 +1,7 @@
 //! Deliveries: once, late, twice, partial, out of order, lost.
 
 use crate::world::{CUSTOMER, World, raw};
+use avowal_engine::store::Store;
 use avowal_engine::Delivered;
 use avowal_engine::connector::Delivery;
 use avowal_testkit::fake::Profile;
@@ -156,7 +157,8 @@ async fn a_delivery_is_answered_only_when_it_is_durable() {
     world.store.fail_commit(1, CommitFault::UnknownApplied);
     let taken = engine.deliver(&crm, &delivery).await;
     assert!(matches!(taken, Delivered::Accepted | Delivered::Duplicate), "{taken:?}");
-    assert_eq!(world.count_of("observed").await, 2, "the row in app, and the change once");
+    // Without a true order the body only hints at a change; the hint is there once.
+    assert_eq!(world.store.inner.counts().await.unwrap().signals, 1);
     let nonsense = Delivery { body: b"{".to_vec(), id: "x".into(), ..delivery };
     assert!(matches!(engine.deliver(&crm, &nonsense).await, Delivered::Refused { .. }));
     assert!(matches!(engine.deliver(&"nobody".into(), &nonsense).await, Delivered::Refused { .. }));

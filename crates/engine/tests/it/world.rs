@@ -256,6 +256,11 @@ impl World {
             if !mapping.is_writable(field) || record.is_contested(field) || record.held.contains_key(system) {
                 continue;
             }
+            // What merely stood in for an owner is not written into the owner's own copy.
+            let owns = policy.fields[field].owner.is(system);
+            if owns && belief.dot.system != *system && !shown.contains_key(field) {
+                continue;
+            }
             let is_reference =
                 matches!(policy.fields[field].field_type, avowal_core::schema::FieldType::Ref { .. });
             let shadow = copy.fields.get(field);

@@ -73,6 +73,14 @@ impl Profile {
         }
     }
 
+    /// Compare and set, with a counter that orders the states of each row and is sent with them.
+    pub fn counted() -> Self {
+        let mut profile = Self::cas();
+        profile.capabilities.order = OrderKind::Counter;
+        profile.bodies = true;
+        profile
+    }
+
     /// Snapshots with our key and a coarse clock; idempotent, not searchable.
     pub fn correlated() -> Self {
         Self {

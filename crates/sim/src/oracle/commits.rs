@@ -7,7 +7,8 @@ use crate::scenario::ENTITY;
 use avowal_core::history::{Body, Event, FieldRelation, Strength};
 use avowal_core::value::Value;
 use avowal_engine::store::{Commit, CursorKind, RecordCommit};
-use std::collections::BTreeMap;
+use avowal_core::intent::Operation;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What is known of one record's stream.
 #[derive(Debug, Default)]
@@ -46,6 +47,18 @@ impl Oracle {
             let what =
                 format!("{} was written at {} over {}", commit.state.id, commit.expected_seq, stream.seq);
             truth.accuse("I14", None, what);
+        }
+        for (system, intent) in &commit.state.intents {
+            let waits = truth.deletes.entry(system.to_string()).or_default();
+            if intent.operation == Operation::Delete {
+                waits.insert(commit.state.id.to_string());
+            }
+        }
+        for (system, waits) in &mut truth.deletes {
+            let intent = commit.state.intents.get(system.as_str());
+            if intent.is_none_or(|intent| intent.operation != Operation::Delete) {
+                waits.remove(commit.state.id.as_str());
+            }
         }
         stream.thing = thing_of(&commit.state).unwrap_or_else(|| stream.thing.clone());
         for event in &commit.events {
@@ -106,6 +119,7 @@ impl Oracle {
                 truth.figures.entry(source).or_default().reviews += 1;
             }
             Body::IntentSent { system, key, .. } => {
+                self.judge_guard(truth, system.as_str(), key);
                 // The state at the end of the commit still holds the intent: nothing can follow its sending in it.
                 self.judge_intent(truth, system.as_str(), &commit.state, key);
             }
@@ -120,6 +134,16 @@ impl Oracle {
                 self.judge_confirmation(truth, stream, system.as_str(), key, &sent);
             }
             _ => {}
+        }
+    }
+
+    /// More deletes than the guard allows do not go out without a person's word.
+    fn judge_guard(&self, truth: &mut Truth, system: &str, key: &str) {
+        let waits = truth.deletes.get(system).map_or(0, BTreeSet::len);
+        // Two may have been added while one was on its way out.
+        let most = crate::world::DELETES_MAX as usize + 2;
+        if key.contains(".delete.") && waits > most && !truth.at_peace {
+            truth.accuse("I16", None, format!("{key} was sent while {waits} deletes wait for {system}"));
         }
     }
 

@@ -121,7 +121,7 @@ impl Oracle {
                 let lacks = self.lacks(system.as_str(), field);
                 let excused = lacks
                     || record.held.contains_key(system)
-                    || shadow.is_some_and(|shadow| shadow.tolerated)
+                    || shadow.is_some_and(|shadow| shadow.tolerated && self.tolerates(field))
                     || self.has_aside(ending, record, system.as_str(), &thing);
                 if let (Some(row), false) = (ending.rows.get(&place), excused) {
                     shown.push((system.to_string(), row.get(field).cloned().unwrap_or(Value::Null)));
@@ -147,6 +147,11 @@ impl Oracle {
     fn fields(&self) -> Vec<&str> {
         let others = self.scenario.rules.fields.iter().map(String::as_str);
         std::iter::once("name").chain(others).collect()
+    }
+
+    /// Whether the rules leave a refused value standing.
+    fn tolerates(&self, field: &str) -> bool {
+        field == "stage" && self.scenario.rules.on_refused == "ignore"
     }
 
     fn lacks(&self, system: &str, field: &str) -> bool {

@@ -105,6 +105,8 @@ pub(super) struct Truth {
     pub(super) now_ms: i64,
     pub(super) at_peace: bool,
     pub(super) followed: BTreeSet<String>,
+    /// The records whose deletes wait for each system.
+    pub(super) deletes: BTreeMap<String, BTreeSet<String>>,
     pub(super) watch: super::writes::Watch,
     pub(super) streams: BTreeMap<String, super::commits::Stream>,
 }

@@ -3,7 +3,6 @@
 use super::severed::policy;
 use avowal_core::ids::SystemName;
 use avowal_core::value::Value;
-use avowal_engine::store::Store;
 use avowal_engine::{Delivered, Engine, EngineParts, Settings, SyncOptions, SystemPort, Unwatched};
 use avowal_stores::postgres::PostgresStore;
 use avowal_testkit::fake::{FakeSystem, ManualClock, Profile};
