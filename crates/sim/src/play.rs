@@ -361,7 +361,9 @@ impl World {
                 self.attend();
             }
             self.round(false);
-            if self.mark() == before || rounds >= ROUNDS_MAX || self.is_accused() {
+            // People look at what was set aside at least once.
+            let is_quiet = rounds > 1 && self.mark() == before;
+            if is_quiet || rounds >= ROUNDS_MAX || self.is_accused() {
                 break;
             }
         }

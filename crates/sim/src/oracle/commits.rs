@@ -118,10 +118,13 @@ impl Oracle {
                 let source = event.source.as_ref().map(ToString::to_string).unwrap_or_default();
                 truth.figures.entry(source).or_default().reviews += 1;
             }
-            Body::IntentSent { system, key, .. } => {
+            Body::IntentSent { system, key, attempt } => {
                 self.judge_guard(truth, system.as_str(), key);
                 // The state at the end of the commit still holds the intent: nothing can follow its sending in it.
-                self.judge_intent(truth, system.as_str(), &commit.state, key);
+                // Sent again under the same key it only asks what became of the first.
+                if *attempt == 1 {
+                    self.judge_intent(truth, system.as_str(), &commit.state, key);
+                }
             }
             Body::IntentConfirmed { system, key, fields, .. } => {
                 let sent: Vec<(String, Value)> = fields

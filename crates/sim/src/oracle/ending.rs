@@ -128,9 +128,9 @@ impl Oracle {
                 }
             }
             // Nobody who may has said anything: what the others hold stands in for it, each where it is.
-            let is_unspoken =
-                |(system, value): &(String, Value)| *system == self.scenario.rules.owner && value.is_null();
-            if field == "stage" && shown.iter().any(is_unspoken) {
+            let speaks =
+                |(system, value): &(String, Value)| *system == self.scenario.rules.owner && !value.is_null();
+            if field == "stage" && !shown.iter().any(speaks) {
                 continue;
             }
             let Some((first, value)) = shown.first() else { continue };
@@ -273,8 +273,12 @@ impl Oracle {
         let rows_gone = truth.removals.iter().any(|removal| removal.thing == thing);
         let made_at_once = truth.rows.values().filter(|row| row.thing == thing && !row.ours).count() > 1;
         let reviewed = ending.events.iter().any(|event| event.body.kind() == "review_requested");
+        // Who takes back exactly what we have just added leaves the number as it was, and nothing to see.
+        let taken_back = edits.iter().any(|edit| {
+            edits.iter().any(|other| other.no < edit.no && (other.value == edit.value || other.from == edit.value))
+        });
         drop(truth);
-        let Some(numbers) = numbers else { return };
+        let Some(numbers) = numbers.filter(|_| !taken_back) else { return };
         if first_words != 1 || !all_shown || rows_gone || reviewed || made_at_once {
             return;
         }
