@@ -3,6 +3,8 @@
 
 mod bench;
 mod configuration;
+mod crash_points;
 mod e2e;
 mod help;
 mod records;
+mod simulate;
