@@ -7,6 +7,7 @@ use crate::ids::{FieldName, SystemName};
 use crate::intent::{Intent, IntentStatus, Operation};
 use crate::observation::{Channel, Observation, OrderToken};
 use crate::planted::{Mistake, planted};
+use crate::record::Copy;
 use crate::value::Value;
 use std::collections::BTreeMap;
 
@@ -34,7 +35,12 @@ pub fn confirm(chronicle: &mut Chronicle, receipt: &Receipt<'_>, evidence: Evide
     if intent.key != receipt.key {
         return false;
     }
-    let fields = stored(intent, receipt.after, receipt.by);
+    let mut fields = stored(intent, receipt.after, receipt.by);
+    if let Some(copy) = chronicle.record().copies.get(receipt.system)
+        && may_be_past(intent, copy, receipt)
+    {
+        leave_what_came_since(copy, &mut fields);
+    }
     let body = Body::IntentConfirmed {
         system: receipt.system.clone(),
         key: receipt.key.to_owned(),
@@ -122,6 +128,25 @@ pub(crate) fn intent_is_shown(intent: &Intent, shown: &BTreeMap<FieldName, Value
         && intent.fields.iter().all(|(field, outgoing)| {
             shown.get(field).is_some_and(|shown| is_spelling_of(shown, &outgoing.value))
         })
+}
+
+/// Whether the answer to a write that was sent again may tell of a state that is past: whoever remembers the key
+/// answers as the first time, and the system has changed its copy since the write was planned.
+fn may_be_past(intent: &Intent, copy: &Copy, receipt: &Receipt<'_>) -> bool {
+    let is_asked_again = intent.attempt > 1 && receipt.by != ConfirmedBy::Echo;
+    is_asked_again && copy.seen.get(receipt.system) > intent.vector.get(receipt.system)
+}
+
+/// The contents that the system has shown meanwhile stay: the difference, if there is one, is planned anew.
+fn leave_what_came_since(copy: &Copy, fields: &mut BTreeMap<FieldName, FieldStored>) {
+    for (field, stored) in fields {
+        let Some(shadow) = copy.fields.get(field) else { continue };
+        if !shadow.stands_for(&stored.content) {
+            stored.content = shadow.content.clone();
+            stored.sent_as = None;
+            stored.base = shadow.base.clone().unwrap_or_else(|| stored.base.clone());
+        }
+    }
 }
 
 /// What each field holds after the write. The system's own answer is believed whatever it says. A read that came

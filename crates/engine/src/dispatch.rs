@@ -425,7 +425,7 @@ impl Engine {
         let mut unread: Vec<usize> = Vec::new();
         let mut endings: Vec<Ending> = Vec::with_capacity(items.len());
         for (at, (item, outcome)) in items.iter().zip(outcomes).enumerate() {
-            let ending = Ending::of(outcome, item.write.operation);
+            let ending = Ending::of(outcome, item.write.operation).heard(item.status);
             if ending.wants_read(item.write.operation) {
                 unread.push(at);
             }

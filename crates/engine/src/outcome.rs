@@ -63,6 +63,16 @@ impl Ending {
         }
     }
 
+    /// The answer to a write that had been sent before may be the one to the first: it shows what stood there then.
+    pub(crate) fn heard(self, status: IntentStatus) -> Self {
+        match (self, status) {
+            (Ending::Confirmed { id, .. }, IntentStatus::Sent | IntentStatus::Unknown) => {
+                Ending::Confirmed { id, copy: None, was_read: false }
+            }
+            (ending, _) => ending,
+        }
+    }
+
     /// Whether the copy has to be read before the ending can be recorded.
     pub(crate) fn wants_read(&self, operation: Operation) -> bool {
         match self {

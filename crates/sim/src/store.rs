@@ -18,8 +18,8 @@ use avowal_engine::store::{
 use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Somebody who is told of every durable commit.
-pub type Follower = Arc<dyn Fn(&Commit) + Send + Sync>;
+/// Somebody who is told of every durable commit, and of the store as it is after it.
+pub type Follower = Arc<dyn Fn(&Commit, &MemoryStore) + Send + Sync>;
 
 /// The claims of one worker, which are taken from it when it stands still for too long.
 #[derive(Clone, Default)]
@@ -165,7 +165,7 @@ impl Store for SimStore {
         if outcome == CommitOutcome::Committed {
             self.oracle.committed(&copy);
             if let Some(follower) = &self.follower {
-                follower(&copy);
+                follower(&copy, &self.inner);
             }
         }
         if self.faults.strikes(Fault::CrashAfterCommit, &name) {

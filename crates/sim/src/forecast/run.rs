@@ -11,6 +11,7 @@ use crate::memory::MemoryStore;
 use avowal_core::history::Verdict;
 use avowal_core::ids::{FieldName, SystemName};
 use avowal_core::record::Record;
+use avowal_engine::bucket::Shares;
 use avowal_engine::clock::Clock;
 use avowal_engine::connector::{Connector, Delivery};
 use avowal_engine::store::{OpenReview, Store};
@@ -234,11 +235,12 @@ impl<'a> Run<'a> {
     /// The systems that have a write, or a copy to be read, that is due.
     fn with_work(&self) -> BTreeSet<SystemName> {
         let now = self.clock.now();
-        let signals = self.now(self.memory.due_signals(now, MANY)).and_then(Result::ok).unwrap_or_default();
-        let mut found: BTreeSet<SystemName> = signals.into_iter().map(|signal| signal.copy.system).collect();
+        let mut found = BTreeSet::new();
         for system in self.systems.keys() {
-            let due = self.now(self.memory.due_intents(system, now, 1)).and_then(Result::ok);
-            if due.is_some_and(|due| !due.is_empty()) {
+            let signals = self.now(self.memory.due_signals(system, Shares::ALL, now, 1)).and_then(Result::ok);
+            let intents = self.now(self.memory.due_intents(system, Shares::ALL, now, 1)).and_then(Result::ok);
+            let has_signals = signals.is_some_and(|due| !due.is_empty());
+            if has_signals || intents.is_some_and(|due| !due.is_empty()) {
                 found.insert(system.clone());
             }
         }
