@@ -31,6 +31,8 @@ pub enum Command {
     Init,
     /// Validate the configuration, print each field's rule as a sentence, and reach the systems.
     Check(CheckArguments),
+    /// Try the configuration on simulated systems and people: does it converge, and what must be expected a day?
+    Simulate(SimulateArguments),
     /// Bring all systems into agreement, then exit.
     Sync(SyncArguments),
     /// Keep all systems in agreement until stopped.
@@ -70,6 +72,41 @@ pub struct CheckArguments {
     /// Do not reach the systems.
     #[arg(long)]
     pub offline: bool,
+}
+
+/// Arguments of `simulate`.
+#[derive(Args, Debug)]
+pub struct SimulateArguments {
+    /// How many seeds to play, or one seed or a range of them, as in 17-17 or 1-50.
+    #[arg(long, value_name = "N", default_value = "10", value_parser = seeds)]
+    pub seeds: (u64, u64),
+    /// Days of edits for each seed.
+    #[arg(long, value_name = "D", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=365))]
+    pub days: u32,
+    /// Records of each entity to begin with.
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub records: u32,
+    /// Edits a day in each system.
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(0..=10_000))]
+    pub edits: u32,
+}
+
+/// The most seeds of one run.
+const SEEDS_MAX: u64 = 10_000;
+
+/// `20` is seeds 1 to 20; `17-17` is seed 17 alone.
+fn seeds(text: &str) -> Result<(u64, u64), String> {
+    let number = |text: &str| text.trim().parse::<u64>().ok();
+    let range = match text.split_once('-') {
+        Some((from, to)) => number(from).zip(number(to)),
+        None => number(text).map(|count| (1, count)),
+    };
+    match range {
+        Some((from, to)) if from <= to && to - from < SEEDS_MAX => Ok((from, to)),
+        Some(_) | None => {
+            Err(format!("write how many, as in 20, or a range, as in 17-17; at most {SEEDS_MAX}"))
+        }
+    }
 }
 
 /// Arguments of `sync`.

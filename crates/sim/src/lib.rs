@@ -6,6 +6,7 @@
 pub mod dice;
 pub mod fake;
 pub mod fault;
+pub mod forecast;
 pub mod many;
 pub mod memory;
 pub mod oracle;

@@ -8,6 +8,7 @@ mod quarantine;
 mod review;
 mod run;
 mod show;
+mod simulate;
 mod status;
 mod sync;
 mod timeline;
@@ -25,6 +26,7 @@ pub async fn run(arguments: &Arguments, output: &Output) -> Result<Exit, Failure
         Command::Init => init::run(&arguments.config, output),
         Command::Demo(demo) => play(demo).await,
         Command::Check(check) => check::run(&config()?, check, output).await,
+        Command::Simulate(simulate) => simulate::run(&config()?, simulate, arguments, output),
         Command::Sync(sync) => sync::run(config()?, sync, output).await,
         Command::Run => run::run(&config()?, output).await,
         Command::Status => status::run(&config()?, output).await,

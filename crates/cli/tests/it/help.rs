@@ -7,6 +7,7 @@ fn every_command_explains_itself() {
     let commands: &[&[&str]] = &[
         &["init"],
         &["check"],
+        &["simulate"],
         &["sync"],
         &["run"],
         &["status"],
@@ -41,6 +42,7 @@ fn the_first_help_names_all_commands() {
     for command in [
         "init",
         "check",
+        "simulate",
         "sync",
         "run",
         "status",

@@ -6,3 +6,4 @@ mod configuration;
 mod e2e;
 mod help;
 mod records;
+mod simulate;

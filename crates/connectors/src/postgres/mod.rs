@@ -81,21 +81,26 @@ impl PostgresConnector {
     }
 }
 
+/// What every table with our change log proves; known without opening it.
+pub fn capabilities() -> Capabilities {
+    Capabilities {
+        order: OrderKind::CommitLog,
+        correlation: true,
+        precondition: true,
+        idempotent: true,
+        searchable: true,
+        receipt: true,
+        deletes_in_feed: true,
+        images: true,
+        feed: true,
+        batch_writes_max: BATCH_WRITES_MAX,
+    }
+}
+
 #[async_trait]
 impl Connector for PostgresConnector {
     fn capabilities(&self, _entity: &EntityName) -> Capabilities {
-        Capabilities {
-            order: OrderKind::CommitLog,
-            correlation: true,
-            precondition: true,
-            idempotent: true,
-            searchable: true,
-            receipt: true,
-            deletes_in_feed: true,
-            images: true,
-            feed: true,
-            batch_writes_max: BATCH_WRITES_MAX,
-        }
+        capabilities()
     }
 
     async fn check(&self) -> Result<Vec<Finding>, ConnectorError> {
