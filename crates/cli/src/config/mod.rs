@@ -2,6 +2,8 @@
 
 mod decode;
 mod entities;
+#[cfg(test)]
+mod fuzz_config;
 mod node;
 mod problem;
 mod reference;

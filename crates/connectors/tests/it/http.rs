@@ -2,6 +2,7 @@
 
 mod crm;
 mod edges;
+mod fuzz_webhook;
 mod paging;
 mod pocketbase;
 mod webhook;

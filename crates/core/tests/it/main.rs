@@ -4,6 +4,11 @@
 mod decide_table;
 mod echoes;
 mod existence;
+mod fuzz_cases;
+mod fuzz_history;
+mod fuzz_mapping;
+mod fuzz_values;
+mod fuzz_versions;
 mod golden;
 mod hardening;
 mod identity;

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod crm;
+mod fuzz_signature;
 mod listen;
 mod signature;
 mod webhook;
