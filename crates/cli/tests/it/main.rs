@@ -3,6 +3,7 @@
 
 mod bench;
 mod configuration;
+mod crash_points;
 mod e2e;
 mod help;
 mod records;
