@@ -13,7 +13,7 @@ use avowal_core::ids::{FieldName, SystemName};
 use avowal_core::record::Record;
 use avowal_engine::clock::Clock;
 use avowal_engine::connector::{Connector, Delivery};
-use avowal_engine::store::{OpenReview, Store};
+use avowal_engine::store::{Due, OpenReview, Store};
 use avowal_engine::{
     Delivered, Engine, EngineError, EngineParts, SyncOptions, SyncReport, SystemPort, Unwatched,
 };
@@ -234,15 +234,12 @@ impl<'a> Run<'a> {
     /// The systems that have a write, or a copy to be read, that is due.
     fn with_work(&self) -> BTreeSet<SystemName> {
         let now = self.clock.now();
-        let signals = self.now(self.memory.due_signals(now, MANY)).and_then(Result::ok).unwrap_or_default();
-        let mut found: BTreeSet<SystemName> = signals.into_iter().map(|signal| signal.copy.system).collect();
-        for system in self.systems.keys() {
-            let due = self.now(self.memory.due_intents(system, now, 1)).and_then(Result::ok);
-            if due.is_some_and(|due| !due.is_empty()) {
-                found.insert(system.clone());
-            }
-        }
-        found
+        let has = |system: &SystemName, due| {
+            let shares = self.now(self.memory.due_shares(system, due, now)).and_then(Result::ok);
+            shares.is_some_and(|shares| !shares.is_empty())
+        };
+        let names = self.systems.keys();
+        names.filter(|system| has(system, Due::Intents) || has(system, Due::Signals)).cloned().collect()
     }
 
     fn round(&mut self, turns: &BTreeSet<SystemName>) -> bool {

@@ -5,11 +5,13 @@ use avowal_core::history::Event;
 use avowal_core::ids::{EntityName, RecordId, RemoteId, SystemName};
 use avowal_core::record::Record;
 use avowal_core::time::Timestamp;
+use avowal_engine::bucket::Shares;
 use avowal_engine::connector::{
     Capabilities, Change, Connector, ConnectorError, Delivery, Fields, Finding, Page, Write, WriteOutcome,
 };
+use avowal_engine::lanes::{Claim, Lane};
 use avowal_engine::store::{
-    Commit, CommitOutcome, CopyKey, Counts, Cursor, CursorName, DueIntent, Located, OpenReview,
+    Commit, CommitOutcome, CopyKey, Counts, Cursor, CursorName, Due, DueIntent, Located, OpenReview,
     QuarantineItem, Signal, Store, StoreError,
 };
 use std::path::{Path, PathBuf};
@@ -90,18 +92,37 @@ impl Store for PointedStore {
     async fn due_intents(
         &self,
         system: &SystemName,
+        shares: Shares,
         now: Timestamp,
         limit: usize,
     ) -> Result<Vec<DueIntent>, StoreError> {
-        self.inner.due_intents(system, now, limit).await
+        self.inner.due_intents(system, shares, now, limit).await
+    }
+
+    async fn due_shares(&self, system: &SystemName, due: Due, now: Timestamp) -> Result<Shares, StoreError> {
+        self.inner.due_shares(system, due, now).await
+    }
+
+    async fn claim(&self, lanes: &[Lane]) -> Result<Claim, StoreError> {
+        self.inner.claim(lanes).await
+    }
+
+    async fn prune(&self, before: Timestamp, limit: usize) -> Result<u64, StoreError> {
+        self.inner.prune(before, limit).await
     }
 
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
         self.inner.next_due().await
     }
 
-    async fn due_signals(&self, now: Timestamp, limit: usize) -> Result<Vec<Signal>, StoreError> {
-        self.inner.due_signals(now, limit).await
+    async fn due_signals(
+        &self,
+        system: &SystemName,
+        shares: Shares,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Signal>, StoreError> {
+        self.inner.due_signals(system, shares, now, limit).await
     }
 
     async fn events(&self, record: &RecordId, from_seq: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
