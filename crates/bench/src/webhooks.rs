@@ -149,8 +149,7 @@ fn serve_contacts() -> Outcome<SocketAddr> {
         let asks_for_changes = uri.query().is_some_and(|query| query.contains("updated_since"));
         let all = if asks_for_changes { 0 } else { CONTACTS };
         let (page, size) = (number("page=").unwrap_or(1).max(1), number("per_page=").unwrap_or(100).max(1));
-        let shown: Vec<Value> =
-            (0..all).skip((page - 1) * size).take(size).map(|n| contact(n, 1)).collect();
+        let shown: Vec<Value> = (0..all).skip((page - 1) * size).take(size).map(|n| contact(n, 1)).collect();
         Json(json!({ "contacts": shown, "page": page, "total_pages": all.div_ceil(size).max(1) }))
     };
     std::thread::spawn(move || {

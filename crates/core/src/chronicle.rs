@@ -1,8 +1,8 @@
 //! A record being decided about: its state, and the events that are about to be recorded.
 
-use crate::planted::{Mistake, planted};
 use crate::fold::apply_body;
 use crate::history::{Body, Context, Draft, Event, Evidence};
+use crate::planted::{Mistake, planted};
 use crate::record::Record;
 use crate::seal::Sealer;
 use crate::time::Timestamp;

@@ -1,11 +1,11 @@
 //! How a change stands to what we believe: by shadows and dots, never by a clock.
 
-use crate::planted::{Mistake, planted};
 use crate::diff::Difference;
 use crate::history::{Evidence, FieldRelation};
 use crate::ids::FieldName;
 use crate::intent::IntentStatus;
 use crate::observation::Observation;
+use crate::planted::{Mistake, planted};
 use crate::record::{Copy, Record, Shadow};
 use crate::value::Value;
 use crate::version::Dot;

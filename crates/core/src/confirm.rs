@@ -39,7 +39,7 @@ pub fn confirm(chronicle: &mut Chronicle, receipt: &Receipt<'_>, evidence: Evide
     if let Some(copy) = chronicle.record().copies.get(receipt.system)
         && may_be_past(intent, copy, receipt)
     {
-        leave_what_came_since(copy, &mut fields);
+        leave_what_came_since(copy, receipt.after, &mut fields);
     }
     let body = Body::IntentConfirmed {
         system: receipt.system.clone(),
@@ -137,11 +137,16 @@ fn may_be_past(intent: &Intent, copy: &Copy, receipt: &Receipt<'_>) -> bool {
     is_asked_again && copy.seen.get(receipt.system) > intent.vector.get(receipt.system)
 }
 
-/// The contents that the system has shown meanwhile stay: the difference, if there is one, is planned anew.
-fn leave_what_came_since(copy: &Copy, fields: &mut BTreeMap<FieldName, FieldStored>) {
+/// What the system has shown meanwhile, and still holds, stays: the difference is planned anew.
+fn leave_what_came_since(
+    copy: &Copy,
+    after: &BTreeMap<FieldName, Value>,
+    fields: &mut BTreeMap<FieldName, FieldStored>,
+) {
     for (field, stored) in fields {
         let Some(shadow) = copy.fields.get(field) else { continue };
-        if !shadow.stands_for(&stored.content) {
+        let still_stands = after.get(field).is_some_and(|shown| shadow.stands_for(shown));
+        if still_stands && !shadow.stands_for(&stored.content) {
             stored.content = shadow.content.clone();
             stored.sent_as = None;
             stored.base = shadow.base.clone().unwrap_or_else(|| stored.base.clone());

@@ -4,7 +4,6 @@
 //! for a second look where a decision would be a guess. Fields are independent of each other: agreed ones go
 //! through at once, a contested one waits alone.
 
-use crate::planted::{Mistake, planted};
 use crate::chronicle::Chronicle;
 use crate::classify::{looks_stale, relate};
 use crate::confirm::{confirm_echo, intent_is_shown};
@@ -15,6 +14,7 @@ use crate::judge::{Judgement, judge};
 use crate::lifecycle;
 use crate::observation::{Channel, Observation, Shown};
 use crate::plan::plan;
+use crate::planted::{Mistake, planted};
 use crate::policy::EntityPolicy;
 use crate::record::{Copy, Record, Shadow};
 use crate::value::Value;
@@ -383,8 +383,7 @@ fn rebased(
 
 fn classification(judged: &[Judged]) -> Classification {
     // An empty field that says nothing is in no conflict with anybody.
-    let speaks =
-        |judgement: &Judgement| !matches!(judgement, Judgement::Nothing | Judgement::Arrived { .. });
+    let speaks = |judgement: &Judgement| !matches!(judgement, Judgement::Nothing | Judgement::Arrived { .. });
     let any = |wanted: FieldRelation| {
         judged.iter().any(|judged| judged.seen.relation == wanted && speaks(&judged.judgement))
     };

@@ -1,8 +1,8 @@
 //! What did this system change? The difference between what it shows and its own shadow.
 
-use crate::planted::{Mistake, planted};
 use crate::beside::beside;
 use crate::ids::FieldName;
+use crate::planted::{Mistake, planted};
 use crate::record::Copy;
 use crate::value::Value;
 use std::collections::BTreeMap;

@@ -1,12 +1,12 @@
 //! The fold: how each event changes a record's state. State is always the fold of history, so nothing in here
 //! may look at anything but the state and the event.
 
-use crate::planted::{Mistake, planted};
 use crate::history::{Body, Event, Failure, FieldSeen, FieldStored, LinkReason, OnRefused};
 use crate::ids::{EntityName, FieldName, RecordId, SystemName};
 use crate::intent::{Intent, IntentStatus, Operation};
 use crate::observation::OrderToken;
 use crate::plan::content_digest;
+use crate::planted::{Mistake, planted};
 use crate::record::{Belief, Copy, Held, Record, Shadow, Tombstone};
 use crate::value::Value;
 use crate::version::{Dot, VersionVector};

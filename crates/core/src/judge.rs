@@ -1,12 +1,12 @@
 //! Authority, then strategy: what the policy says about one changed field.
 
-use crate::planted::{Mistake, planted};
 use crate::confirm::{is_open, is_spelling_of};
 use crate::diff::Difference;
 use crate::history::{FieldRelation, OnRefused};
 use crate::ids::{FieldName, SystemName};
 use crate::mapping::Nulls;
 use crate::observation::{Channel, Observation};
+use crate::planted::{Mistake, planted};
 use crate::policy::{EntityPolicy, FieldPolicy, Owner};
 use crate::record::Record;
 use crate::resolve::{Contest, Resolution, resolve};

@@ -1,6 +1,5 @@
 //! Records that come and go: links, deletes, and edits that meet a delete.
 
-use crate::planted::{Mistake, planted};
 use crate::chronicle::Chronicle;
 use crate::confirm::confirm_delete;
 use crate::decide::Outcome;
@@ -9,6 +8,7 @@ use crate::ids::{FieldName, RemoteId, SystemName};
 use crate::intent::Operation;
 use crate::observation::{Observation, OrderToken};
 use crate::plan::plan;
+use crate::planted::{Mistake, planted};
 use crate::policy::{EditAgainstDelete, EntityPolicy, Owner};
 use crate::record::{Copy, Record, Review, Side};
 use crate::value::Value;
@@ -26,7 +26,8 @@ pub(crate) fn gone(policy: &EntityPolicy, chronicle: &mut Chronicle, observation
     let system = &observation.system;
     let Some(copy) = record.copies.get(system) else { return Outcome::settled(Classification::Stale) };
     let is_proven = observation.in_log || observation.order.as_ref().is_some_and(OrderToken::is_true_order);
-    if copy.alive && !is_proven && !(observation.confirmed && observation.settled) {
+    let is_credible = is_proven || (observation.confirmed && observation.settled);
+    if copy.alive && !is_credible {
         // A lagging read may not show yet what has just been made.
         return Outcome::look_again(Classification::Indeterminate);
     }
@@ -114,12 +115,7 @@ fn judge_delete(
 }
 
 /// The mapped fields whose belief this copy has not seen; also those that it has never shown.
-fn unseen_edits(
-    policy: &EntityPolicy,
-    record: &Record,
-    system: &SystemName,
-    copy: &Copy,
-) -> Vec<FieldName> {
+fn unseen_edits(policy: &EntityPolicy, record: &Record, system: &SystemName, copy: &Copy) -> Vec<FieldName> {
     let Some(mapping) = policy.mappings.get(system) else { return Vec::new() };
     if planted(Mistake::DeleteOverEdits) {
         return Vec::new();

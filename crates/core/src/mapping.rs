@@ -1,8 +1,8 @@
 //! How one system spells an entity: remote names and values to canonical ones, and back.
 
-use crate::planted::{Mistake, planted};
 use crate::beside::beside;
 use crate::ids::FieldName;
+use crate::planted::{Mistake, planted};
 use crate::policy::FieldPolicy;
 use crate::value::Value;
 use serde::{Deserialize, Serialize};

@@ -1,13 +1,13 @@
 //! Intents are derived: for every system, the difference between belief and shadow over mapped, writable,
 //! uncontested fields. A refused change simply leaves a difference; there is no separate correction machinery.
 
-use crate::planted::{Mistake, planted};
 use crate::beside::beside;
 use crate::chronicle::Chronicle;
 use crate::history::Body;
 use crate::ids::{FieldName, SystemName};
 use crate::intent::{IntentStatus, Operation, Outgoing};
 use crate::mapping::{ColumnMapping, Mapping};
+use crate::planted::{Mistake, planted};
 use crate::policy::{EntityPolicy, Owner};
 use crate::record::{Belief, Copy, Record, Shadow};
 use crate::value::Digest;
@@ -70,7 +70,7 @@ pub fn desired(
     let desired = match (record.copies.get(system), &record.deleted) {
         // An intentional delete is never undone, and a copy that nobody has yet is not made.
         (None, Some(_)) => None,
-        (Some(copy), _) if !copy.alive && !(copy.wanted && record.deleted.is_none()) => None,
+        (Some(copy), _) if !copy.alive && (!copy.wanted || record.deleted.is_some()) => None,
         (None, None) => made(policy, mapping, record),
         (Some(copy), None) if !copy.alive => made(policy, mapping, record),
         (Some(_), Some(_)) => (mapping.delete && !record.existence_contested())
@@ -88,7 +88,8 @@ pub fn desired(
 }
 
 fn made(policy: &EntityPolicy, mapping: &Mapping, record: &Record) -> Option<Desired> {
-    let desired = (mapping.create && !record.existence_contested()).then(|| creation(policy, mapping, record));
+    let desired =
+        (mapping.create && !record.existence_contested()).then(|| creation(policy, mapping, record));
     desired.filter(|desired| !desired.fields.is_empty())
 }
 

@@ -1,7 +1,7 @@
 //! Concurrent changes of one field: which value stands. Every branch begins with what is known by then.
 
-use crate::planted::{Mistake, planted};
 use crate::ids::SystemName;
+use crate::planted::{Mistake, planted};
 use crate::policy::{EntityPolicy, FieldPolicy, Merge, Owner, Strategy};
 use crate::schema::FieldType;
 use crate::time::Timestamp;

@@ -1,12 +1,12 @@
 //! Webhooks: a verified delivery becomes durable facts, or hints, before it is answered.
 
-use avowal_core::planted::{Mistake, planted};
 use crate::connector::{Change, Delivery};
 use crate::engine::{Engine, EngineError};
 use crate::ingest::Batch;
 use crate::store::{DedupeKey, StoreError};
 use avowal_core::ids::SystemName;
 use avowal_core::observation::Channel;
+use avowal_core::planted::{Mistake, planted};
 
 /// What became of a delivery. Everything but the first two asks the sender to act.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -1,6 +1,5 @@
 //! Intents go out: marked durably as sent, written, and confirmed by the system's own word.
 
-use avowal_core::planted::{Mistake, planted};
 use crate::bucket::Shares;
 use crate::connector::{Change, Shown, Write, WriteOutcome};
 use crate::engine::{Engine, EngineError};
@@ -17,6 +16,7 @@ use avowal_core::history::Context;
 use avowal_core::ids::{EntityName, RecordId, RemoteId, SystemName};
 use avowal_core::intent::{IntentStatus, Operation};
 use avowal_core::plan::content_digest;
+use avowal_core::planted::{Mistake, planted};
 use avowal_core::policy::EntityPolicy;
 use avowal_core::record::Record;
 use avowal_core::time::Timestamp;

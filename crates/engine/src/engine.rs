@@ -1,6 +1,5 @@
 //! The engine's parts and settings.
 
-use avowal_core::planted::{Mistake, planted};
 use crate::bucket::Shares;
 use crate::clock::Clock;
 use crate::connector::{Connector, ConnectorError};
@@ -8,6 +7,7 @@ use crate::fights::Fights;
 use crate::limiter::Limiter;
 use crate::store::{Commit, CommitOutcome, CopyKey, Store, StoreError};
 use avowal_core::ids::{EntityName, SystemName};
+use avowal_core::planted::{Mistake, planted};
 use avowal_core::policy::EntityPolicy;
 use avowal_core::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,6 +1,5 @@
 //! Which record a copy belongs to: proven by the key of the write that made it, or matched by declared keys.
 
-use avowal_core::planted::{Mistake, planted};
 use crate::engine::{Engine, EngineError};
 use crate::ingest::{Batch, Content, Draft, Fact, payload};
 use crate::store::{CopyKey, Located, MatchKey};
@@ -10,6 +9,7 @@ use avowal_core::identity::{keys_of_copy, keys_of_record};
 use avowal_core::ids::{FieldName, RecordId};
 use avowal_core::intent::{IntentStatus, Operation};
 use avowal_core::lifecycle::link;
+use avowal_core::planted::{Mistake, planted};
 use avowal_core::policy::EntityPolicy;
 use avowal_core::record::Record;
 use avowal_core::value::Value;

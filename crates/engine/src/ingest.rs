@@ -1,6 +1,5 @@
 //! Facts come in: they are mapped, linked, decided and recorded in one transaction.
 
-use avowal_core::planted::{Mistake, planted};
 use crate::connector::{Change, OrderKind, Shown};
 use crate::engine::{Engine, EngineError};
 use crate::identify::match_keys;
@@ -15,6 +14,7 @@ use avowal_core::diff::diff;
 use avowal_core::history::{Body, Context};
 use avowal_core::ids::{EntityName, RecordId, SystemName};
 use avowal_core::observation::{Channel, Observation, OrderToken, Shown as Seen};
+use avowal_core::planted::{Mistake, planted};
 use avowal_core::policy::EntityPolicy;
 use avowal_core::record::Record;
 use avowal_core::time::Timestamp;
@@ -358,7 +358,12 @@ impl Engine {
         if is_known && self.is_put_off(batch, &key) {
             if batch.channel == Channel::Feed {
                 // The feed says it once only, and the read that is due may lag behind it.
-                draft.signals.push(self.signal(batch, &key, SignalReason::SecondLook, self.settings.settle_ms));
+                draft.signals.push(self.signal(
+                    batch,
+                    &key,
+                    SignalReason::SecondLook,
+                    self.settings.settle_ms,
+                ));
             }
             return;
         }

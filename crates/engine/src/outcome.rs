@@ -1,6 +1,5 @@
 //! The end of a write: the outcome becomes events, and what the copy holds now is judged like any observation.
 
-use avowal_core::planted::{Mistake, planted};
 use crate::connector::{Change, OrderKind, Shown, WriteOutcome};
 use crate::dispatch::{Dispatched, Outgoing, RETRY_AFTER_MS_MAX};
 use crate::engine::{Engine, EngineError};
@@ -19,8 +18,10 @@ use avowal_core::intent::{IntentStatus, Operation};
 use avowal_core::lifecycle::link;
 use avowal_core::observation::{Channel, Observation, Shown as Seen};
 use avowal_core::plan::plan;
+use avowal_core::planted::{Mistake, planted};
 use avowal_core::policy::EntityPolicy;
 use avowal_core::record::Record;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// How a write, or the search for its outcome, ended.
@@ -160,7 +161,8 @@ impl Engine {
     ) -> Result<(), EngineError> {
         self.heed_pauses(system, &endings);
         let Some(policy) = &self.rules(entity).await? else { return Ok(()) };
-        let shown = self.canonical_copies(policy, system, &endings).await?;
+        let (shown, waiting) = self.canonical_copies(policy, system, &endings).await?;
+        let endings = wait_for_referents(items, endings, &waiting);
         let log = self
             .connector(system)
             .is_some_and(|connector| connector.capabilities(entity).order == OrderKind::CommitLog);
@@ -253,7 +255,8 @@ impl Engine {
         policy: &EntityPolicy,
         system: &SystemName,
         endings: &[Ending],
-    ) -> Result<Vec<Option<Canonical>>, EngineError> {
+    ) -> Result<(Vec<Option<Canonical>>, BTreeSet<usize>), EngineError> {
+        let mut waiting = BTreeSet::new();
         let mut places = Vec::new();
         let mut rows = Vec::new();
         for (at, ending) in endings.iter().enumerate() {
@@ -264,11 +267,15 @@ impl Engine {
         }
         let mut out: Vec<Option<Canonical>> = endings.iter().map(|_| None).collect();
         for (at, translated) in places.into_iter().zip(self.translate(policy, system, &rows).await?) {
-            if let Translated::Fields(fields) = translated {
-                out[at] = Some(fields);
+            match translated {
+                Translated::Fields(fields) => out[at] = Some(fields),
+                Translated::Waits(_) => {
+                    waiting.insert(at);
+                }
+                Translated::Unreadable(_) => {}
             }
         }
-        Ok(out)
+        Ok((out, waiting))
     }
 
     /// For each found or created copy, the other record that it is linked with already, if any.
@@ -317,7 +324,9 @@ impl Engine {
             out.push(match rival {
                 Some(other) => Ending::Retry {
                     after_ms: None,
-                    reason: format!("the copy there may be that of record {other}, whose create has no known outcome yet"),
+                    reason: format!(
+                        "the copy there may be that of record {other}, whose create has no known outcome yet"
+                    ),
                 },
                 None => ending,
             });
@@ -438,7 +447,9 @@ impl Engine {
                 plan(end.policy, chronicle, None);
                 false
             }
-            Ending::StillUnknown { .. } if planted(Mistake::AssumeConfirmed) && end.item.write.id.is_some() => {
+            Ending::StillUnknown { .. }
+                if planted(Mistake::AssumeConfirmed) && end.item.write.id.is_some() =>
+            {
                 let id = end.item.write.id.clone().unwrap_or_else(|| RemoteId::new(""));
                 self.confirmed(end, chronicle, &id, LinkReason::Created, ConfirmedBy::Receipt)
             }
@@ -485,7 +496,8 @@ impl Engine {
     fn found(&self, end: &End<'_>, chronicle: &mut Chronicle, commit: &mut Commit, copy: &Change) {
         if end.shown.is_none() {
             // Whatever stands there must not be written over unread.
-            let reason = format!("a copy with the same key exists in {} and cannot be read: {}", end.system, copy.id);
+            let reason =
+                format!("a copy with the same key exists in {} and cannot be read: {}", end.system, copy.id);
             return self.reject(end, chronicle, commit, &reason);
         }
         let linked = chronicle.record().copies.get(end.system).map(|copy| copy.remote_id.clone());
@@ -659,6 +671,19 @@ impl Engine {
 fn is_of_attempt(state: &Record, system: &SystemName, item: &Outgoing) -> bool {
     let intent = state.intents.get(system);
     intent.is_none_or(|intent| intent.key != item.write.key || intent.attempt == item.attempt)
+}
+
+/// A copy that was found and refers to a record that is not known yet is looked at again when it is.
+fn wait_for_referents(items: &[Outgoing], endings: Vec<Ending>, waiting: &BTreeSet<usize>) -> Vec<Ending> {
+    let reason = || "the copy there refers to a record that is not known yet".to_owned();
+    let wait = |(at, ending): (usize, Ending)| match ending {
+        Ending::Found { .. } if waiting.contains(&at) => match items[at].status {
+            IntentStatus::Planned => Ending::Retry { after_ms: None, reason: reason() },
+            IntentStatus::Sent | IntentStatus::Unknown => Ending::StillUnknown { reason: reason() },
+        },
+        ending => ending,
+    };
+    endings.into_iter().enumerate().map(wait).collect()
 }
 
 /// The systems that have something to do after these commits.

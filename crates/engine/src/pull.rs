@@ -1,6 +1,5 @@
 //! Asking systems: the first listing, the change feed, a full listing against drift, and copies to be read.
 
-use avowal_core::planted::{Mistake, planted};
 use crate::bucket::Shares;
 use crate::connector::{Advice, Change, ConnectorError, Page, Shown};
 use crate::engine::{Engine, EngineError};
@@ -14,6 +13,7 @@ use crate::store::{
 use crate::turns::Taken;
 use avowal_core::ids::{EntityName, RemoteId, SystemName};
 use avowal_core::observation::Channel;
+use avowal_core::planted::{Mistake, planted};
 use avowal_core::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,7 +1,6 @@
 //! Which systems have been listed once. Before that nobody knows what a system lacks: nothing is planned to be
 //! created there, and afterwards the records that it turned out to lack are planned in one sweep.
 
-use avowal_core::planted::{Mistake, planted};
 use crate::engine::{Engine, EngineError};
 use crate::pull::Pulled;
 use crate::store::{Commit, CommitOutcome, Cursor, CursorKind, CursorName};
@@ -9,6 +8,7 @@ use avowal_core::chronicle::Chronicle;
 use avowal_core::history::Context;
 use avowal_core::ids::{EntityName, SystemName};
 use avowal_core::plan::plan;
+use avowal_core::planted::{Mistake, planted};
 use avowal_core::policy::EntityPolicy;
 use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};

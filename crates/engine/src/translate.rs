@@ -1,11 +1,11 @@
 //! Between raw contents and canonical fields, with references carried as our record ids.
 
-use avowal_core::planted::{Mistake, planted};
 use crate::connector::{Expected, Fields, Write};
 use crate::engine::{Engine, EngineError};
 use crate::store::CopyKey;
 use avowal_core::ids::{EntityName, FieldName, RecordId, RemoteId, SystemName};
 use avowal_core::intent::{Intent, Operation};
+use avowal_core::planted::{Mistake, planted};
 use avowal_core::policy::EntityPolicy;
 use avowal_core::record::Record;
 use avowal_core::schema::FieldType;

@@ -179,7 +179,8 @@ impl World {
         }
         let mut row = Fields::from([(KEY.to_owned(), Value::text(key_of(thing)))]);
         row.insert("name".to_owned(), self.fresh("name", system));
-        let mut dice = Dice::new(hash(self.scenario.seed, &format!("insert {system} {thing} {}", self.edits())));
+        let mut dice =
+            Dice::new(hash(self.scenario.seed, &format!("insert {system} {thing} {}", self.edits())));
         for field in self.fields_of(system) {
             if field != "name" && dice.chance(40) {
                 let value = self.fresh(&field, system);
@@ -242,7 +243,7 @@ impl World {
         match (field, now) {
             ("tags", Value::List(items)) => {
                 let mut items = items.clone();
-                if no % 3 == 0 && items.len() > 1 {
+                if no.is_multiple_of(3) && items.len() > 1 {
                     items.remove(no % items.len());
                 } else {
                     items.push(Value::text(format!("t{no}.{system}")));
@@ -270,7 +271,10 @@ impl World {
 
     /// The provider keeps one row, with what the other held and it did not.
     fn merge(&mut self, system: usize, keep: u32, lose: u32) {
-        let (Some((kept, row)), Some((lost, other))) = (self.row(system, keep), self.row(system, lose)) else { return };
+        let (Some((kept, row)), Some((lost, other))) = (self.row(system, keep), self.row(system, lose))
+        else {
+            return;
+        };
         if kept == lost {
             return;
         }
@@ -289,7 +293,10 @@ impl World {
 
     /// A person edits a row while a write to it is under way.
     pub(crate) fn edit_row_concurrently(&mut self, system: &str, row: &str) {
-        let Some(place) = self.scenario.systems.iter().position(|participant| participant.name == system) else { return };
+        let Some(place) = self.scenario.systems.iter().position(|participant| participant.name == system)
+        else {
+            return;
+        };
         let id = RemoteId::new(row);
         let Some(present) = self.systems[place].row(ENTITY, &id) else { return };
         let fields = self.fields_of(place);
@@ -432,7 +439,11 @@ impl World {
             }
             for (id, row) in self.systems[system].rows(ENTITY) {
                 if row.get("credit").is_some_and(|credit| credit.as_text().is_some()) {
-                    self.systems[system].edit(ENTITY, &id, Fields::from([("credit".to_owned(), Value::Int(7))]));
+                    self.systems[system].edit(
+                        ENTITY,
+                        &id,
+                        Fields::from([("credit".to_owned(), Value::Int(7))]),
+                    );
                 }
             }
         }
@@ -444,7 +455,8 @@ impl World {
         let items = self.ending().quarantine;
         for item in items {
             let is_unknown = item.reason.contains("stays unknown");
-            let stands = item.record.is_some() && is_unknown && self.stands_there(&item.payload, item.system.as_str());
+            let stands =
+                item.record.is_some() && is_unknown && self.stands_there(&item.payload, item.system.as_str());
             if stands {
                 continue;
             }
@@ -477,7 +489,10 @@ impl World {
 
     /// Whether the system holds a row of the thing that a payload is about.
     fn stands_there(&self, payload: &str, system: &str) -> bool {
-        let Some(place) = self.scenario.systems.iter().position(|participant| participant.name == system) else { return false };
+        let Some(place) = self.scenario.systems.iter().position(|participant| participant.name == system)
+        else {
+            return false;
+        };
         self.systems[place].rows(ENTITY).values().any(|row| {
             row.get(KEY).and_then(Value::as_text).is_some_and(|key| payload.contains(&format!("\"{key}\"")))
         })
@@ -485,7 +500,12 @@ impl World {
 
     fn allow_again(&self, record: &str) {
         let ending = self.ending();
-        for intent in ending.records.iter().filter(|state| state.id.as_str() == record).flat_map(|state| state.intents.values()) {
+        for intent in ending
+            .records
+            .iter()
+            .filter(|state| state.id.as_str() == record)
+            .flat_map(|state| state.intents.values())
+        {
             self.oracle.allow_again(&intent.key);
         }
     }
@@ -499,7 +519,11 @@ impl World {
         self.round(true);
         let listed_badly = self.faults.fired().contains_key(&Fault::TruncatedPage);
         if self.drifts() > drifts && !listed_badly {
-            self.oracle.accuse("I7", None, "a full listing found an edit that the feed had passed over".to_owned());
+            self.oracle.accuse(
+                "I7",
+                None,
+                "a full listing found an edit that the feed had passed over".to_owned(),
+            );
         }
         for _ in 0..2 {
             self.attend();
@@ -517,9 +541,7 @@ impl World {
     }
 
     fn drifts(&self) -> usize {
-        let has_fields = |event: &&avowal_core::history::Event| {
-            matches!(&event.body, Body::DriftDetected { fields, .. } if !fields.is_empty())
-        };
+        let has_fields = |event: &&avowal_core::history::Event| matches!(&event.body, Body::DriftDetected { fields, .. } if !fields.is_empty());
         self.ending().events.iter().filter(has_fields).count()
     }
 
@@ -553,8 +575,18 @@ impl World {
             self.oracle.accuse("I3", None, format!("after {after}, {} more writes", now.1 - before.1));
         } else if now.0 != before.0 {
             let ending = self.ending();
-            let last: Vec<String> = ending.events.iter().rev().take(3).map(|event| format!("{} {}", event.id(), event.body.kind())).collect();
-            self.oracle.accuse("I3", None, format!("after {after}, {} more events, as {last:?}", now.0 - before.0));
+            let last: Vec<String> = ending
+                .events
+                .iter()
+                .rev()
+                .take(3)
+                .map(|event| format!("{} {}", event.id(), event.body.kind()))
+                .collect();
+            self.oracle.accuse(
+                "I3",
+                None,
+                format!("after {after}, {} more events, as {last:?}", now.0 - before.0),
+            );
         }
         let faults: u64 = self.faults.fired().values().sum();
         self.oracle.judge_economy(faults + self.retries);
@@ -585,7 +617,11 @@ impl World {
             self.round(false);
         }
         if self.ending().rows != rows {
-            self.oracle.accuse("I10", None, "old deliveries, come again, have changed what stands".to_owned());
+            self.oracle.accuse(
+                "I10",
+                None,
+                "old deliveries, come again, have changed what stands".to_owned(),
+            );
         }
     }
 
@@ -596,9 +632,16 @@ impl World {
         let Some((id, row)) = self.systems[system].rows(ENTITY).into_iter().next() else { return };
         let ending = self.ending();
         let name = SystemName::new(self.name(system));
-        let record = ending.records.iter().find(|record| record.copies.get(&name).is_some_and(|copy| copy.remote_id == id));
+        let record = ending
+            .records
+            .iter()
+            .find(|record| record.copies.get(&name).is_some_and(|copy| copy.remote_id == id));
         let was_named = row.get("name").is_some_and(|name| !name.is_null());
-        let Some(record) = record.filter(|record| was_named && record.reviews.is_empty() && record.held.is_empty()) else { return };
+        let Some(record) =
+            record.filter(|record| was_named && record.reviews.is_empty() && record.held.is_empty())
+        else {
+            return;
+        };
         let conflicts = ending.events.iter().filter(|event| event.body.kind() == "conflict_detected").count();
         let value = Value::text(format!("Last.{}", self.edits()));
         self.systems[system].edit(ENTITY, &id, Fields::from([("name".to_owned(), value.clone())]));
@@ -606,11 +649,17 @@ impl World {
         self.round(false);
         let after = self.ending();
         if after.events.iter().filter(|event| event.body.kind() == "conflict_detected").count() > conflicts {
-            self.oracle.accuse("I19", row.get(KEY).and_then(Value::as_text), "an edit in peace was taken for a conflict".to_owned());
+            self.oracle.accuse(
+                "I19",
+                row.get(KEY).and_then(Value::as_text),
+                "an edit in peace was taken for a conflict".to_owned(),
+            );
         }
         for (other, copy) in &record.copies {
             let stands = after.rows.get(&(other.to_string(), copy.remote_id.clone()));
-            let reached = stands.is_none_or(|stands| stands.get("name").is_some_and(|name| crate::oracle::same(name, &value)));
+            let reached = stands.is_none_or(|stands| {
+                stands.get("name").is_some_and(|name| crate::oracle::same(name, &value))
+            });
             if !reached {
                 let what = format!("an edit in peace, name={value} in {name}, has not reached {other}");
                 self.oracle.accuse("I2", row.get(KEY).and_then(Value::as_text), what);
@@ -629,7 +678,9 @@ impl World {
         }
         let mut figures: BTreeMap<String, Figures> = BTreeMap::new();
         for (system, mine) in self.oracle.figures() {
-            if let Some(participant) = self.scenario.systems.iter().find(|participant| participant.name == system) {
+            if let Some(participant) =
+                self.scenario.systems.iter().find(|participant| participant.name == system)
+            {
                 figures.entry(participant.profile.as_str().to_owned()).or_default().add(&mine);
             }
         }

@@ -3,12 +3,15 @@
 use crate::play::play;
 use crate::scenario::{Action, Scenario};
 
-/// The most plays that a shrink may take.
-const PLAYS_MAX: u32 = 3_000;
+/// Something that makes a scenario simpler.
+type Simplification = Box<dyn Fn(&mut Scenario)>;
+
+/// The most plays that a thorough shrink takes.
+pub const PLAYS_MAX: u32 = 3_000;
 
 /// Leaves out steps, faults and systems' quirks as long as the same law is broken.
-pub fn shrink(scenario: &Scenario, invariant: &str) -> Scenario {
-    let mut search = Search { plays: 0, invariant: invariant.to_owned() };
+pub fn shrink(scenario: &Scenario, invariant: &str, plays_max: u32) -> Scenario {
+    let mut search = Search { plays: 0, plays_max, invariant: invariant.to_owned() };
     let mut best = scenario.clone();
     loop {
         let before = (best.trace.len(), best.rates.len());
@@ -23,12 +26,13 @@ pub fn shrink(scenario: &Scenario, invariant: &str) -> Scenario {
 
 struct Search {
     plays: u32,
+    plays_max: u32,
     invariant: String,
 }
 
 impl Search {
     fn is_tired(&self) -> bool {
-        self.plays >= PLAYS_MAX
+        self.plays >= self.plays_max
     }
 
     fn still_fails(&mut self, scenario: &Scenario) -> bool {
@@ -69,7 +73,7 @@ impl Search {
     }
 
     fn simpler(&mut self, mut best: Scenario) -> Scenario {
-        let mut tries: Vec<Box<dyn Fn(&mut Scenario)>> = vec![
+        let mut tries: Vec<Simplification> = vec![
             Box::new(|scenario| scenario.answers = false),
             Box::new(|scenario| scenario.workers = 1),
             Box::new(|scenario| {

@@ -15,15 +15,18 @@ use avowal_engine::store::{
     Commit, CommitOutcome, CopyKey, Counts, Cursor, CursorName, Due, DueIntent, Located, OpenReview,
     QuarantineItem, Signal, Store, StoreError,
 };
-use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Somebody who is told of every durable commit, and of the store as it is after it.
 pub type Follower = Arc<dyn Fn(&Commit, &MemoryStore) + Send + Sync>;
 
 /// The claims of one worker, which are taken from it when it stands still for too long.
 #[derive(Clone, Default)]
-pub struct Held(Arc<Mutex<Vec<Arc<Mutex<Option<Claim>>>>>>);
+pub struct Held(Arc<Mutex<Vec<Slot>>>);
+
+/// A claim, until it is taken away.
+type Slot = Arc<Mutex<Option<Claim>>>;
 
 impl Held {
     /// Gives the worker's lanes to whoever asks: it finds out when it goes on.
@@ -46,7 +49,7 @@ impl Held {
     }
 }
 
-struct Hand(Arc<Mutex<Option<Claim>>>);
+struct Hand(Slot);
 
 impl Drop for Hand {
     fn drop(&mut self) {

@@ -1,9 +1,9 @@
 //! Deliveries: once, late, twice, partial, out of order, lost.
 
 use crate::world::{CUSTOMER, World, raw};
-use avowal_engine::store::Store;
 use avowal_engine::Delivered;
 use avowal_engine::connector::Delivery;
+use avowal_engine::store::Store;
 use avowal_testkit::fake::Profile;
 use avowal_testkit::memory::CommitFault;
 use serde_json::json;

@@ -4,7 +4,7 @@ use avowal_sim::fault::Fault;
 use avowal_sim::many::{Summary, play_many};
 use avowal_sim::play::play_followed;
 use avowal_sim::scenario::Scenario;
-use avowal_sim::shrink::shrink;
+use avowal_sim::shrink::{PLAYS_MAX, shrink};
 use avowal_sim::timeline::timeline;
 use std::process::ExitCode;
 
@@ -13,7 +13,7 @@ const USAGE: &str = "avowal-sim plays seeded scenarios against the real core and
   avowal-sim [--seeds FROM..TO | --seeds N] [--jobs N] [--report FILE]   play seeds
   avowal-sim --replay FILE                                              play one scenario again and tell its story
   avowal-sim --seed N [--shrink] [--save FILE]                          play one seed and tell its story
-  avowal-sim --bugs [--seeds N] [--jobs N]                              plant each known mistake and look for it";
+  avowal-sim --bugs [--seeds N] [--jobs N] [--save FOLDER]              plant each known mistake and look for it";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -36,7 +36,7 @@ fn main() -> ExitCode {
     }
     #[cfg(feature = "planted")]
     if has("--bugs") {
-        return bugs(seeds, jobs, value("--only").as_deref());
+        return bugs(seeds, jobs, value("--only").as_deref(), value("--save").as_deref());
     }
     let summary = play_many(seeds, jobs, &|| {}, &|summary| summary.failures.len() >= 50);
     print(&summary);
@@ -74,7 +74,7 @@ fn one(scenario: Scenario, shrinks: bool, save: Option<&str>) -> ExitCode {
     let (outcome, _) = play_followed(&scenario, None);
     let mut scenario = scenario;
     if let (true, Some(first)) = (shrinks, outcome.violations.first()) {
-        scenario = shrink(&scenario, &first.invariant);
+        scenario = shrink(&scenario, &first.invariant, PLAYS_MAX);
     }
     let (outcome, world) = play_followed(&scenario, None);
     println!("{}", serde_json::to_string(&scenario).unwrap_or_default());
@@ -154,8 +154,21 @@ fn report(summary: &Summary) -> String {
     out
 }
 
+/// Keeps the smallest trace that shows a mistake: without the mistake it has to pass for ever.
 #[cfg(feature = "planted")]
-fn bugs(seeds: std::ops::Range<u64>, jobs: usize, only: Option<&str>) -> ExitCode {
+fn save_shrunk(folder: &str, name: &str, mistake: avowal_core::planted::Mistake, seed: u64, invariant: &str) {
+    const PLAYS: u32 = 300;
+    avowal_core::planted::plant(Some(mistake));
+    let smallest = shrink(&Scenario::of_seed(seed), invariant, PLAYS);
+    avowal_core::planted::plant(None);
+    let text = serde_json::to_string_pretty(&smallest).unwrap_or_default();
+    if let Err(error) = std::fs::write(format!("{folder}/{name}.json"), text + "\n") {
+        eprintln!("cannot write to {folder}: {error}");
+    }
+}
+
+#[cfg(feature = "planted")]
+fn bugs(seeds: std::ops::Range<u64>, jobs: usize, only: Option<&str>, save: Option<&str>) -> ExitCode {
     use avowal_core::planted::{Mistake, plant};
     let mut missed = 0;
     println!("| planted mistake | found after seeds | by | what |\n|---|---|---|---|");
@@ -169,6 +182,9 @@ fn bugs(seeds: std::ops::Range<u64>, jobs: usize, only: Option<&str>) -> ExitCod
         match summary.failures.first() {
             Some(failure) => {
                 let first = &failure.violations[0];
+                if let Some(folder) = save {
+                    save_shrunk(folder, &name, mistake, failure.seed, &first.invariant);
+                }
                 println!("| {name} | {} | {} | {} |", failure.seed + 1, first.invariant, first.what);
             }
             None => {

@@ -5,9 +5,9 @@ use super::Oracle;
 use super::truth::{Truth, includes};
 use crate::scenario::ENTITY;
 use avowal_core::history::{Body, Event, FieldRelation, Strength};
+use avowal_core::intent::Operation;
 use avowal_core::value::Value;
 use avowal_engine::store::{Commit, CursorKind, RecordCommit};
-use avowal_core::intent::Operation;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What is known of one record's stream.

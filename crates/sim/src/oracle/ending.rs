@@ -275,7 +275,9 @@ impl Oracle {
         let reviewed = ending.events.iter().any(|event| event.body.kind() == "review_requested");
         // Who takes back exactly what we have just added leaves the number as it was, and nothing to see.
         let taken_back = edits.iter().any(|edit| {
-            edits.iter().any(|other| other.no < edit.no && (other.value == edit.value || other.from == edit.value))
+            edits
+                .iter()
+                .any(|other| other.no < edit.no && (other.value == edit.value || other.from == edit.value))
         });
         drop(truth);
         let Some(numbers) = numbers.filter(|_| !taken_back) else { return };
@@ -370,7 +372,11 @@ impl Oracle {
             drop(truth);
             // A row that came and went before anybody read it tells nothing of its thing.
             if !deleted && !said && !thing.is_empty() {
-                self.accuse("I13", Some(&thing), format!("{} counts as deleted, and nobody deleted it", record.id));
+                self.accuse(
+                    "I13",
+                    Some(&thing),
+                    format!("{} counts as deleted, and nobody deleted it", record.id),
+                );
             }
         }
     }

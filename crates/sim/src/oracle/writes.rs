@@ -1,8 +1,8 @@
 //! What the engine sends: one effect a key, a look before a repetition, one write at a time, no unseen value
 //! overwritten, no field of somebody else's, and no more than the bounds allow.
 
-use super::truth::{Truth, includes};
 use super::Oracle;
+use super::truth::{Truth, includes};
 use crate::fake::Put;
 use crate::scenario::KEY;
 use avowal_core::intent::Operation;
@@ -91,7 +91,11 @@ impl Oracle {
             truth.accuse("I6", None, what);
         }
         if let Some(row) = write.id.as_ref().map(ToString::to_string) {
-            let other = truth.watch.under_way.iter().find(|((of, key), on)| of == system && **on == row && *key != write.key);
+            let other = truth
+                .watch
+                .under_way
+                .iter()
+                .find(|((of, key), on)| of == system && **on == row && *key != write.key);
             if let Some(((_, other), _)) = other {
                 let what = format!("{system} {row}: {} began while {other} was under way", write.key);
                 truth.accuse("I14", None, what);
@@ -107,7 +111,9 @@ impl Oracle {
         if one_worker && truth.watch.closed_until.get(system).is_some_and(|until| now < *until) {
             truth.accuse("I16", None, format!("{system} was written to although it had asked for a pause"));
         }
-        let Some((per_second, burst)) = self.systems.get(system).and_then(|declared| declared.rate) else { return };
+        let Some((per_second, burst)) = self.systems.get(system).and_then(|declared| declared.rate) else {
+            return;
+        };
         let times = truth.watch.times.entry(system.to_owned()).or_default();
         times.push(now);
         times.retain(|at| now.saturating_sub(*at) < 1_000);
@@ -154,7 +160,8 @@ impl Oracle {
         let made = truth.versions.iter().filter(|version| {
             version.system == put.system && version.key.as_deref() == Some(key) && version.row != *put.id
         });
-        let mut rows = made.filter_map(|version| truth.rows.get(&(version.system.clone(), version.row.clone())));
+        let mut rows =
+            made.filter_map(|version| truth.rows.get(&(version.system.clone(), version.row.clone())));
         !remembers && put.before.is_none() && rows.all(|row| !row.alive)
     }
 
@@ -189,7 +196,9 @@ impl Oracle {
         let removals: Vec<_> = truth
             .removals
             .iter()
-            .filter(|removal| removal.thing == thing && removal.system != put.system && allowed(&removal.system))
+            .filter(|removal| {
+                removal.thing == thing && removal.system != put.system && allowed(&removal.system)
+            })
             .collect();
         if removals.is_empty() {
             let what = format!("{key} deleted {thing} in {}, and nobody who may had deleted it", put.system);
@@ -202,9 +211,9 @@ impl Oracle {
         let Some(row) = truth.rows.get(&(put.system.to_owned(), put.id.clone())) else { return };
         let lost = row.fields.iter().find_map(|(field, stand)| {
             let edit = truth.edits.get(stand.edit?)?;
-            let known = removals.iter().any(|removal| {
-                removal.saw.get(field).is_none_or(|saw| includes(saw, &edit.vector))
-            });
+            let known = removals
+                .iter()
+                .any(|removal| removal.saw.get(field).is_none_or(|saw| includes(saw, &edit.vector)));
             let foreign = self.scenario.systems.iter().any(|system| {
                 removals.iter().any(|removal| removal.system == system.name) && system.lacks.contains(field)
             });
@@ -255,7 +264,8 @@ impl Oracle {
             });
             let may = may || (by == rules.owner && is_empty);
             if is_owned && intent.operation == Operation::Update && !may && !is_ours {
-                let what = format!("{key} writes {field}={} of {by} to {system}, which owns it", outgoing.value);
+                let what =
+                    format!("{key} writes {field}={} of {by} to {system}, which owns it", outgoing.value);
                 truth.accuse("I4", None, what);
             }
         }
@@ -276,7 +286,8 @@ fn judge_create(truth: &mut Truth, put: &Put<'_>, key: &str, thing: &str) {
         *id != *put.id && row.is_some_and(|row| row.ours) && (same_record || !was_removed)
     });
     if let Some(other) = ours {
-        let what = format!("{key} made {} in {}, which holds {other} of the same thing already", put.id, put.system);
+        let what =
+            format!("{key} made {} in {}, which holds {other} of the same thing already", put.id, put.system);
         truth.accuse("I6", Some(thing), what);
     }
     let nameless = put.after.is_some_and(|row| row.get(KEY).is_none_or(Value::is_null));

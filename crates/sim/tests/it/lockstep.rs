@@ -63,7 +63,8 @@ impl Twin {
             all
         };
         let (left, right) = (signals(memory), signals(&self.sqlite));
-        self.signals = left.iter().map(|signal| signal.id).zip(right.iter().map(|signal| signal.id)).collect();
+        self.signals =
+            left.iter().map(|signal| signal.id).zip(right.iter().map(|signal| signal.id)).collect();
         let nameless = |all: Vec<Signal>| {
             all.into_iter().map(|signal| format!("{:?}", Signal { id: 0, ..signal })).collect::<Vec<_>>()
         };

@@ -9,7 +9,11 @@ const SEEDS: u64 = 60;
 fn no_law_is_broken() {
     for seed in 0..SEEDS {
         let outcome = play(&Scenario::of_seed(seed));
-        assert_eq!(outcome.violations, [], "seed {seed}; tell its story with: avowal-sim --seed {seed} --shrink");
+        assert_eq!(
+            outcome.violations,
+            [],
+            "seed {seed}; tell its story with: avowal-sim --seed {seed} --shrink"
+        );
     }
 }
 
