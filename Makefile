@@ -2,13 +2,13 @@
 export PATH := $(CURDIR)/target/tools/bin:$(PATH)
 CARGO ?= cargo
 
-.PHONY: demo test lint doc deny nextest bench bench-peers tools fmt
+.PHONY: demo test lint doc deny nextest sim sim-bugs bench bench-peers tools fmt
 
 demo: ## the main job on embedded defaults: an app database and a CRM kept in agreement
 	$(CARGO) build --quiet --package avowal --package avowal-testkit --bins
 	target/debug/avowal demo
 
-test: tools lint doc deny nextest ## formatting, clippy, docs, dependencies, all tests
+test: tools lint doc deny sim nextest ## formatting, clippy, docs, dependencies, a share of the simulation, all tests
 
 tools:
 	scripts/tools.sh
@@ -25,6 +25,17 @@ deny:
 
 nextest:
 	cargo-nextest nextest run --workspace --no-fail-fast
+
+SEEDS ?= 1500
+JOBS ?= 2
+
+sim: ## plays SEEDS seeds (a number, or FROM..TO) on JOBS threads against the real core and engine
+	$(CARGO) build --quiet --profile sim --package avowal-sim --bins
+	target/sim/avowal-sim --seeds $(SEEDS) --jobs $(JOBS)
+
+sim-bugs: ## plants each known mistake and looks for it in up to SEEDS seeds
+	$(CARGO) build --quiet --profile sim --package avowal-sim --bins --features planted
+	target/sim/avowal-sim --bugs --seeds $(SEEDS) --jobs $(JOBS)
 
 bench: ## everything that is measured, beside what stands for it; writes docs/performance.md (AVOWAL_BENCH_ROWS=1000000: full size)
 	scripts/bench.sh

@@ -34,6 +34,9 @@ struct Arguments {
     docs: PathBuf,
 }
 
+/// One measurement: writes what it finds into the report.
+type Measure = fn(&mut Report, u64) -> Outcome<()>;
+
 fn main() -> Outcome<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     if let [command, file] = words.as_slice()
@@ -43,7 +46,7 @@ fn main() -> Outcome<()> {
     }
     let arguments = arguments(&words)?;
     let mut report = Report::new(&arguments.docs, arguments.rows);
-    let measurements: [(&str, fn(&mut Report, u64) -> Outcome<()>); 6] = [
+    let measurements: [(&str, Measure); 6] = [
         ("core", core_figures::measure),
         ("sqlite", sqlite::measure),
         ("webhooks", webhooks::measure),
