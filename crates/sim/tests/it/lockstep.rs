@@ -83,7 +83,7 @@ fn sqlite_holds_what_memory_holds_after_each_commit() {
         let scenario = Scenario::of_seed(seed);
         let twin = Twin {
             runtime: tokio::runtime::Builder::new_current_thread().build().unwrap(),
-            sqlite: SqliteStore::open(&folder.path().join("avowal.db")).unwrap(),
+            sqlite: SqliteStore::open(folder.path().join("avowal.db")).unwrap(),
             signals: BTreeMap::new(),
             items: BTreeMap::new(),
             systems: scenario.systems.iter().map(|system| SystemName::new(&system.name)).collect(),
