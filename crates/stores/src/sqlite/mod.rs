@@ -101,6 +101,14 @@ impl SqliteStore {
         }
     }
 
+    /// The records as the file holds them, all at one moment.
+    async fn read_records(&self, ids: Vec<RecordId>) -> Result<Vec<Option<Arc<Record>>>, StoreError> {
+        let read = move |connection: &_| {
+            ids.iter().map(|id| Ok(load::record(connection, id)?.map(Arc::new))).collect()
+        };
+        self.readers.read(read).await
+    }
+
     /// Counting a repetition is a courtesy to `status`: the answer must not depend on whether it succeeds.
     async fn count_repeats(&self, system: &SystemName, keys: Vec<String>) {
         if self.writer.is_none() || keys.is_empty() {
@@ -109,6 +117,18 @@ impl SqliteStore {
         if let Err(error) = self.write(Task::CountRepeats { system: system.clone(), keys }).await {
             tracing::warn!(%system, %error, "repeated deliveries could not be counted");
         }
+    }
+}
+
+/// The ids whose places are empty, in order.
+fn missing(ids: &[RecordId], found: &[Option<Arc<Record>>]) -> Vec<RecordId> {
+    ids.iter().zip(found).filter(|(_, record)| record.is_none()).map(|(id, _)| id.clone()).collect()
+}
+
+/// Fills the empty places, in order.
+fn fill(found: &mut [Option<Arc<Record>>], read: Vec<Option<Arc<Record>>>) {
+    for (place, record) in found.iter_mut().filter(|place| place.is_none()).zip(read) {
+        *place = record;
     }
 }
 
@@ -129,19 +149,17 @@ impl Store for SqliteStore {
     }
 
     async fn load(&self, ids: &[RecordId]) -> Result<Vec<Option<Record>>, StoreError> {
-        let mut found: Vec<Option<Record>> =
-            ids.iter().map(|id| self.recent.get(id).map(|record| Record::clone(&record))).collect();
-        let places: Vec<usize> = (0..ids.len()).filter(|place| found[*place].is_none()).collect();
-        if places.is_empty() {
-            return Ok(found);
+        let mut found = self.recent.get(ids);
+        if found.iter().any(Option::is_none) {
+            let read = self.read_records(missing(ids, &found)).await?;
+            if self.recent.still_holds(&found) {
+                fill(&mut found, read);
+            } else {
+                // A commit came between: only the file shows all of them at one moment.
+                found = self.read_records(ids.to_vec()).await?;
+            }
         }
-        let asked: Vec<RecordId> = places.iter().map(|place| ids[*place].clone()).collect();
-        let read = move |connection: &_| asked.iter().map(|id| load::record(connection, id)).collect();
-        let read: Vec<Option<Record>> = self.readers.read(read).await?;
-        for (place, record) in places.into_iter().zip(read) {
-            found[place] = record;
-        }
-        Ok(found)
+        Ok(found.into_iter().map(|record| record.map(|record| Record::clone(&record))).collect())
     }
 
     async fn seen_before(&self, system: &SystemName, keys: &[String]) -> Result<Vec<bool>, StoreError> {

@@ -1,8 +1,9 @@
 //! The states that were committed last. A record that changes is soon asked for again, once for every step of its
 //! way out, and putting it together from its rows costs more than all that is then done with it.
 //!
-//! Only the writer enters and removes states: it removes one before it touches the rows, and enters the new one
-//! after the flush. So what is in here is what the file holds, and one process holds the file.
+//! Only the writer enters and removes states: it removes one before it touches the rows, and enters those of its
+//! whole transaction at once, after the flush. So what is in here is what the file holds, and one process holds
+//! the file; states that are found in here at one moment belong to one state of the file.
 
 use avowal_core::ids::RecordId;
 use avowal_core::record::Record;
@@ -33,9 +34,19 @@ struct State {
 }
 
 impl Recent {
-    /// The state of a record, if it is kept.
-    pub(super) fn get(&self, id: &RecordId) -> Option<Arc<Record>> {
-        self.lock().states.get(id).map(|state| state.record.clone())
+    /// The states that are kept now, at one moment.
+    pub(super) fn get(&self, ids: &[RecordId]) -> Vec<Option<Arc<Record>>> {
+        let kept = self.lock();
+        ids.iter().map(|id| kept.states.get(id).map(|state| state.record.clone())).collect()
+    }
+
+    /// Whether all these states were kept without a change since [`Recent::get`] gave them.
+    pub(super) fn still_holds(&self, given: &[Option<Arc<Record>>]) -> bool {
+        let kept = self.lock();
+        let is_kept = |record: &Arc<Record>| {
+            kept.states.get(&record.id).is_some_and(|state| Arc::ptr_eq(&state.record, record))
+        };
+        given.iter().flatten().all(is_kept)
     }
 
     /// Removes the state of a record that is about to change.
@@ -43,16 +54,13 @@ impl Recent {
         self.lock().remove(id)
     }
 
-    /// Enters a state that has become durable.
-    pub(super) fn enter(&self, record: Record) {
-        let bytes = weight(&record);
+    /// Enters the states that have become durable together.
+    pub(super) fn enter(&self, records: impl Iterator<Item = Record>) {
+        let records: Vec<_> = records.map(|record| (weight(&record), Arc::new(record))).collect();
         let mut kept = self.lock();
-        kept.remove(&record.id);
-        kept.entered += 1;
-        let number = kept.entered;
-        kept.order.push_back((record.id.clone(), number));
-        kept.bytes += bytes;
-        kept.states.insert(record.id.clone(), State { record: Arc::new(record), bytes, number });
+        for (bytes, record) in records {
+            kept.insert(record, bytes);
+        }
         kept.shrink();
     }
 
@@ -62,6 +70,14 @@ impl Recent {
 }
 
 impl Kept {
+    fn insert(&mut self, record: Arc<Record>, bytes: usize) {
+        self.remove(&record.id);
+        self.entered += 1;
+        self.order.push_back((record.id.clone(), self.entered));
+        self.bytes += bytes;
+        self.states.insert(record.id.clone(), State { record, bytes, number: self.entered });
+    }
+
     fn remove(&mut self, id: &RecordId) -> Option<Arc<Record>> {
         let state = self.states.remove(id)?;
         self.bytes -= state.bytes;

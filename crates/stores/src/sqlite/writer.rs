@@ -121,11 +121,11 @@ impl Group {
 
     /// Enters the states that are durable now.
     fn remember(&self, tasks: Vec<Task>, results: &[Answer]) {
-        for (task, result) in tasks.into_iter().zip(results) {
-            if let (Task::Commit(commit), Ok(CommitOutcome::Committed)) = (task, result) {
-                commit.records.into_iter().for_each(|record| self.recent.enter(record.state));
-            }
-        }
+        let committed = tasks.into_iter().zip(results).filter_map(|(task, result)| match (task, result) {
+            (Task::Commit(commit), Ok(CommitOutcome::Committed)) => Some(commit.records),
+            _ => None,
+        });
+        self.recent.enter(committed.flatten().map(|record| record.state));
     }
 
     /// Applies the tasks in one transaction and answers each, in order.
