@@ -86,11 +86,13 @@ pub enum Mistake {
     NormalisedIsChange,
     /// What a read shows after a write counts as what the system made of it, whoever put it there.
     ReadBackIsReceipt,
+    /// What a delivery shows of an unknown copy is believed without reading it.
+    BelieveOldDelivery,
 }
 
 impl Mistake {
     /// All of them.
-    pub const ALL: [Mistake; 40] = [
+    pub const ALL: [Mistake; 41] = [
         Mistake::EchoByValueAlone,
         Mistake::CompareAcrossClocks,
         Mistake::IgnoreSent,
@@ -131,6 +133,7 @@ impl Mistake {
         Mistake::ForgetHintEarly,
         Mistake::NormalisedIsChange,
         Mistake::ReadBackIsReceipt,
+        Mistake::BelieveOldDelivery,
     ];
 }
 

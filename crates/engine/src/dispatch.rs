@@ -57,6 +57,8 @@ pub(crate) struct Outgoing {
     pub(crate) changes_seen: u64,
     /// Which attempt it is: only who made it may say how it ended.
     pub(crate) attempt: u32,
+    /// Whether the system has changed the record since it was planned.
+    pub(crate) is_overtaken: bool,
 }
 
 /// How long a worker keeps its share before it asks again, in milliseconds: others may have come, and a claim in a
@@ -223,6 +225,7 @@ impl Engine {
                         .map(|copy| copy.remote_id.clone()),
                     changes_seen: record.vector.get(system),
                     attempt: intent.attempt,
+                    is_overtaken: record.vector.get(system) > intent.vector.get(system),
                 }),
                 Outbound::Waits(reason) => waiting.push((failures, record.id.clone(), reason)),
             }
@@ -476,15 +479,20 @@ impl Engine {
         if items.is_empty() {
             return Ok(());
         }
-        if capabilities.idempotent || planted(Mistake::ResendWithoutLook) {
-            let most = capabilities.batch_writes_max.clamp(1, 500);
-            let mut rest = items;
-            while !rest.is_empty() && !self.is_paused(system) && !done.is_over(self.clock.now()) {
-                let room = self.admit(system, rest.len().min(most)).await;
-                let batch: Vec<Outgoing> = rest.drain(..room).collect();
-                let batch = self.take_over(system, batch, done).await?;
-                self.write_batch(system, entity, batch, report, done).await?;
-            }
+        // What was planned before the system's last change would be sent over that change now.
+        let can_repeat = |item: &Outgoing| {
+            (capabilities.idempotent && !(item.is_overtaken && item.write.operation == Operation::Update))
+                || planted(Mistake::ResendWithoutLook)
+        };
+        let (mut rest, items): (Vec<_>, Vec<_>) = items.into_iter().partition(can_repeat);
+        let most = capabilities.batch_writes_max.clamp(1, 500);
+        while !rest.is_empty() && !self.is_paused(system) && !done.is_over(self.clock.now()) {
+            let room = self.admit(system, rest.len().min(most)).await;
+            let batch: Vec<Outgoing> = rest.drain(..room).collect();
+            let batch = self.take_over(system, batch, done).await?;
+            self.write_batch(system, entity, batch, report, done).await?;
+        }
+        if items.is_empty() {
             return Ok(());
         }
         done.tried += items.len() as u64;

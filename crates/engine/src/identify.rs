@@ -2,13 +2,14 @@
 
 use crate::engine::{Engine, EngineError};
 use crate::ingest::{Batch, Content, Draft, Fact, payload};
-use crate::store::{CopyKey, Located, MatchKey};
+use crate::store::{CopyKey, Located, MatchKey, SignalReason};
 use avowal_core::chronicle::Chronicle;
 use avowal_core::history::LinkReason;
 use avowal_core::identity::{keys_of_copy, keys_of_record};
 use avowal_core::ids::{FieldName, RecordId};
 use avowal_core::intent::{IntentStatus, Operation};
 use avowal_core::lifecycle::link;
+use avowal_core::observation::Channel;
 use avowal_core::planted::{Mistake, planted};
 use avowal_core::policy::EntityPolicy;
 use avowal_core::record::Record;
@@ -74,7 +75,8 @@ impl Engine {
         Ok(out)
     }
 
-    /// Finds or makes the record of an unlinked copy. None: new. One: linked. Several: a person decides.
+    /// Finds or makes the record of an unlinked copy. No candidate: new. One: linked. Several: a person decides. A copy
+    /// that only a delivery shows is read first.
     pub(crate) async fn identify(
         &self,
         batch: &Batch,
@@ -85,6 +87,11 @@ impl Engine {
     ) -> Result<Option<RecordId>, EngineError> {
         if let Some(record) = self.maker(batch, fact, key, draft).await? {
             return Ok(Some(record));
+        }
+        if batch.channel == Channel::Webhook && !planted(Mistake::BelieveOldDelivery) {
+            // A delivery may come again long after its copy has gone, and nothing that we hold of this one tells.
+            draft.signals.push(self.signal(batch, key, SignalReason::Webhook, 0));
+            return Ok(None);
         }
         let mut candidates: Vec<(RecordId, String)> = Vec::new();
         for (match_key, records) in matches {

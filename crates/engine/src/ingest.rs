@@ -356,15 +356,8 @@ impl Engine {
         // The first sight of a copy has nothing to be suspected against, and others must find its record.
         let key = self.key(batch, fact);
         if is_known && self.is_put_off(batch, &key) {
-            if batch.channel == Channel::Feed {
-                // The feed says it once only, and the read that is due may lag behind it.
-                draft.signals.push(self.signal(
-                    batch,
-                    &key,
-                    SignalReason::SecondLook,
-                    self.settings.settle_ms,
-                ));
-            }
+            // The read that is due may lag behind what is shown here.
+            draft.signals.push(self.signal(batch, &key, SignalReason::SecondLook, self.settings.settle_ms));
             return;
         }
         let settled = self.is_settled(batch, chronicle.record());
@@ -450,7 +443,7 @@ impl Engine {
         }
     }
 
-    fn signal(&self, batch: &Batch, key: &CopyKey, reason: SignalReason, delay_ms: u64) -> Signal {
+    pub(crate) fn signal(&self, batch: &Batch, key: &CopyKey, reason: SignalReason, delay_ms: u64) -> Signal {
         let delay = i64::try_from(delay_ms).unwrap_or(i64::MAX);
         Signal {
             id: 0,

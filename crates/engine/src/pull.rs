@@ -501,8 +501,25 @@ impl Engine {
         batch.signals_done = signals.iter().map(|signal| signal.id).collect();
         batch.confirmed = !first_look;
         batch.attempts = attempts;
+        if first_look && self.may_lag_behind(system, entity, batch.received_at, asked_at) {
+            batch.second_looks = signals.iter().map(|signal| signal.copy.clone()).collect();
+        }
         pulled.add(self.ingest(batch).await?);
         Ok(pulled)
+    }
+
+    /// Whether a read may not show yet what it was asked for, and nothing would stop a write from covering it.
+    fn may_lag_behind(
+        &self,
+        system: &SystemName,
+        entity: &EntityName,
+        heard_at: Timestamp,
+        asked_at: Timestamp,
+    ) -> bool {
+        let is_guarded = self.connector(system).is_none_or(|port| port.capabilities(entity).precondition);
+        let settle = i64::try_from(self.settings.settle_ms).unwrap_or(i64::MAX);
+        let apart = asked_at.millis().saturating_sub(heard_at.millis());
+        !is_guarded && !(settle..).contains(&apart) && !planted(Mistake::SkipSecondLook)
     }
 
     /// The system cannot be read now; the hints stay, for later.
