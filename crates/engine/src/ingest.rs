@@ -16,7 +16,7 @@ use avowal_core::ids::{EntityName, RecordId, SystemName};
 use avowal_core::observation::{Channel, Observation, OrderToken, Shown as Seen};
 use avowal_core::planted::{Mistake, planted};
 use avowal_core::policy::EntityPolicy;
-use avowal_core::record::Record;
+use avowal_core::record::{Copy, Record};
 use avowal_core::time::Timestamp;
 use avowal_core::value::{Digest, Value};
 use std::collections::{BTreeMap, BTreeSet};
@@ -355,9 +355,13 @@ impl Engine {
         let is_known = copy.is_some_and(|copy| !copy.fields.is_empty());
         // The first sight of a copy has nothing to be suspected against, and others must find its record.
         let key = self.key(batch, fact);
-        if is_known && self.is_put_off(batch, &key) {
-            // The read that is due may lag behind what is shown here.
-            draft.signals.push(self.signal(batch, &key, SignalReason::SecondLook, self.settings.settle_ms));
+        let in_log = batch.channel == Channel::Feed && self.has_log(&batch.system, &fact.entity);
+        if is_known && !in_log && self.is_put_off(batch, &key) {
+            if copy.is_some_and(|copy| differs(copy, &shown)) {
+                // The read that is due may lag behind what is shown here.
+                let settle = self.settings.settle_ms;
+                draft.signals.push(self.signal(batch, &key, SignalReason::SecondLook, settle));
+            }
             return;
         }
         let settled = self.is_settled(batch, chronicle.record());
@@ -456,7 +460,8 @@ impl Engine {
     }
 
     fn second_looks(&self, batch: &Batch) -> Vec<Signal> {
-        let wanted = batch.second_looks.iter().filter(|key| !self.awaits_read(key));
+        let copies: BTreeSet<&CopyKey> = batch.second_looks.iter().collect();
+        let wanted = copies.into_iter().filter(|key| !self.awaits_read(key));
         wanted.map(|key| self.signal(batch, key, SignalReason::SecondLook, self.settings.settle_ms)).collect()
     }
 
@@ -577,6 +582,14 @@ fn is_quiet_road(batch: &Batch) -> bool {
 /// what our write left, and count for no more.
 pub(crate) fn may_be_late(change: &Change) -> bool {
     !change.order.as_ref().is_some_and(OrderToken::is_true_order) && change.correlation.is_none()
+}
+
+/// Whether the copy is not what stood there last, as far as we know.
+fn differs(copy: &Copy, shown: &Seen) -> bool {
+    match shown {
+        Seen::Present(fields) => !copy.alive || !diff(copy, fields).is_empty(),
+        Seen::Gone => copy.alive,
+    }
 }
 
 fn note_drift(chronicle: &mut Chronicle, observation: &Observation) {
