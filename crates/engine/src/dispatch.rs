@@ -481,7 +481,7 @@ impl Engine {
         }
         // What was planned before the system's last change would be sent over that change now.
         let can_repeat = |item: &Outgoing| {
-            (capabilities.idempotent && !(item.is_overtaken && item.write.operation == Operation::Update))
+            (capabilities.idempotent && !(item.is_overtaken && item.write.operation != Operation::Create))
                 || planted(Mistake::ResendWithoutLook)
         };
         let (mut rest, items): (Vec<_>, Vec<_>) = items.into_iter().partition(can_repeat);

@@ -388,9 +388,9 @@ impl Engine {
 
     pub(crate) fn note_quarantined(&self, added: Vec<CopyKey>, closed: &[CopyKey]) {
         let mut known = self.quarantined.lock().unwrap_or_else(PoisonError::into_inner);
+        known.extend(added);
         closed.iter().for_each(|key| {
             known.remove(key);
         });
-        known.extend(added);
     }
 }

@@ -110,7 +110,7 @@ impl Engine {
             let names: Vec<_> = candidates.iter().map(|(record, _)| record.as_str()).collect();
             let reason =
                 format!("it matches several records: {}; merge them or change the key", names.join(", "));
-            draft.quarantine.push(self.set_aside(batch, fact, reason, payload(fact.change)));
+            draft.add_quarantine(key, self.set_aside(batch, fact, reason, payload(fact.change)));
             return Ok(None);
         }
         let Some((record, match_key)) = candidates.pop() else {
@@ -127,7 +127,7 @@ impl Engine {
                 "a second copy in {} matches record {record} by {match_key}; {} is linked already. Merge or delete one of the two there",
                 batch.system, other.remote_id
             );
-            draft.quarantine.push(self.set_aside(batch, fact, reason, payload(fact.change)));
+            draft.add_quarantine(key, self.set_aside(batch, fact, reason, payload(fact.change)));
             return Ok(None);
         }
         chronicle.set_context(self.context(batch, Some(fact.change), &fact.entity));

@@ -101,6 +101,15 @@ pub(crate) struct Draft {
     pub(crate) sole_keys: Vec<MatchKey>,
 }
 
+impl Draft {
+    /// A copy is set aside by what comes last of it.
+    pub(crate) fn add_quarantine(&mut self, key: &CopyKey, item: QuarantineItem) {
+        self.closed.retain(|closed| closed != key);
+        self.aside.insert(key.clone());
+        self.quarantine.push(item);
+    }
+}
+
 impl Engine {
     /// Takes a batch in. Either everything of it is durable afterwards, or nothing.
     pub async fn ingest(&self, batch: Batch) -> Result<Ingested, EngineError> {
@@ -290,13 +299,14 @@ impl Engine {
             Content::Unreadable { reason, payload } => {
                 let item = self.set_aside(batch, fact, reason.clone(), payload.clone());
                 if !planted(Mistake::DropUnreadable) {
-                    draft.quarantine.push(item);
+                    draft.add_quarantine(key, item);
                 }
             }
             Content::Waits(reason) => {
                 // The referent usually arrives within moments; until then the copy is read again now and then.
                 if batch.attempts >= self.settings.attempts_max {
-                    draft.quarantine.push(self.set_aside(batch, fact, reason.clone(), payload(fact.change)));
+                    let item = self.set_aside(batch, fact, reason.clone(), payload(fact.change));
+                    draft.add_quarantine(key, item);
                 } else if !self.is_put_off(batch, key) {
                     let delay = self.backoff_ms(batch.attempts);
                     draft.signals.push(self.signal(batch, key, SignalReason::Replay, delay));

@@ -20,7 +20,7 @@ use avowal_core::intent::Operation;
 use avowal_core::value::Value;
 use avowal_engine::clock::Clock;
 use avowal_engine::connector::{ConnectorError, Delivery, Fields, Write};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// How one write ends instead of its plain success.
@@ -81,7 +81,8 @@ struct State {
     answers: BTreeMap<String, avowal_engine::connector::WriteOutcome>,
     effects: BTreeMap<String, u64>,
     refused: Vec<(String, Value)>,
-    unreadable: BTreeSet<RemoteId>,
+    /// Since which of its changes each of these rows cannot be read.
+    unreadable: BTreeMap<RemoteId, u64>,
     down: Option<ConnectorError>,
     lag_ms: i64,
     skew_ms: i64,
@@ -100,6 +101,12 @@ struct State {
     deliveries: u64,
     fate: Option<Arc<dyn Fate>>,
     witness: Option<Arc<dyn Witness>>,
+}
+
+impl State {
+    fn is_readable(&self, id: &RemoteId, version: &rows::Version) -> bool {
+        self.unreadable.get(id).is_none_or(|from| version.seq < *from)
+    }
 }
 
 /// A system in memory, with the engine on one side and people on the other.
@@ -261,7 +268,10 @@ impl FakeSystem {
     pub fn set_unreadable(&self, entity: &str, id: &RemoteId, unreadable: bool) {
         let mut state = self.state();
         match unreadable {
-            true => state.unreadable.insert(id.clone()),
+            true => {
+                let from = state.rows.last_seq() + 1;
+                state.unreadable.insert(id.clone(), from)
+            }
             false => state.unreadable.remove(id),
         };
         // Whoever repairs a row changes it.
@@ -273,7 +283,7 @@ impl FakeSystem {
 
     /// The rows that cannot be read.
     pub fn unreadable(&self) -> Vec<RemoteId> {
-        self.state().unreadable.iter().cloned().collect()
+        self.state().unreadable.keys().cloned().collect()
     }
 
     /// The row can be read again, and nothing says so.

@@ -221,7 +221,7 @@ impl FakeSystem {
 
     /// One version of a row as the connector shows it, and as the engine may believe it.
     fn change(&self, state: &State, id: &RemoteId, version: &Version) -> Change {
-        if let Some(witness) = state.witness.as_ref().filter(|_| !state.unreadable.contains(id)) {
+        if let Some(witness) = state.witness.as_ref().filter(|_| state.is_readable(id, version)) {
             witness.called(&self.name, Call::Shown { id, seq: version.seq });
         }
         self.image(state, id, version)
@@ -239,7 +239,7 @@ impl FakeSystem {
     fn image(&self, state: &State, id: &RemoteId, version: &Version) -> Change {
         let shown = match &version.fields {
             None => Shown::Gone,
-            Some(_) if state.unreadable.contains(id) => Shown::Unreadable {
+            Some(_) if !state.is_readable(id, version) => Shown::Unreadable {
                 reason: "the row holds bytes that are no text".to_owned(),
                 payload: "\u{fffd}\u{fffd}".to_owned(),
             },

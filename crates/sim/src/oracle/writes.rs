@@ -2,7 +2,7 @@
 //! overwritten, no field of somebody else's, and no more than the bounds allow.
 
 use super::Oracle;
-use super::truth::{Truth, includes};
+use super::truth::{Truth, Version, includes};
 use crate::fake::Put;
 use crate::scenario::KEY;
 use avowal_core::intent::Operation;
@@ -154,15 +154,32 @@ impl Oracle {
         }
     }
 
-    /// Whether a person has removed what the first effect made, before anybody could find it by searching.
+    /// Whether a person has undone the first effect, so that nobody can tell by looking that it ever was: removed
+    /// the row that it made, or put back what it had changed.
     fn was_undone(&self, truth: &Truth, put: &Put<'_>, key: &str) -> bool {
-        let remembers = self.systems.get(put.system).is_some_and(|declared| declared.capabilities.idempotent);
-        let made = truth.versions.iter().filter(|version| {
-            version.system == put.system && version.key.as_deref() == Some(key) && version.row != *put.id
-        });
-        let mut rows =
-            made.filter_map(|version| truth.rows.get(&(version.system.clone(), version.row.clone())));
-        !remembers && put.before.is_none() && rows.all(|row| !row.alive)
+        if self.systems.get(put.system).is_some_and(|declared| declared.capabilities.idempotent) {
+            return false;
+        }
+        let made = |version: &&Version| version.system == put.system && version.key.as_deref() == Some(key);
+        let mut effects = truth.versions.iter().filter(made);
+        let Some(stands) = put.before else {
+            let mut rows = effects
+                .filter(|version| version.row != *put.id)
+                .filter_map(|version| truth.rows.get(&(version.system.clone(), version.row.clone())));
+            return rows.all(|row| !row.alive);
+        };
+        effects.all(|effect| {
+            let earlier = truth.versions.iter().rev().find(|version| {
+                version.system == effect.system && version.row == effect.row && version.seq < effect.seq
+            });
+            let stood = earlier.and_then(|version| version.fields.as_ref());
+            stood.is_some_and(|stood| {
+                let changed = |field: &&String| {
+                    effect.fields.as_ref().and_then(|row| row.get(*field)) != stood.get(*field)
+                };
+                stood.keys().filter(changed).all(|field| stands.get(field) == stood.get(field))
+            })
+        })
     }
 
     /// With a precondition, nothing is overwritten that the engine has not been shown.
@@ -256,8 +273,11 @@ impl Oracle {
             let may = rules.proposers.iter().any(|name| name == by) || outgoing.dot.system.is_operator();
             // What the engine itself put there, when the owner had no copy yet, is not the owner's word.
             let row = state.copies.get(system).map(|copy| (system.to_owned(), copy.remote_id.clone()));
-            let stand = row.and_then(|row| truth.rows.get(&row)?.fields.get(field.as_str()));
-            let is_ours = stand.is_some_and(|stand| stand.edit.is_none());
+            let row = row.and_then(|row| truth.rows.get(&row));
+            let stand = row.and_then(|row| row.fields.get(field.as_str()));
+            // Nor does a write reach a row that is gone.
+            let is_ours =
+                stand.is_some_and(|stand| stand.edit.is_none()) || row.is_some_and(|row| !row.alive);
             // A new copy of the owner without a word may have the owner's own last word.
             let is_empty = stand.is_none_or(|stand| {
                 stand.edit.and_then(|edit| truth.edits.get(edit)).is_some_and(|edit| edit.value.is_null())
