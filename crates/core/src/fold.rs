@@ -39,7 +39,9 @@ pub(crate) fn apply_body(record: &mut Record, event: &Event) {
             | LinkReason::Matched { .. }
             | LinkReason::Created
             | LinkReason::Decided => {
-                record.copies.insert(system.clone(), Copy::new(remote_id.clone()));
+                // Until then the system may not have had it: a read that lags may still lack it.
+                let copy = Copy { changed_at: event.recorded_at, ..Copy::new(remote_id.clone()) };
+                record.copies.insert(system.clone(), copy);
             }
         },
         Body::Observed { system, dot, fields, gone, order, version, .. } => {

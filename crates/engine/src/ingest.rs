@@ -374,7 +374,7 @@ impl Engine {
             }
             return;
         }
-        let settled = self.is_settled(batch, chronicle.record());
+        let settled = self.is_settled(batch, chronicle.record(), &shown);
         let observation = self.observation(batch, fact, shown, settled);
         chronicle.set_context(self.context(batch, Some(fact.change), &fact.entity));
         if batch.drift {
@@ -394,9 +394,10 @@ impl Engine {
     }
 
     /// Whether the copy has not changed so lately that a lagging read may show what stood there before.
-    fn is_settled(&self, batch: &Batch, record: &Record) -> bool {
+    fn is_settled(&self, batch: &Batch, record: &Record, shown: &Seen) -> bool {
         let Some(copy) = record.copies.get(&batch.system) else { return true };
-        self.has_settled(copy.changed_at, batch.asked_at, batch.confirmed)
+        let is_first_sight = copy.fields.is_empty() && matches!(shown, Seen::Present(_));
+        is_first_sight || self.has_settled(copy.changed_at, batch.asked_at, batch.confirmed)
     }
 
     /// Whether so much time lies between a change and a question that the answer shows the change. A stamp of the

@@ -221,7 +221,9 @@ impl Oracle {
                 truth.accuse("I19", Some(&thing), what);
             }
             FieldRelation::Concurrent if has_seen => {
-                if strength == Some(Strength::Proven) {
+                // What a system made of a value is another one to all who have not been told of it.
+                let is_as_said = old.value == *before;
+                if strength == Some(Strength::Proven) && is_as_said {
                     let what = format!(
                         "{system} changed {field} to {to} having seen {before}, and the contrary was called proven"
                     );
