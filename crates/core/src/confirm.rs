@@ -7,6 +7,7 @@ use crate::ids::{FieldName, SystemName};
 use crate::intent::{Intent, IntentStatus, Operation};
 use crate::observation::{Channel, Observation, OrderToken};
 use crate::planted::{Mistake, planted};
+use crate::policy::EntityPolicy;
 use crate::record::Copy;
 use crate::value::Value;
 use std::collections::BTreeMap;
@@ -87,12 +88,32 @@ pub(crate) fn confirm_echo(
     shown: &BTreeMap<FieldName, Value>,
     evidence: Evidence,
 ) {
-    let Some(intent) = chronicle.record().intents.get(&observation.system) else { return };
     let by = match observation.channel {
         Channel::Receipt => ConfirmedBy::Receipt,
         Channel::Read | Channel::Manual => ConfirmedBy::ReadBack,
         Channel::Webhook | Channel::Signal | Channel::Feed | Channel::Listing => ConfirmedBy::Echo,
     };
+    confirm_shown(chronicle, observation, shown, by, evidence);
+}
+
+/// Confirms the create that has most likely made a copy, which somebody may have changed since.
+pub(crate) fn confirm_likely(
+    chronicle: &mut Chronicle,
+    observation: &Observation,
+    shown: &BTreeMap<FieldName, Value>,
+) {
+    let evidence = Evidence::inferred("most of what our create sent stands there");
+    confirm_shown(chronicle, observation, shown, ConfirmedBy::LookUp, evidence);
+}
+
+fn confirm_shown(
+    chronicle: &mut Chronicle,
+    observation: &Observation,
+    shown: &BTreeMap<FieldName, Value>,
+    by: ConfirmedBy,
+    evidence: Evidence,
+) {
+    let Some(intent) = chronicle.record().intents.get(&observation.system) else { return };
     let key = intent.key.clone();
     let receipt = Receipt {
         system: &observation.system,
@@ -128,6 +149,23 @@ pub(crate) fn intent_is_shown(intent: &Intent, shown: &BTreeMap<FieldName, Value
         && intent.fields.iter().all(|(field, outgoing)| {
             shown.get(field).is_some_and(|shown| is_spelling_of(shown, &outgoing.value))
         })
+}
+
+/// Whether a copy that nobody has seen before is most likely what a create of open outcome has made, although
+/// somebody has changed it since: of the fields that no key is made of, more than half hold what was sent.
+pub(crate) fn was_likely_made_by(
+    policy: &EntityPolicy,
+    intent: &Intent,
+    shown: &BTreeMap<FieldName, Value>,
+) -> bool {
+    let is_key = |field: &FieldName| policy.match_on.iter().flatten().any(|key| key == field);
+    let told = intent.fields.iter().filter(|(field, _)| !is_key(field));
+    let (mut sent, mut stands) = (0_usize, 0_usize);
+    for (field, outgoing) in told {
+        sent += 1;
+        stands += usize::from(shown.get(field).is_some_and(|shown| is_spelling_of(shown, &outgoing.value)));
+    }
+    is_open(intent) && intent.operation == Operation::Create && stands * 2 > sent
 }
 
 /// Whether the answer to a write that was sent again may tell of a state that is past: whoever remembers the key

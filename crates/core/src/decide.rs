@@ -6,7 +6,7 @@
 
 use crate::chronicle::Chronicle;
 use crate::classify::{looks_stale, relate};
-use crate::confirm::{confirm_echo, intent_is_shown};
+use crate::confirm::{confirm_echo, confirm_likely, intent_is_shown, was_likely_made_by};
 use crate::diff::{Difference, diff};
 use crate::history::{Body, Classification, Evidence, FieldRelation, FieldSeen};
 use crate::ids::FieldName;
@@ -93,7 +93,7 @@ fn present(
     observation: &Observation,
     shown: &BTreeMap<FieldName, Value>,
 ) -> Outcome {
-    let confirmed = recognise_own_write(chronicle, observation, shown);
+    let confirmed = recognise_own_write(policy, chronicle, observation, shown);
     let record = chronicle.record();
     let Some(copy) = record.copies.get(&observation.system) else {
         return Outcome::settled(Classification::Stale);
@@ -167,6 +167,7 @@ fn is_proven_newer(copy: &Copy, observation: &Observation) -> bool {
 
 /// Settles the write in flight if this is its echo: proven by our key, presumed by equal values.
 fn recognise_own_write(
+    policy: &EntityPolicy,
     chronicle: &mut Chronicle,
     observation: &Observation,
     shown: &BTreeMap<FieldName, Value>,
@@ -184,6 +185,12 @@ fn recognise_own_write(
         let evidence = Evidence::inferred("every value that we sent stands there");
         confirm_echo(chronicle, observation, shown, evidence);
         return true;
+    }
+    let is_first_sight =
+        record.copies.get(&observation.system).is_some_and(|copy| copy.alive && copy.fields.is_empty());
+    if is_first_sight && was_likely_made_by(policy, intent, shown) {
+        // What differs from what we sent is a change of our copy, and is judged as one.
+        confirm_likely(chronicle, observation, shown);
     }
     false
 }
