@@ -151,21 +151,30 @@ pub(crate) fn intent_is_shown(intent: &Intent, shown: &BTreeMap<FieldName, Value
         })
 }
 
-/// Whether a copy that nobody has seen before is most likely what a create of open outcome has made, although
-/// somebody has changed it since: of the fields that no key is made of, more than half hold what was sent.
-pub(crate) fn was_likely_made_by(
-    policy: &EntityPolicy,
-    intent: &Intent,
-    shown: &BTreeMap<FieldName, Value>,
-) -> bool {
+/// Whether a create of open outcome has made a copy that nobody has seen before.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Maker {
+    /// Most of what it sent stands there: it has, and somebody may have changed the copy since.
+    Likely,
+    /// Some of it does, which may be chance.
+    Perhaps,
+    /// Nothing of it does, beside the key; or no create is open.
+    Hardly,
+}
+
+/// Whether the intent has made the copy: by the fields that no key is made of.
+pub fn maker(policy: &EntityPolicy, intent: &Intent, shown: &BTreeMap<FieldName, Value>) -> Maker {
     let is_key = |field: &FieldName| policy.match_on.iter().flatten().any(|key| key == field);
-    let told = intent.fields.iter().filter(|(field, _)| !is_key(field));
     let (mut sent, mut stands) = (0_usize, 0_usize);
-    for (field, outgoing) in told {
+    for (field, outgoing) in intent.fields.iter().filter(|(field, _)| !is_key(field)) {
         sent += 1;
         stands += usize::from(shown.get(field).is_some_and(|shown| is_spelling_of(shown, &outgoing.value)));
     }
-    is_open(intent) && intent.operation == Operation::Create && stands * 2 > sent
+    match (is_open(intent) && intent.operation == Operation::Create, stands) {
+        (true, stands) if sent == 0 || stands * 2 > sent => Maker::Likely,
+        (true, 1..) => Maker::Perhaps,
+        (true, 0) | (false, _) => Maker::Hardly,
+    }
 }
 
 /// Whether the answer to a write that was sent again may tell of a state that is past: whoever remembers the key

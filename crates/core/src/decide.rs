@@ -6,7 +6,7 @@
 
 use crate::chronicle::Chronicle;
 use crate::classify::{looks_stale, relate};
-use crate::confirm::{confirm_echo, confirm_likely, intent_is_shown, was_likely_made_by};
+use crate::confirm::{Maker, confirm_echo, confirm_likely, intent_is_shown, maker};
 use crate::diff::{Difference, diff};
 use crate::history::{Body, Classification, Evidence, FieldRelation, FieldSeen};
 use crate::ids::FieldName;
@@ -188,7 +188,7 @@ fn recognise_own_write(
     }
     let is_first_sight =
         record.copies.get(&observation.system).is_some_and(|copy| copy.alive && copy.fields.is_empty());
-    if is_first_sight && was_likely_made_by(policy, intent, shown) {
+    if is_first_sight && maker(policy, intent, shown) == Maker::Likely {
         // What differs from what we sent is a change of our copy, and is judged as one.
         confirm_likely(chronicle, observation, shown);
     }

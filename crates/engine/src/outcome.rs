@@ -9,7 +9,7 @@ use crate::store::{
 };
 use crate::translate::{Canonical, Translated};
 use avowal_core::chronicle::Chronicle;
-use avowal_core::confirm::{Receipt, confirm, fail};
+use avowal_core::confirm::{Maker, Receipt, confirm, fail, maker};
 use avowal_core::decide::decide;
 use avowal_core::history::{Body, ConfirmedBy, Evidence, Failure, LinkReason};
 use avowal_core::identity::keys_of_copy;
@@ -501,35 +501,36 @@ impl Engine {
             return self.reject(end, chronicle, commit, &reason);
         }
         let linked = chronicle.record().copies.get(end.system).map(|copy| copy.remote_id.clone());
-        let sent_before = end.item.status != IntentStatus::Planned;
-        if sent_before && self.holds_what_we_sent(end, chronicle) {
+        let made = self.made_by_ours(end, chronicle);
+        if made == Maker::Likely {
             self.confirmed(end, chronicle, &copy.id, LinkReason::Created, ConfirmedBy::LookUp);
             self.observe_copy(end, chronicle, commit, Channel::Read);
             return;
         }
+        let keys: Vec<String> =
+            end.item.write.lookup.iter().flatten().map(|(name, value)| format!("{name}={value}")).collect();
+        let how = LinkReason::Matched { key: keys.join("&") };
+        if made == Maker::Perhaps && linked.is_none() {
+            link(chronicle, end.system, &copy.id, how.clone());
+            self.observe_copy(end, chronicle, commit, Channel::Read);
+        }
         let reason = "a copy with the same key exists there; it is linked instead of creating another";
         if fail(chronicle, end.system, end.item.write.key.as_str(), Failure::Conflict, reason) {
-            let keys: Vec<String> = end
-                .item
-                .write
-                .lookup
-                .iter()
-                .flatten()
-                .map(|(name, value)| format!("{name}={value}"))
-                .collect();
-            if linked.as_ref() != Some(&copy.id) {
-                link(chronicle, end.system, &copy.id, LinkReason::Matched { key: keys.join("&") });
+            let is_linked =
+                chronicle.record().copies.get(end.system).is_some_and(|known| known.remote_id == copy.id);
+            if !is_linked {
+                link(chronicle, end.system, &copy.id, how);
             }
             self.observe_copy(end, chronicle, commit, Channel::Read);
         }
         plan(end.policy, chronicle, None);
     }
 
-    fn holds_what_we_sent(&self, end: &End<'_>, chronicle: &Chronicle) -> bool {
-        let (Some(intent), Some(shown)) = (chronicle.record().intents.get(end.system), &end.shown) else {
-            return false;
-        };
-        intent.fields.iter().all(|(field, outgoing)| shown.get(field) == Some(&outgoing.value))
+    /// Whether the copy is what our create has made.
+    fn made_by_ours(&self, end: &End<'_>, chronicle: &Chronicle) -> Maker {
+        let intent = chronicle.record().intents.get(end.system);
+        let both = intent.zip(end.shown.as_ref());
+        both.map_or(Maker::Hardly, |(intent, shown)| maker(end.policy, intent, shown))
     }
 
     fn reject(&self, end: &End<'_>, chronicle: &mut Chronicle, commit: &mut Commit, reason: &str) {
@@ -628,10 +629,16 @@ impl Engine {
             };
             if let Some(shown) = shown {
                 // An answer shows what its write left. A read may lag behind that, and behind what came before.
-                let changed_at = chronicle.record().copies.get(end.system).map(|copy| copy.changed_at);
+                let known = chronicle.record().copies.get(end.system);
+                let is_first_sight = known.is_some_and(|copy| copy.fields.is_empty()) && shown != Seen::Gone;
+                let changed_at = known.map(|copy| copy.changed_at);
                 let settled = channel == Channel::Receipt
+                    || is_first_sight
                     || changed_at.is_none_or(|at| self.has_settled(at, self.clock.now(), false));
-                let observation = self.receipt_observation(end, copy, shown, channel, settled);
+                let in_doubt = is_first_sight && self.made_by_ours(end, chronicle) == Maker::Perhaps;
+                let mut observation = self.receipt_observation(end, copy, shown, channel, settled);
+                // No further look tells who has made it.
+                observation.confirmed |= in_doubt;
                 if decide(end.policy, chronicle, &observation).look_again {
                     commit.signals.push(self.second_look(end, &copy.id));
                 }

@@ -35,6 +35,7 @@ impl Oracle {
                 truth.followed.remove(&system);
             }
         }
+        truth.aside.extend(commit.quarantine.iter().map(|item| item.payload.clone()));
         for record in commit.records.iter().filter(|record| record.state.entity.as_str() == ENTITY) {
             let mut stream = truth.streams.remove(record.state.id.as_str()).unwrap_or_default();
             self.judge_record(&mut truth, &mut stream, record);

@@ -302,13 +302,13 @@ impl Oracle {
 
     /// I1: whatever the engine was shown has left a trace; whatever it was not shown was undone before it could be.
     pub fn judge_traces(&self, ending: &Ending) {
+        let truth = self.truth();
         let text: String = ending
             .events
             .iter()
             .filter_map(|event| serde_json::to_string(&event.body).ok())
-            .chain(ending.quarantine.iter().map(|item| item.payload.clone()))
+            .chain(truth.aside.iter().cloned())
             .collect();
-        let truth = self.truth();
         let lost: Vec<_> =
             truth.edits.iter().filter(|edit| self.is_lost(&truth, edit, &text)).cloned().collect();
         drop(truth);

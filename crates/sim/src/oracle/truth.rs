@@ -104,6 +104,8 @@ pub(super) struct Truth {
     pub(super) answered: BTreeSet<String>,
     pub(super) now_ms: i64,
     pub(super) at_peace: bool,
+    /// What was ever set aside.
+    pub(super) aside: BTreeSet<String>,
     pub(super) followed: BTreeSet<String>,
     /// The records whose deletes wait for each system.
     pub(super) deletes: BTreeMap<String, BTreeSet<String>>,
