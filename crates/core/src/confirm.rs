@@ -203,7 +203,7 @@ fn leave_what_came_since(
 
 /// What each field holds after the write. The system's own answer is believed whatever it says. A read that came
 /// later may show what a person has done since: only another spelling of ours is what the system made of it, and
-/// anything else is left for the observation that follows.
+/// anything else is left for the observation that follows. Of what was not shown, ours is presumed to stand there.
 fn stored(
     intent: &Intent,
     after: &BTreeMap<FieldName, Value>,
@@ -219,8 +219,8 @@ fn stored(
         .map(|(field, outgoing)| {
             let shown = after.get(field).filter(|shown| is_answer || is_spelling_of(shown, &outgoing.value));
             let content = shown.unwrap_or(&outgoing.value).clone();
-            let differs = content != outgoing.value && !planted(Mistake::NormalisedIsChange);
-            let sent_as = differs.then(|| outgoing.value.clone());
+            let is_told = shown.is_some() && content == outgoing.value;
+            let sent_as = (!is_told && !planted(Mistake::NormalisedIsChange)).then(|| outgoing.value.clone());
             let stored =
                 FieldStored { content, sent_as, wrote: outgoing.value.digest(), base: outgoing.dot.clone() };
             (field.clone(), stored)

@@ -228,6 +228,10 @@ fn no_difference(chronicle: &mut Chronicle, observation: &Observation, confirmed
         Channel::Webhook | Channel::Signal => {
             chronicle.push(Body::DuplicateDropped { system, channel: observation.channel });
         }
+        // What was presumed to stand there does: from here on another spelling is a change.
+        _ if !confirmed && copy.fields.values().any(Shadow::is_presumed) => {
+            chronicle.push(touched(copy, observation));
+        }
         // A write was refused because its version had moved on without any mapped change: learn the new one.
         Channel::Read | Channel::Receipt | Channel::Manual if new_version && !confirmed => {
             chronicle.push(touched(copy, observation));

@@ -1,6 +1,7 @@
 //! The fold: how each event changes a record's state. State is always the fold of history, so nothing in here
 //! may look at anything but the state and the event.
 
+use crate::confirm::is_spelling_of;
 use crate::history::{Body, Event, Failure, FieldSeen, FieldStored, LinkReason, OnRefused};
 use crate::ids::{EntityName, FieldName, RecordId, SystemName};
 use crate::intent::{Intent, IntentStatus, Operation};
@@ -100,6 +101,7 @@ pub(crate) fn apply_body(record: &mut Record, event: &Event) {
         Body::IntentFailed { system, failure, reason, .. } => fail(record, system, *failure, reason),
         Body::EchoRecognised { system, order, version, .. } => {
             if let Some(copy) = record.copies.get_mut(system) {
+                show_presumed(copy);
                 remember_version(copy, order.as_ref(), version.as_ref());
             }
         }
@@ -129,10 +131,25 @@ fn observe(copy: &mut Copy, dot: Option<&Dot>, fields: &BTreeMap<FieldName, Fiel
         copy.wanted &= gone;
     }
     for (field, seen) in fields {
+        let sent = copy.fields.get(field).filter(|shadow| spells_ours(shadow, seen));
+        let sent_as = sent.map(|shadow| shadow.content.clone());
         let shadow = shadow_holding(copy, field, &seen.to);
         shadow.base = seen.base.clone();
-        shadow.sent_as = None;
+        shadow.sent_as = sent_as;
         shadow.tolerated = false;
+    }
+    show_presumed(copy);
+}
+
+/// Whether the system shows only now how it spells what we wrote.
+fn spells_ours(shadow: &Shadow, seen: &FieldSeen) -> bool {
+    shadow.is_presumed() && shadow.base == seen.base && is_spelling_of(&seen.to, &shadow.content)
+}
+
+/// The copy has been shown since our write: what stood as presumed stands as shown.
+fn show_presumed(copy: &mut Copy) {
+    for shadow in copy.fields.values_mut().filter(|shadow| shadow.is_presumed()) {
+        shadow.sent_as = None;
     }
 }
 

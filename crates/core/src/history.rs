@@ -168,7 +168,7 @@ pub struct Loser {
 pub struct FieldStored {
     /// What the system stored.
     pub content: Value,
-    /// What we sent, where the system stored something else for it.
+    /// What we sent, where the system stored something else for it; equal to `content` where it did not show what.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "crate::value::present")]
     pub sent_as: Option<Value>,
     /// The digest of what we sent: the ledger's entry.

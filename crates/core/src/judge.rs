@@ -133,11 +133,23 @@ pub fn judge(
     }
 }
 
-/// The change that a value carries which is on its way to the copy and stands there now.
+/// The change that a value carries which we have sent and not seen there before.
 fn arrived(record: &Record, observation: &Observation, found: &Difference<'_>) -> Option<Dot> {
+    on_its_way(record, observation, found).or_else(|| first_shown(record, observation, found))
+}
+
+/// It is on its way to the copy, and stands there now.
+fn on_its_way(record: &Record, observation: &Observation, found: &Difference<'_>) -> Option<Dot> {
     let intent = record.intents.get(&observation.system)?;
     let outgoing = intent.fields.get(found.field)?;
     (is_open(intent) && is_spelling_of(found.to, &outgoing.value)).then(|| outgoing.dot.clone())
+}
+
+/// The write is done, and only now the system shows how it spells it.
+fn first_shown(record: &Record, observation: &Observation, found: &Difference<'_>) -> Option<Dot> {
+    let shadow = record.copies.get(&observation.system)?.fields.get(found.field)?;
+    let is_respelled = shadow.is_presumed() && is_spelling_of(found.to, &shadow.content);
+    is_respelled.then(|| shadow.base.clone()).flatten()
 }
 
 /// Whether neither the owner nor a person has said anything of the field yet, and the owner has no copy to say it with.

@@ -93,7 +93,8 @@ pub struct Shadow {
     /// The newest belief that this copy has provably seen; `None` before the first agreement.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<Dot>,
-    /// What we wrote when the system stored `content` instead: the two are equivalent.
+    /// What we wrote when the system stored `content` instead: the two are equivalent. Equal to `content` while
+    /// the system has not shown yet what it made of it.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "crate::value::present")]
     pub sent_as: Option<Value>,
     /// The ledger: the digest of the last value that we wrote in this direction, and that was confirmed.
@@ -217,6 +218,11 @@ impl Shadow {
     /// Whether the copy's content stands for `value`: equal, or what the system made of it.
     pub fn stands_for(&self, value: &Value) -> bool {
         self.content == *value || self.sent_as.as_ref() == Some(value)
+    }
+
+    /// Whether our write is taken to stand there, and the system has not shown yet what it made of it.
+    pub fn is_presumed(&self) -> bool {
+        self.sent_as.as_ref() == Some(&self.content)
     }
 
     /// The digest of what we would have sent for this content: the value as we spelled it.
