@@ -64,7 +64,8 @@ fn on_its_way(record: &Record, observation: &Observation, field: &FieldName) -> 
 /// Whether the shown state looks like an older one of the same copy although nothing proves it: a value that
 /// stood there before, or a source time that went back.
 pub fn looks_stale(copy: &Copy, observation: &Observation, changed: &[Difference<'_>]) -> bool {
-    if observation.confirmed || planted(Mistake::BelieveOldValue) {
+    // A second look may still be too early for what has changed since it was asked for.
+    if (observation.confirmed && observation.settled) || planted(Mistake::BelieveOldValue) {
         return false;
     }
     let returned = |field: &FieldName, value: &Value, shadow_counts: fn(&Shadow) -> bool| {

@@ -384,7 +384,17 @@ impl Engine {
         let looks = !planted(Mistake::SkipSecondLook);
         if outcome.look_again && !(batch.confirmed && settled) && looks {
             draft.signals.push(self.signal(batch, &key, SignalReason::SecondLook, self.settings.settle_ms));
+        } else if self.is_before_listing(batch, fact) {
+            // Should the listing end before this is durable, and we too, nobody would plan what that system lacks.
+            let delay = self.settings.settle_ms.max(self.backoff_ms(batch.attempts));
+            draft.signals.push(self.signal(batch, &key, SignalReason::SecondLook, delay));
         }
+    }
+
+    /// Whether some system has not been listed yet, and no sweep after a listing of ours will look at this again.
+    fn is_before_listing(&self, batch: &Batch, fact: &Fact<'_>) -> bool {
+        let all_listed = self.policies.get(&fact.entity).is_some_and(|full| Arc::ptr_eq(full, &fact.policy));
+        batch.channel != Channel::Listing && !all_listed
     }
 
     /// Whether a read that is due soon will tell more than this listing or feed does now. Without this, a

@@ -214,7 +214,7 @@ impl World {
     }
 
     fn edit(&mut self, system: usize, thing: u32, field: usize, how: How) {
-        let Some(field) = FIELDS.get(field).map(|field| (*field).to_owned()) else { return };
+        let Some(field) = self.field_to_edit(system, thing, field, how) else { return };
         if let Some((id, row)) = self.row(system, thing).filter(|_| self.fields_of(system).contains(&field)) {
             let now = row.get(&field).cloned().unwrap_or(Value::Null);
             let value = match how {
@@ -235,6 +235,21 @@ impl World {
             };
             self.systems[system].edit(ENTITY, &id, Fields::from([(field, value)]));
         }
+    }
+
+    /// The field meant; where something is to be put back, the next one in which something else stood before.
+    fn field_to_edit(&self, system: usize, thing: u32, field: usize, how: How) -> Option<String> {
+        let meant = FIELDS.get(field).map(|field| (*field).to_owned())?;
+        if how != How::Back {
+            return Some(meant);
+        }
+        let (id, _) = self.row(system, thing)?;
+        let name = self.name(system);
+        let all = FIELDS.iter().cycle().skip(field).take(FIELDS.len());
+        let known = all
+            .map(|field| (*field).to_owned())
+            .find(|field| self.oracle.earlier(&name, &id, field).is_some());
+        Some(known.unwrap_or(meant))
     }
 
     /// What a person makes of the present value: one more member, a bit more, or something new.

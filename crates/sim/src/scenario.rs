@@ -274,7 +274,7 @@ fn trace(dice: &mut Dice, systems: usize, workers: usize, rates: &Rates) -> Vec<
         let worker = dice.place(workers);
         trace.push(match dice.roll(100) {
             0..32 => edit(dice, systems, things),
-            32 | 33 if rates.contains_key(&Fault::ProviderMerge) => Action::Merge {
+            32..34 if rates.contains_key(&Fault::ProviderMerge) => Action::Merge {
                 system: dice.place(systems),
                 keep: dice.roll(things) as u32,
                 lose: dice.roll(things) as u32,
@@ -299,9 +299,9 @@ fn trace(dice: &mut Dice, systems: usize, workers: usize, rates: &Rates) -> Vec<
 
 fn edit(dice: &mut Dice, systems: usize, things: u64) -> Action {
     let how = match dice.roll(20) {
-        0..9 => How::Back,
-        9 => How::Clear,
-        10 => How::Wrong,
+        0..10 => How::Back,
+        10 => How::Clear,
+        11 => How::Wrong,
         _ => How::Fresh,
     };
     Action::Edit {
