@@ -207,6 +207,22 @@ impl Store for MemoryStore {
         Ok(self.lanes.claim(lanes))
     }
 
+    async fn set_aside(&self, copies: &[CopyKey]) -> Result<Vec<bool>, StoreError> {
+        let tables = self.tables();
+        let is_of = |item: &QuarantineItem, copy: &CopyKey| {
+            item.system == copy.system
+                && item.entity == copy.entity
+                && item.remote_id.as_ref() == Some(&copy.remote_id)
+        };
+        let any = |copy| tables.quarantine.values().any(|stored| is_of(&stored.item, copy));
+        Ok(copies.iter().map(any).collect())
+    }
+
+    async fn awaited(&self, copies: &[CopyKey]) -> Result<Vec<bool>, StoreError> {
+        let tables = self.tables();
+        Ok(copies.iter().map(|copy| tables.signals.values().any(|signal| signal.copy == *copy)).collect())
+    }
+
     async fn prune(&self, before: Timestamp, limit: usize) -> Result<u64, StoreError> {
         let mut tables = self.tables();
         let old: Vec<_> = tables

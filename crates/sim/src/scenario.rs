@@ -274,11 +274,10 @@ fn trace(dice: &mut Dice, systems: usize, workers: usize, rates: &Rates) -> Vec<
         let worker = dice.place(workers);
         trace.push(match dice.roll(100) {
             0..32 => edit(dice, systems, things),
-            32..34 if rates.contains_key(&Fault::ProviderMerge) => Action::Merge {
-                system: dice.place(systems),
-                keep: dice.roll(things) as u32,
-                lose: dice.roll(things) as u32,
-            },
+            32..34 if rates.contains_key(&Fault::ProviderMerge) => {
+                let system = dice.place(systems);
+                merge(dice, system, things)
+            }
             33 if rates.contains_key(&Fault::WorkerPaused) => Action::Pause { worker },
             32..34 => Action::Step { worker, polls: 5 },
             34..44 => Action::Deliver { worker, polls: dice.roll(30) as u32 },
@@ -312,6 +311,13 @@ fn edit(dice: &mut Dice, systems: usize, things: u64) -> Action {
     }
 }
 
+/// Two different things, where there are two.
+fn merge(dice: &mut Dice, system: usize, things: u64) -> Action {
+    let keep = dice.roll(things);
+    let lose = (keep + 1 + dice.roll(things.saturating_sub(1).max(1))) % things.max(1);
+    Action::Merge { system, keep: keep as u32, lose: lose as u32 }
+}
+
 /// A fault that the trace contains, if this run may meet its kind.
 fn trouble(dice: &mut Dice, systems: usize, workers: usize, things: u64, rates: &Rates) -> Option<Action> {
     let possible: Vec<Fault> = Fault::ALL
@@ -327,7 +333,7 @@ fn trouble(dice: &mut Dice, systems: usize, workers: usize, things: u64, rates: 
         Fault::RevokedCredential => Action::Revoke { system, on: dice.chance(60) },
         Fault::BulkTouch => Action::TouchAll { system },
         Fault::BulkDelete => Action::DeleteAll { system },
-        Fault::ProviderMerge => Action::Merge { system, keep: thing, lose: dice.roll(things) as u32 },
+        Fault::ProviderMerge => merge(dice, system, things),
         Fault::DeleteAndRecreate => Action::Recreate { system, thing },
         Fault::SameSecond => Action::EditBoth {
             systems: (system, dice.place(systems)),

@@ -76,6 +76,8 @@ pub struct SimStore {
     follower: Option<Follower>,
     /// What it has claimed.
     held: Held,
+    /// Whether other workers use the same store.
+    is_shared: bool,
     /// Set when the worker has died at a commit: whatever it was about to do is never done.
     dead: Arc<AtomicBool>,
 }
@@ -88,9 +90,10 @@ impl SimStore {
         oracle: Arc<Oracle>,
         follower: Option<Follower>,
         held: Held,
+        is_shared: bool,
         dead: Arc<AtomicBool>,
     ) -> Self {
-        Self { inner, faults, oracle, follower, held, dead }
+        Self { inner, faults, oracle, follower, held, is_shared, dead }
     }
 
     async fn die(&self) {
@@ -199,6 +202,18 @@ impl Store for SimStore {
     async fn claim(&self, lanes: &[Lane]) -> Result<Claim, StoreError> {
         pause().await;
         Ok(self.held.keep(self.inner.claim(lanes).await?))
+    }
+
+    fn is_shared(&self) -> bool {
+        self.is_shared
+    }
+
+    async fn set_aside(&self, copies: &[CopyKey]) -> Result<Vec<bool>, StoreError> {
+        self.inner.set_aside(copies).await
+    }
+
+    async fn awaited(&self, copies: &[CopyKey]) -> Result<Vec<bool>, StoreError> {
+        self.inner.awaited(copies).await
     }
 
     async fn prune(&self, before: Timestamp, limit: usize) -> Result<u64, StoreError> {

@@ -149,6 +149,7 @@ impl World {
             self.oracle.clone(),
             self.follower.clone(),
             held.clone(),
+            self.scenario.workers > 1,
             dead.clone(),
         );
         let port = |(fake, system): (&Arc<FakeSystem>, &crate::scenario::Participant)| {

@@ -17,6 +17,15 @@ pub(super) struct Stream {
     pub(super) thing: String,
     vector: BTreeMap<String, u64>,
     pub(super) beliefs: BTreeMap<String, Value>,
+    /// How many edits there were when each was believed.
+    pub(super) believed_at: BTreeMap<String, usize>,
+}
+
+impl Stream {
+    /// Whether the belief came after this edit, and so may be its word.
+    pub(super) fn believed_since(&self, field: &str, edit: usize) -> bool {
+        self.believed_at.get(field).is_some_and(|count| *count > edit)
+    }
 }
 
 impl Oracle {
@@ -85,6 +94,7 @@ impl Oracle {
             Body::FieldChanged { field, value, .. } => {
                 self.judge_belief(truth, stream, commit, event, field.as_str(), value);
                 stream.beliefs.insert(field.to_string(), value.clone());
+                stream.believed_at.insert(field.to_string(), truth.edits.len());
             }
             Body::Observed { system, class, fields, dot: Some(_), .. } => {
                 let figures = truth.figures.entry(system.to_string()).or_default();
@@ -182,6 +192,10 @@ impl Oracle {
         else {
             return;
         };
+        // What was merged from several may be what a person puts there later.
+        if !stream.believed_since(field, old.no) {
+            return;
+        }
         if old.no != new.no && includes(&old.vector, &new.vector) {
             let what = format!("{}: {field} went back from {before} to {value}, which is older", event.id());
             truth.accuse("I9", Some(&thing), what);
@@ -209,8 +223,8 @@ impl Oracle {
         else {
             return;
         };
-        // What several have put together may be what one of them puts there later.
-        if new.system != system || old.no >= new.no {
+        let is_said = stream.believed_since(field, old.no);
+        if new.system != system || old.no == new.no || !is_said {
             return;
         }
         let has_seen = includes(&new.vector, &old.vector);

@@ -241,6 +241,7 @@ impl Oracle {
             // What was superseded by another belief before is nobody's loss now.
             let is_believed = truth.streams.values().any(|stream| {
                 stream.thing == thing
+                    && stream.believed_since(&edit.field, edit.no)
                     && stream.beliefs.get(&edit.field).is_some_and(|value| super::same(value, &edit.value))
             });
             if is_believed {
