@@ -97,6 +97,8 @@ pub(crate) struct Draft {
     pub(crate) signals: Vec<Signal>,
     /// Copies with open quarantine items.
     pub(crate) aside: BTreeSet<CopyKey>,
+    /// Copies that a signal will have read, where that tells more than this batch does.
+    pub(crate) awaited: BTreeSet<CopyKey>,
     /// The keys for which records were begun: nobody else may carry them.
     pub(crate) sole_keys: Vec<MatchKey>,
 }
@@ -145,13 +147,25 @@ impl Engine {
             }
             located = self.store.locate(&keys).await?;
         }
-        let mut draft = Draft { aside: self.set_aside_of(&keys).await?, ..Draft::default() };
+        let aside = self.set_aside_of(&keys).await?;
+        let awaited = self.awaited_of(batch, &keys).await?;
+        let mut draft = Draft { aside, awaited, ..Draft::default() };
         self.load_records(batch, facts, &keys, &located, &mut draft).await?;
         let matches = self.find_matches(facts, &located).await?;
         for (at, fact) in facts.iter().enumerate() {
             self.take(batch, fact, &keys[at], located[at].as_ref(), &matches[at], &mut draft).await?;
         }
         self.commit_draft(batch, draft).await
+    }
+
+    /// The copies whose reads, due soon, will tell more than this listing or feed does now. Without this, a suspicious
+    /// copy would be suspected anew by every listing until it has been read.
+    async fn awaited_of(&self, batch: &Batch, keys: &[CopyKey]) -> Result<BTreeSet<CopyKey>, EngineError> {
+        if !is_quiet_road(batch) {
+            return Ok(BTreeSet::new());
+        }
+        let awaited = self.await_reads(keys).await?;
+        Ok(keys.iter().zip(awaited).filter(|(_, is)| *is).map(|(key, _)| key.clone()).collect())
     }
 
     /// A listing that ended between the decision and its commit has swept without these records.
@@ -307,7 +321,7 @@ impl Engine {
                 if batch.attempts >= self.settings.attempts_max {
                     let item = self.set_aside(batch, fact, reason.clone(), payload(fact.change));
                     draft.add_quarantine(key, item);
-                } else if !self.is_put_off(batch, key) {
+                } else if !draft.awaited.contains(key) {
                     let delay = self.backoff_ms(batch.attempts);
                     draft.signals.push(self.signal(batch, key, SignalReason::Replay, delay));
                 }
@@ -366,7 +380,7 @@ impl Engine {
         // The first sight of a copy has nothing to be suspected against, and others must find its record.
         let key = self.key(batch, fact);
         let in_log = batch.channel == Channel::Feed && self.has_log(&batch.system, &fact.entity);
-        if is_known && !in_log && self.is_put_off(batch, &key) {
+        if is_known && !in_log && draft.awaited.contains(&key) {
             if copy.is_some_and(|copy| differs(copy, &shown)) {
                 // The read that is due may lag behind what is shown here.
                 let settle = self.settings.settle_ms;
@@ -395,12 +409,6 @@ impl Engine {
     fn is_before_listing(&self, batch: &Batch, fact: &Fact<'_>) -> bool {
         let all_listed = self.policies.get(&fact.entity).is_some_and(|full| Arc::ptr_eq(full, &fact.policy));
         batch.channel != Channel::Listing && !all_listed
-    }
-
-    /// Whether a read that is due soon will tell more than this listing or feed does now. Without this, a
-    /// suspicious copy would be suspected anew by every listing until it has been read.
-    fn is_put_off(&self, batch: &Batch, key: &CopyKey) -> bool {
-        is_quiet_road(batch) && self.awaits_read(key)
     }
 
     /// Whether the copy has not changed so lately that a lagging read may show what stood there before.
@@ -480,9 +488,9 @@ impl Engine {
         }
     }
 
-    fn second_looks(&self, batch: &Batch) -> Vec<Signal> {
+    fn second_looks(&self, batch: &Batch, awaited: &BTreeSet<CopyKey>) -> Vec<Signal> {
         let copies: BTreeSet<&CopyKey> = batch.second_looks.iter().collect();
-        let wanted = copies.into_iter().filter(|key| !self.awaits_read(key));
+        let wanted = copies.into_iter().filter(|key| !awaited.contains(key) && !self.awaits_read(key));
         wanted.map(|key| self.signal(batch, key, SignalReason::SecondLook, self.settings.settle_ms)).collect()
     }
 
@@ -515,7 +523,7 @@ impl Engine {
             records.push(self.record_commit(chronicle));
         }
         let mut signals = draft.signals;
-        signals.extend(self.second_looks(batch));
+        signals.extend(self.second_looks(batch, &draft.awaited));
         let added: Vec<CopyKey> = draft.quarantine.iter().filter_map(copy_of).collect();
         let closed = draft.closed;
         let commit = Commit {

@@ -632,7 +632,9 @@ impl Engine {
                 let known = chronicle.record().copies.get(end.system);
                 let is_first_sight = known.is_some_and(|copy| copy.fields.is_empty()) && shown != Seen::Gone;
                 let changed_at = known.map(|copy| copy.changed_at);
-                let settled = channel == Channel::Receipt
+                // Another worker may have seen a later change while the answer was on its way.
+                let is_latest = chronicle.record().vector.get(end.system) == end.item.changes_seen;
+                let settled = (channel == Channel::Receipt && is_latest)
                     || is_first_sight
                     || changed_at.is_none_or(|at| self.has_settled(at, self.clock.now(), false));
                 let in_doubt = is_first_sight && self.made_by_ours(end, chronicle) == Maker::Perhaps;
