@@ -634,9 +634,9 @@ impl Engine {
                 let changed_at = known.map(|copy| copy.changed_at);
                 // Another worker may have seen a later change while the answer was on its way.
                 let is_latest = chronicle.record().vector.get(end.system) == end.item.changes_seen;
-                let settled = (channel == Channel::Receipt && is_latest)
-                    || is_first_sight
+                let has_settled =
                     || changed_at.is_none_or(|at| self.has_settled(at, self.clock.now(), false));
+                let settled = is_first_sight || (is_latest && (channel == Channel::Receipt || has_settled()));
                 let in_doubt = is_first_sight && self.made_by_ours(end, chronicle) == Maker::Perhaps;
                 let mut observation = self.receipt_observation(end, copy, shown, channel, settled);
                 // No further look tells who has made it.

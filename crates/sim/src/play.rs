@@ -7,13 +7,13 @@ use crate::scenario::{Action, ENTITY, FIELDS, How, KEY, Scenario};
 use crate::store::Follower;
 use crate::world::World;
 use avowal_core::history::{Body, Verdict};
-use avowal_core::ids::{RemoteId, SystemName};
+use avowal_core::ids::{RecordId, RemoteId, SystemName};
 use avowal_core::value::Value;
 use avowal_engine::connector::{ConnectorError, ConnectorErrorKind, Fields};
 use avowal_engine::store::Store;
 use futures::FutureExt;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What a run has shown.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -530,10 +530,10 @@ impl World {
     /// All is quiet: agreement, then a full listing that finds nothing, a storm of repetitions that changes
     /// nothing, and one last word that reaches everybody.
     fn judge_calm(&mut self) {
-        let drifts = self.drifts();
+        let before = self.ending();
         self.round(true);
         let listed_badly = self.faults.fired().contains_key(&Fault::TruncatedPage);
-        if self.drifts() > drifts && !listed_badly {
+        if self.has_new_drift(&before) && !listed_badly {
             self.oracle.accuse(
                 "I7",
                 None,
@@ -555,9 +555,27 @@ impl World {
         self.judge_ending();
     }
 
-    fn drifts(&self) -> usize {
-        let has_fields = |event: &&avowal_core::history::Event| matches!(&event.body, Body::DriftDetected { fields, .. } if !fields.is_empty());
-        self.ending().events.iter().filter(has_fields).count()
+    /// Whether a listing has found what no feed had told since, in a copy that was not set aside.
+    fn has_new_drift(&self, before: &Ending) -> bool {
+        let known: BTreeSet<_> = before.events.iter().map(|event| (&event.record, event.seq)).collect();
+        let ending = self.ending();
+        let was_aside = |record: &RecordId, system: &SystemName| {
+            let copy = ending
+                .records
+                .iter()
+                .find(|state| state.id == *record)
+                .and_then(|state| state.copies.get(system));
+            copy.is_some_and(|copy| {
+                before
+                    .quarantine
+                    .iter()
+                    .any(|item| item.system == *system && item.remote_id.as_ref() == Some(&copy.remote_id))
+            })
+        };
+        ending.events.iter().filter(|event| !known.contains(&(&event.record, event.seq))).any(|event| {
+            matches!(&event.body, Body::DriftDetected { system, fields }
+                if !fields.is_empty() && !was_aside(&event.record, system))
+        })
     }
 
     fn judge_ending(&mut self) {
