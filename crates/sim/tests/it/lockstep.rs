@@ -19,6 +19,9 @@ fn seeds() -> u64 {
     asked.and_then(|asked| asked.parse().ok()).unwrap_or(12)
 }
 
+/// A number that no store gives.
+const GONE: i64 = -1;
+
 struct Twin {
     runtime: Runtime,
     sqlite: SqliteStore,
@@ -33,8 +36,12 @@ impl Twin {
     fn follow(&mut self, commit: &Commit, memory: &MemoryStore) {
         self.commits += 1;
         let mut commit = commit.clone();
-        commit.signals_done.iter_mut().for_each(|id| *id = self.signals[id]);
-        commit.quarantine_ids_closed.iter_mut().for_each(|id| *id = self.items[id]);
+        // What is not there any more, because another worker has followed it, is closed once more in both.
+        commit.signals_done.iter_mut().for_each(|id| *id = self.signals.get(id).copied().unwrap_or(GONE));
+        commit
+            .quarantine_ids_closed
+            .iter_mut()
+            .for_each(|id| *id = self.items.get(id).copied().unwrap_or(GONE));
         let touched: Vec<RecordId> = commit.records.iter().map(|record| record.state.id.clone()).collect();
         let outcome = self.runtime.block_on(self.sqlite.commit(commit.clone())).unwrap();
         assert_eq!(outcome, CommitOutcome::Committed, "commit {}: {commit:?}", self.commits);
