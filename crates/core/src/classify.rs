@@ -3,7 +3,6 @@
 use crate::diff::Difference;
 use crate::history::{Evidence, FieldRelation};
 use crate::ids::FieldName;
-use crate::intent::IntentStatus;
 use crate::observation::Observation;
 use crate::planted::{Mistake, planted};
 use crate::record::{Copy, Record, Shadow};
@@ -52,13 +51,8 @@ fn on_its_way(record: &Record, observation: &Observation, field: &FieldName) -> 
     if planted(Mistake::IgnoreSent) {
         return false;
     }
-    match intent.status {
-        IntentStatus::Planned => false,
-        IntentStatus::Sent | IntentStatus::Unknown => {
-            let belief = record.fields.get(field).map(|belief| &belief.dot);
-            intent.fields.get(field).is_some_and(|outgoing| Some(&outgoing.dot) == belief)
-        }
-    }
+    let belief = record.fields.get(field).map(|belief| &belief.dot);
+    intent.is_open() && intent.fields.get(field).is_some_and(|outgoing| Some(&outgoing.dot) == belief)
 }
 
 /// Whether the shown state looks like an older one of the same copy although nothing proves it: a value that

@@ -4,11 +4,12 @@
 use crate::chronicle::Chronicle;
 use crate::history::{Body, ConfirmedBy, Evidence, Failure, FieldStored};
 use crate::ids::{FieldName, SystemName};
-use crate::intent::{Intent, IntentStatus, Operation};
+use crate::intent::{Intent, Operation};
 use crate::observation::{Channel, Observation, OrderToken};
 use crate::planted::{Mistake, planted};
 use crate::policy::EntityPolicy;
 use crate::record::Copy;
+use crate::spelling::is_spelling_of;
 use crate::value::Value;
 use std::collections::BTreeMap;
 
@@ -130,21 +131,13 @@ pub(crate) fn confirm_delete(chronicle: &mut Chronicle, observation: &Observatio
     confirm_echo(chronicle, observation, &BTreeMap::new(), Evidence::proven("the copy does not exist"));
 }
 
-/// Whether an intent has been sent and nobody knows yet what became of it.
-pub(crate) fn is_open(intent: &Intent) -> bool {
-    match intent.status {
-        IntentStatus::Planned => false,
-        IntentStatus::Sent | IntentStatus::Unknown => true,
-    }
-}
-
 /// Whether every value of a write whose outcome is open stands in the copy, as we spelled it or as the system did.
 pub(crate) fn intent_is_shown(intent: &Intent, shown: &BTreeMap<FieldName, Value>) -> bool {
     let has_fields = match intent.operation {
         Operation::Create | Operation::Update => !intent.fields.is_empty(),
         Operation::Delete => false,
     };
-    is_open(intent)
+    intent.is_open()
         && has_fields
         && intent.fields.iter().all(|(field, outgoing)| {
             shown.get(field).is_some_and(|shown| is_spelling_of(shown, &outgoing.value))
@@ -170,7 +163,7 @@ pub fn maker(policy: &EntityPolicy, intent: &Intent, shown: &BTreeMap<FieldName,
         sent += 1;
         stands += usize::from(shown.get(field).is_some_and(|shown| is_spelling_of(shown, &outgoing.value)));
     }
-    match (is_open(intent) && intent.operation == Operation::Create, stands) {
+    match (intent.is_open_create(), stands) {
         (true, stands) if sent == 0 || stands * 2 > sent => Maker::Likely,
         (true, 1..) => Maker::Perhaps,
         (true, 0) | (false, _) => Maker::Hardly,
@@ -226,28 +219,4 @@ fn stored(
             (field.clone(), stored)
         })
         .collect()
-}
-
-/// The fewest letters that a text cut off by its system must have kept, to be known as ours.
-const CUT_LETTERS_MIN: usize = 16;
-
-/// Whether a system may have made `shown` of `sent`: the same letters and digits in another case or with other
-/// signs between them, cut off at the end, or the same members in another order.
-pub(crate) fn is_spelling_of(shown: &Value, sent: &Value) -> bool {
-    match (shown, sent) {
-        (Value::Text(_), Value::Text(_)) if shown != sent => {
-            let (shown, sent) = (letters(shown), letters(sent));
-            shown == sent || (shown.chars().count() >= CUT_LETTERS_MIN && sent.starts_with(&shown))
-        }
-        (Value::List(shown), Value::List(sent)) => {
-            shown.len() == sent.len()
-                && shown.iter().all(|item| sent.iter().any(|other| is_spelling_of(item, other)))
-        }
-        _ => shown == sent,
-    }
-}
-
-fn letters(text: &Value) -> String {
-    let text = text.as_text().unwrap_or_default();
-    text.chars().filter(|sign| sign.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }

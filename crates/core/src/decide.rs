@@ -187,7 +187,7 @@ fn recognise_own_write(
         return true;
     }
     let is_first_sight =
-        record.copies.get(&observation.system).is_some_and(|copy| copy.alive && copy.fields.is_empty());
+        record.copies.get(&observation.system).is_some_and(|copy| copy.alive && copy.is_unseen());
     if is_first_sight && maker(policy, intent, shown) == Maker::Likely {
         // What differs from what we sent is a change of our copy, and is judged as one.
         confirm_likely(chronicle, observation, shown);

@@ -1,7 +1,6 @@
 //! The fold: how each event changes a record's state. State is always the fold of history, so nothing in here
 //! may look at anything but the state and the event.
 
-use crate::confirm::is_spelling_of;
 use crate::history::{Body, Event, Failure, FieldSeen, FieldStored, LinkReason, OnRefused};
 use crate::ids::{EntityName, FieldName, RecordId, SystemName};
 use crate::intent::{Intent, IntentStatus, Operation};
@@ -143,7 +142,7 @@ fn observe(copy: &mut Copy, dot: Option<&Dot>, fields: &BTreeMap<FieldName, Fiel
 
 /// Whether the system shows only now how it spells what we wrote.
 fn spells_ours(shadow: &Shadow, seen: &FieldSeen) -> bool {
-    shadow.is_presumed() && shadow.base == seen.base && is_spelling_of(&seen.to, &shadow.content)
+    shadow.base == seen.base && shadow.is_first_spelled(&seen.to)
 }
 
 /// The copy has been shown since our write: what stood as presumed stands as shown.

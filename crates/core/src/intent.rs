@@ -48,6 +48,16 @@ pub enum IntentStatus {
     Unknown,
 }
 
+impl IntentStatus {
+    /// Whether it has been sent and nobody knows yet what became of it.
+    pub fn is_open(self) -> bool {
+        match self {
+            IntentStatus::Planned => false,
+            IntentStatus::Sent | IntentStatus::Unknown => true,
+        }
+    }
+}
+
 impl fmt::Display for IntentStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -84,4 +94,16 @@ pub struct Intent {
     /// How often it has been sent.
     #[serde(default)]
     pub attempt: u32,
+}
+
+impl Intent {
+    /// Whether it has been sent and nobody knows yet what became of it.
+    pub fn is_open(&self) -> bool {
+        self.status.is_open()
+    }
+
+    /// Whether it may have made a copy that nobody knows of.
+    pub fn is_open_create(&self) -> bool {
+        self.is_open() && self.operation == Operation::Create
+    }
 }

@@ -1,6 +1,5 @@
 //! Authority, then strategy: what the policy says about one changed field.
 
-use crate::confirm::{is_open, is_spelling_of};
 use crate::diff::Difference;
 use crate::history::{FieldRelation, OnRefused};
 use crate::ids::{FieldName, SystemName};
@@ -10,6 +9,7 @@ use crate::planted::{Mistake, planted};
 use crate::policy::{EntityPolicy, FieldPolicy, Owner};
 use crate::record::Record;
 use crate::resolve::{Contest, Resolution, resolve};
+use crate::spelling::is_spelling_of;
 use crate::value::Value;
 use crate::version::Dot;
 
@@ -135,21 +135,20 @@ pub fn judge(
 
 /// The change that a value carries which we have sent and not seen there before.
 fn arrived(record: &Record, observation: &Observation, found: &Difference<'_>) -> Option<Dot> {
-    on_its_way(record, observation, found).or_else(|| first_shown(record, observation, found))
+    open_write(record, observation, found).or_else(|| first_shown(record, observation, found))
 }
 
 /// It is on its way to the copy, and stands there now.
-fn on_its_way(record: &Record, observation: &Observation, found: &Difference<'_>) -> Option<Dot> {
+fn open_write(record: &Record, observation: &Observation, found: &Difference<'_>) -> Option<Dot> {
     let intent = record.intents.get(&observation.system)?;
     let outgoing = intent.fields.get(found.field)?;
-    (is_open(intent) && is_spelling_of(found.to, &outgoing.value)).then(|| outgoing.dot.clone())
+    (intent.is_open() && is_spelling_of(found.to, &outgoing.value)).then(|| outgoing.dot.clone())
 }
 
 /// The write is done, and only now the system shows how it spells it.
 fn first_shown(record: &Record, observation: &Observation, found: &Difference<'_>) -> Option<Dot> {
     let shadow = record.copies.get(&observation.system)?.fields.get(found.field)?;
-    let is_respelled = shadow.is_presumed() && is_spelling_of(found.to, &shadow.content);
-    is_respelled.then(|| shadow.base.clone()).flatten()
+    shadow.base.clone().filter(|_| shadow.is_first_spelled(found.to))
 }
 
 /// Whether neither the owner nor a person has said anything of the field yet, and the owner has no copy to say it with.

@@ -32,6 +32,7 @@ pub mod review;
 pub mod rule;
 pub mod schema;
 mod seal;
+mod spelling;
 mod text;
 pub mod time;
 pub mod value;

@@ -5,7 +5,7 @@ use crate::beside::beside;
 use crate::chronicle::Chronicle;
 use crate::history::Body;
 use crate::ids::{FieldName, SystemName};
-use crate::intent::{IntentStatus, Operation, Outgoing};
+use crate::intent::{Intent, Operation, Outgoing};
 use crate::mapping::{ColumnMapping, Mapping};
 use crate::planted::{Mistake, planted};
 use crate::policy::{EntityPolicy, Owner};
@@ -30,7 +30,7 @@ pub fn plan(policy: &EntityPolicy, chronicle: &mut Chronicle, corrected: Option<
     for (system, mapping) in &policy.mappings {
         let record = chronicle.record();
         let current = record.intents.get(system);
-        if current.is_some_and(|intent| intent.status != IntentStatus::Planned) {
+        if current.is_some_and(Intent::is_open) {
             continue;
         }
         let desired = desired(policy, mapping, record, system);

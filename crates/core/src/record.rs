@@ -3,6 +3,7 @@
 use crate::ids::{EntityName, FieldName, RecordId, RemoteId, SystemName};
 use crate::intent::Intent;
 use crate::observation::OrderToken;
+use crate::spelling::is_spelling_of;
 use crate::time::Timestamp;
 use crate::value::{Digest, Value};
 use crate::version::{Dot, VersionVector};
@@ -205,6 +206,11 @@ impl Copy {
         }
     }
 
+    /// Whether nothing of it has been shown yet.
+    pub fn is_unseen(&self) -> bool {
+        self.fields.is_empty()
+    }
+
     /// The digest of the contents, equal to that of a complete row that shows the same.
     pub fn content_digest(&self) -> Digest {
         Digest::of_pairs(self.fields.iter().map(|(field, shadow)| (field.as_str(), &shadow.content)))
@@ -223,6 +229,11 @@ impl Shadow {
     /// Whether our write is taken to stand there, and the system has not shown yet what it made of it.
     pub fn is_presumed(&self) -> bool {
         self.sent_as.as_ref() == Some(&self.content)
+    }
+
+    /// Whether `shown` is how the system spells our write, shown for the first time.
+    pub fn is_first_spelled(&self, shown: &Value) -> bool {
+        self.is_presumed() && is_spelling_of(shown, &self.content)
     }
 
     /// The digest of what we would have sent for this content: the value as we spelled it.

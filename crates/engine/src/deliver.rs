@@ -1,8 +1,8 @@
 //! Webhooks: a verified delivery becomes durable facts, or hints, before it is answered.
 
+use crate::batch::Batch;
 use crate::connector::{Change, Delivery};
 use crate::engine::{Engine, EngineError};
-use crate::ingest::Batch;
 use crate::store::{DedupeKey, StoreError};
 use avowal_core::ids::SystemName;
 use avowal_core::observation::Channel;

@@ -2,10 +2,10 @@
 
 use crate::bucket::Shares;
 use crate::connector::{Change, Shown, Write, WriteOutcome};
+use crate::ending::Ending;
 use crate::engine::{Engine, EngineError};
 use crate::fights::Contested;
 use crate::lanes::Claim;
-use crate::outcome::Ending;
 use crate::progress::{Progress, Step, SystemReport};
 use crate::store::{BATCH_RECORDS_MAX, Commit, CommitOutcome, CopyKey, Due, IntentDelay, RecordCommit};
 use crate::translate::Outbound;
@@ -250,7 +250,8 @@ impl Engine {
             .collect();
         let keys: Vec<CopyKey> = copies.iter().map(|(_, key)| key.clone()).collect();
         let awaited = self.await_reads(&keys).await?;
-        Ok(copies.iter().zip(awaited).filter(|(_, is)| *is).map(|((id, _), _)| (*id).clone()).collect())
+        let due = copies.into_iter().filter(|(_, key)| awaited.contains(key));
+        Ok(due.map(|(id, _)| id.clone()).collect())
     }
 
     /// These intents wait for something that no retry brings about.

@@ -282,7 +282,7 @@ impl Engine {
 
     /// Signals will have these copies read.
     fn await_read(&self, copies: &[CopyKey]) {
-        if self.store.is_shared() {
+        if self.store.shared().is_some() {
             // Another process may follow the signals without telling us; the store is asked instead.
             return;
         }
@@ -330,15 +330,19 @@ impl Engine {
         }
     }
 
-    /// Whether a system refuses a write to a copy that has changed since we saw it.
+    /// Whether a system refuses every write to a copy that has changed since we saw it.
     pub(crate) fn checks_preconditions(&self, system: &SystemName) -> bool {
-        let Some(connector) = self.connector(system) else { return true };
-        self.entities_of(system).iter().all(|entity| connector.capabilities(entity).precondition)
+        self.entities_of(system).iter().all(|entity| self.checks_precondition(system, entity))
+    }
+
+    /// Whether it does so for the copies of one entity.
+    pub(crate) fn checks_precondition(&self, system: &SystemName, entity: &EntityName) -> bool {
+        self.connector(system).is_none_or(|connector| connector.capabilities(entity).precondition)
     }
 
     /// Learns which copies have signals that wait to be followed.
     pub(crate) async fn load_awaited(&self) -> Result<(), EngineError> {
-        if self.store.is_shared() {
+        if self.store.shared().is_some() {
             return Ok(());
         }
         for system in self.systems.keys() {
@@ -351,26 +355,35 @@ impl Engine {
     }
 
     /// Which of these copies a durable signal will have read, also one that another process has left.
-    pub(crate) async fn await_reads(&self, copies: &[CopyKey]) -> Result<Vec<bool>, EngineError> {
-        if self.store.is_shared() && !copies.is_empty() {
-            return Ok(self.store.awaited(copies).await?);
-        }
-        Ok(copies.iter().map(|copy| self.awaits_read(copy)).collect())
+    pub(crate) async fn await_reads(&self, copies: &[CopyKey]) -> Result<BTreeSet<CopyKey>, EngineError> {
+        let awaited = match self.store.shared() {
+            Some(_) if copies.is_empty() => Vec::new(),
+            Some(shared) => shared.awaited(copies).await?,
+            None => copies.iter().map(|copy| self.awaits_read(copy)).collect(),
+        };
+        Ok(chosen(copies, &awaited))
     }
 
     /// Which of these copies have open quarantine items, also those that another process has set aside.
     pub(crate) async fn set_aside_of(&self, copies: &[CopyKey]) -> Result<BTreeSet<CopyKey>, EngineError> {
-        let aside = if self.store.is_shared() {
-            self.store.set_aside(copies).await?
-        } else {
-            copies.iter().map(|copy| self.is_quarantined(copy)).collect()
+        let aside = match self.store.shared() {
+            Some(shared) => shared.set_aside(copies).await?,
+            None => copies.iter().map(|copy| self.is_quarantined(copy)).collect(),
         };
-        Ok(copies.iter().zip(aside).filter(|(_, aside)| *aside).map(|(copy, _)| copy.clone()).collect())
+        Ok(chosen(copies, &aside))
+    }
+
+    /// Waits until another process may have left work for a system.
+    pub(crate) async fn stirred(&self, system: &SystemName) {
+        match self.store.shared() {
+            Some(shared) => shared.stirred(system).await,
+            None => std::future::pending().await,
+        }
     }
 
     /// Learns which copies have open quarantine items.
     pub(crate) async fn load_quarantined(&self) -> Result<(), EngineError> {
-        if self.store.is_shared() {
+        if self.store.shared().is_some() {
             return Ok(());
         }
         const REMEMBERED_MAX: usize = 10_000;
@@ -393,4 +406,9 @@ impl Engine {
             known.remove(key);
         });
     }
+}
+
+/// The copies of which it is true.
+fn chosen(copies: &[CopyKey], is: &[bool]) -> BTreeSet<CopyKey> {
+    copies.iter().zip(is).filter(|(_, is)| **is).map(|(copy, _)| copy.clone()).collect()
 }

@@ -1,13 +1,15 @@
 //! Which record a copy belongs to: proven by the key of the write that made it, or matched by declared keys.
 
+use crate::batch::Batch;
+use crate::draft::{Content, Draft, Fact};
 use crate::engine::{Engine, EngineError};
-use crate::ingest::{Batch, Content, Draft, Fact, payload};
+use crate::ingest::payload;
 use crate::store::{CopyKey, Located, MatchKey, SignalReason};
 use avowal_core::chronicle::Chronicle;
 use avowal_core::history::LinkReason;
 use avowal_core::identity::{keys_of_copy, keys_of_record};
 use avowal_core::ids::{FieldName, RecordId};
-use avowal_core::intent::{IntentStatus, Operation};
+use avowal_core::intent::{Intent, Operation};
 use avowal_core::lifecycle::link;
 use avowal_core::observation::Channel;
 use avowal_core::planted::{Mistake, planted};
@@ -32,11 +34,9 @@ pub fn match_keys(policy: &EntityPolicy, record: &Record) -> Vec<String> {
     }
     keys.extend(keys_of_copy(policy, &known));
     // A create of unknown outcome may have made a copy with what was believed then.
-    for intent in record.intents.values().filter(|intent| intent.status != IntentStatus::Planned) {
+    for intent in record.intents.values().filter(|intent| intent.is_open_create()) {
         let sent = intent.fields.iter().map(|(field, outgoing)| (field.clone(), outgoing.value.clone()));
-        if intent.operation == Operation::Create {
-            keys.extend(keys_of_copy(policy, &sent.collect()));
-        }
+        keys.extend(keys_of_copy(policy, &sent.collect()));
     }
     keys.sort();
     keys.dedup();
@@ -151,9 +151,7 @@ impl Engine {
         }
         let Some(record) = draft.chronicles.get(record).map(Chronicle::record) else { return Ok(false) };
         // A deleted one is met again only where its own create may still turn out to have made this copy.
-        let may_be_ours = record.intents.get(&batch.system).is_some_and(|intent| {
-            intent.operation == Operation::Create && intent.status != IntentStatus::Planned
-        });
+        let may_be_ours = record.intents.get(&batch.system).is_some_and(Intent::is_open_create);
         Ok((record.deleted.is_none() || may_be_ours) && match_keys(&fact.policy, record).contains(key))
     }
 

@@ -1,11 +1,12 @@
 //! Facts come in: they are mapped, linked, decided and recorded in one transaction.
 
+use crate::batch::{Batch, Ingested};
 use crate::connector::{Change, OrderKind, Shown};
+use crate::draft::{Content, Draft, Fact};
 use crate::engine::{Engine, EngineError};
 use crate::identify::match_keys;
 use crate::store::{
-    Commit, CommitOutcome, CopyKey, CursorMove, DedupeKey, Located, MatchKey, QuarantineItem, RecordCommit,
-    Signal, SignalReason,
+    Commit, CommitOutcome, CopyKey, Located, QuarantineItem, RecordCommit, Signal, SignalReason,
 };
 use crate::translate::{Canonical, Translated};
 use avowal_core::chronicle::Chronicle;
@@ -22,95 +23,8 @@ use avowal_core::value::{Digest, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// Facts from one system that become durable together.
-#[derive(Clone, Debug)]
-pub struct Batch {
-    /// Who shows them.
-    pub system: SystemName,
-    /// By which road.
-    pub channel: Channel,
-    /// The facts, in the system's order.
-    pub items: Vec<(EntityName, Change)>,
-    /// Positions that move with them.
-    pub cursors: Vec<CursorMove>,
-    /// The delivery they came with.
-    pub dedupe: Option<DedupeKey>,
-    /// Copies that were just read but may have to be read once more: reads may lag behind the feed.
-    pub second_looks: Vec<CopyKey>,
-    /// Signals that they answer.
-    pub signals_done: Vec<i64>,
-    /// Whether this is a second look: nothing can tell more.
-    pub confirmed: bool,
-    /// How often the copies have been looked at in vain before.
-    pub attempts: u32,
-    /// Whether a difference found here is drift: no feed had reported it.
-    pub drift: bool,
-    /// When they reached us.
-    pub received_at: Timestamp,
-    /// When the system was asked: what it shows is not older than a moment before.
-    pub asked_at: Timestamp,
-}
-
-/// What became of a batch.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Ingested {
-    /// Events appended.
-    pub events: u64,
-    /// Items set aside.
-    pub quarantined: u64,
-    /// The delivery had been taken before.
-    pub duplicate: bool,
-    /// Somebody else moved the position: read it again.
-    pub moved: bool,
-}
-
 /// How often a batch is decided anew when its records change under it.
 const TRIES_MAX: u32 = 20;
-
-/// One fact after translation.
-pub(crate) struct Fact<'a> {
-    pub(crate) entity: EntityName,
-    pub(crate) policy: Arc<EntityPolicy>,
-    pub(crate) change: &'a Change,
-    pub(crate) content: Content,
-    pub(crate) digest: Option<Digest>,
-}
-
-pub(crate) enum Content {
-    Present(Canonical),
-    Gone,
-    Read(SignalReason),
-    Waits(String),
-    Unreadable { reason: String, payload: String },
-}
-
-/// The commit under construction.
-#[derive(Default)]
-pub(crate) struct Draft {
-    pub(crate) chronicles: BTreeMap<RecordId, Chronicle>,
-    /// Copies linked in this batch, before the store knows them.
-    pub(crate) linked: BTreeMap<CopyKey, RecordId>,
-    /// Keys of records that are new or changed in this batch.
-    pub(crate) keys: BTreeMap<(EntityName, String), RecordId>,
-    pub(crate) quarantine: Vec<QuarantineItem>,
-    pub(crate) closed: Vec<CopyKey>,
-    pub(crate) signals: Vec<Signal>,
-    /// Copies with open quarantine items.
-    pub(crate) aside: BTreeSet<CopyKey>,
-    /// Copies that a signal will have read, where that tells more than this batch does.
-    pub(crate) awaited: BTreeSet<CopyKey>,
-    /// The keys for which records were begun: nobody else may carry them.
-    pub(crate) sole_keys: Vec<MatchKey>,
-}
-
-impl Draft {
-    /// A copy is set aside by what comes last of it.
-    pub(crate) fn add_quarantine(&mut self, key: &CopyKey, item: QuarantineItem) {
-        self.closed.retain(|closed| closed != key);
-        self.aside.insert(key.clone());
-        self.quarantine.push(item);
-    }
-}
 
 impl Engine {
     /// Takes a batch in. Either everything of it is durable afterwards, or nothing.
@@ -164,8 +78,7 @@ impl Engine {
         if !is_quiet_road(batch) {
             return Ok(BTreeSet::new());
         }
-        let awaited = self.await_reads(keys).await?;
-        Ok(keys.iter().zip(awaited).filter(|(_, is)| *is).map(|(key, _)| key.clone()).collect())
+        self.await_reads(keys).await
     }
 
     /// A listing that ended between the decision and its commit has swept without these records.
@@ -376,10 +289,10 @@ impl Engine {
     fn observe(&self, batch: &Batch, fact: &Fact<'_>, record: &RecordId, shown: Seen, draft: &mut Draft) {
         let Some(chronicle) = draft.chronicles.get_mut(record) else { return };
         let copy = chronicle.record().copies.get(&batch.system);
-        let is_known = copy.is_some_and(|copy| !copy.fields.is_empty());
+        let is_known = copy.is_some_and(|copy| !copy.is_unseen());
         // The first sight of a copy has nothing to be suspected against, and others must find its record.
         let key = self.key(batch, fact);
-        let in_log = batch.channel == Channel::Feed && self.has_log(&batch.system, &fact.entity);
+        let in_log = self.is_in_log(batch, fact);
         if is_known && !in_log && draft.awaited.contains(&key) {
             if copy.is_some_and(|copy| differs(copy, &shown)) {
                 // The read that is due may lag behind what is shown here.
@@ -414,7 +327,7 @@ impl Engine {
     /// Whether the copy has not changed so lately that a lagging read may show what stood there before.
     fn is_settled(&self, batch: &Batch, record: &Record, shown: &Seen) -> bool {
         let Some(copy) = record.copies.get(&batch.system) else { return true };
-        let is_first_sight = copy.fields.is_empty() && matches!(shown, Seen::Present(_));
+        let is_first_sight = copy.is_unseen() && matches!(shown, Seen::Present(_));
         is_first_sight || self.has_settled(copy.changed_at, batch.asked_at, batch.confirmed)
     }
 
@@ -451,8 +364,13 @@ impl Engine {
             received_at: batch.received_at,
             confirmed: batch.confirmed,
             settled,
-            in_log: batch.channel == Channel::Feed && self.has_log(&batch.system, &fact.entity),
+            in_log: self.is_in_log(batch, fact),
         }
+    }
+
+    /// Whether it came with a log in which our own writes appear, named and in order.
+    fn is_in_log(&self, batch: &Batch, fact: &Fact<'_>) -> bool {
+        batch.channel == Channel::Feed && self.has_log(&batch.system, &fact.entity)
     }
 
     /// Whether the system's feed is a log in which our own writes appear, named and in order.
@@ -654,24 +572,4 @@ pub(crate) fn payload(change: &Change) -> String {
         text.truncate(cut);
     }
     text
-}
-
-impl Batch {
-    /// A batch without anything beside its facts.
-    pub fn new(system: &SystemName, channel: Channel, received_at: Timestamp) -> Self {
-        Self {
-            system: system.clone(),
-            channel,
-            items: Vec::new(),
-            cursors: Vec::new(),
-            dedupe: None,
-            second_looks: Vec::new(),
-            signals_done: Vec::new(),
-            confirmed: false,
-            attempts: 0,
-            drift: false,
-            received_at,
-            asked_at: received_at,
-        }
-    }
 }

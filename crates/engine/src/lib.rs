@@ -4,11 +4,14 @@
 //! never meet each other. `ingest` takes facts in, `dispatch` sends intents out, `runner` is the only place
 //! that spawns.
 
+mod batch;
 pub mod bucket;
 pub mod clock;
 pub mod connector;
 mod deliver;
 mod dispatch;
+mod draft;
+mod ending;
 mod engine;
 mod fights;
 mod identify;
@@ -26,10 +29,10 @@ pub mod store;
 mod translate;
 mod turns;
 
+pub use batch::{Batch, Ingested};
 pub use deliver::Delivered;
 pub use engine::{Engine, EngineError, EngineParts, Guards, Settings, SystemPort, WriteRate};
 pub use identify::match_keys;
-pub use ingest::{Batch, Ingested};
 pub use people::OPEN_ITEMS_MAX;
 pub use policies::OWN_ENTITY;
 pub use progress::{Progress, Step, SyncReport, SystemReport, Unwatched};

@@ -1,7 +1,8 @@
 //! The end of a write: the outcome becomes events, and what the copy holds now is judged like any observation.
 
-use crate::connector::{Change, OrderKind, Shown, WriteOutcome};
+use crate::connector::{Change, OrderKind, Shown};
 use crate::dispatch::{Dispatched, Outgoing, RETRY_AFTER_MS_MAX};
+use crate::ending::Ending;
 use crate::engine::{Engine, EngineError};
 use crate::progress::SystemReport;
 use crate::store::{
@@ -14,125 +15,15 @@ use avowal_core::decide::decide;
 use avowal_core::history::{Body, ConfirmedBy, Evidence, Failure, LinkReason};
 use avowal_core::identity::keys_of_copy;
 use avowal_core::ids::{EntityName, RecordId, RemoteId, SystemName};
-use avowal_core::intent::{IntentStatus, Operation};
+use avowal_core::intent::{Intent, IntentStatus, Operation};
 use avowal_core::lifecycle::link;
 use avowal_core::observation::{Channel, Observation, Shown as Seen};
 use avowal_core::plan::plan;
 use avowal_core::planted::{Mistake, planted};
 use avowal_core::policy::EntityPolicy;
-use avowal_core::record::Record;
+use avowal_core::record::{Copy, Record};
 use std::collections::BTreeSet;
 use std::sync::Arc;
-
-/// How a write, or the search for its outcome, ended.
-pub(crate) enum Ending {
-    /// The system confirmed it; with the copy as its answer showed it, or as a read showed it afterwards.
-    Confirmed { id: RemoteId, copy: Option<Change>, was_read: bool },
-    /// The copy was read after an unknown outcome.
-    ReadBack { copy: Change },
-    /// A copy was found by its key after an unknown create, or instead of a new one.
-    Found { copy: Change },
-    /// Something came between; the copy as it is now, if it could be read.
-    Conflict { reason: String, copy: Option<Change> },
-    /// The copy does not exist.
-    Missing,
-    /// Refused for good.
-    Rejected { reason: String },
-    /// Provably without effect, try again.
-    Retry { after_ms: Option<u64>, reason: String },
-    /// Looked for in vain: it had no effect.
-    NotDone,
-    /// Nobody knows.
-    StillUnknown { reason: String },
-}
-
-impl Ending {
-    pub(crate) fn of(outcome: WriteOutcome, operation: Operation) -> Self {
-        match outcome {
-            WriteOutcome::Confirmed { id, after } => Ending::Confirmed { id, copy: after, was_read: false },
-            WriteOutcome::Conflict { reason } => Ending::Conflict { reason, copy: None },
-            WriteOutcome::Exists { copy } => Ending::Found { copy },
-            WriteOutcome::Missing => match operation {
-                Operation::Create => {
-                    Ending::Rejected { reason: "the place to create it in is missing".to_owned() }
-                }
-                Operation::Update | Operation::Delete => Ending::Missing,
-            },
-            WriteOutcome::Rejected { reason } => Ending::Rejected { reason },
-            WriteOutcome::Retry { after_ms, reason } => Ending::Retry { after_ms, reason },
-            WriteOutcome::Unknown { reason } => Ending::StillUnknown { reason },
-        }
-    }
-
-    /// The answer to a write that had been sent before may be the one to the first: it shows what stood there then.
-    pub(crate) fn heard(self, status: IntentStatus) -> Self {
-        match (self, status) {
-            (Ending::Confirmed { id, .. }, IntentStatus::Sent | IntentStatus::Unknown) => {
-                Ending::Confirmed { id, copy: None, was_read: false }
-            }
-            (ending, _) => ending,
-        }
-    }
-
-    /// Whether the copy has to be read before the ending can be recorded.
-    pub(crate) fn wants_read(&self, operation: Operation) -> bool {
-        match self {
-            Ending::Confirmed { copy, .. } => copy.is_none() && operation != Operation::Delete,
-            Ending::Conflict { copy, .. } => copy.is_none(),
-            Ending::ReadBack { .. }
-            | Ending::Found { .. }
-            | Ending::Missing
-            | Ending::Rejected { .. }
-            | Ending::Retry { .. }
-            | Ending::NotDone
-            | Ending::StillUnknown { .. } => false,
-        }
-    }
-
-    /// The copy's id, where the outcome tells it.
-    pub(crate) fn copy_id(&self) -> Option<&RemoteId> {
-        match self {
-            Ending::Confirmed { id, .. } => Some(id),
-            Ending::ReadBack { copy } | Ending::Found { copy } => Some(&copy.id),
-            Ending::Conflict { copy, .. } => copy.as_ref().map(|copy| &copy.id),
-            Ending::Missing
-            | Ending::Rejected { .. }
-            | Ending::Retry { .. }
-            | Ending::NotDone
-            | Ending::StillUnknown { .. } => None,
-        }
-    }
-
-    /// Puts in what a read has shown.
-    pub(crate) fn set_copy(&mut self, change: Change) {
-        match self {
-            Ending::Confirmed { copy, was_read, .. } => {
-                *copy = Some(change);
-                *was_read = true;
-            }
-            Ending::Conflict { copy, .. } => *copy = Some(change),
-            Ending::ReadBack { .. }
-            | Ending::Found { .. }
-            | Ending::Missing
-            | Ending::Rejected { .. }
-            | Ending::Retry { .. }
-            | Ending::NotDone
-            | Ending::StillUnknown { .. } => {}
-        }
-    }
-
-    fn copy(&self) -> Option<&Change> {
-        match self {
-            Ending::Confirmed { copy, .. } | Ending::Conflict { copy, .. } => copy.as_ref(),
-            Ending::ReadBack { copy } | Ending::Found { copy } => Some(copy),
-            Ending::Missing
-            | Ending::Rejected { .. }
-            | Ending::Retry { .. }
-            | Ending::NotDone
-            | Ending::StillUnknown { .. } => None,
-        }
-    }
-}
 
 /// One record's end of a write, ready to be recorded.
 struct End<'a> {
@@ -346,11 +237,7 @@ impl Engine {
         let found = self.store.match_records(&policy.entity, &keys).await?;
         let others: Vec<RecordId> = found.into_iter().flatten().filter(|other| other != record).collect();
         let states = self.store.load(&others).await?;
-        let in_doubt = |state: &Record| {
-            state.intents.get(system).is_some_and(|intent| {
-                intent.operation == Operation::Create && intent.status != IntentStatus::Planned
-            })
-        };
+        let in_doubt = |state: &Record| state.intents.get(system).is_some_and(Intent::is_open_create);
         Ok(states.into_iter().flatten().find(in_doubt).map(|state| state.id))
     }
 
@@ -424,7 +311,7 @@ impl Engine {
                 self.reject(end, chronicle, commit, reason);
                 false
             }
-            Ending::Retry { after_ms, reason } if end.item.status != IntentStatus::Planned => {
+            Ending::Retry { after_ms, reason } if end.item.status.is_open() => {
                 // This attempt had no effect, but an earlier one may have had: the question stays open.
                 self.still_unknown(end, chronicle, commit, *after_ms, reason);
                 false
@@ -500,7 +387,6 @@ impl Engine {
                 format!("a copy with the same key exists in {} and cannot be read: {}", end.system, copy.id);
             return self.reject(end, chronicle, commit, &reason);
         }
-        let linked = chronicle.record().copies.get(end.system).map(|copy| copy.remote_id.clone());
         let made = self.made_by_ours(end, chronicle);
         if made == Maker::Likely {
             self.confirmed(end, chronicle, &copy.id, LinkReason::Created, ConfirmedBy::LookUp);
@@ -510,15 +396,17 @@ impl Engine {
         let keys: Vec<String> =
             end.item.write.lookup.iter().flatten().map(|(name, value)| format!("{name}={value}")).collect();
         let how = LinkReason::Matched { key: keys.join("&") };
-        if made == Maker::Perhaps && linked.is_none() {
+        let linked = chronicle.record().copies.get(end.system).map(|copy| copy.remote_id.clone());
+        let is_in_doubt = made == Maker::Perhaps && linked.is_none();
+        if is_in_doubt {
+            // Judged while the create is open: what it sent and shows there may be ours.
             link(chronicle, end.system, &copy.id, how.clone());
             self.observe_copy(end, chronicle, commit, Channel::Read);
         }
         let reason = "a copy with the same key exists there; it is linked instead of creating another";
-        if fail(chronicle, end.system, end.item.write.key.as_str(), Failure::Conflict, reason) {
-            let is_linked =
-                chronicle.record().copies.get(end.system).is_some_and(|known| known.remote_id == copy.id);
-            if !is_linked {
+        let was_open = fail(chronicle, end.system, end.item.write.key.as_str(), Failure::Conflict, reason);
+        if was_open && !is_in_doubt {
+            if linked.as_ref() != Some(&copy.id) {
                 link(chronicle, end.system, &copy.id, how);
             }
             self.observe_copy(end, chronicle, commit, Channel::Read);
@@ -526,8 +414,11 @@ impl Engine {
         plan(end.policy, chronicle, None);
     }
 
-    /// Whether the copy is what our create has made.
+    /// Whether the copy is what our create has made. What a first attempt finds stood there before it.
     fn made_by_ours(&self, end: &End<'_>, chronicle: &Chronicle) -> Maker {
+        if !end.item.status.is_open() {
+            return Maker::Hardly;
+        }
         let intent = chronicle.record().intents.get(end.system);
         let both = intent.zip(end.shown.as_ref());
         both.map_or(Maker::Hardly, |(intent, shown)| maker(end.policy, intent, shown))
@@ -630,7 +521,7 @@ impl Engine {
             if let Some(shown) = shown {
                 // An answer shows what its write left. A read may lag behind that, and behind what came before.
                 let known = chronicle.record().copies.get(end.system);
-                let is_first_sight = known.is_some_and(|copy| copy.fields.is_empty()) && shown != Seen::Gone;
+                let is_first_sight = known.is_some_and(Copy::is_unseen) && shown != Seen::Gone;
                 let changed_at = known.map(|copy| copy.changed_at);
                 // Another worker may have seen a later change while the answer was on its way.
                 let is_latest = chronicle.record().vector.get(end.system) == end.item.changes_seen;

@@ -1,9 +1,10 @@
 //! Asking systems: the first listing, the change feed, a full listing against drift, and copies to be read.
 
+use crate::batch::{Batch, Ingested};
 use crate::bucket::Shares;
 use crate::connector::{Advice, Change, ConnectorError, Page, Shown};
 use crate::engine::{Engine, EngineError};
-use crate::ingest::{Batch, Ingested, may_be_late};
+use crate::ingest::may_be_late;
 use crate::lanes::Claim;
 use crate::progress::{Progress, Step, SystemReport};
 use crate::readiness::{is_read_to_the_end, sweeping};
@@ -516,7 +517,7 @@ impl Engine {
         heard_at: Timestamp,
         asked_at: Timestamp,
     ) -> bool {
-        let is_guarded = self.connector(system).is_none_or(|port| port.capabilities(entity).precondition);
+        let is_guarded = self.checks_precondition(system, entity);
         let settle = i64::try_from(self.settings.settle_ms).unwrap_or(i64::MAX);
         let apart = asked_at.millis().saturating_sub(heard_at.millis());
         !is_guarded && !(settle..).contains(&apart) && !planted(Mistake::SkipSecondLook)

@@ -263,7 +263,7 @@ impl Engine {
             () = self.clock.sleep(wait_ms) => {}
             () = port.connector.wait(), if healthy => {}
             () = wake.notified(), if healthy => {}
-            () = self.store.stirred(system), if healthy => {}
+            () = self.stirred(system), if healthy => {}
             _ = stop.changed() => {}
         }
     }

@@ -76,27 +76,9 @@ pub trait Store: Send + Sync {
     /// on the same store, so that everybody gets a share. Never waits for a lane.
     async fn claim(&self, lanes: &[Lane]) -> Result<Claim, StoreError>;
 
-    /// Whether several processes may use the store at once. What one of them remembers, another may have changed.
-    fn is_shared(&self) -> bool {
-        false
-    }
-
-    /// Whether something that came from each copy stands in quarantine, in the order asked. Only asked of a store
-    /// that is shared.
-    async fn set_aside(&self, copies: &[CopyKey]) -> Result<Vec<bool>, StoreError> {
-        Ok(vec![false; copies.len()])
-    }
-
-    /// Whether a signal waits for each copy, in the order asked. Only asked of a store that is shared.
-    async fn awaited(&self, copies: &[CopyKey]) -> Result<Vec<bool>, StoreError> {
-        Ok(vec![false; copies.len()])
-    }
-
-    /// Returns when another process may have left work for `system`. May return late or never: whoever waits for it
-    /// asks now and then all the same.
-    async fn stirred(&self, _system: &SystemName) {
-        std::future::pending().await
-    }
+    /// What has to be asked where several processes may use the store at once; `None` where only this one does. It has
+    /// no default: a store that wraps another one must pass it on.
+    fn shared(&self) -> Option<&dyn SharedStore>;
 
     /// Forgets up to `limit` deliveries that came before `before`. Answers how many.
     async fn prune(&self, before: Timestamp, limit: usize) -> Result<u64, StoreError>;
@@ -149,6 +131,20 @@ pub trait Store: Send + Sync {
 
     /// Figures for `status`.
     async fn counts(&self) -> Result<Counts, StoreError>;
+}
+
+/// What a store that several processes use at once knows beside: what one of them remembers, another may have changed.
+#[async_trait]
+pub trait SharedStore: Send + Sync {
+    /// Whether something that came from each copy stands in quarantine, in the order asked.
+    async fn set_aside(&self, copies: &[CopyKey]) -> Result<Vec<bool>, StoreError>;
+
+    /// Whether a signal waits for each copy, in the order asked.
+    async fn awaited(&self, copies: &[CopyKey]) -> Result<Vec<bool>, StoreError>;
+
+    /// Returns when another process may have left work for `system`. May return late or never: whoever waits for it
+    /// asks now and then all the same.
+    async fn stirred(&self, system: &SystemName);
 }
 
 /// The most records in one commit or load.

@@ -11,7 +11,7 @@ use avowal_engine::bucket::{Bucket, Shares};
 use avowal_engine::lanes::{Claim, Lane, LocalLanes};
 use avowal_engine::store::{
     BATCH_RECORDS_MAX, Commit, CommitOutcome, CopyKey, Counts, Cursor, CursorName, Due, DueIntent, Located,
-    OpenReview, QuarantineItem, RecordCommit, Signal, Store, StoreError,
+    OpenReview, QuarantineItem, RecordCommit, SharedStore, Signal, Store, StoreError,
 };
 use std::collections::VecDeque;
 use std::ops::Bound;
@@ -207,20 +207,8 @@ impl Store for MemoryStore {
         Ok(self.lanes.claim(lanes))
     }
 
-    async fn set_aside(&self, copies: &[CopyKey]) -> Result<Vec<bool>, StoreError> {
-        let tables = self.tables();
-        let is_of = |item: &QuarantineItem, copy: &CopyKey| {
-            item.system == copy.system
-                && item.entity == copy.entity
-                && item.remote_id.as_ref() == Some(&copy.remote_id)
-        };
-        let any = |copy| tables.quarantine.values().any(|stored| is_of(&stored.item, copy));
-        Ok(copies.iter().map(any).collect())
-    }
-
-    async fn awaited(&self, copies: &[CopyKey]) -> Result<Vec<bool>, StoreError> {
-        let tables = self.tables();
-        Ok(copies.iter().map(|copy| tables.signals.values().any(|signal| signal.copy == *copy)).collect())
+    fn shared(&self) -> Option<&dyn SharedStore> {
+        None
     }
 
     async fn prune(&self, before: Timestamp, limit: usize) -> Result<u64, StoreError> {
@@ -305,5 +293,29 @@ impl Store for MemoryStore {
 
     async fn counts(&self) -> Result<Counts, StoreError> {
         Ok(self.tables().counts())
+    }
+}
+
+/// Asked by the workers that share it in one world.
+#[async_trait]
+impl SharedStore for MemoryStore {
+    async fn set_aside(&self, copies: &[CopyKey]) -> Result<Vec<bool>, StoreError> {
+        let tables = self.tables();
+        let is_of = |item: &QuarantineItem, copy: &CopyKey| {
+            item.system == copy.system
+                && item.entity == copy.entity
+                && item.remote_id.as_ref() == Some(&copy.remote_id)
+        };
+        let any = |copy| tables.quarantine.values().any(|stored| is_of(&stored.item, copy));
+        Ok(copies.iter().map(any).collect())
+    }
+
+    async fn awaited(&self, copies: &[CopyKey]) -> Result<Vec<bool>, StoreError> {
+        let tables = self.tables();
+        Ok(copies.iter().map(|copy| tables.signals.values().any(|signal| signal.copy == *copy)).collect())
+    }
+
+    async fn stirred(&self, _system: &SystemName) {
+        std::future::pending().await
     }
 }

@@ -13,7 +13,7 @@ use avowal_engine::bucket::Shares;
 use avowal_engine::lanes::{Claim, Hold, Lane};
 use avowal_engine::store::{
     Commit, CommitOutcome, CopyKey, Counts, Cursor, CursorName, Due, DueIntent, Located, OpenReview,
-    QuarantineItem, Signal, Store, StoreError,
+    QuarantineItem, SharedStore, Signal, Store, StoreError,
 };
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -204,16 +204,8 @@ impl Store for SimStore {
         Ok(self.held.keep(self.inner.claim(lanes).await?))
     }
 
-    fn is_shared(&self) -> bool {
-        self.is_shared
-    }
-
-    async fn set_aside(&self, copies: &[CopyKey]) -> Result<Vec<bool>, StoreError> {
-        self.inner.set_aside(copies).await
-    }
-
-    async fn awaited(&self, copies: &[CopyKey]) -> Result<Vec<bool>, StoreError> {
-        self.inner.awaited(copies).await
+    fn shared(&self) -> Option<&dyn SharedStore> {
+        self.is_shared.then_some(&*self.inner)
     }
 
     async fn prune(&self, before: Timestamp, limit: usize) -> Result<u64, StoreError> {

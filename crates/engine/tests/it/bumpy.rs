@@ -9,7 +9,7 @@ use avowal_engine::bucket::Shares;
 use avowal_engine::lanes::{Claim, Lane};
 use avowal_engine::store::{
     Commit, CommitOutcome, CopyKey, Counts, Cursor, CursorName, Due, DueIntent, Located, OpenReview,
-    QuarantineItem, Signal, Store, StoreError,
+    QuarantineItem, SharedStore, Signal, Store, StoreError,
 };
 use avowal_testkit::fake::pause;
 use avowal_testkit::memory::{CommitFault, MemoryStore};
@@ -107,6 +107,10 @@ impl Store for BumpyStore {
 
     async fn claim(&self, lanes: &[Lane]) -> Result<Claim, StoreError> {
         self.inner.claim(lanes).await
+    }
+
+    fn shared(&self) -> Option<&dyn SharedStore> {
+        self.inner.shared()
     }
 
     async fn prune(&self, before: Timestamp, limit: usize) -> Result<u64, StoreError> {

@@ -1,6 +1,7 @@
 //! Copies find their records: by key, once, whoever is listed first; creates wait for the target's listing.
 
 use crate::world::{World, customer, raw, unreachable};
+use avowal_core::history::{Body, LinkReason};
 use avowal_testkit::fake::Profile;
 use serde_json::json;
 
@@ -107,6 +108,28 @@ async fn a_row_made_in_both_systems_at_once_is_linked_instead_of_created_again()
     world.sync().await;
     assert_eq!(world.counts(), [1, 1]);
     assert_eq!(world.everywhere("a@x.org", "stage"), [json!("lead"), json!("lead")]);
+    world.check_settled().await;
+}
+
+#[tokio::test]
+async fn what_a_first_attempt_finds_there_is_a_strangers_copy() {
+    let world = World::of([("app", Profile::log()), ("crm", Profile::cas())]);
+    world.sync().await;
+    // Word for word what we are about to create, but nobody has told us of it yet.
+    world.system("crm").set_feed_stuck(true);
+    world.add("crm", json!({"email": "a@x.org", "name": "Ann"}));
+    world.add("app", json!({"email": "a@x.org", "name": "Ann"}));
+    world.sync().await;
+    let links = world.events().await.into_iter().filter_map(|event| match event.body {
+        Body::Linked { system, how, .. } => Some((system.to_string(), how)),
+        _ => None,
+    });
+    let key = "email=\"a@x.org\"".to_owned();
+    let expected = [("app", LinkReason::FirstSeen), ("crm", LinkReason::Matched { key })];
+    assert_eq!(links.collect::<Vec<_>>(), expected.map(|(system, how)| (system.to_owned(), how)));
+    world.system("crm").set_feed_stuck(false);
+    world.sync().await;
+    assert_eq!(world.counts(), [1, 1]);
     world.check_settled().await;
 }
 

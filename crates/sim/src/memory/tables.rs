@@ -2,7 +2,7 @@
 
 use avowal_core::history::Event;
 use avowal_core::ids::{EntityName, RecordId, RemoteId, SystemName};
-use avowal_core::intent::{IntentStatus, Operation};
+use avowal_core::intent::{Intent, Operation};
 use avowal_core::record::Record;
 use avowal_core::time::Timestamp;
 use avowal_engine::store::{
@@ -268,10 +268,7 @@ impl Tables {
         let link = (key.system.clone(), key.entity.clone(), key.remote_id.clone());
         let record = self.records.get(self.links.get(&link)?)?;
         let copy = record.copies.get(&key.system)?;
-        let in_flight = record.intents.get(&key.system).is_some_and(|intent| match intent.status {
-            IntentStatus::Planned => false,
-            IntentStatus::Sent | IntentStatus::Unknown => true,
-        });
+        let in_flight = record.intents.get(&key.system).is_some_and(Intent::is_open);
         Some(Located {
             record: record.id.clone(),
             content: copy.content_digest(),

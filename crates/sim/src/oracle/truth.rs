@@ -122,7 +122,7 @@ pub(crate) fn normalised(value: &Value) -> Value {
 }
 
 /// What is the same for all spellings of a value: sets have no order, and letters no case.
-fn essence(value: &Value) -> Value {
+pub(super) fn essence(value: &Value) -> Value {
     match value {
         Value::List(items) => {
             let mut items = items.clone();

@@ -5,7 +5,7 @@ use super::error::Fault;
 use crate::codec;
 use avowal_core::history::Event;
 use avowal_core::ids::{EntityName, RecordId, SystemName};
-use avowal_core::intent::IntentStatus;
+use avowal_core::intent::{Intent, IntentStatus};
 use avowal_core::record::Record;
 use avowal_engine::bucket::Bucket;
 use avowal_engine::store::{Commit, CopyKey, CursorMove, IntentDelay, QuarantineItem, RecordCommit, Signal};
@@ -213,10 +213,7 @@ fn link(record: &Record, system: &SystemName) -> (LinkKey, LinkRow) {
         bucket: link_bucket(&key),
         content: column::digest(&copy.content_digest()),
         alive: copy.alive,
-        in_flight: record.intents.get(system).is_some_and(|intent| match intent.status {
-            IntentStatus::Planned => false,
-            IntentStatus::Sent | IntentStatus::Unknown => true,
-        }),
+        in_flight: record.intents.get(system).is_some_and(Intent::is_open),
     };
     (key, row)
 }

@@ -32,7 +32,7 @@ use avowal_engine::bucket::Shares;
 use avowal_engine::lanes::{Claim, Lane};
 use avowal_engine::store::{
     BATCH_RECORDS_MAX, Commit, CommitOutcome, CopyKey, Counts, Cursor, CursorName, Due, DueIntent, Located,
-    OpenReview, QuarantineItem, RecordCommit, Signal, Store, StoreError,
+    OpenReview, QuarantineItem, RecordCommit, SharedStore, Signal, Store, StoreError,
 };
 use claim::Claims;
 use draft::Draft;
@@ -190,16 +190,8 @@ impl Store for PostgresStore {
         self.claims.claim(lanes, most).await.map_err(|fault| fault.into_store_error(self.server.place()))
     }
 
-    fn is_shared(&self) -> bool {
-        true
-    }
-
-    async fn set_aside(&self, copies: &[CopyKey]) -> Result<Vec<bool>, StoreError> {
-        read!(self, link => lookup::set_aside(link, copies))
-    }
-
-    async fn awaited(&self, copies: &[CopyKey]) -> Result<Vec<bool>, StoreError> {
-        read!(self, link => lookup::awaited(link, copies))
+    fn shared(&self) -> Option<&dyn SharedStore> {
+        Some(self)
     }
 
     async fn prune(&self, before: Timestamp, limit: usize) -> Result<u64, StoreError> {
@@ -252,5 +244,20 @@ impl Store for PostgresStore {
 
     async fn counts(&self) -> Result<Counts, StoreError> {
         read!(self, link => figures::counts(link))
+    }
+}
+
+#[async_trait]
+impl SharedStore for PostgresStore {
+    async fn set_aside(&self, copies: &[CopyKey]) -> Result<Vec<bool>, StoreError> {
+        read!(self, link => lookup::set_aside(link, copies))
+    }
+
+    async fn awaited(&self, copies: &[CopyKey]) -> Result<Vec<bool>, StoreError> {
+        read!(self, link => lookup::awaited(link, copies))
+    }
+
+    async fn stirred(&self, _system: &SystemName) {
+        std::future::pending().await
     }
 }

@@ -28,7 +28,7 @@ use avowal_engine::bucket::Shares;
 use avowal_engine::lanes::{Claim, Lane, LocalLanes};
 use avowal_engine::store::{
     BATCH_RECORDS_MAX, Commit, CommitOutcome, CopyKey, Counts, Cursor, CursorName, Due, DueIntent, Located,
-    OpenReview, QuarantineItem, Signal, Store, StoreError,
+    OpenReview, QuarantineItem, SharedStore, Signal, Store, StoreError,
 };
 use lock::WriteLock;
 use readers::Readers;
@@ -228,6 +228,10 @@ impl Store for SqliteStore {
 
     async fn claim(&self, lanes: &[Lane]) -> Result<Claim, StoreError> {
         Ok(self.lanes.claim(lanes))
+    }
+
+    fn shared(&self) -> Option<&dyn SharedStore> {
+        None
     }
 
     async fn prune(&self, before: Timestamp, limit: usize) -> Result<u64, StoreError> {

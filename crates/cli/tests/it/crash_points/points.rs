@@ -12,7 +12,7 @@ use avowal_engine::connector::{
 use avowal_engine::lanes::{Claim, Lane};
 use avowal_engine::store::{
     Commit, CommitOutcome, CopyKey, Counts, Cursor, CursorName, Due, DueIntent, Located, OpenReview,
-    QuarantineItem, Signal, Store, StoreError,
+    QuarantineItem, SharedStore, Signal, Store, StoreError,
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -105,6 +105,10 @@ impl Store for PointedStore {
 
     async fn claim(&self, lanes: &[Lane]) -> Result<Claim, StoreError> {
         self.inner.claim(lanes).await
+    }
+
+    fn shared(&self) -> Option<&dyn SharedStore> {
+        self.inner.shared()
     }
 
     async fn prune(&self, before: Timestamp, limit: usize) -> Result<u64, StoreError> {
