@@ -168,6 +168,7 @@ fn believe(record: &mut Record, event: &Event, field: &FieldName, value: &Value,
     for copy in record.copies.values_mut().filter(|copy| copy.alive) {
         if let Some(shadow) = copy.fields.get_mut(field)
             && shadow.stands_for(value)
+            && !planted(Mistake::ForgetBase)
         {
             // Equal values are agreement: the copy carries the new belief already.
             shadow.base = Some(dot.clone());

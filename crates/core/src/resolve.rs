@@ -136,6 +136,11 @@ fn merge_values(field: &FieldPolicy, merge: &Merge, contest: &Contest<'_>) -> Re
     }
 }
 
+/// What stood there before both changes.
+fn base_of<'a>(contest: &Contest<'a>) -> Option<&'a Value> {
+    contest.base.filter(|_| !planted(Mistake::MergeWithoutBase))
+}
+
 /// Applies what the other system added and removed to the belief. A null side counts as the empty set.
 fn union(contest: &Contest<'_>) -> Resolution {
     let members = |value: Option<&Value>| -> BTreeSet<Value> {
@@ -152,8 +157,7 @@ fn union(contest: &Contest<'_>) -> Resolution {
             | None => BTreeSet::new(),
         }
     };
-    let base = contest.base.filter(|_| !planted(Mistake::MergeWithoutBase));
-    let (base, external) = (members(base), members(Some(contest.external)));
+    let (base, external) = (members(base_of(contest)), members(Some(contest.external)));
     let mut merged = members(Some(contest.local));
     merged.retain(|item| !base.contains(item) || external.contains(item));
     merged.extend(external.difference(&base).cloned());
@@ -171,7 +175,7 @@ fn delta(field: &FieldPolicy, contest: &Contest<'_>) -> Resolution {
         return Resolution::Review { reason: reason.to_owned() };
     }
     let (Some(base), Some(local), Some(external)) =
-        (contest.base.and_then(number), number(contest.local), number(contest.external))
+        (base_of(contest).and_then(number), number(contest.local), number(contest.external))
     else {
         // Without a common base there is no difference to add: the first link of two populated copies.
         return by_precedence(field, contest);

@@ -83,6 +83,19 @@ impl Ending {
         }
     }
 
+    /// Whether a first attempt with this ending has made no copy.
+    pub(crate) fn made_nothing(&self) -> bool {
+        match self {
+            Ending::Found { .. }
+            | Ending::Conflict { .. }
+            | Ending::Missing
+            | Ending::Rejected { .. }
+            | Ending::Retry { .. }
+            | Ending::NotDone => true,
+            Ending::Confirmed { .. } | Ending::ReadBack { .. } | Ending::StillUnknown { .. } => false,
+        }
+    }
+
     /// Puts in what a read has shown.
     pub(crate) fn set_copy(&mut self, change: Change) {
         match self {

@@ -22,7 +22,7 @@ use avowal_core::plan::plan;
 use avowal_core::planted::{Mistake, planted};
 use avowal_core::policy::EntityPolicy;
 use avowal_core::record::{Copy, Record};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// One record's end of a write, ready to be recorded.
@@ -58,7 +58,7 @@ impl Engine {
             .connector(system)
             .is_some_and(|connector| connector.capabilities(entity).order == OrderKind::CommitLog);
         let linked = self.linked_elsewhere(system, entity, items, &endings).await?;
-        let endings = self.wait_for_makers(policy, system, items, endings, &shown).await?;
+        let endings = self.wait_for_others(policy, system, items, endings, &shown).await?;
         for _ in 0..TRIES_MAX {
             if !done.is_ours() {
                 // Another worker may be settling them by now, and what we have read may be old.
@@ -194,9 +194,9 @@ impl Engine {
         Ok(out)
     }
 
-    /// A copy that was found instead of being created may be that of another record, whose own create has no known
-    /// outcome yet: then that one is settled first.
-    async fn wait_for_makers(
+    /// A copy that was found instead of being created may be another record's: one that has found it too, or one whose
+    /// own create has no known outcome yet. Then that one is settled first.
+    async fn wait_for_others(
         &self,
         policy: &EntityPolicy,
         system: &SystemName,
@@ -204,38 +204,49 @@ impl Engine {
         endings: Vec<Ending>,
         shown: &[Option<Canonical>],
     ) -> Result<Vec<Ending>, EngineError> {
+        let first = first_finders(items, &endings);
+        let idle: BTreeSet<RecordId> = items
+            .iter()
+            .zip(&endings)
+            .filter(|(item, ending)| !item.status.is_open() && ending.made_nothing())
+            .map(|(item, _)| item.record.clone())
+            .collect();
         let mut out = Vec::with_capacity(endings.len());
         for (at, ending) in endings.into_iter().enumerate() {
-            let rival = match (&ending, &shown[at]) {
-                (Ending::Found { .. }, Some(fields)) if items[at].status == IntentStatus::Planned => {
-                    self.maker_in_doubt(policy, system, &items[at].record, fields).await?
+            let item = &items[at];
+            let reason = match (&ending, &shown[at]) {
+                (Ending::Found { copy }, _) if first.get(&copy.id).is_some_and(|first| *first != at) => {
+                    Some("another record has found the same copy, and is linked with it first".to_owned())
+                }
+                (Ending::Found { .. }, Some(fields)) if !item.status.is_open() => {
+                    let rival = self.maker_in_doubt(policy, system, &item.record, fields, &idle).await?;
+                    rival.map(|other| {
+                        format!("the copy there may be that of record {other}, whose create has no known outcome yet")
+                    })
                 }
                 _ => None,
             };
-            out.push(match rival {
-                Some(other) => Ending::Retry {
-                    after_ms: None,
-                    reason: format!(
-                        "the copy there may be that of record {other}, whose create has no known outcome yet"
-                    ),
-                },
+            out.push(match reason {
+                Some(reason) => put_off(item.status, reason),
                 None => ending,
             });
         }
         Ok(out)
     }
 
-    /// Another record with the same key whose create in this system may have made the copy.
+    /// Another record with the same key whose create in this system may have made the copy; none of the `idle` ones.
     async fn maker_in_doubt(
         &self,
         policy: &EntityPolicy,
         system: &SystemName,
         record: &RecordId,
         fields: &Canonical,
+        idle: &BTreeSet<RecordId>,
     ) -> Result<Option<RecordId>, EngineError> {
         let keys = keys_of_copy(policy, fields);
         let found = self.store.match_records(&policy.entity, &keys).await?;
-        let others: Vec<RecordId> = found.into_iter().flatten().filter(|other| other != record).collect();
+        let may_have_made = |other: &RecordId| other != record && !idle.contains(other);
+        let others: Vec<RecordId> = found.into_iter().flatten().filter(may_have_made).collect();
         let states = self.store.load(&others).await?;
         let in_doubt = |state: &Record| state.intents.get(system).is_some_and(Intent::is_open_create);
         Ok(states.into_iter().flatten().find(in_doubt).map(|state| state.id))
@@ -573,14 +584,34 @@ fn is_of_attempt(state: &Record, system: &SystemName, item: &Outgoing) -> bool {
     intent.is_none_or(|intent| intent.key != item.write.key || intent.attempt == item.attempt)
 }
 
+/// The item that comes first of those that have found each copy: one whose own create may have made it, if there is.
+fn first_finders(items: &[Outgoing], endings: &[Ending]) -> BTreeMap<RemoteId, usize> {
+    let mut first = BTreeMap::new();
+    for is_open in [true, false] {
+        for (at, ending) in
+            endings.iter().enumerate().filter(|(at, _)| items[*at].status.is_open() == is_open)
+        {
+            if let Ending::Found { copy } = ending {
+                first.entry(copy.id.clone()).or_insert(at);
+            }
+        }
+    }
+    first
+}
+
+/// What was found is not used yet: the write is tried again, or its outcome asked again.
+fn put_off(status: IntentStatus, reason: String) -> Ending {
+    match status.is_open() {
+        true => Ending::StillUnknown { reason },
+        false => Ending::Retry { after_ms: None, reason },
+    }
+}
+
 /// A copy that was found and refers to a record that is not known yet is looked at again when it is.
 fn wait_for_referents(items: &[Outgoing], endings: Vec<Ending>, waiting: &BTreeSet<usize>) -> Vec<Ending> {
     let reason = || "the copy there refers to a record that is not known yet".to_owned();
     let wait = |(at, ending): (usize, Ending)| match ending {
-        Ending::Found { .. } if waiting.contains(&at) => match items[at].status {
-            IntentStatus::Planned => Ending::Retry { after_ms: None, reason: reason() },
-            IntentStatus::Sent | IntentStatus::Unknown => Ending::StillUnknown { reason: reason() },
-        },
+        Ending::Found { .. } if waiting.contains(&at) => put_off(items[at].status, reason()),
         ending => ending,
     };
     endings.into_iter().enumerate().map(wait).collect()

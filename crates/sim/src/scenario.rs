@@ -184,7 +184,8 @@ impl Scenario {
         let rules = rules(&mut dice, &systems);
         let workers = 1 + usize::from(dice.chance(30));
         let rates = rates(&mut dice);
-        let trace = trace(&mut dice, systems.len(), workers, &rates);
+        let focus = focus(&mut dice, &rules);
+        let trace = trace(&mut dice, systems.len(), workers, &rates, focus);
         Self { seed, systems, rules, rates, workers, answers: dice.chance(50), trace }
     }
 }
@@ -259,8 +260,24 @@ fn rates(dice: &mut Dice) -> Rates {
 
 const THINGS: u64 = 4;
 
-fn trace(dice: &mut Dice, systems: usize, workers: usize, rates: &Rates) -> Vec<Action> {
-    let things = 1 + dice.roll(THINGS);
+/// In some runs people care for one field above all, so that its changes meet.
+fn focus(dice: &mut Dice, rules: &Rules) -> Option<usize> {
+    let wanted = dice.pick(&rules.fields).filter(|_| dice.chance(30))?;
+    FIELDS.iter().position(|field| *field == wanted)
+}
+
+fn trace(
+    dice: &mut Dice,
+    systems: usize,
+    workers: usize,
+    rates: &Rates,
+    focus: Option<usize>,
+) -> Vec<Action> {
+    let things = match focus {
+        Some(_) => 1 + dice.roll(2),
+        None if rates.contains_key(&Fault::BulkDelete) && dice.chance(20) => THINGS + 2,
+        None => 1 + dice.roll(THINGS),
+    };
     let mut trace = Vec::new();
     for thing in 0..things as u32 {
         trace.push(Action::Insert { system: dice.place(systems), thing });
@@ -273,7 +290,7 @@ fn trace(dice: &mut Dice, systems: usize, workers: usize, rates: &Rates) -> Vec<
     for _ in 0..steps {
         let worker = dice.place(workers);
         trace.push(match dice.roll(100) {
-            0..32 => edit(dice, systems, things),
+            0..32 => edit(dice, systems, things, focus),
             32..34 if rates.contains_key(&Fault::ProviderMerge) => {
                 let system = dice.place(systems);
                 merge(dice, system, things)
@@ -296,9 +313,11 @@ fn trace(dice: &mut Dice, systems: usize, workers: usize, rates: &Rates) -> Vec<
     trace
 }
 
-fn edit(dice: &mut Dice, systems: usize, things: u64) -> Action {
+fn edit(dice: &mut Dice, systems: usize, things: u64, focus: Option<usize>) -> Action {
+    let focus = focus.filter(|_| dice.chance(80));
     let how = match dice.roll(20) {
-        0..10 => How::Back,
+        0..3 => How::Back,
+        3..10 if focus.is_none() => How::Back,
         10 => How::Clear,
         11 => How::Wrong,
         _ => How::Fresh,
@@ -306,7 +325,7 @@ fn edit(dice: &mut Dice, systems: usize, things: u64) -> Action {
     Action::Edit {
         system: dice.place(systems),
         thing: dice.roll(things) as u32,
-        field: dice.place(FIELDS.len()),
+        field: focus.unwrap_or_else(|| dice.place(FIELDS.len())),
         how,
     }
 }

@@ -2,8 +2,8 @@
 //! and never against the true order.
 
 use super::Oracle;
-use super::truth::{Truth, includes};
-use crate::scenario::ENTITY;
+use super::truth::{Edit, Truth, essence, includes};
+use crate::scenario::{ENTITY, KEY};
 use avowal_core::history::{Body, Event, FieldRelation, Strength};
 use avowal_core::intent::Operation;
 use avowal_core::value::Value;
@@ -183,8 +183,12 @@ impl Oracle {
             let what = format!("{}: {source} changed {field}, which belongs to {}", event.id(), rules.owner);
             truth.accuse("I4", Some(&stream.thing), what);
         }
-        let Some(before) = stream.beliefs.get(field) else { return };
         let thing = stream.thing.clone();
+        if field != KEY && !is_computed(field) && truth.maker(&thing, field, value).is_none() {
+            let what = format!("{}: {source} is said to have put {value} into {field}", event.id());
+            truth.accuse("I20", Some(&thing), format!("{what}, and nobody ever did"));
+        }
+        let Some(before) = stream.beliefs.get(field) else { return };
         // A set that lost its other members to several people is nobody's older word; what becomes of each member
         // is judged at the end.
         if field == "tags" {
@@ -234,9 +238,16 @@ impl Oracle {
         }
         let has_seen = includes(&new.vector, &old.vector);
         match relation {
-            FieldRelation::Sequential if !has_seen => {
+            // Whoever changes the same value, put there by somebody else, has seen what is believed.
+            FieldRelation::Sequential if !has_seen && new.from != *before => {
                 let what = format!(
                     "{system} changed {field} to {to} without having seen {before}, and it was taken for sequential ({strength:?})"
+                );
+                truth.accuse("I19", Some(&thing), what);
+            }
+            FieldRelation::Concurrent if old.system == system && old.row == new.row && is_next(old, new) => {
+                let what = format!(
+                    "{system} changed {field} from {before} to {to}, both its own words, and they were taken for concurrent"
                 );
                 truth.accuse("I19", Some(&thing), what);
             }
@@ -313,16 +324,21 @@ impl Oracle {
 
 /// Whether two spellings mean the same: sets have no order.
 pub(crate) fn same(left: &Value, right: &Value) -> bool {
-    match (left, right) {
-        (Value::List(left), Value::List(right)) => {
-            let (mut left, mut right) = (left.clone(), right.clone());
-            left.sort();
-            right.sort();
-            left == right
-        }
-        (Value::List(items), Value::Null) | (Value::Null, Value::List(items)) => items.is_empty(),
-        _ => super::truth::normalised(left) == super::truth::normalised(right),
-    }
+    let is_nothing = |value: &Value| match value {
+        Value::List(items) => items.is_empty(),
+        value => value.is_null(),
+    };
+    (is_nothing(left) && is_nothing(right)) || essence(left) == essence(right)
+}
+
+/// Whether a field may hold what nobody has said: sets and sums are made of what several have.
+fn is_computed(field: &str) -> bool {
+    ["tags", "credit"].contains(&field)
+}
+
+/// Whether a person changed what stood there by the edit before, and nothing of ours had come between.
+fn is_next(old: &Edit, new: &Edit) -> bool {
+    !old.covered && new.from == old.value
 }
 
 fn thing_of(state: &avowal_core::record::Record) -> Option<String> {

@@ -336,7 +336,7 @@ impl Oracle {
         row.is_some_and(|row| row.alive)
     }
 
-    fn profile(&self, system: &str) -> Option<ProfileKind> {
+    pub(super) fn profile(&self, system: &str) -> Option<ProfileKind> {
         self.scenario.systems.iter().find(|participant| participant.name == system).map(|found| found.profile)
     }
 

@@ -2,9 +2,9 @@
 //! overwritten, no field of somebody else's, and no more than the bounds allow.
 
 use super::Oracle;
-use super::truth::{Truth, Version, includes};
+use super::truth::{Edit, Truth, Version, includes};
 use crate::fake::Put;
-use crate::scenario::KEY;
+use crate::scenario::{KEY, ProfileKind};
 use avowal_core::intent::Operation;
 use avowal_core::value::Value;
 use avowal_engine::connector::Write;
@@ -184,16 +184,18 @@ impl Oracle {
 
     /// With a precondition, nothing is overwritten that the engine has not been shown.
     fn judge_overwrite(&self, truth: &mut Truth, put: &Put<'_>, key: &str, thing: &str, fields: &[&String]) {
-        let has_precondition =
-            self.systems.get(put.system).is_some_and(|declared| declared.capabilities.precondition);
+        let Some(declared) = self.systems.get(put.system) else { return };
         let Some(row) = truth.rows.get(&(put.system.to_owned(), put.id.clone())) else { return };
         let unseen: Vec<String> = fields
             .iter()
             .filter_map(|field| truth.edits.get(row.fields.get(field.as_str())?.edit?))
-            .filter(|edit| !edit.shown)
+            // A condition on values does not tell what stood there from the same, put back.
+            .filter(|edit| {
+                !edit.shown && (self.profile(put.system) != Some(ProfileKind::Log) || !was_known(truth, edit))
+            })
             .map(|edit| format!("{}={}", edit.field, edit.value))
             .collect();
-        if has_precondition && !unseen.is_empty() {
+        if declared.capabilities.precondition && !unseen.is_empty() {
             let what = format!("{key} took the place of {} in {}, unseen", unseen.join(", "), put.system);
             truth.accuse("I5", Some(thing), what);
         }
@@ -315,4 +317,19 @@ fn judge_create(truth: &mut Truth, put: &Put<'_>, key: &str, thing: &str) {
     if nameless {
         truth.accuse("I6", Some(thing), format!("{key} made a row without a key in {}", put.system));
     }
+}
+
+/// Whether the engine knew the value from that field of that row already: it was shown there, or we put it there.
+fn was_known(truth: &Truth, edit: &Edit) -> bool {
+    let is_same = |other: &&Edit| {
+        let is_of_it = other.system == edit.system && other.row == edit.row && other.field == edit.field;
+        is_of_it && other.no < edit.no && other.shown
+    };
+    let by_person = truth.edits.iter().filter(is_same);
+    let is_ours = |version: &&Version| {
+        version.system == edit.system && version.row == edit.row && version.key.is_some()
+    };
+    let ours = truth.versions.iter().filter(is_ours);
+    let of_us = ours.filter_map(|version| version.fields.as_ref()?.get(&edit.field));
+    by_person.map(|other| &other.value).chain(of_us).any(|value| *value == edit.value)
 }
