@@ -221,8 +221,9 @@ fn no_difference(chronicle: &mut Chronicle, observation: &Observation, confirmed
             };
             chronicle.push_with(body, evidence);
         }
-        Channel::Webhook | Channel::Signal if is_newer_sequence(copy, observation) => {
-            // The same content in a newer state: what stood there in between must not win when it comes late.
+        // The same content in a newer state: what stood there in between must not win when it comes late. A log shows
+        // its states in order, so nothing comes late there.
+        _ if !observation.in_log && !confirmed && is_newer_sequence(copy, observation) => {
             chronicle.push(touched(copy, observation));
         }
         Channel::Webhook | Channel::Signal => {

@@ -255,9 +255,6 @@ fn shadow_holding<'a>(copy: &'a mut Copy, field: &FieldName, content: &Value) ->
     });
     if shadow.content != *content {
         let old = shadow.content.digest();
-        if planted(Mistake::ForgetOlder) {
-            shadow.older.clear();
-        }
         shadow.older.retain(|digest| *digest != old);
         shadow.older.push(old);
         if shadow.older.len() > Shadow::OLDER_MAX {

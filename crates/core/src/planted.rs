@@ -64,8 +64,6 @@ pub enum Mistake {
     SkipRevert,
     /// The key of a write says nothing of the change that caused it.
     ReuseKey,
-    /// Earlier contents of a copy are not remembered.
-    ForgetOlder,
     /// The record's vector forgets all changes but the last.
     ShrinkVector,
     /// Events do not carry the hash of the one before.
@@ -92,7 +90,7 @@ pub enum Mistake {
 
 impl Mistake {
     /// All of them.
-    pub const ALL: [Mistake; 41] = [
+    pub const ALL: [Mistake; 40] = [
         Mistake::EchoByValueAlone,
         Mistake::CompareAcrossClocks,
         Mistake::IgnoreSent,
@@ -122,7 +120,6 @@ impl Mistake {
         Mistake::IgnoreOwner,
         Mistake::SkipRevert,
         Mistake::ReuseKey,
-        Mistake::ForgetOlder,
         Mistake::ShrinkVector,
         Mistake::BreakChain,
         Mistake::StateBesideHistory,

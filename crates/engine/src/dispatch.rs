@@ -6,6 +6,7 @@ use crate::ending::Ending;
 use crate::engine::{Engine, EngineError};
 use crate::fights::Contested;
 use crate::lanes::Claim;
+use crate::outcome::Ended;
 use crate::progress::{Progress, Step, SystemReport};
 use crate::store::{BATCH_RECORDS_MAX, Commit, CommitOutcome, CopyKey, Due, IntentDelay, RecordCommit};
 use crate::translate::Outbound;
@@ -162,7 +163,8 @@ impl Engine {
             )
         };
         let endings = items.iter().map(|item| Ending::Rejected { reason: reason(item) }).collect();
-        self.end_all(system, entity, &items, endings, report, done).await
+        let asked_at = self.clock.now();
+        self.end_all(system, entity, Ended { items: &items, endings, asked_at }, report, done).await
     }
 
     /// The records with due intents, with how often each has failed.
@@ -191,13 +193,15 @@ impl Engine {
             true => BTreeSet::new(),
             false => self.about_to_be_read(&due, system).await?,
         };
+        let is_repeated =
+            self.connector(system).is_some_and(|connector| connector.capabilities(entity).idempotent);
         let mut out = Vec::new();
         let mut waiting = Vec::new();
         for (failures, record) in due {
             let Some(intent) = record.intents.get(system) else { continue };
-            if intent.status == IntentStatus::Planned && awaited.contains(&record.id) {
-                // Something hints at a change there. Without a precondition the write would cover it unseen; with one
-                // it would be refused.
+            if (is_repeated || !intent.is_open()) && awaited.contains(&record.id) {
+                // Something hints at a change there. Without a precondition the write, or one that is sent again,
+                // would cover it unseen; with one it would be refused.
                 continue;
             }
             let outbound = if intent.operation == Operation::Create && !is_listed {
@@ -411,11 +415,12 @@ impl Engine {
         }
         done.tried += items.len() as u64;
         let writes: Vec<Write> = items.iter().map(|item| item.write.clone()).collect();
+        let asked_at = self.clock.now();
         let mut outcomes = connector.write(entity, &writes).await;
         // A connector that answers too little leaves the rest unknown.
         outcomes.resize_with(items.len(), || WriteOutcome::Unknown { reason: "no answer".to_owned() });
         let endings = self.endings(system, entity, &items, outcomes).await?;
-        self.end_all(system, entity, &items, endings, report, done).await
+        self.end_all(system, entity, Ended { items: &items, endings, asked_at }, report, done).await
     }
 
     /// What each outcome means, with the copy's contents afterwards where the system did not tell.
@@ -497,6 +502,7 @@ impl Engine {
             return Ok(());
         }
         done.tried += items.len() as u64;
+        let asked_at = self.clock.now();
         let mut endings = Vec::new();
         for item in &items {
             endings.push(match item.status {
@@ -509,7 +515,7 @@ impl Engine {
                 }
             });
         }
-        self.end_all(system, entity, &items, endings, report, done).await
+        self.end_all(system, entity, Ended { items: &items, endings, asked_at }, report, done).await
     }
 
     /// Creates whose record has been linked with a copy meanwhile: whether they made that one or none, nothing is
@@ -527,9 +533,10 @@ impl Engine {
             return Ok(());
         }
         done.tried += items.len() as u64;
+        let asked_at = self.clock.now();
         let copies = self.read_copies(system, entity, &ids).await?;
         let endings = copies.into_iter().map(|copy| Ending::ReadBack { copy }).collect();
-        self.end_all(system, entity, &items, endings, report, done).await
+        self.end_all(system, entity, Ended { items: &items, endings, asked_at }, report, done).await
     }
 
     /// Whoever sent these is gone, or was stopped and may come back: a new attempt is recorded before anything is

@@ -189,11 +189,23 @@ impl Engine {
             .zip(located)
             .filter_map(|((fact, key), located)| {
                 let located = located.as_ref()?;
-                let unchanged = !repeated.contains(key) && is_unchanged(batch, fact, located);
+                let unchanged = !repeated.contains(key)
+                    && is_unchanged(batch, fact, located)
+                    && !self.may_move_counter(batch, fact);
                 (!unchanged).then(|| located.record.clone())
             })
             .collect();
         self.load_into(batch, wanted.into_iter().collect(), draft).await
+    }
+
+    /// Whether the same contents may stand under a higher counter, which has to be known: a delivery of what stood there
+    /// in between may still be on its way.
+    fn may_move_counter(&self, batch: &Batch, fact: &Fact<'_>) -> bool {
+        let counts = self.connector(&batch.system).is_some_and(|connector| {
+            let capabilities = connector.capabilities(&fact.entity);
+            capabilities.order == OrderKind::Counter && (batch.channel == Channel::Feed || !capabilities.feed)
+        });
+        counts && fact.change.order.is_some()
     }
 
     pub(crate) async fn load_into(

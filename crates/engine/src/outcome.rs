@@ -22,6 +22,7 @@ use avowal_core::plan::plan;
 use avowal_core::planted::{Mistake, planted};
 use avowal_core::policy::EntityPolicy;
 use avowal_core::record::{Copy, Record};
+use avowal_core::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -34,6 +35,16 @@ struct End<'a> {
     /// The copy's canonical contents, if it was shown and could be read.
     shown: Option<Canonical>,
     log: bool,
+    asked_at: Timestamp,
+}
+
+/// Writes that have come to an end together.
+pub(crate) struct Ended<'a> {
+    pub(crate) items: &'a [Outgoing],
+    /// How, in the same order.
+    pub(crate) endings: Vec<Ending>,
+    /// When the system was asked: no copy that it has shown is older than a moment before.
+    pub(crate) asked_at: Timestamp,
 }
 
 /// How often an ending is recorded anew when its record changed under it.
@@ -45,11 +56,11 @@ impl Engine {
         &self,
         system: &SystemName,
         entity: &EntityName,
-        items: &[Outgoing],
-        endings: Vec<Ending>,
+        ended: Ended<'_>,
         report: &mut SystemReport,
         done: &mut Dispatched,
     ) -> Result<(), EngineError> {
+        let Ended { items, endings, asked_at } = ended;
         self.heed_pauses(system, &endings);
         let Some(policy) = &self.rules(entity).await? else { return Ok(()) };
         let (shown, waiting) = self.canonical_copies(policy, system, &endings).await?;
@@ -81,6 +92,7 @@ impl Engine {
                     ending: &endings[at],
                     shown: shown[at].clone(),
                     log,
+                    asked_at,
                 };
                 let mut chronicle = Chronicle::new(state, self.own_context(&items[at]), self.clock.now());
                 match self.end(&end, linked[at].as_ref(), &mut chronicle, &mut commit) {
@@ -536,8 +548,7 @@ impl Engine {
                 let changed_at = known.map(|copy| copy.changed_at);
                 // Another worker may have seen a later change while the answer was on its way.
                 let is_latest = chronicle.record().vector.get(end.system) == end.item.changes_seen;
-                let has_settled =
-                    || changed_at.is_none_or(|at| self.has_settled(at, self.clock.now(), false));
+                let has_settled = || changed_at.is_none_or(|at| self.has_settled(at, end.asked_at, false));
                 let settled = is_first_sight || (is_latest && (channel == Channel::Receipt || has_settled()));
                 let in_doubt = is_first_sight && self.made_by_ours(end, chronicle) == Maker::Perhaps;
                 let mut observation = self.receipt_observation(end, copy, shown, channel, settled);

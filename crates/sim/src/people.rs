@@ -159,7 +159,9 @@ impl World {
         let Some(present) = self.systems[place].row(ENTITY, &id) else { return };
         let fields = self.fields_of(place);
         let mut dice = Dice::new(hash(self.scenario.seed, &format!("{row} {}", self.edits())));
-        let Some(field) = dice.pick(&fields) else { return };
+        let focus = self.scenario.focus.and_then(|place| FIELDS.get(place)).map(|field| (*field).to_owned());
+        let focus = focus.filter(|field| fields.contains(field) && dice.chance(80));
+        let Some(field) = focus.or_else(|| dice.pick(&fields)) else { return };
         let value = self.changed(&field, place, present.get(&field).unwrap_or(&Value::Null));
         self.systems[place].edit(ENTITY, &id, Fields::from([(field, value)]));
     }

@@ -17,6 +17,9 @@ pub struct Scenario {
     pub rates: Rates,
     /// How many workers share the store.
     pub workers: usize,
+    /// The field that people care for above all, by its place; if there is one, its changes meet.
+    #[serde(default)]
+    pub focus: Option<usize>,
     /// Whether a person answers the open reviews when all is over.
     pub answers: bool,
     /// What happens, in order.
@@ -186,7 +189,7 @@ impl Scenario {
         let rates = rates(&mut dice);
         let focus = focus(&mut dice, &rules);
         let trace = trace(&mut dice, systems.len(), workers, &rates, focus);
-        Self { seed, systems, rules, rates, workers, answers: dice.chance(50), trace }
+        Self { seed, systems, rules, rates, workers, focus, answers: dice.chance(50), trace }
     }
 }
 
@@ -260,7 +263,7 @@ fn rates(dice: &mut Dice) -> Rates {
 
 const THINGS: u64 = 4;
 
-/// In some runs people care for one field above all, so that its changes meet.
+/// In some runs there is a field that people care for above all.
 fn focus(dice: &mut Dice, rules: &Rules) -> Option<usize> {
     let wanted = dice.pick(&rules.fields).filter(|_| dice.chance(30))?;
     FIELDS.iter().position(|field| *field == wanted)
@@ -285,7 +288,9 @@ fn trace(
             trace.push(Action::Insert { system: dice.place(systems), thing });
         }
     }
-    trace.push(Action::Sync { worker: 0, full: false, polls: 5_000 });
+    // Sometimes other things happen before everything has been listed once.
+    let polls = if dice.chance(20) { dice.roll(200) as u32 } else { 5_000 };
+    trace.push(Action::Sync { worker: 0, full: false, polls });
     let steps = 8 + dice.roll(24);
     for _ in 0..steps {
         let worker = dice.place(workers);

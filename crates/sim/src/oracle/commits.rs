@@ -35,6 +35,7 @@ impl Oracle {
         for step in commit.cursors.iter().filter(|step| step.name.kind == CursorKind::Listing) {
             let system = step.name.system.to_string();
             if step.to.is_done() {
+                truth.listed.insert(system.clone());
                 truth.followed.insert(system);
             } else {
                 // The feed has lost our place: what came before is not read from it any more.

@@ -106,7 +106,10 @@ pub(super) struct Truth {
     pub(super) at_peace: bool,
     /// What was ever set aside.
     pub(super) aside: BTreeSet<String>,
+    /// The systems whose feeds are followed now.
     pub(super) followed: BTreeSet<String>,
+    /// The systems that have been listed to their end at least once.
+    pub(super) listed: BTreeSet<String>,
     /// The records whose deletes wait for each system.
     pub(super) deletes: BTreeMap<String, BTreeSet<String>>,
     pub(super) watch: super::writes::Watch,

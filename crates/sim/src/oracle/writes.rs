@@ -90,6 +90,13 @@ impl Oracle {
             let what = format!("{system}: {} was sent again without a look at what became of it", write.key);
             truth.accuse("I6", None, what);
         }
+        if write.operation == Operation::Create && !truth.listed.contains(system) {
+            let what = format!(
+                "{}: nobody knows yet what {system} lacks; it was never listed to its end",
+                write.key
+            );
+            truth.accuse("I6", None, what);
+        }
         if let Some(row) = write.id.as_ref().map(ToString::to_string) {
             let other = truth
                 .watch

@@ -34,6 +34,15 @@ pub(super) struct Draft {
     pub(super) touched: Vec<u64>,
 }
 
+impl Draft {
+    /// The systems that have something to do when it is durable.
+    pub(super) fn stirs(&self) -> BTreeSet<String> {
+        let intents = self.records.values().flat_map(|record| record.intents.keys().cloned());
+        let signals = self.rest.signals.iter().map(|signal| signal.copy.system.to_string());
+        intents.chain(signals).collect()
+    }
+}
+
 /// System and key.
 pub(super) type DeliveryKey = (SystemName, String);
 

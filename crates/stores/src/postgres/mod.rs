@@ -20,6 +20,7 @@ mod pool;
 mod rest;
 mod session;
 mod verdict;
+mod wakes;
 mod workers;
 mod writer;
 
@@ -40,6 +41,7 @@ use error::Fault;
 use pool::{Patience, Pool};
 use session::{Link, Server};
 use std::sync::Arc;
+use wakes::Wakes;
 use workers::Workers;
 use writer::Writer;
 
@@ -48,7 +50,8 @@ pub struct PostgresStore {
     server: Arc<Server>,
     pool: Pool,
     claims: Claims,
-    workers: Workers,
+    workers: Arc<Workers>,
+    wakes: Wakes,
     writer: Option<Writer>,
 }
 
@@ -66,7 +69,10 @@ impl PostgresStore {
 
     fn of(server: Arc<Server>, writer: Option<Writer>) -> Self {
         let claims = Claims::new(Arc::clone(&server));
-        Self { pool: Pool::new(Arc::clone(&server)), claims, workers: Workers::new(), writer, server }
+        let pool = Pool::new(Arc::clone(&server));
+        let workers = Arc::new(Workers::new());
+        let wakes = Wakes::new(Arc::clone(&server), pool.clone(), Arc::clone(&workers));
+        Self { pool, claims, workers, wakes, writer, server }
     }
 
     /// Opens an existing store for reading. Its `commit` and `restate` answer [`StoreError::Unavailable`], and
@@ -90,7 +96,13 @@ impl PostgresStore {
     async fn write(&self, commit: Commit) -> Result<CommitOutcome, StoreError> {
         let writer = self.refuse_if_read_only()?;
         let draft = Draft::new(commit).map_err(|fault| fault.into_store_error(self.server.place()))?;
-        writer.commit(draft).await
+        let stirs = draft.stirs();
+        let outcome = writer.commit(draft).await?;
+        match outcome {
+            CommitOutcome::Committed | CommitOutcome::Unknown { .. } => self.wakes.tell(stirs),
+            CommitOutcome::Conflict { .. } | CommitOutcome::Duplicate { .. } => {}
+        }
+        Ok(outcome)
     }
 }
 
@@ -257,7 +269,7 @@ impl SharedStore for PostgresStore {
         read!(self, link => lookup::awaited(link, copies))
     }
 
-    async fn stirred(&self, _system: &SystemName) {
-        std::future::pending().await
+    async fn stirred(&self, system: &SystemName) {
+        self.wakes.stirred(system.as_str()).await;
     }
 }

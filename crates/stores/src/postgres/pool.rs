@@ -15,6 +15,7 @@ const TRIES_MAX: u32 = 6;
 const PAUSE_MS: u64 = 50;
 
 /// Connections that nobody uses at the moment.
+#[derive(Clone)]
 pub(super) struct Pool {
     server: Arc<Server>,
     idle: Arc<Mutex<Vec<Arc<Link>>>>,

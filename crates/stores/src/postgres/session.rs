@@ -4,12 +4,15 @@ use super::error::{Fault, words};
 use avowal_engine::store::StoreError;
 use std::collections::HashMap;
 use std::fmt;
+use std::future::poll_fn;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::mpsc;
 use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Config, NoTls, Row, Statement};
+use tokio_postgres::{AsyncMessage, Client, Config, Connection, NoTls, Row, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// The schema that holds all our tables, so that they may stand beside somebody else's.
@@ -71,14 +74,23 @@ impl Server {
 
     /// A new connection.
     pub(super) async fn connect(&self) -> Result<Link, Fault> {
+        self.open(None).await
+    }
+
+    /// A new connection whose notifications are handed on, until it is lost or nobody wants them.
+    pub(super) async fn connect_and_hear(&self, heard: mpsc::Sender<String>) -> Result<Link, Fault> {
+        self.open(Some(heard)).await
+    }
+
+    async fn open(&self, heard: Option<mpsc::Sender<String>>) -> Result<Link, Fault> {
+        // The task ends when the client is dropped or the connection is lost.
         let client = if plain(&self.config) {
             let (client, wire) = self.config.connect(NoTls).await.map_err(refused)?;
-            // The task ends when the client is dropped or the connection is lost.
-            tokio::spawn(async move { drop(wire.await) });
+            tokio::spawn(attend(wire, heard));
             client
         } else {
             let (client, wire) = self.config.connect(self.tls()?).await.map_err(refused)?;
-            tokio::spawn(async move { drop(wire.await) });
+            tokio::spawn(attend(wire, heard));
             client
         };
         client.batch_execute(SETTINGS).await?;
@@ -98,6 +110,20 @@ impl Server {
             .and_then(BuilderVerifierExt::with_platform_verifier)
             .map_err(|error| Fault::Unreachable(format!("TLS cannot be set up: {error}")))?;
         Ok(MakeRustlsConnect::new(config.with_no_client_auth()))
+    }
+}
+
+/// Moves bytes to and fro, and hands on what the server says unasked.
+async fn attend<S, T>(mut wire: Connection<S, T>, heard: Option<mpsc::Sender<String>>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    T: AsyncRead + AsyncWrite + Unpin,
+{
+    while let Some(Ok(message)) = poll_fn(|context| wire.poll_message(context)).await {
+        if let (AsyncMessage::Notification(notification), Some(heard)) = (message, &heard) {
+            // Who cannot follow misses a hint.
+            let _ = heard.try_send(notification.payload().to_owned());
+        }
     }
 }
 

@@ -28,6 +28,17 @@ impl Workers {
         Self { id: format!("{}-{random:016x}", std::process::id()), last: Mutex::new((None, 1)) }
     }
 
+    /// What this process is called among them.
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Whether nobody else is known to share the work. A process that has never claimed any does not know.
+    pub(super) fn is_alone(&self) -> bool {
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.0.is_some() && last.1 <= 1
+    }
+
     /// How many lanes this process may take of so many, to leave the others theirs. A few more than its part, so
     /// that what a dead worker has left is not waited for.
     pub(super) async fn part_of(&self, pool: &Pool, lanes: usize) -> usize {

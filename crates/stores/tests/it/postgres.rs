@@ -1,9 +1,11 @@
 //! The Postgres store against the port's suite, on a private server.
 
-use avowal_engine::store::Store;
+use avowal_core::time::Timestamp;
+use avowal_engine::store::{Commit, CopyKey, Signal, SignalReason, Store};
 use avowal_stores::postgres::PostgresStore;
 use avowal_testkit::postgres::PrivatePostgres;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The conformance suite: a server of its own for each case, so that the cases may run in processes of their own.
 mod suite {
@@ -36,4 +38,41 @@ async fn any_number_may_open_it_at_once() {
     }
     let store = PostgresStore::open_read_only(&url).await.unwrap();
     assert_eq!(store.counts().await.unwrap(), Default::default());
+}
+
+/// A commit that leaves a hint for a system.
+fn hint_for(system: &str) -> Commit {
+    let copy = CopyKey { system: system.into(), entity: "customer".into(), remote_id: "7".into() };
+    let at = Timestamp::from_millis(1);
+    let signal =
+        Signal { id: 0, copy, not_before: at, reason: SignalReason::Webhook, received_at: at, attempts: 0 };
+    Commit { signals: vec![signal], ..Commit::default() }
+}
+
+async fn is_stirred(store: &PostgresStore, system: &str, within_ms: u64) -> bool {
+    let system = system.into();
+    let stirred = store.shared().unwrap().stirred(&system);
+    tokio::time::timeout(Duration::from_millis(within_ms), stirred).await.is_ok()
+}
+
+#[tokio::test]
+async fn work_that_one_process_leaves_wakes_the_others() {
+    let mut server = PrivatePostgres::start().unwrap();
+    let url = server.url("postgres");
+    let (here, there) = (PostgresStore::open(&url).await.unwrap(), PostgresStore::open(&url).await.unwrap());
+    for system in ["crm", "app"] {
+        // What was left before anybody listened was not heard: everybody looks once.
+        let _ = is_stirred(&here, system, 2_000).await;
+    }
+    there.commit(hint_for("crm")).await.unwrap();
+    assert!(is_stirred(&here, "crm", 5_000).await, "the other process is woken");
+    assert!(!is_stirred(&here, "app", 300).await, "for that system only");
+    here.commit(hint_for("crm")).await.unwrap();
+    assert!(!is_stirred(&here, "crm", 300).await, "one's own work is no news");
+    // A channel that was lost is opened again.
+    server.restart().unwrap();
+    assert!(is_stirred(&here, "app", 20_000).await, "nobody knows what was missed");
+    let _ = is_stirred(&here, "crm", 1_000).await;
+    there.commit(hint_for("crm")).await.unwrap();
+    assert!(is_stirred(&here, "crm", 5_000).await, "and it is heard again");
 }
