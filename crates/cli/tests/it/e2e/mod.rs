@@ -7,6 +7,7 @@
 mod daemon;
 mod edits;
 mod failures;
+mod hooks;
 mod kill;
 mod link;
 mod people;
