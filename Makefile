@@ -2,7 +2,7 @@
 export PATH := $(CURDIR)/target/tools/bin:$(PATH)
 CARGO ?= cargo
 
-.PHONY: demo test lint doc deny nextest sim sim-bugs bench bench-peers tools fmt
+.PHONY: demo test test-full lint doc deny nextest sim sim-bugs bench bench-peers tools fmt
 
 demo: ## the main job on embedded defaults: an app database and a CRM kept in agreement
 	$(CARGO) build --quiet --package avowal --package avowal-testkit --bins
@@ -25,6 +25,10 @@ deny:
 
 nextest:
 	cargo-nextest nextest run --workspace --no-fail-fast
+
+test-full: tools ## the end-to-end runs at full size: every crash point of 20 seeds, 10 000 records, 50 kills, 100 000 changes
+	AVOWAL_E2E_FULL=1 AVOWAL_LOCKSTEP_SEEDS=2000 cargo-nextest nextest run --profile full --no-fail-fast \
+		--package avowal --package avowal-sim $(TESTS)
 
 SEEDS ?= 1500
 JOBS ?= 2

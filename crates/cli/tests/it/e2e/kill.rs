@@ -27,7 +27,12 @@ fn killed_at_random_moments_it_loses_and_doubles_nothing() {
     let kills = scale(50, 12);
     let (mut killed, mut left_unknown) = (0, 0);
     while killed < kills || (left_unknown < UNKNOWN_MIN && killed < 4 * kills) {
-        kill_one(&world, chance.below(ALIVE_MS_FIRST + ALIVE_MS_MORE * killed));
+        if killed < kills {
+            kill_one(&world, chance.below(ALIVE_MS_FIRST + ALIVE_MS_MORE * killed));
+        } else {
+            // How often chance comes between a write and its answer depends on the machine; these are aimed.
+            kill_while_writing(&world);
+        }
         killed += 1;
         let sent = sent_writes(&world);
         left_unknown += usize::from(sent > 0);
@@ -57,6 +62,15 @@ fn kill_one(world: &World, alive_ms: usize) {
     std::thread::sleep(Duration::from_millis(alive_ms as u64 + 20));
     let ended = running.child.try_wait().unwrap();
     assert!(ended.is_none_or(|status| status.success()), "it failed by itself: {}", running.log());
+    running.kill();
+}
+
+/// Starts a sync and kills it as soon as a write has gone out, or when it has ended.
+fn kill_while_writing(world: &World) {
+    let mut running = world.spawn(&["sync"]);
+    while running.child.try_wait().unwrap().is_none() && sent_writes(world) == 0 {
+        std::thread::sleep(Duration::from_millis(1));
+    }
     running.kill();
 }
 
