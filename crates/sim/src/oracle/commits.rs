@@ -4,8 +4,10 @@
 use super::Oracle;
 use super::truth::{Edit, Truth, essence, includes};
 use crate::scenario::{ENTITY, KEY};
+use avowal_core::fold::apply;
 use avowal_core::history::{Body, Event, FieldRelation, Strength};
 use avowal_core::intent::Operation;
+use avowal_core::record::Record;
 use avowal_core::value::Value;
 use avowal_engine::store::{Commit, CursorKind, RecordCommit};
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,6 +21,8 @@ pub(super) struct Stream {
     pub(super) beliefs: BTreeMap<String, Value>,
     /// How many edits there were when each was believed.
     pub(super) believed_at: BTreeMap<String, usize>,
+    /// The fold of its events so far.
+    folded: Option<Record>,
 }
 
 impl Stream {
@@ -88,6 +92,7 @@ impl Oracle {
             stream.vector = vector;
             self.judge_event(truth, stream, commit, event);
         }
+        judge_fold(truth, stream, commit);
     }
 
     fn judge_event(&self, truth: &mut Truth, stream: &mut Stream, commit: &RecordCommit, event: &Event) {
@@ -323,6 +328,19 @@ impl Oracle {
     }
 }
 
+/// I11: what was committed as the state is what the events make of the state before.
+fn judge_fold(truth: &mut Truth, stream: &mut Stream, commit: &RecordCommit) {
+    let state = &commit.state;
+    let mut folded =
+        stream.folded.take().unwrap_or_else(|| Record::new(state.id.clone(), state.entity.clone()));
+    commit.events.iter().for_each(|event| apply(&mut folded, event));
+    if folded != *state {
+        let what = format!("{} at {} is not the fold of its history", state.id, state.seq);
+        truth.accuse("I11", Some(&stream.thing), what);
+    }
+    stream.folded = Some(folded);
+}
+
 /// Whether two spellings mean the same: sets have no order.
 pub(crate) fn same(left: &Value, right: &Value) -> bool {
     let is_nothing = |value: &Value| match value {
@@ -342,7 +360,7 @@ fn is_next(old: &Edit, new: &Edit) -> bool {
     !old.covered && new.from == old.value
 }
 
-fn thing_of(state: &avowal_core::record::Record) -> Option<String> {
+fn thing_of(state: &Record) -> Option<String> {
     let key = avowal_core::ids::FieldName::new(crate::scenario::KEY);
     let believed = state.fields.get(&key).and_then(|belief| belief.value.as_text());
     let shown = state.copies.values().find_map(|copy| copy.fields.get(&key)?.content.as_text());
