@@ -13,8 +13,8 @@ use tokio::task::AbortHandle;
 
 /// How long work is gathered before it is told, at least.
 const TELL_EVERY: Duration = Duration::from_millis(20);
-/// How long a lost channel is left alone.
-const LISTEN_AGAIN: Duration = Duration::from_secs(5);
+/// How long a channel that is lost, or that the server does not have, is left alone.
+const TRY_AGAIN: Duration = Duration::from_secs(5);
 /// How many notifications may wait to be heard; what is more is dropped, like any hint.
 const HEARD_MAX: usize = 256;
 /// The most bytes of names in one notification: the server takes 8000.
@@ -92,13 +92,16 @@ impl Shared {
                 std::mem::take(&mut told.0)
             };
             let text = spell(self.workers.id(), &systems);
-            if let Ok(lease) = self.pool.lease().await
-                && let Err(fault) = lease.query(TELL, &[&text]).await
-            {
-                let error = fault.into_store_error(self.server.place());
-                tracing::debug!(%error, "other processes are not told of work; they find it by polling");
-            }
-            tokio::time::sleep(TELL_EVERY).await;
+            let told = async { self.pool.lease().await?.query(TELL, &[&text]).await };
+            let pause = match told.await {
+                Ok(_) => TELL_EVERY,
+                Err(fault) => {
+                    let error = fault.into_store_error(self.server.place());
+                    tracing::debug!(%error, "other processes are not told of work; they find it by polling");
+                    TRY_AGAIN
+                }
+            };
+            tokio::time::sleep(pause).await;
         }
     }
 
@@ -126,7 +129,7 @@ impl Shared {
                     tracing::debug!(%error, "no channel to other processes; their work is found by polling");
                 }
             }
-            tokio::time::sleep(LISTEN_AGAIN).await;
+            tokio::time::sleep(TRY_AGAIN).await;
         }
     }
 
