@@ -129,8 +129,7 @@ impl Engine {
             let (mine, rest) = due.into_iter().partition(|(_, record)| record.entity == entity);
             due = rest;
             let items = self.spell(system, &entity, mine, deletes_held, done).await?;
-            let (fresh, open): (Vec<_>, Vec<_>) =
-                items.into_iter().partition(|item| item.status == IntentStatus::Planned);
+            let (fresh, open): (Vec<_>, Vec<_>) = items.into_iter().partition(|item| !item.status.is_open());
             self.settle(system, &entity, open, report, done).await?;
             let now = self.clock.now();
             let (hopeless, fresh): (Vec<_>, Vec<_>) =

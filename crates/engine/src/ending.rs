@@ -46,11 +46,11 @@ impl Ending {
 
     /// The answer to a write that had been sent before may be the one to the first: it shows what stood there then.
     pub(crate) fn heard(self, status: IntentStatus) -> Self {
-        match (self, status) {
-            (Ending::Confirmed { id, .. }, IntentStatus::Sent | IntentStatus::Unknown) => {
+        match self {
+            Ending::Confirmed { id, .. } if status.is_open() => {
                 Ending::Confirmed { id, copy: None, was_read: false }
             }
-            (ending, _) => ending,
+            ending => ending,
         }
     }
 
@@ -73,13 +73,7 @@ impl Ending {
     pub(crate) fn copy_id(&self) -> Option<&RemoteId> {
         match self {
             Ending::Confirmed { id, .. } => Some(id),
-            Ending::ReadBack { copy } | Ending::Found { copy } => Some(&copy.id),
-            Ending::Conflict { copy, .. } => copy.as_ref().map(|copy| &copy.id),
-            Ending::Missing
-            | Ending::Rejected { .. }
-            | Ending::Retry { .. }
-            | Ending::NotDone
-            | Ending::StillUnknown { .. } => None,
+            other => other.copy().map(|copy| &copy.id),
         }
     }
 

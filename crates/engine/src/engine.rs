@@ -356,8 +356,7 @@ impl Engine {
 
     /// Which of these copies a durable signal will have read, also one that another process has left.
     pub(crate) async fn await_reads(&self, copies: &[CopyKey]) -> Result<BTreeSet<CopyKey>, EngineError> {
-        let awaited = match self.store.shared() {
-            Some(_) if copies.is_empty() => Vec::new(),
+        let awaited = match self.store.shared().filter(|_| !copies.is_empty()) {
             Some(shared) => shared.awaited(copies).await?,
             None => copies.iter().map(|copy| self.awaits_read(copy)).collect(),
         };
@@ -366,7 +365,7 @@ impl Engine {
 
     /// Which of these copies have open quarantine items, also those that another process has set aside.
     pub(crate) async fn set_aside_of(&self, copies: &[CopyKey]) -> Result<BTreeSet<CopyKey>, EngineError> {
-        let aside = match self.store.shared() {
+        let aside = match self.store.shared().filter(|_| !copies.is_empty()) {
             Some(shared) => shared.set_aside(copies).await?,
             None => copies.iter().map(|copy| self.is_quarantined(copy)).collect(),
         };

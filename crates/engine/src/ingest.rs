@@ -201,11 +201,13 @@ impl Engine {
     /// Whether the same contents may stand under a higher counter, which has to be known: a delivery of what stood there
     /// in between may still be on its way.
     fn may_move_counter(&self, batch: &Batch, fact: &Fact<'_>) -> bool {
-        let counts = self.connector(&batch.system).is_some_and(|connector| {
-            let capabilities = connector.capabilities(&fact.entity);
-            capabilities.order == OrderKind::Counter && (batch.channel == Channel::Feed || !capabilities.feed)
-        });
-        counts && fact.change.order.is_some()
+        // Asked of every unchanged row of a listing: most have no order at all.
+        fact.change.order.is_some()
+            && self.connector(&batch.system).is_some_and(|connector| {
+                let capabilities = connector.capabilities(&fact.entity);
+                capabilities.order == OrderKind::Counter
+                    && (batch.channel == Channel::Feed || !capabilities.feed)
+            })
     }
 
     pub(crate) async fn load_into(
