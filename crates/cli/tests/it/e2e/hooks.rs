@@ -1,14 +1,13 @@
 //! Webhooks on several machines: three processes on one Postgres store, each with a listener of its own. Whichever of them
 //! takes a delivery, it counts once; what a killed one has not answered, another one takes.
 
-use super::world::eventually;
+use super::world::{Ran, Running, eventually};
 use avowal_testkit::crm::{Crm, Target};
 use avowal_testkit::postgres::PrivatePostgres;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::net::TcpListener;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 use tokio::runtime::Runtime;
 
@@ -79,16 +78,8 @@ struct Nodes {
 }
 
 struct Node {
-    child: Child,
+    running: Running,
     address: String,
-    log: PathBuf,
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 impl Nodes {
@@ -120,10 +111,8 @@ impl Nodes {
     fn start(&self, number: usize) -> Node {
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
         let log = self.folder.path().join(format!("node-{number}.log"));
-        let file = std::fs::OpenOptions::new().create(true).append(true).open(&log).unwrap();
-        let child =
-            self.command(&["run"], &address).stdout(file.try_clone().unwrap()).stderr(file).spawn().unwrap();
-        let node = Node { child, address, log };
+        let running = Running::start(self.command(&["run"], &address), log);
+        let node = Node { running, address };
         let health = format!("http://{}/healthz", node.address);
         eventually("the listener", Duration::from_secs(30), || {
             self.runtime.block_on(async { self.client.get(&health).send().await.is_ok() })
@@ -165,10 +154,8 @@ impl Nodes {
     }
 
     fn json(&self, arguments: &[&str]) -> Value {
-        let output = self.command(&[arguments, &["--json"]].concat(), "127.0.0.1:0").output().unwrap();
-        let words = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success(), "avowal {}: {words}", arguments.join(" "));
-        serde_json::from_slice(&output.stdout).unwrap()
+        let mut command = self.command(&[arguments, &["--json"]].concat(), "127.0.0.1:0");
+        Ran::of(command.output().unwrap()).json(arguments)
     }
 }
 
@@ -197,7 +184,7 @@ fn deliveries_count_once_whichever_process_takes_them() {
     world.aim(&nodes[0]);
     for (n, id) in ids.iter().enumerate() {
         if n == CONTACTS / 3 {
-            nodes[0].child.kill().unwrap();
+            nodes[0].running.kill();
         }
         world.control(reqwest::Method::PATCH, &format!("contacts/{id}"), &contact(n, &format!("edited {n}")));
         expected.insert(format!("c{n:03}@x.org"), format!("edited {n}"));
@@ -216,8 +203,8 @@ fn deliveries_count_once_whichever_process_takes_them() {
 
     let before = world.control(reqwest::Method::GET, "stats", &Value::Null)["writes"].clone();
     for node in &mut nodes[1..] {
-        let words = || std::fs::read_to_string(&node.log).unwrap_or_default();
-        assert!(node.child.try_wait().unwrap().is_none(), "it ended by itself: {}", words());
+        let running = &mut node.running;
+        assert!(running.child.try_wait().unwrap().is_none(), "it ended by itself: {}", running.log());
     }
     drop(nodes);
     world.json(&["sync"]);

@@ -1,13 +1,13 @@
 //! Three processes on one Postgres store, between two Postgres databases, killed and stopped at random moments:
 //! nothing lost, nothing doubled, and what is done to one record is done in order.
 
+use super::world::{Ran, Running};
 use super::{Chance, scale};
 use avowal_testkit::postgres::PrivatePostgres;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 const WORKERS: usize = 3;
@@ -64,18 +64,6 @@ struct World {
     postgres: PrivatePostgres,
 }
 
-struct Worker {
-    child: Child,
-    log: PathBuf,
-}
-
-impl Drop for Worker {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 impl World {
     fn new() -> Self {
         let folder = tempfile::Builder::new().prefix("avowal-workers-").tempdir().unwrap();
@@ -99,19 +87,14 @@ impl World {
         command
     }
 
-    fn start(&self, number: usize) -> Worker {
+    fn start(&self, number: usize) -> Running {
         let log = self.folder.path().join(format!("worker-{number}.log"));
-        let file = std::fs::OpenOptions::new().create(true).append(true).open(&log).unwrap();
-        let mut command = self.command(&["run"]);
-        let child = command.stdout(file.try_clone().unwrap()).stderr(file).spawn().unwrap();
-        Worker { child, log }
+        Running::start(self.command(&["run"]), log)
     }
 
     fn json(&self, arguments: &[&str]) -> Value {
         let output = self.command(&[arguments, &["--json"]].concat()).output().unwrap();
-        let words = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success(), "avowal {}: {words}", arguments.join(" "));
-        serde_json::from_slice(&output.stdout).unwrap()
+        Ran::of(output).json(arguments)
     }
 
     fn rows(&self, database: &str) -> BTreeMap<String, (i64, i64)> {
@@ -129,7 +112,7 @@ impl World {
     }
 }
 
-fn signal(worker: &Worker, name: &str) {
+fn signal(worker: &Running, name: &str) {
     let id = worker.child.id().to_string();
     assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
 }
@@ -154,7 +137,7 @@ fn three_workers_killed_and_stopped_lose_and_double_nothing() {
     for n in 0..records {
         expected.insert(format!("c{n:05}@x.org"), (0_i64, 0_i64));
     }
-    let mut workers: Vec<Worker> = (0..WORKERS).map(|n| world.start(n)).collect();
+    let mut workers: Vec<Running> = (0..WORKERS).map(|n| world.start(n)).collect();
     let (mut made, mut killed, mut stopped) = (0, 0, 0);
     let began = Instant::now();
     let mut next_blow = Duration::from_millis(2_500);
@@ -233,7 +216,7 @@ fn edit(
     made
 }
 
-fn await_agreement(world: &World, expected: &BTreeMap<String, (i64, i64)>, workers: &mut [Worker]) {
+fn await_agreement(world: &World, expected: &BTreeMap<String, (i64, i64)>, workers: &mut [Running]) {
     let limit = Duration::from_secs(scale(600, 60) as u64);
     let began = Instant::now();
     loop {
@@ -256,8 +239,8 @@ fn await_agreement(world: &World, expected: &BTreeMap<String, (i64, i64)>, worke
     }
 }
 
-fn log(worker: &Worker) -> String {
-    let text = std::fs::read_to_string(&worker.log).unwrap_or_default();
+fn log(worker: &Running) -> String {
+    let text = worker.log();
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(30)..].join("\n")
 }

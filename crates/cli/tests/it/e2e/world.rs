@@ -230,9 +230,7 @@ impl World {
     /// Runs the binary, which must succeed, and returns its JSON.
     #[track_caller]
     pub fn json(&self, arguments: &[&str]) -> Value {
-        let ran = self.run(&[arguments, &["--json"]].concat());
-        assert_eq!(ran.code, 0, "avowal {}: {ran}", arguments.join(" "));
-        serde_json::from_str(&ran.stdout).unwrap()
+        self.run(&[arguments, &["--json"]].concat()).json(arguments)
     }
 
     /// Runs one `sync`, which must succeed.
@@ -264,9 +262,9 @@ impl World {
     /// Starts the binary without waiting for it; what it says goes to a file.
     pub fn spawn(&self, arguments: &[&str]) -> Running {
         let log = self.path("spawned.log");
-        let file = std::fs::File::create(&log).unwrap();
-        let child = self.command(arguments).stdout(file.try_clone().unwrap()).stderr(file).spawn().unwrap();
-        Running { child, log }
+        // What an earlier one has said is not this one's.
+        let _ = std::fs::remove_file(&log);
+        Running::start(self.command(arguments), log)
     }
 }
 
@@ -277,6 +275,13 @@ pub struct Running {
 }
 
 impl Running {
+    /// Starts it; what it says is added to the file.
+    pub fn start(mut command: Command, log: PathBuf) -> Self {
+        let file = std::fs::OpenOptions::new().create(true).append(true).open(&log).unwrap();
+        let child = command.stdout(file.try_clone().unwrap()).stderr(file).spawn().unwrap();
+        Self { child, log }
+    }
+
     /// What it has said so far.
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
@@ -332,6 +337,13 @@ impl Ran {
             stdout: text(output.stdout),
             stderr: text(output.stderr),
         }
+    }
+
+    /// The JSON that it answered; it must have succeeded.
+    #[track_caller]
+    pub fn json(&self, arguments: &[&str]) -> Value {
+        assert_eq!(self.code, 0, "avowal {}: {self}", arguments.join(" "));
+        serde_json::from_str(&self.stdout).unwrap()
     }
 
     /// Everything it said.
