@@ -1,56 +1,29 @@
 //! Newtypes for every identifier, each saying what it survives.
 
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 use std::borrow::Borrow;
-use std::cmp::Ordering;
 use std::fmt;
-use std::hash::{Hash, Hasher};
-use std::sync::Arc;
 
 macro_rules! name {
     ($(#[$doc:meta])* $ty:ident) => {
         $(#[$doc])*
-        #[derive(Clone, Eq, Serialize, Deserialize)]
+        ///
+        /// Up to 23 bytes stand in the value itself: names are cloned and compared so often, and on so many threads, that
+        /// a shared allocation would cost more than the copy.
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(transparent)]
-        pub struct $ty(Arc<str>);
+        pub struct $ty(SmolStr);
 
         impl $ty {
             /// Wraps a text as this kind of identifier, unchanged.
             pub fn new(text: impl AsRef<str>) -> Self {
-                Self(Arc::from(text.as_ref()))
+                Self(SmolStr::new(text))
             }
 
             /// The identifier's text.
             pub fn as_str(&self) -> &str {
                 &self.0
-            }
-        }
-
-        // The same name is nearly always the same allocation, so that is asked first.
-        impl PartialEq for $ty {
-            #[inline]
-            fn eq(&self, other: &Self) -> bool {
-                Arc::ptr_eq(&self.0, &other.0) || self.0 == other.0
-            }
-        }
-
-        impl Hash for $ty {
-            fn hash<H: Hasher>(&self, state: &mut H) {
-                self.0.hash(state);
-            }
-        }
-
-        impl PartialOrd for $ty {
-            #[inline]
-            fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-                Some(self.cmp(other))
-            }
-        }
-
-        impl Ord for $ty {
-            #[inline]
-            fn cmp(&self, other: &Self) -> Ordering {
-                if Arc::ptr_eq(&self.0, &other.0) { Ordering::Equal } else { self.0.cmp(&other.0) }
             }
         }
 
@@ -80,7 +53,7 @@ macro_rules! name {
 
         impl From<String> for $ty {
             fn from(text: String) -> Self {
-                Self(Arc::from(text))
+                Self(SmolStr::from(text))
             }
         }
     };

@@ -1,8 +1,8 @@
 //! Dots, version vectors and their comparison: what came after what, without a clock.
 
 use crate::ids::SystemName;
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 
 /// (system, n): the n-th change that we have seen `system` make to one record; n counts from 1.
@@ -56,9 +56,11 @@ pub enum Causality {
 }
 
 /// Which changes a state includes: for each system, all its changes up to n.
-#[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct VersionVector(BTreeMap<SystemName, u64>);
+///
+/// Its pairs are in order of the systems' names, each name once. There are as many as there are systems: so few that a
+/// list is searched, cloned and freed faster than a tree.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct VersionVector(Vec<(SystemName, u64)>);
 
 impl VersionVector {
     /// The vector that includes nothing.
@@ -68,7 +70,15 @@ impl VersionVector {
 
     /// The newest change of `system` that is included; 0 for none.
     pub fn get(&self, system: &SystemName) -> u64 {
-        self.0.get(system).copied().unwrap_or(0)
+        self.0.iter().find(|(name, _)| name == system).map_or(0, |(_, n)| *n)
+    }
+
+    /// Sets the newest change of `system`.
+    fn set(&mut self, system: &SystemName, n: u64) {
+        match self.0.binary_search_by(|(name, _)| name.cmp(system)) {
+            Ok(at) => self.0[at].1 = n,
+            Err(at) => self.0.insert(at, (system.clone(), n)),
+        }
     }
 
     /// The dot that the next change of `system` will carry.
@@ -84,7 +94,7 @@ impl VersionVector {
     /// Includes one more change, and with it all earlier ones of its system.
     pub fn add(&mut self, dot: &Dot) {
         if !self.includes(dot) {
-            self.0.insert(dot.system.clone(), dot.n);
+            self.set(&dot.system, dot.n);
         }
     }
 
@@ -92,7 +102,7 @@ impl VersionVector {
     pub fn join(&mut self, other: &VersionVector) {
         for (system, n) in &other.0 {
             if self.get(system) < *n {
-                self.0.insert(system.clone(), *n);
+                self.set(system, *n);
             }
         }
     }
@@ -119,6 +129,37 @@ impl VersionVector {
     /// The pairs in order of system name.
     pub fn iter(&self) -> impl Iterator<Item = (&SystemName, u64)> {
         self.0.iter().map(|(system, n)| (system, *n))
+    }
+}
+
+/// As an object, in order of system name.
+impl Serialize for VersionVector {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.iter())
+    }
+}
+
+impl<'de> Deserialize<'de> for VersionVector {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Pairs;
+
+        impl<'de> Visitor<'de> for Pairs {
+            type Value = VersionVector;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a map of system names to numbers")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<VersionVector, A::Error> {
+                let mut vector = VersionVector::new();
+                while let Some((system, n)) = map.next_entry::<SystemName, u64>()? {
+                    vector.set(&system, n);
+                }
+                Ok(vector)
+            }
+        }
+
+        deserializer.deserialize_map(Pairs)
     }
 }
 

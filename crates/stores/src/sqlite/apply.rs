@@ -1,9 +1,11 @@
 //! Applies one task inside its savepoint: first every test, then every row.
 
 use super::error::{Fault, Refusal};
+use super::load::{self, Stored};
+use super::project::{self, Change};
 use super::recent::Recent;
 use super::writer::Task;
-use super::{events, ledger, project, reviews, text};
+use super::{events, reviews};
 use avowal_core::history::{Body, Event};
 use avowal_core::ids::{RecordId, SystemName};
 use avowal_core::record::Record;
@@ -12,8 +14,8 @@ use avowal_engine::store::{
     RecordCommit, Signal, StoreError,
 };
 use rusqlite::{Connection, OptionalExtension, params};
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 /// How one task of a group went; durable only after the group's flush.
 pub(super) enum Applied {
@@ -31,6 +33,7 @@ pub(super) fn task(connection: &Connection, recent: &Recent, task: &Task) -> Res
         Task::Commit(commit) => self::commit(connection, recent, commit),
         Task::Restate { record, match_keys } => {
             recent.take(&record.id);
+            recent.take_read(&record.id);
             restate(connection, record, match_keys).map_err(Refusal::from)
         }
         Task::CountRepeats { system, keys } => count_repeats(connection, system, keys).map_err(Refusal::from),
@@ -42,15 +45,37 @@ pub(super) fn task(connection: &Connection, recent: &Recent, task: &Task) -> Res
 fn commit(connection: &Connection, recent: &Recent, commit: &Commit) -> Result<(), Refusal> {
     take_deliveries(connection, &commit.dedupe)?;
     move_cursors(connection, &commit.cursors)?;
-    check_sequences(connection, &commit.records)?;
+    let finals = finals(&commit.records)?;
+    let before = continued(connection, recent, &finals)?;
     check_sole_keys(connection, commit)?;
+    let changes: Vec<Change<'_>> = finals
+        .iter()
+        .zip(&before)
+        .map(|((_, last), before)| Change {
+            state: &last.state,
+            match_keys: &last.match_keys,
+            before: before.as_ref(),
+        })
+        .collect();
     // A remote id may go from one record of the commit to another, so all let go before any takes.
-    let before: Vec<_> = commit.records.iter().map(|record| known(recent, record)).collect();
-    for (record, before) in commit.records.iter().zip(&before) {
-        project::release_links(connection, &record.state, before.as_deref())?;
+    for change in &changes {
+        project::release_links(connection, change)?;
     }
-    for (record, before) in commit.records.iter().zip(&before) {
-        write_record(connection, record, before.as_deref())?;
+    for change in &changes {
+        project::write(connection, change)?;
+    }
+    for event in events_of(commit) {
+        events::append(connection, event)?;
+        reviews::note(connection, event)?;
+    }
+    let asked: BTreeSet<&RecordId> =
+        events_of(commit).filter(|event| is_question(event)).map(|event| &event.record).collect();
+    for change in &changes {
+        // Where there was no question, is none and none came up in between, no row can be open.
+        let was_quiet = change.before.is_none_or(|before| before.state.reviews.is_empty());
+        if !was_quiet || !change.state.reviews.is_empty() || asked.contains(&change.state.id) {
+            reviews::settle(connection, change.state)?;
+        }
     }
     add_quarantine(connection, &commit.quarantine)?;
     close_quarantine(connection, &commit.quarantine_closed)?;
@@ -61,46 +86,76 @@ fn commit(connection: &Connection, recent: &Recent, commit: &Commit) -> Result<(
     Ok(())
 }
 
-/// The state that the rows hold, where it need not be read from them. It is gone from here until the flush.
-fn known(recent: &Recent, commit: &RecordCommit) -> Option<Arc<Record>> {
-    recent.take(&commit.state.id).filter(|state| state.seq == commit.expected_seq)
+fn events_of(commit: &Commit) -> impl Iterator<Item = &Event> {
+    commit.records.iter().flat_map(|record| &record.events)
 }
 
-fn write_record(
+fn is_question(event: &Event) -> bool {
+    matches!(event.body, Body::ReviewRequested { .. })
+}
+
+/// The last part of each record, with the sequence that its first part expects to find.
+type Final<'a> = (u64, &'a RecordCommit);
+
+/// Puts the parts of each record together. A record that comes twice must continue its own first part.
+fn finals(records: &[RecordCommit]) -> Result<Vec<Final<'_>>, Refusal> {
+    let mut places: BTreeMap<&RecordId, usize> = BTreeMap::new();
+    let mut finals: Vec<Final<'_>> = Vec::with_capacity(records.len());
+    for record in records {
+        match places.entry(&record.state.id) {
+            Entry::Vacant(place) => {
+                place.insert(finals.len());
+                finals.push((record.expected_seq, record));
+            }
+            Entry::Occupied(place) => {
+                let (_, last) = &mut finals[*place.get()];
+                check_sequence(&record.state.id, last.state.seq, record.expected_seq)?;
+                *last = record;
+            }
+        }
+    }
+    Ok(finals)
+}
+
+/// What is stored of each record, which must stand where the commit expects it. States that are kept in memory are gone
+/// from there until the flush.
+fn continued(
     connection: &Connection,
-    commit: &RecordCommit,
-    before: Option<&Record>,
-) -> Result<(), Refusal> {
-    project::write(connection, &commit.state, &commit.match_keys, before)?;
-    for event in &commit.events {
-        events::append(connection, event)?;
-        ledger::note(connection, event)?;
-        reviews::note(connection, event)?;
+    recent: &Recent,
+    finals: &[Final<'_>],
+) -> Result<Vec<Option<Stored>>, Refusal> {
+    let mut out = Vec::with_capacity(finals.len());
+    for (expected, last) in finals {
+        let id = &last.state.id;
+        let stored = match recent.take(id) {
+            Some(stored) => Some(stored),
+            None => load::stored(connection, id, recent.take_read(id))?,
+        };
+        check_sequence(id, stored.as_ref().map_or(0, |stored| stored.state.seq), *expected)?;
+        out.push(stored);
     }
-    // Where there was no question and none came up, no row can be open.
-    let asked = |event: &Event| matches!(event.body, Body::ReviewRequested { .. });
-    let was_quiet = before.is_some_and(|before| before.reviews.is_empty());
-    if !was_quiet || !commit.state.reviews.is_empty() || commit.events.iter().any(asked) {
-        reviews::settle(connection, &commit.state)?;
+    Ok(out)
+}
+
+fn check_sequence(id: &RecordId, stands_at: u64, expected: u64) -> Result<(), Refusal> {
+    if stands_at == expected {
+        return Ok(());
     }
-    Ok(())
+    Err(Refusal::conflict(format!("record {id} stands at event {stands_at}, not {expected}")))
 }
 
 /// Replaces what is stored of a record beside its history, and derives again what only the history tells.
 fn restate(connection: &Connection, record: &Record, match_keys: &[String]) -> Result<(), Fault> {
-    project::release_links(connection, record, None)?;
-    project::write(connection, record, match_keys, None).map_err(|refusal| match refusal {
+    project::clear(connection, record)?;
+    let change = Change { state: record, match_keys, before: None };
+    project::write(connection, &change).map_err(|refusal| match refusal {
         Refusal::Fault(fault) => fault,
         Refusal::Outcome(outcome) => {
             Fault::damaged(format!("links of record {}", record.id), format!("{outcome:?}"))
         }
     })?;
-    ledger::forget(connection, &record.id)?;
     reviews::forget(connection, &record.id)?;
-    events::each_noted(connection, &record.id, |event| {
-        ledger::note(connection, event)?;
-        reviews::note(connection, event)
-    })?;
+    events::each_noted(connection, &record.id, |event| reviews::note(connection, event))?;
     reviews::settle(connection, record)
 }
 
@@ -133,29 +188,6 @@ fn move_cursors(connection: &Connection, moves: &[CursorMove]) -> Result<(), Ref
             )));
         }
         upsert.execute([system, entity, kind, to.0.as_str()])?;
-    }
-    Ok(())
-}
-
-/// Tests every record's sequence. A record that comes twice must continue its own first part.
-fn check_sequences(connection: &Connection, records: &[RecordCommit]) -> Result<(), Refusal> {
-    let mut select = connection.prepare_cached("SELECT seq FROM records WHERE id = ?1")?;
-    let mut reached: BTreeMap<&RecordId, u64> = BTreeMap::new();
-    for RecordCommit { expected_seq, state, .. } in records {
-        let stored = match reached.get(&state.id) {
-            Some(seq) => *seq,
-            None => {
-                let seq: Option<i64> = select.query_row([state.id.as_str()], |row| row.get(0)).optional()?;
-                text::from_column(seq.unwrap_or(0), || format!("records row {}, seq", state.id))?
-            }
-        };
-        if stored != *expected_seq {
-            return Err(Refusal::conflict(format!(
-                "record {} stands at event {stored}, not {expected_seq}",
-                state.id
-            )));
-        }
-        reached.insert(&state.id, state.seq);
     }
     Ok(())
 }

@@ -33,6 +33,7 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, StoreError> {
              PRAGMA recursive_triggers = ON;
              PRAGMA temp_store = MEMORY;
              PRAGMA cache_size = -16000;
+             PRAGMA wal_autocheckpoint = 8000;
              PRAGMA journal_size_limit = 67108864;",
         )
         .map_err(fault)?;

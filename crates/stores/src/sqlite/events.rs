@@ -75,15 +75,14 @@ pub(super) fn scan(
     rows.map(|row| row?.into_event()).collect()
 }
 
-/// Visits the events of a record from which ledger and reviews are derived, in order.
+/// Visits the events of a record from which reviews are derived, in order.
 pub(super) fn each_noted(
     connection: &Connection,
     record: &RecordId,
     mut visit: impl FnMut(&Event) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
     let mut select = connection.prepare_cached(&format!(
-        "{SELECT} WHERE record_id = ?1 AND type IN ('intent_confirmed', 'review_requested', 'review_decided')
-         ORDER BY seq"
+        "{SELECT} WHERE record_id = ?1 AND type IN ('review_requested', 'review_decided') ORDER BY seq"
     ))?;
     for row in select.query_map([record.as_str()], Row::read)? {
         visit(&row?.into_event()?)?;

@@ -154,10 +154,18 @@ pub(super) fn old_deliveries(
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
+/// The earliest of each system's earliest: their index begins with the system, of which there are few.
+const NEXT_INTENT: &str = "
+    WITH RECURSIVE systems (name) AS (
+        SELECT min(system) FROM intents
+        UNION ALL
+        SELECT (SELECT min(system) FROM intents WHERE system > name) FROM systems WHERE name IS NOT NULL)
+    SELECT min((SELECT min(not_before) FROM intents WHERE system = name)) FROM systems WHERE name IS NOT NULL";
+
 /// When the next intent or signal is due.
 pub(super) fn next_due(connection: &Connection) -> Result<Option<Timestamp>, Fault> {
     let mut earliest = None;
-    for sql in ["SELECT min(not_before) FROM intents", "SELECT min(not_before) FROM signals"] {
+    for sql in [NEXT_INTENT, "SELECT min(not_before) FROM signals"] {
         let at: Option<String> = connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
         let at: Option<Timestamp> =
             at.map(|at| text::parsed(&at, || "not_before of intents or signals".to_owned())).transpose()?;
@@ -212,12 +220,12 @@ pub(super) fn quarantined(connection: &Connection, limit: usize) -> Result<Vec<Q
     .collect()
 }
 
-/// Figures for `status`, each from an index.
+/// Figures for `status`, from indexes but for the open intents, which are read.
 pub(super) fn counts(connection: &Connection) -> Result<Counts, Fault> {
     Ok(Counts {
         records: by_name(
             connection,
-            "SELECT entity, count(*) FROM records WHERE deleted IS NULL GROUP BY entity ORDER BY entity",
+            "SELECT entity, count(*) FROM records WHERE living GROUP BY entity ORDER BY entity",
         )?,
         copies: by_name(
             connection,

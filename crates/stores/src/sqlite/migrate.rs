@@ -19,6 +19,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { number: 1, name: "initial", sql: include_str!("migrations/0001_initial.sql") },
     Migration { number: 2, name: "changed_at", sql: include_str!("migrations/0002_changed_at.sql") },
     Migration { number: 3, name: "due", sql: include_str!("migrations/0003_due.sql") },
+    Migration { number: 4, name: "state", sql: include_str!("migrations/0004_state.sql") },
 ];
 
 /// Marks the file as ours: "Avow" in ASCII.

@@ -7,7 +7,6 @@ mod apply;
 mod connection;
 mod error;
 mod events;
-mod ledger;
 mod load;
 mod lock;
 mod lookup;
@@ -106,7 +105,11 @@ impl SqliteStore {
         let read = move |connection: &_| {
             ids.iter().map(|id| Ok(load::record(connection, id)?.map(Arc::new))).collect()
         };
-        self.readers.read(read).await
+        let records: Vec<_> = self.readers.read(read).await?;
+        if self.writer.is_some() {
+            self.recent.note_read(&records);
+        }
+        Ok(records)
     }
 
     /// Counting a repetition is a courtesy to `status`: the answer must not depend on whether it succeeds.
@@ -258,12 +261,7 @@ impl Store for SqliteStore {
     }
 
     async fn scan_records(&self, after: Option<RecordId>, limit: usize) -> Result<Vec<Record>, StoreError> {
-        self.readers
-            .read(move |connection| {
-                let ids = load::ids_after(connection, after.as_ref(), limit)?;
-                ids.iter().filter_map(|id| load::record(connection, id).transpose()).collect()
-            })
-            .await
+        self.readers.read(move |connection| load::after(connection, after.as_ref(), limit)).await
     }
 
     async fn scan_copies(

@@ -5,92 +5,142 @@
 //! whole transaction at once, after the flush. So what is in here is what the file holds, and one process holds
 //! the file; states that are found in here at one moment belong to one state of the file.
 
+use super::load::Stored;
 use avowal_core::ids::RecordId;
 use avowal_core::record::Record;
 use avowal_core::value::Value;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// How many bytes of states are kept, roughly.
-const BYTES_MAX: usize = 24 << 20;
+/// How many bytes of committed states are kept, roughly.
+const COMMITTED_BYTES_MAX: usize = 24 << 20;
+
+/// How many bytes of states that were read are kept, roughly: those of the batches under way.
+const READ_BYTES_MAX: usize = 8 << 20;
 
 /// The states that were committed last, up to a bound; the oldest go first.
-#[derive(Default)]
-pub(super) struct Recent(Mutex<Kept>);
-
-#[derive(Default)]
-struct Kept {
-    states: HashMap<RecordId, State>,
-    /// In the order of their commits; a record that was entered again is in here twice.
-    order: VecDeque<(RecordId, u64)>,
-    bytes: usize,
-    entered: u64,
+pub(super) struct Recent {
+    committed: Mutex<Kept<Stored>>,
+    /// What readers have found. It may be old by now, so it only saves the writer from putting together again a state
+    /// whose sequence it finds unchanged.
+    read: Mutex<Kept<Arc<Record>>>,
 }
 
-struct State {
-    record: Arc<Record>,
-    bytes: usize,
-    number: u64,
+impl Default for Recent {
+    fn default() -> Self {
+        Self {
+            committed: Mutex::new(Kept::new(COMMITTED_BYTES_MAX)),
+            read: Mutex::new(Kept::new(READ_BYTES_MAX)),
+        }
+    }
 }
 
 impl Recent {
-    /// The states that are kept now, at one moment.
+    /// The committed states that are kept now, at one moment.
     pub(super) fn get(&self, ids: &[RecordId]) -> Vec<Option<Arc<Record>>> {
-        let kept = self.lock();
-        ids.iter().map(|id| kept.states.get(id).map(|state| state.record.clone())).collect()
+        let kept = lock(&self.committed);
+        ids.iter().map(|id| kept.get(id).map(|stored| stored.state.clone())).collect()
     }
 
     /// Whether all these states were kept without a change since [`Recent::get`] gave them.
     pub(super) fn still_holds(&self, given: &[Option<Arc<Record>>]) -> bool {
-        let kept = self.lock();
+        let kept = lock(&self.committed);
         let is_kept = |record: &Arc<Record>| {
-            kept.states.get(&record.id).is_some_and(|state| Arc::ptr_eq(&state.record, record))
+            kept.get(&record.id).is_some_and(|stored| Arc::ptr_eq(&stored.state, record))
         };
         given.iter().flatten().all(is_kept)
     }
 
     /// Removes the state of a record that is about to change.
-    pub(super) fn take(&self, id: &RecordId) -> Option<Arc<Record>> {
-        self.lock().remove(id)
+    pub(super) fn take(&self, id: &RecordId) -> Option<Stored> {
+        lock(&self.committed).remove(id)
     }
 
     /// Enters the states that have become durable together.
-    pub(super) fn enter(&self, records: impl Iterator<Item = Record>) {
-        let records: Vec<_> = records.map(|record| (weight(&record), Arc::new(record))).collect();
-        let mut kept = self.lock();
-        for (bytes, record) in records {
-            kept.insert(record, bytes);
-        }
-        kept.shrink();
+    pub(super) fn enter(&self, records: impl Iterator<Item = Stored>) {
+        let records: Vec<_> = records.map(|stored| (weight(&stored.state), stored)).collect();
+        let gone: Vec<_> = {
+            let mut kept = lock(&self.committed);
+            records
+                .into_iter()
+                .flat_map(|(bytes, stored)| kept.insert(stored.state.id.clone(), stored, bytes))
+                .collect()
+        };
+        // Freed only now, without the lock.
+        drop(gone);
     }
 
-    fn lock(&self) -> MutexGuard<'_, Kept> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Notes states that a reader has found.
+    pub(super) fn note_read(&self, records: &[Option<Arc<Record>>]) {
+        let records: Vec<_> =
+            records.iter().flatten().map(|record| (weight(record), record.clone())).collect();
+        let mut kept = lock(&self.read);
+        for (bytes, record) in records {
+            kept.insert(record.id.clone(), record, bytes);
+        }
+    }
+
+    /// What a reader has found of a record that is about to change. It may be old.
+    pub(super) fn take_read(&self, id: &RecordId) -> Option<Arc<Record>> {
+        lock(&self.read).remove(id)
     }
 }
 
-impl Kept {
-    fn insert(&mut self, record: Arc<Record>, bytes: usize) {
-        self.remove(&record.id);
+fn lock<T>(kept: &Mutex<T>) -> MutexGuard<'_, T> {
+    kept.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Values by record, up to so many bytes.
+struct Kept<V> {
+    values: HashMap<RecordId, Entry<V>>,
+    /// In the order of their entering; a record that was entered again is in here twice.
+    order: VecDeque<(RecordId, u64)>,
+    bytes: usize,
+    bytes_max: usize,
+    entered: u64,
+}
+
+struct Entry<V> {
+    value: V,
+    bytes: usize,
+    number: u64,
+}
+
+impl<V> Kept<V> {
+    fn new(bytes_max: usize) -> Self {
+        Self { values: HashMap::new(), order: VecDeque::new(), bytes: 0, bytes_max, entered: 0 }
+    }
+
+    fn get(&self, id: &RecordId) -> Option<&V> {
+        self.values.get(id).map(|entry| &entry.value)
+    }
+
+    /// Enters a value. Answers those that had to go.
+    fn insert(&mut self, id: RecordId, value: V, bytes: usize) -> Vec<V> {
+        let mut gone = Vec::from_iter(self.remove(&id));
         self.entered += 1;
-        self.order.push_back((record.id.clone(), self.entered));
+        self.order.push_back((id.clone(), self.entered));
         self.bytes += bytes;
-        self.states.insert(record.id.clone(), State { record, bytes, number: self.entered });
+        self.values.insert(id, Entry { value, bytes, number: self.entered });
+        self.shrink(&mut gone);
+        gone
     }
 
-    fn remove(&mut self, id: &RecordId) -> Option<Arc<Record>> {
-        let state = self.states.remove(id)?;
-        self.bytes -= state.bytes;
-        Some(state.record)
+    fn remove(&mut self, id: &RecordId) -> Option<V> {
+        let entry = self.values.remove(id)?;
+        self.bytes -= entry.bytes;
+        Some(entry.value)
     }
 
-    fn shrink(&mut self) {
+    fn shrink(&mut self, gone: &mut Vec<V>) {
         // Records that come again and again leave their earlier places behind; those count too.
-        while self.bytes > BYTES_MAX || self.order.len() > 2 * self.states.len() + 1_000 {
+        while self.bytes > self.bytes_max || self.order.len() > 2 * self.values.len() + 1_000 {
             let Some((id, number)) = self.order.pop_front() else { return };
-            match self.states.get(&id) {
-                Some(state) if state.number == number && self.bytes > BYTES_MAX => drop(self.remove(&id)),
-                Some(state) if state.number == number => self.order.push_back((id, number)),
+            match self.values.get(&id) {
+                Some(entry) if entry.number == number && self.bytes > self.bytes_max => {
+                    gone.extend(self.remove(&id));
+                }
+                Some(entry) if entry.number == number => self.order.push_back((id, number)),
                 Some(_) | None => {}
             }
         }

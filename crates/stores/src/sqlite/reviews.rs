@@ -83,19 +83,6 @@ pub(super) fn forget(connection: &Connection, record: &RecordId) -> Result<(), F
     Ok(())
 }
 
-/// The open questions of one record, by field.
-pub(super) fn of_record(
-    connection: &Connection,
-    record: &RecordId,
-) -> Result<BTreeMap<FieldName, Review>, Fault> {
-    let mut select = connection.prepare_cached(
-        "SELECT record_id, entity, field, id, reason, believed, proposed, opened_at
-         FROM reviews WHERE record_id = ?1 AND status = 'open'",
-    )?;
-    let rows = select.query_map([record.as_str()], Row::read)?;
-    rows.map(|row| row?.into_open().map(|open| (open.field, open.review))).collect()
-}
-
 /// The open questions of all records, oldest first.
 pub(super) fn all_open(connection: &Connection, limit: usize) -> Result<Vec<OpenReview>, Fault> {
     let mut select = connection.prepare_cached(

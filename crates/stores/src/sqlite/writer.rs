@@ -3,6 +3,7 @@
 
 use super::apply::{self, Applied};
 use super::error::{Fault, Refusal, leaves_commit_open};
+use super::load::Stored;
 use super::recent::Recent;
 use avowal_core::ids::SystemName;
 use avowal_core::record::Record;
@@ -125,7 +126,11 @@ impl Group {
             (Task::Commit(commit), Ok(CommitOutcome::Committed)) => Some(commit.records),
             _ => None,
         });
-        self.recent.enter(committed.flatten().map(|record| record.state));
+        self.recent.enter(
+            committed
+                .flatten()
+                .map(|record| Stored { state: Arc::new(record.state), match_keys: record.match_keys.into() }),
+        );
     }
 
     /// Applies the tasks in one transaction and answers each, in order.
