@@ -22,15 +22,21 @@ pub(super) async fn claim(
     writes: &[Write],
 ) -> Result<Claim, Error> {
     let keys: Vec<_> = writes.iter().map(|write| write.key.as_str()).collect();
+    // A create has no row yet: `settle` enters it.
+    let ids: Vec<_> = writes.iter().map(|write| write.id.as_ref().map_or("", RemoteId::as_str)).collect();
     transaction
         .query_typed("SELECT set_config('avowal.origin', pg_current_xact_id()::text, true)", &[])
         .await?;
     let rows = transaction
         .query_typed(
             "INSERT INTO public.avowal_ops (key, batch, entity, remote_id) \
-             SELECT k, pg_current_xact_id()::text, $2, '' FROM (SELECT DISTINCT k FROM unnest($1::text[]) k) d \
+             SELECT DISTINCT ON (k) k, pg_current_xact_id()::text, $3, i FROM unnest($1::text[], $2::text[]) AS d(k, i) \
              ORDER BY k ON CONFLICT (key) DO NOTHING RETURNING key",
-            &[(&keys, Type::TEXT_ARRAY), (&binding.entity.as_str(), Type::TEXT)],
+            &[
+                (&keys, Type::TEXT_ARRAY),
+                (&ids, Type::TEXT_ARRAY),
+                (&binding.entity.as_str(), Type::TEXT),
+            ],
         )
         .await?;
     let fresh: BTreeSet<String> = rows.iter().map(|row| row.get(0)).collect();
@@ -48,21 +54,25 @@ pub(super) async fn claim(
     Ok(Claim { fresh, used })
 }
 
-/// Keeps the keys of what was done, and gives the others back.
+/// Keeps the keys of what was done, with the rows that were made, and gives the others back.
 pub(super) async fn settle(
     transaction: &Transaction<'_>,
     fresh: &BTreeSet<String>,
     done: &BTreeMap<&str, &RemoteId>,
+    made: &BTreeMap<&str, &RemoteId>,
 ) -> Result<(), Error> {
-    let keys: Vec<_> = done.keys().copied().collect();
-    let ids: Vec<_> = done.values().map(|id| id.as_str()).collect();
-    transaction
-        .execute_typed(
-            "UPDATE public.avowal_ops o SET remote_id = d.id FROM unnest($1::text[], $2::text[]) AS d(key, id) \
-             WHERE o.key = d.key",
-            &[(&keys, Type::TEXT_ARRAY), (&ids, Type::TEXT_ARRAY)],
-        )
-        .await?;
+    if !made.is_empty() {
+        let keys: Vec<_> = made.keys().copied().collect();
+        let ids: Vec<_> = made.values().map(|id| id.as_str()).collect();
+        // The second test lets the planner count the keys, so that it does not read the whole table for them.
+        transaction
+            .execute_typed(
+                "UPDATE public.avowal_ops o SET remote_id = d.id FROM unnest($1::text[], $2::text[]) AS d(key, id) \
+                 WHERE o.key = d.key AND o.key = ANY($1)",
+                &[(&keys, Type::TEXT_ARRAY), (&ids, Type::TEXT_ARRAY)],
+            )
+            .await?;
+    }
     let unused: Vec<_> = fresh.iter().map(String::as_str).filter(|key| !done.contains_key(key)).collect();
     if !unused.is_empty() {
         transaction

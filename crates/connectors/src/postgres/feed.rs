@@ -184,23 +184,27 @@ async fn scan(
     let names: Vec<_> = EVENTS.iter().map(|event| trigger_name(binding, event)).collect();
     client
         .query_typed(
+            // What is true of the feed as a whole is asked once, by the ends of indexes: as an expression of the outermost
+            // select it would be worked out for every row.
             "WITH h AS MATERIALIZED (SELECT pg_snapshot_xmin(pg_current_snapshot()) AS horizon, \
-                                            pg_snapshot_xmax(pg_current_snapshot()) AS newest) \
-             SELECT h.horizon::text AS horizon, h.newest::text AS newest, f.epoch, \
-                    f.pruned_xid::text AS pruned_xid, f.pruned_id, \
+                                            pg_snapshot_xmax(pg_current_snapshot()) AS newest), \
+             feed AS MATERIALIZED (SELECT h.horizon, h.newest, f.epoch, f.pruned_xid, f.pruned_id, \
                     f.definition IS NOT DISTINCT FROM $5 AND (SELECT count(*) FROM pg_trigger g \
                         WHERE g.tgrelid = $6 AND g.tgname = ANY($7) AND g.tgenabled = 'A') = 4 AS installed, \
-                    EXISTS (SELECT 1 FROM public.avowal_log w WHERE w.entity = $1 AND w.xid >= h.horizon) \
-                        AS waiting, \
-                    l.id, l.xid, l.remote_id, l.image, l.at_ms, l.key \
-             FROM h LEFT JOIN public.avowal_feeds f ON f.entity = $1 LEFT JOIN LATERAL ( \
-                 SELECT c.id, c.xid::text AS xid, c.xid AS by_xid, c.remote_id, c.image, o.key, \
-                        floor(extract(epoch FROM c.at) * 1000)::bigint AS at_ms \
-                 FROM public.avowal_log c LEFT JOIN public.avowal_ops o \
-                      ON o.batch = c.origin AND o.entity = c.entity AND o.remote_id = c.remote_id \
-                 WHERE c.entity = $1 AND (c.xid, c.id) > ($2::text::xid8, $3) AND c.xid < h.horizon \
+                    coalesce((SELECT w.xid FROM public.avowal_log w WHERE w.entity = $1 \
+                        ORDER BY w.xid DESC, w.id DESC LIMIT 1) >= h.horizon, false) AS waiting \
+                FROM h LEFT JOIN public.avowal_feeds f ON f.entity = $1) \
+             SELECT feed.horizon::text AS horizon, feed.newest::text AS newest, feed.epoch, \
+                    feed.pruned_xid::text AS pruned_xid, feed.pruned_id, feed.installed, feed.waiting, \
+                    l.id, l.xid::text AS xid, l.remote_id, l.image, \
+                    floor(extract(epoch FROM l.at) * 1000)::bigint AS at_ms, \
+                    (SELECT o.key FROM public.avowal_ops o WHERE o.batch = l.origin AND o.entity = $1 \
+                        AND o.remote_id = l.remote_id LIMIT 1) AS key \
+             FROM feed LEFT JOIN LATERAL ( \
+                 SELECT c.id, c.xid, c.remote_id, c.image, c.at, c.origin FROM public.avowal_log c \
+                 WHERE c.entity = $1 AND (c.xid, c.id) > ($2::text::xid8, $3) AND c.xid < feed.horizon \
                  ORDER BY c.xid, c.id LIMIT $4) l ON true \
-             ORDER BY l.by_xid, l.id",
+             ORDER BY l.xid, l.id",
             &[
                 (&binding.entity.as_str(), Type::TEXT),
                 (&after.xid.to_string(), Type::TEXT),

@@ -119,8 +119,11 @@ async fn transact(
         batch.apply(&mut transaction, &group).await?;
     }
     batch.receipts(&transaction).await?;
-    let done = batch.done.iter().map(|(place, id)| (writes[*place].key.as_str(), id)).collect();
-    settle(&transaction, &claim.fresh, &done).await?;
+    let key = |(place, id): (&usize, _)| (writes[*place].key.as_str(), id);
+    let is_create = |(place, _): &(&usize, _)| writes[**place].operation == Operation::Create;
+    let done = batch.done.iter().map(key).collect();
+    let made = batch.done.iter().filter(is_create).map(key).collect();
+    settle(&transaction, &claim.fresh, &done, &made).await?;
     let outcomes =
         batch.outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(put_off)).collect::<Vec<_>>();
     *committing = Some(outcomes.clone());
@@ -353,7 +356,14 @@ impl Batch<'_> {
             return Ok(());
         }
         let mut found = rows(transaction, self.binding, self.table, &ids).await?;
-        let orders = self.orders(transaction, &ids).await?;
+        let is_delete = |place: &&usize| self.writes[**place].operation == Operation::Delete;
+        let deleted: Vec<&str> = self
+            .done
+            .keys()
+            .filter(is_delete)
+            .filter_map(|place| Some(self.done.get(place)?.as_str()))
+            .collect();
+        let orders = self.orders(transaction, &deleted).await?;
         for (place, id) in self.done.clone() {
             let write = &self.writes[place];
             let after = found.remove(&id).or_else(|| {
@@ -371,9 +381,11 @@ impl Batch<'_> {
     async fn orders(
         &self,
         transaction: &Transaction<'_>,
-        ids: &[RemoteId],
+        ids: &[&str],
     ) -> Result<BTreeMap<RemoteId, i64>, Stop> {
-        let ids: Vec<_> = ids.iter().map(RemoteId::as_str).collect();
+        if ids.is_empty() {
+            return Ok(BTreeMap::new());
+        }
         let rows = transaction
             .query_typed(
                 "SELECT l.remote_id, max(l.id) FROM public.avowal_log l \

@@ -579,3 +579,42 @@ async fn ten_thousand_rows_take_seconds() {
     println!("changing all: {:?}", begun.elapsed());
     assert_eq!(db.changes(&cursor).await.len(), 1000);
 }
+
+/// How many rows of the log were read without an index, as the server counts. Counts reach it when a connection ends.
+async fn log_rows_scanned(db: &Database) -> (i64, i64) {
+    let sql = "SELECT seq_tup_read, idx_scan FROM pg_stat_user_tables WHERE relname = 'avowal_log'";
+    let row = person(&db.url).await.query_one(sql, &[]).await.unwrap();
+    (row.get(0), row.get(1))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_costs_its_rows_however_long_the_log_is() {
+    let server = PrivatePostgres::start().unwrap();
+    let db = Database::new(&server, SCHEMA).await;
+    db.sql("INSERT INTO people (name) SELECT 'Person ' || n FROM generate_series(1, 20000) n").await;
+    db.sql("ANALYZE avowal_log; ANALYZE avowal_ops").await;
+    let reader = connect(&db.url, binding("people", "id"));
+    let cursor = reader.feed_position(&entity()).await.unwrap();
+    db.sql("UPDATE people SET note = 'x' WHERE id <= 300").await;
+    // Whoever wrote has ended, so that its counts are in.
+    let Database { url, connector, person } = db;
+    drop((connector, person));
+    let db = Database {
+        connector: connect(&url, binding("people", "id")),
+        person: super::postgres::person(&url).await,
+        url,
+    };
+    let (scanned, by_index) = log_rows_scanned(&db).await;
+    assert_eq!(reader.changes(&entity(), &cursor, 300).await.unwrap().changes.len(), 300);
+    drop(reader);
+    let begun = Instant::now();
+    loop {
+        let (now_scanned, now_by_index) = log_rows_scanned(&db).await;
+        if now_by_index > by_index {
+            assert_eq!(now_scanned, scanned, "a page of 300 rows made the server read the whole log");
+            break;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(30), "the counts did not come in");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
