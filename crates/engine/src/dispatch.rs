@@ -7,34 +7,51 @@ use crate::engine::{Engine, EngineError};
 use crate::fights::Contested;
 use crate::lanes::Claim;
 use crate::outcome::Ended;
-use crate::progress::{Progress, Step, SystemReport};
-use crate::store::{BATCH_RECORDS_MAX, Commit, CommitOutcome, CopyKey, Due, IntentDelay, RecordCommit};
+use crate::progress::{Progress, Step};
+use crate::store::{
+    BATCH_RECORDS_MAX, Commit, CommitOutcome, CopyKey, Due, DueIntent, IntentDelay, RecordCommit,
+};
 use crate::translate::Outbound;
 use crate::turns::Taken;
 use avowal_core::chronicle::Chronicle;
 use avowal_core::confirm::send;
 use avowal_core::history::Context;
 use avowal_core::ids::{EntityName, RecordId, RemoteId, SystemName};
-use avowal_core::intent::{IntentStatus, Operation};
+use avowal_core::intent::{Intent, IntentStatus, Operation};
 use avowal_core::plan::content_digest;
 use avowal_core::planted::{Mistake, planted};
 use avowal_core::policy::EntityPolicy;
 use avowal_core::record::Record;
 use avowal_core::time::Timestamp;
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt as _, StreamExt as _};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
+
+/// The right to work on a system's intents, for a while.
+pub(crate) struct Turn {
+    claim: Claim,
+    shares: Shares,
+    began: Timestamp,
+}
+
+/// What has come to an end while writes go out.
+enum Stage {
+    /// A batch.
+    Sent { records: Vec<RecordId>, done: Dispatched, result: Result<(), EngineError> },
+    /// The search for more.
+    Found { items: Result<Vec<Outgoing>, EngineError>, done: Dispatched },
+}
 
 /// What one round of dispatch did.
 #[derive(Debug, Default)]
 pub(crate) struct Dispatched {
-    /// The right to do it.
-    claim: Claim,
-    /// When it began.
-    began: Timestamp,
     /// Something is due that another worker is doing.
     pub(crate) elsewhere: bool,
     /// Intents that were worked on.
     pub(crate) tried: u64,
+    pub(crate) written: u64,
+    pub(crate) failed: u64,
     pub(crate) events: u64,
     pub(crate) quarantined: u64,
     /// Records whose intents wait for something that no retry brings about.
@@ -66,7 +83,10 @@ pub(crate) struct Outgoing {
 /// database holds up whoever waits for running transactions to end.
 const TURN_MS_MAX: i64 = 2_000;
 
-impl Dispatched {
+/// How many batches of updates go through their stages side by side: while one is written, the store records another.
+const ABREAST: usize = 3;
+
+impl Turn {
     /// Whether the right to go on is still certain. What is not recorded by then is found by the next who claims it.
     pub(crate) fn is_ours(&self) -> bool {
         self.claim.is_firm()
@@ -77,6 +97,20 @@ impl Dispatched {
     }
 }
 
+impl Dispatched {
+    fn join(&mut self, other: Dispatched) {
+        let Dispatched { elsewhere, tried, written, failed, events, quarantined, put_off, held } = other;
+        self.elsewhere |= elsewhere;
+        self.tried += tried;
+        self.written += written;
+        self.failed += failed;
+        self.events += events;
+        self.quarantined += quarantined;
+        self.put_off.extend(put_off);
+        self.held = self.held.take().or(held);
+    }
+}
+
 /// The longest pause that a system may ask for, in milliseconds.
 pub(crate) const RETRY_AFTER_MS_MAX: u64 = 3_600_000;
 
@@ -84,42 +118,41 @@ pub(crate) const RETRY_AFTER_MS_MAX: u64 = 3_600_000;
 const MARK_TRIES_MAX: u32 = 5;
 
 impl Engine {
-    /// Works on the intents to one system that are due, once.
+    /// Works on the intents to one system that are due, once. What was done counts also where it ends in an error.
     pub(crate) async fn dispatch(
         &self,
         system: &SystemName,
-        report: &mut SystemReport,
         progress: &dyn Progress,
-    ) -> Result<Dispatched, EngineError> {
-        let mut done = Dispatched::default();
-        let Some(lock) = self.dispatching.get(system) else { return Ok(done) };
+        done: &mut Dispatched,
+    ) -> Result<(), EngineError> {
+        let Some(lock) = self.dispatching.get(system) else { return Ok(()) };
         let _one_dispatcher = lock.lock().await;
         if self.is_paused(system) {
-            return Ok(done);
+            return Ok(());
         }
-        let shares = match self.claim_work(system, Due::Intents).await? {
-            Taken::Nothing => return Ok(done),
-            Taken::Elsewhere => return Ok(Dispatched { elsewhere: true, ..done }),
-            Taken::Work(claim, shares) => {
-                (done.claim, done.began) = (claim, self.clock.now());
-                shares
+        let (claim, shares) = match self.claim_work(system, Due::Intents).await? {
+            Taken::Nothing => return Ok(()),
+            Taken::Elsewhere => {
+                done.elsewhere = true;
+                return Ok(());
             }
+            Taken::Work(claim, shares) => (claim, shares),
         };
-        self.dispatch_shares(system, shares, report, progress, &mut done).await?;
-        std::mem::take(&mut done.claim).release().await;
-        Ok(done)
+        let turn = Turn { claim, shares, began: self.clock.now() };
+        self.dispatch_shares(system, &turn, progress, done).await?;
+        turn.claim.release().await;
+        Ok(())
     }
 
     /// Works on the due intents of the shares that are claimed.
     async fn dispatch_shares(
         &self,
         system: &SystemName,
-        shares: Shares,
-        report: &mut SystemReport,
+        turn: &Turn,
         progress: &dyn Progress,
         done: &mut Dispatched,
     ) -> Result<(), EngineError> {
-        let mut due = self.gather(system, shares).await?;
+        let mut due = self.gather(system, turn.shares).await?;
         let has_deletes = due.iter().any(|(_, record)| {
             record.intents.get(system).is_some_and(|intent| intent.operation == Operation::Delete)
         });
@@ -130,12 +163,12 @@ impl Engine {
             due = rest;
             let items = self.spell(system, &entity, mine, deletes_held, done).await?;
             let (fresh, open): (Vec<_>, Vec<_>) = items.into_iter().partition(|item| !item.status.is_open());
-            self.settle(system, &entity, open, report, done).await?;
+            self.settle(system, &entity, open, turn, done).await?;
             let now = self.clock.now();
             let (hopeless, fresh): (Vec<_>, Vec<_>) =
                 fresh.into_iter().partition(|item| self.fights().is_hopeless(&item.contested, now));
-            self.part(system, &entity, hopeless, report, done).await?;
-            self.send_all(system, &entity, fresh, report, progress, done).await?;
+            self.part(system, &entity, hopeless, turn, done).await?;
+            self.send_all(system, &entity, fresh, turn, progress, done).await?;
         }
         let unmapped = "the configuration does not map its entity in this system any more";
         let orphans = due.into_iter().map(|(failures, record)| (failures, record.id, unmapped.to_owned()));
@@ -148,7 +181,7 @@ impl Engine {
         system: &SystemName,
         entity: &EntityName,
         items: Vec<Outgoing>,
-        report: &mut SystemReport,
+        turn: &Turn,
         done: &mut Dispatched,
     ) -> Result<(), EngineError> {
         if items.is_empty() {
@@ -163,13 +196,26 @@ impl Engine {
         };
         let endings = items.iter().map(|item| Ending::Rejected { reason: reason(item) }).collect();
         let asked_at = self.clock.now();
-        self.end_all(system, entity, Ended { items: &items, endings, asked_at }, report, done).await
+        self.end_all(system, entity, Ended { items: &items, endings, asked_at }, turn, done).await
     }
 
     /// The records with due intents, with how often each has failed.
     async fn gather(&self, system: &SystemName, shares: Shares) -> Result<Vec<(u32, Record)>, EngineError> {
         let limit = self.settings.batch_records_max.min(BATCH_RECORDS_MAX);
-        let due = self.store.due_intents(system, shares, self.clock.now(), limit).await?;
+        self.gather_beside(system, shares, limit, &BTreeSet::new()).await
+    }
+
+    /// As many as `limit` of the records with due intents that are none of the `known`.
+    async fn gather_beside(
+        &self,
+        system: &SystemName,
+        shares: Shares,
+        limit: usize,
+        known: &BTreeSet<RecordId>,
+    ) -> Result<Vec<(u32, Record)>, EngineError> {
+        let due = self.store.due_intents(system, shares, self.clock.now(), limit + known.len()).await?;
+        let due: Vec<DueIntent> =
+            due.into_iter().filter(|due| !known.contains(&due.record)).take(limit).collect();
         let ids: Vec<RecordId> = due.iter().map(|due| due.record.clone()).collect();
         let records = self.store.load(&ids).await?;
         Ok(due.into_iter().zip(records).filter_map(|(due, record)| Some((due.failures, record?))).collect())
@@ -305,22 +351,120 @@ impl Engine {
         system: &SystemName,
         entity: &EntityName,
         items: Vec<Outgoing>,
-        report: &mut SystemReport,
+        turn: &Turn,
         progress: &dyn Progress,
         done: &mut Dispatched,
     ) -> Result<(), EngineError> {
         let Some(connector) = self.connector(system) else { return Ok(()) };
         let most = connector.capabilities(entity).batch_writes_max.clamp(1, 500);
+        let abreast = self.abreast(system, &items);
+        let may_go_on = || !self.is_paused(system) && !turn.is_over(self.clock.now());
         let mut rest = items;
-        while !rest.is_empty() && !self.is_paused(system) && !done.is_over(self.clock.now()) {
-            let room = self.admit(system, rest.len().min(most)).await;
-            let batch: Vec<Outgoing> = rest.drain(..room).collect();
-            let marked = self.mark_sent(system, batch, done).await?;
-            let before = report.written;
-            self.write_batch(system, entity, marked, report, done).await?;
-            progress.tell(Step::Wrote { system: system.clone(), confirmed: report.written - before });
+        let mut sending: BTreeSet<RecordId> = BTreeSet::new();
+        let mut batches = 0;
+        // Where batches go abreast, more is looked for while they do, so that none has to wait for the slowest.
+        let (mut is_looking, mut has_more) = (false, abreast > 1);
+        let mut under_way = FuturesUnordered::new();
+        let mut failed = None;
+        loop {
+            while failed.is_none() && batches < abreast && !rest.is_empty() && may_go_on() {
+                let room = self.admit(system, rest.len().min(most)).await;
+                let batch: Vec<Outgoing> = rest.drain(..room).collect();
+                sending.extend(batch.iter().map(|item| item.record.clone()));
+                batches += 1;
+                under_way.push(self.send_batch(system, entity, batch, turn, progress).left_future());
+            }
+            if failed.is_none() && has_more && !is_looking && rest.len() < most && may_go_on() {
+                let known = rest.iter().map(|item| &item.record).chain(&sending).cloned().collect();
+                is_looking = true;
+                under_way.push(self.more_updates(system, entity, turn, known).right_future());
+            }
+            // Those under way are heard to their end in any case.
+            let Some(stage) = under_way.next().await else { break };
+            match stage {
+                Stage::Sent { records, done: sent, result } => {
+                    batches -= 1;
+                    records.iter().for_each(|record| {
+                        sending.remove(record);
+                    });
+                    done.join(sent);
+                    failed = failed.or(result.err());
+                }
+                Stage::Found { items, done: looked } => {
+                    is_looking = false;
+                    done.join(looked);
+                    match items {
+                        Ok(items) => {
+                            has_more = !items.is_empty();
+                            rest.extend(items);
+                        }
+                        Err(error) => failed = failed.or(Some(error)),
+                    }
+                }
+            }
         }
-        Ok(())
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// More updates of the entity that may go out now, beside the `known` ones.
+    async fn more_updates(
+        &self,
+        system: &SystemName,
+        entity: &EntityName,
+        turn: &Turn,
+        known: BTreeSet<RecordId>,
+    ) -> Stage {
+        let mut done = Dispatched::default();
+        let items = self.find_updates(system, entity, turn, &known, &mut done).await;
+        Stage::Found { items, done }
+    }
+
+    async fn find_updates(
+        &self,
+        system: &SystemName,
+        entity: &EntityName,
+        turn: &Turn,
+        known: &BTreeSet<RecordId>,
+        done: &mut Dispatched,
+    ) -> Result<Vec<Outgoing>, EngineError> {
+        let limit = self.settings.batch_records_max.min(BATCH_RECORDS_MAX);
+        let mut due = self.gather_beside(system, turn.shares, limit, known).await?;
+        due.retain(|(_, record)| {
+            let intent = record.intents.get(system);
+            let is_plain =
+                |intent: &Intent| intent.operation == Operation::Update && !intent.status.is_open();
+            record.entity == *entity && intent.is_some_and(is_plain)
+        });
+        let mut items = self.spell(system, entity, due, false, done).await?;
+        let now = self.clock.now();
+        items.retain(|item| !self.fights().is_hopeless(&item.contested, now));
+        Ok(items)
+    }
+
+    /// How many batches may be under way at once. Updates concern nobody but their own copies. What is created may be
+    /// what another record of the next batch finds there; and a bound on the rate leaves nothing to be gained.
+    fn abreast(&self, system: &SystemName, items: &[Outgoing]) -> usize {
+        let is_plain = items.iter().all(|item| item.write.operation == Operation::Update);
+        if is_plain && !self.limiters.contains_key(system) { ABREAST } else { 1 }
+    }
+
+    /// Takes one batch through its stages.
+    async fn send_batch(
+        &self,
+        system: &SystemName,
+        entity: &EntityName,
+        batch: Vec<Outgoing>,
+        turn: &Turn,
+        progress: &dyn Progress,
+    ) -> Stage {
+        let records = batch.iter().map(|item| item.record.clone()).collect();
+        let mut done = Dispatched::default();
+        let result = match self.mark_sent(system, batch, &mut done).await {
+            Ok(marked) => self.write_batch(system, entity, marked, turn, &mut done).await,
+            Err(error) => Err(error),
+        };
+        progress.tell(Step::Wrote { system: system.clone(), confirmed: done.written });
+        Stage::Sent { records, done, result }
     }
 
     /// How many writes may go out now; waits until at least one may.
@@ -404,12 +548,12 @@ impl Engine {
         system: &SystemName,
         entity: &EntityName,
         items: Vec<Outgoing>,
-        report: &mut SystemReport,
+        turn: &Turn,
         done: &mut Dispatched,
     ) -> Result<(), EngineError> {
         let Some(connector) = self.connector(system) else { return Ok(()) };
         // A worker that was stopped after marking them must not send what another may be settling by now.
-        if items.is_empty() || !done.is_ours() {
+        if items.is_empty() || !turn.is_ours() {
             return Ok(());
         }
         done.tried += items.len() as u64;
@@ -419,7 +563,7 @@ impl Engine {
         // A connector that answers too little leaves the rest unknown.
         outcomes.resize_with(items.len(), || WriteOutcome::Unknown { reason: "no answer".to_owned() });
         let endings = self.endings(system, entity, &items, outcomes).await?;
-        self.end_all(system, entity, Ended { items: &items, endings, asked_at }, report, done).await
+        self.end_all(system, entity, Ended { items: &items, endings, asked_at }, turn, done).await
     }
 
     /// What each outcome means, with the copy's contents afterwards where the system did not tell.
@@ -471,7 +615,7 @@ impl Engine {
         system: &SystemName,
         entity: &EntityName,
         items: Vec<Outgoing>,
-        report: &mut SystemReport,
+        turn: &Turn,
         done: &mut Dispatched,
     ) -> Result<(), EngineError> {
         let Some(connector) = self.connector(system) else { return Ok(()) };
@@ -480,7 +624,7 @@ impl Engine {
         }
         let capabilities = connector.capabilities(entity);
         let (moot, items): (Vec<_>, Vec<_>) = items.into_iter().partition(|item| item.linked.is_some());
-        self.settle_moot(system, entity, moot, report, done).await?;
+        self.settle_moot(system, entity, moot, turn, done).await?;
         if items.is_empty() {
             return Ok(());
         }
@@ -491,11 +635,11 @@ impl Engine {
         };
         let (mut rest, items): (Vec<_>, Vec<_>) = items.into_iter().partition(can_repeat);
         let most = capabilities.batch_writes_max.clamp(1, 500);
-        while !rest.is_empty() && !self.is_paused(system) && !done.is_over(self.clock.now()) {
+        while !rest.is_empty() && !self.is_paused(system) && !turn.is_over(self.clock.now()) {
             let room = self.admit(system, rest.len().min(most)).await;
             let batch: Vec<Outgoing> = rest.drain(..room).collect();
             let batch = self.take_over(system, batch, done).await?;
-            self.write_batch(system, entity, batch, report, done).await?;
+            self.write_batch(system, entity, batch, turn, done).await?;
         }
         if items.is_empty() {
             return Ok(());
@@ -514,7 +658,7 @@ impl Engine {
                 }
             });
         }
-        self.end_all(system, entity, Ended { items: &items, endings, asked_at }, report, done).await
+        self.end_all(system, entity, Ended { items: &items, endings, asked_at }, turn, done).await
     }
 
     /// Creates whose record has been linked with a copy meanwhile: whether they made that one or none, nothing is
@@ -524,7 +668,7 @@ impl Engine {
         system: &SystemName,
         entity: &EntityName,
         items: Vec<Outgoing>,
-        report: &mut SystemReport,
+        turn: &Turn,
         done: &mut Dispatched,
     ) -> Result<(), EngineError> {
         let ids: Vec<RemoteId> = items.iter().filter_map(|item| item.linked.clone()).collect();
@@ -535,7 +679,7 @@ impl Engine {
         let asked_at = self.clock.now();
         let copies = self.read_copies(system, entity, &ids).await?;
         let endings = copies.into_iter().map(|copy| Ending::ReadBack { copy }).collect();
-        self.end_all(system, entity, Ended { items: &items, endings, asked_at }, report, done).await
+        self.end_all(system, entity, Ended { items: &items, endings, asked_at }, turn, done).await
     }
 
     /// Whoever sent these is gone, or was stopped and may come back: a new attempt is recorded before anything is

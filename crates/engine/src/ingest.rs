@@ -20,6 +20,7 @@ use avowal_core::policy::EntityPolicy;
 use avowal_core::record::{Copy, Record};
 use avowal_core::time::Timestamp;
 use avowal_core::value::{Digest, Value};
+use futures::channel::oneshot;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -30,28 +31,59 @@ impl Engine {
     /// Takes a batch in. Either everything of it is durable afterwards, or nothing.
     pub async fn ingest(&self, batch: Batch) -> Result<Ingested, EngineError> {
         let facts = self.translate_batch(&batch).await?;
+        self.take_in(&batch, &facts, None).await
+    }
+
+    /// Takes a batch in that follows another: it is decided about at once, and made durable when `may_go` says that the
+    /// one before it is. If nobody says so, it comes to nothing.
+    pub(crate) async fn ingest_after(
+        &self,
+        batch: Batch,
+        may_go: oneshot::Receiver<()>,
+    ) -> Result<Ingested, EngineError> {
+        let facts = self.translate_batch(&batch).await?;
+        let keys: Vec<CopyKey> = facts.iter().map(|fact| self.key(&batch, fact)).collect();
+        let located = self.store.locate(&keys).await?;
+        // Whether a new copy belongs to a record is decided under a lock, which must not be held while waiting.
+        let decided = match has_unlinked(&facts, &located) {
+            true => None,
+            false => Some(self.decide_on(&batch, &facts, &keys, &located).await?),
+        };
+        if may_go.await.is_err() {
+            return Ok(Ingested { moved: true, ..Ingested::default() });
+        }
+        self.take_in(&batch, &facts, decided).await
+    }
+
+    /// Makes a batch durable, as it is `decided` or, where that has grown old, decided anew.
+    async fn take_in(
+        &self,
+        batch: &Batch,
+        facts: &[Fact<'_>],
+        mut decided: Option<Draft>,
+    ) -> Result<Ingested, EngineError> {
         for _ in 0..TRIES_MAX {
-            if let Some(mut done) = self.try_ingest(&batch, &facts).await? {
-                done.events += self.plan_what_became_ready(&facts).await?;
+            let ingested = match decided.take() {
+                Some(draft) => self.commit_draft(batch, draft).await?,
+                None => self.try_ingest(batch, facts).await?,
+            };
+            if let Some(mut done) = ingested {
+                done.events += self.plan_what_became_ready(facts).await?;
                 return Ok(done);
             }
-            if self.has_moved(&batch).await? {
+            if self.has_moved(batch).await? {
                 return Ok(Ingested { moved: true, ..Ingested::default() });
             }
         }
-        Err(EngineError::Contended { system: batch.system })
+        Err(EngineError::Contended { system: batch.system.clone() })
     }
 
     /// `None` asks for another try.
     async fn try_ingest(&self, batch: &Batch, facts: &[Fact<'_>]) -> Result<Option<Ingested>, EngineError> {
         let keys: Vec<CopyKey> = facts.iter().map(|fact| self.key(batch, fact)).collect();
         let mut located = self.store.locate(&keys).await?;
-        let unlinked = facts
-            .iter()
-            .zip(&located)
-            .any(|(fact, located)| located.is_none() && matches!(fact.content, Content::Present(_)));
         let mut _identity = Vec::new();
-        if unlinked {
+        if has_unlinked(facts, &located) {
             // Held until the commit, and asked again under the lock, so that the answer cannot grow old.
             let entities: BTreeSet<&EntityName> = facts.iter().map(|fact| &fact.entity).collect();
             for entity in entities {
@@ -61,15 +93,27 @@ impl Engine {
             }
             located = self.store.locate(&keys).await?;
         }
-        let aside = self.set_aside_of(&keys).await?;
-        let awaited = self.awaited_of(batch, &keys).await?;
+        let draft = self.decide_on(batch, facts, &keys, &located).await?;
+        self.commit_draft(batch, draft).await
+    }
+
+    /// Decides about every fact, on what is durable now.
+    async fn decide_on(
+        &self,
+        batch: &Batch,
+        facts: &[Fact<'_>],
+        keys: &[CopyKey],
+        located: &[Option<Located>],
+    ) -> Result<Draft, EngineError> {
+        let aside = self.set_aside_of(keys).await?;
+        let awaited = self.awaited_of(batch, keys).await?;
         let mut draft = Draft { aside, awaited, ..Draft::default() };
-        self.load_records(batch, facts, &keys, &located, &mut draft).await?;
-        let matches = self.find_matches(facts, &located).await?;
+        self.load_records(batch, facts, keys, located, &mut draft).await?;
+        let matches = self.find_matches(facts, located).await?;
         for (at, fact) in facts.iter().enumerate() {
             self.take(batch, fact, &keys[at], located[at].as_ref(), &matches[at], &mut draft).await?;
         }
-        self.commit_draft(batch, draft).await
+        Ok(draft)
     }
 
     /// The copies whose reads, due soon, will tell more than this listing or feed does now. Without this, a suspicious
@@ -518,6 +562,14 @@ impl Engine {
         }
         Ok(false)
     }
+}
+
+/// Whether a copy is shown that belongs to no record yet.
+fn has_unlinked(facts: &[Fact<'_>], located: &[Option<Located>]) -> bool {
+    let is_new = |(fact, located): (&Fact<'_>, &Option<Located>)| {
+        located.is_none() && matches!(fact.content, Content::Present(_))
+    };
+    facts.iter().zip(located).any(is_new)
 }
 
 /// The same copy twice in one batch must be taken in order, whatever the stored digest says.

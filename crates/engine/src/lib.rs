@@ -14,6 +14,7 @@ mod draft;
 mod ending;
 mod engine;
 mod fights;
+mod follow;
 mod identify;
 mod ingest;
 pub mod lanes;

@@ -1,10 +1,9 @@
 //! The end of a write: the outcome becomes events, and what the copy holds now is judged like any observation.
 
 use crate::connector::{Change, OrderKind, Shown};
-use crate::dispatch::{Dispatched, Outgoing, RETRY_AFTER_MS_MAX};
+use crate::dispatch::{Dispatched, Outgoing, RETRY_AFTER_MS_MAX, Turn};
 use crate::ending::Ending;
 use crate::engine::{Engine, EngineError};
-use crate::progress::SystemReport;
 use crate::store::{
     Commit, CommitOutcome, CopyKey, IntentDelay, QuarantineItem, RecordCommit, Signal, SignalReason,
 };
@@ -57,7 +56,7 @@ impl Engine {
         system: &SystemName,
         entity: &EntityName,
         ended: Ended<'_>,
-        report: &mut SystemReport,
+        turn: &Turn,
         done: &mut Dispatched,
     ) -> Result<(), EngineError> {
         let Ended { items, endings, asked_at } = ended;
@@ -71,7 +70,7 @@ impl Engine {
         let linked = self.linked_elsewhere(system, entity, items, &endings).await?;
         let endings = self.wait_for_others(policy, system, items, endings, &shown).await?;
         for _ in 0..TRIES_MAX {
-            if !done.is_ours() {
+            if !turn.is_ours() {
                 // Another worker may be settling them by now, and what we have read may be old.
                 tracing::warn!(%system, "stopped for so long that the outcome of a write is left to others");
                 return Ok(());
@@ -109,8 +108,8 @@ impl Engine {
             match self.commit(commit).await? {
                 CommitOutcome::Committed => {
                     self.remember_writes(items, &endings);
-                    report.written += written;
-                    report.failed += failed;
+                    done.written += written;
+                    done.failed += failed;
                     done.events += events;
                     done.quarantined += quarantined;
                     woken.iter().for_each(|system| self.wake(system));

@@ -39,7 +39,7 @@ struct Group<'a> {
 const MOVE_TRIES_MAX: u32 = 5;
 
 impl Pulled {
-    fn add(&mut self, ingested: Ingested) {
+    pub(crate) fn add(&mut self, ingested: Ingested) {
         self.events += ingested.events;
         self.quarantined += ingested.quarantined;
     }
@@ -173,7 +173,11 @@ impl Engine {
     }
 
     /// Remembers where the feed stands before the listing begins, so that nothing in between is missed.
-    async fn anchor_feed(&self, system: &SystemName, entity: &EntityName) -> Result<(), EngineError> {
+    pub(crate) async fn anchor_feed(
+        &self,
+        system: &SystemName,
+        entity: &EntityName,
+    ) -> Result<(), EngineError> {
         let Some(connector) = self.connector(system) else { return Ok(()) };
         let feed = name(system, entity, CursorKind::Feed);
         if !connector.capabilities(entity).feed {
@@ -204,7 +208,7 @@ impl Engine {
         self.move_cursors(moves).await
     }
 
-    async fn move_cursors(&self, cursors: Vec<CursorMove>) -> Result<(), EngineError> {
+    pub(crate) async fn move_cursors(&self, cursors: Vec<CursorMove>) -> Result<(), EngineError> {
         for _ in 0..MOVE_TRIES_MAX {
             match self.store.commit(Commit { cursors: cursors.clone(), ..Commit::default() }).await? {
                 // Repeating it moves them if they have not been moved, and is a conflict if they have.
@@ -218,66 +222,9 @@ impl Engine {
         Ok(())
     }
 
-    async fn follow(
-        &self,
-        system: &SystemName,
-        entity: &EntityName,
-        claim: &Claim,
-        report: &mut SystemReport,
-        progress: &dyn Progress,
-    ) -> Result<Pulled, EngineError> {
-        let mut pulled = Pulled::default();
-        let Some(connector) = self.connector(system) else { return Ok(pulled) };
-        let feed = name(system, entity, CursorKind::Feed);
-        let Some(mut at) = self.store.cursor(&feed).await? else {
-            self.anchor_feed(system, entity).await?;
-            return Ok(pulled);
-        };
-        loop {
-            let asked_at = self.clock.now();
-            let mut page = connector
-                .changes(entity, &at, self.settings.batch_records_max)
-                .await
-                .map_err(|error| self.failed(system, error))?;
-            if connector.capabilities(entity).images {
-                demote(&mut page);
-            }
-            let read = self.fill_in(system, entity, &mut page, report).await?;
-            if !claim.is_firm() {
-                // What was read may be old by now; whoever reads the feed instead of us begins where we began.
-                return Ok(pulled);
-            }
-            let (more, to, changes) = (page.more, page.next.clone(), page.changes.len() as u64);
-            if more && to == at && changes == 0 {
-                return Err(self.failed(system, stuck(entity)));
-            }
-            if changes > 0 {
-                report.followed += changes;
-                progress.tell(Step::Followed { system: system.clone(), entity: entity.clone(), changes });
-            }
-            let mut batch = self.batch(system, Channel::Feed, entity, page, asked_at);
-            batch.second_looks = read;
-            batch.cursors.push(CursorMove { name: feed.clone(), from: Some(at.clone()), to: to.clone() });
-            if planted(Mistake::AdvanceCursorEarly) {
-                self.move_cursors(std::mem::take(&mut batch.cursors)).await?;
-            }
-            let ingested = self.ingest(batch).await?;
-            pulled.add(ingested);
-            if ingested.moved {
-                let Some(stored) = self.store.cursor(&feed).await? else { return Ok(pulled) };
-                at = stored;
-            } else {
-                at = to;
-                if !more {
-                    return Ok(pulled);
-                }
-            }
-        }
-    }
-
     /// Reads what the feed only names, so that an unchanged copy costs a read and nothing else. Answers which
     /// copies were read: a read may lag behind the feed, so they are looked at once more.
-    async fn fill_in(
+    pub(crate) async fn fill_in(
         &self,
         system: &SystemName,
         entity: &EntityName,
@@ -538,7 +485,7 @@ impl Engine {
         Ok(())
     }
 
-    fn batch(
+    pub(crate) fn batch(
         &self,
         system: &SystemName,
         channel: Channel,
@@ -554,7 +501,7 @@ impl Engine {
 }
 
 /// Contents that may be older than what a read has shown only tell that something has changed.
-fn demote(page: &mut Page) {
+pub(crate) fn demote(page: &mut Page) {
     for change in &mut page.changes {
         let has_contents = matches!(change.shown, Shown::Present(_) | Shown::Gone);
         if has_contents && may_be_late(change) {
@@ -563,12 +510,12 @@ fn demote(page: &mut Page) {
     }
 }
 
-fn name(system: &SystemName, entity: &EntityName, kind: CursorKind) -> CursorName {
+pub(crate) fn name(system: &SystemName, entity: &EntityName, kind: CursorKind) -> CursorName {
     CursorName { system: system.clone(), entity: entity.clone(), kind }
 }
 
 /// A page that leads nowhere would be asked for ever.
-fn stuck(entity: &EntityName) -> ConnectorError {
+pub(crate) fn stuck(entity: &EntityName) -> ConnectorError {
     ConnectorError::new(
         crate::connector::ConnectorErrorKind::Protocol,
         format!("the pages of {entity} lead nowhere: the same position came twice"),

@@ -2,6 +2,7 @@
 
 use crate::bucket::Shares;
 use crate::connector::Advice;
+use crate::dispatch::Dispatched;
 use crate::engine::{Engine, EngineError};
 use crate::progress::{Progress, Step, SyncReport, SystemReport};
 use crate::pull::Pulled;
@@ -241,7 +242,8 @@ impl Engine {
             busy |= self.pull(system, &entity, &mut report, progress).await?.events > 0;
         }
         let (followed, _) = self.follow_signals(system, &mut report).await?;
-        let dispatched = self.dispatch(system, &mut report, progress).await?;
+        let mut dispatched = Dispatched::default();
+        self.dispatch(system, progress, &mut dispatched).await?;
         if let Some(held) = dispatched.held {
             progress.tell(Step::Problem { system: system.clone(), message: held });
         }
@@ -319,34 +321,32 @@ impl Run<'_> {
         let engine = self.engine;
         let progress = self.progress;
         let sent = futures::future::join_all(names.iter().map(|system| async move {
-            let mut report = SystemReport::default();
-            let dispatched = engine.dispatch(system, &mut report, progress).await;
-            (report, dispatched)
+            let mut dispatched = Dispatched::default();
+            let result = engine.dispatch(system, progress, &mut dispatched).await;
+            (dispatched, result)
         }))
         .await;
-        for (system, (report, dispatched)) in names.iter().zip(sent) {
+        for (system, (dispatched, result)) in names.iter().zip(sent) {
             let total = self.report.system(system);
-            total.written += report.written;
-            total.failed += report.failed;
-            match dispatched {
-                Ok(dispatched) => {
-                    self.elsewhere |= dispatched.elsewhere;
-                    if dispatched.tried > 0 {
-                        // What was done may be what others have waited for.
-                        busy = true;
-                        self.put_off.clear();
-                    }
-                    self.put_off
-                        .extend(dispatched.put_off.into_iter().map(|record| (system.clone(), record)));
-                    self.report.events += dispatched.events;
-                    self.report.quarantined += dispatched.quarantined;
-                    if let Some(held) = dispatched.held
-                        && !self.report.held.contains(&held)
-                    {
-                        self.report.held.push(held);
-                    }
-                }
-                Err(error) => self.give_up(system, error)?,
+            total.written += dispatched.written;
+            total.failed += dispatched.failed;
+            if let Err(error) = result {
+                self.give_up(system, error)?;
+                continue;
+            }
+            self.elsewhere |= dispatched.elsewhere;
+            if dispatched.tried > 0 {
+                // What was done may be what others have waited for.
+                busy = true;
+                self.put_off.clear();
+            }
+            self.put_off.extend(dispatched.put_off.into_iter().map(|record| (system.clone(), record)));
+            self.report.events += dispatched.events;
+            self.report.quarantined += dispatched.quarantined;
+            if let Some(held) = dispatched.held
+                && !self.report.held.contains(&held)
+            {
+                self.report.held.push(held);
             }
         }
         Ok(busy)

@@ -20,14 +20,22 @@ const BEHIND_MS_MAX: u64 = 1_000;
 /// After how many log rows read it is worth pruning again.
 const PRUNE_EVERY_ROWS: u32 = 10_000;
 
-/// Log rows behind the reader's cursor are kept for a week, so that an older cursor still works.
-const PRUNE_LOG: &str = "WITH gone AS (DELETE FROM public.avowal_log WHERE id IN (\
-    SELECT id FROM public.avowal_log WHERE entity = $1 AND (xid, id) <= ($2::text::xid8, $3) \
-    AND at < clock_timestamp() - interval '7 days' ORDER BY xid, id LIMIT 20000) RETURNING xid, id) \
+/// Log rows behind the reader's cursor are kept for a week, so that an older cursor still works. Only the oldest are
+/// looked at, for the log may be long.
+const PRUNE_LOG: &str = "WITH oldest AS (\
+    SELECT id, xid, at FROM public.avowal_log WHERE entity = $1 AND (xid, id) <= ($2::text::xid8, $3) \
+    ORDER BY xid, id LIMIT 20000), \
+    gone AS (DELETE FROM public.avowal_log WHERE id IN (\
+    SELECT id FROM oldest WHERE at < clock_timestamp() - interval '7 days') RETURNING xid, id) \
     UPDATE public.avowal_feeds SET (pruned_xid, pruned_id) = (SELECT xid, id FROM gone ORDER BY xid DESC, id DESC \
     LIMIT 1) WHERE entity = $1 AND EXISTS (SELECT 1 FROM gone)";
 
-/// Keys are kept longer, so that a repeated write is still recognised.
+/// Whether the oldest row of the log is old enough to go.
+const HAS_OLD_ROWS: &str = "SELECT coalesce((SELECT at < clock_timestamp() - interval '7 days' \
+    FROM public.avowal_log WHERE entity = $1 ORDER BY xid, id LIMIT 1), false)";
+
+/// Keys are kept longer, so that a repeated write is still recognised. Their index by age tells which blocks may hold
+/// old ones.
 const PRUNE_KEYS: &str = "DELETE FROM public.avowal_ops WHERE key IN (SELECT key FROM public.avowal_ops \
     WHERE at < clock_timestamp() - interval '60 days' LIMIT 20000)";
 
@@ -264,6 +272,11 @@ fn expired(session: &Session) -> ConnectorError {
 async fn prune(client: &Client, binding: &Binding, read: &Position) {
     let params: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 3] =
         [(&binding.entity.as_str(), Type::TEXT), (&read.xid.to_string(), Type::TEXT), (&read.id, Type::INT8)];
-    let _ = client.execute_typed(PRUNE_LOG, &params).await;
+    let entity: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 1] =
+        [(&binding.entity.as_str(), Type::TEXT)];
+    let has_old = client.query_typed_one(HAS_OLD_ROWS, &entity).await;
+    if has_old.is_ok_and(|row| row.get(0)) {
+        let _ = client.execute_typed(PRUNE_LOG, &params).await;
+    }
     let _ = client.execute_typed(PRUNE_KEYS, &[]).await;
 }

@@ -21,6 +21,7 @@ CREATE INDEX IF NOT EXISTS avowal_log_row ON public.avowal_log (entity, remote_i
 CREATE TABLE IF NOT EXISTS public.avowal_ops (
     key text PRIMARY KEY, batch text NOT NULL, entity text NOT NULL, remote_id text NOT NULL,
     at timestamptz NOT NULL DEFAULT clock_timestamp());
+CREATE INDEX IF NOT EXISTS avowal_ops_age ON public.avowal_ops USING brin (at);
 CREATE INDEX IF NOT EXISTS avowal_ops_batch ON public.avowal_ops (batch, entity, remote_id);
 CREATE TABLE IF NOT EXISTS public.avowal_feeds (
     entity text PRIMARY KEY, object text NOT NULL, definition text NOT NULL, epoch text NOT NULL,

@@ -1,5 +1,6 @@
 //! Applies one task inside its savepoint: first every test, then every row.
 
+use super::encode::{Encoded, RowTexts};
 use super::error::{Fault, Refusal};
 use super::load::{self, Stored};
 use super::project::{self, Change};
@@ -30,7 +31,7 @@ pub(super) enum Applied {
 /// Applies `task`; after an error its savepoint must be rolled back.
 pub(super) fn task(connection: &Connection, recent: &Recent, task: &Task) -> Result<(), Refusal> {
     match task {
-        Task::Commit(commit) => self::commit(connection, recent, commit),
+        Task::Commit(encoded) => commit(connection, recent, encoded),
         Task::Restate { record, match_keys } => {
             recent.take(&record.id);
             recent.take_read(&record.id);
@@ -42,18 +43,20 @@ pub(super) fn task(connection: &Connection, recent: &Recent, task: &Task) -> Res
     }
 }
 
-fn commit(connection: &Connection, recent: &Recent, commit: &Commit) -> Result<(), Refusal> {
+fn commit(connection: &Connection, recent: &Recent, encoded: &Encoded) -> Result<(), Refusal> {
+    let commit = &encoded.commit;
     take_deliveries(connection, &commit.dedupe)?;
     move_cursors(connection, &commit.cursors)?;
-    let finals = finals(&commit.records)?;
+    let finals = finals(encoded)?;
     let before = continued(connection, recent, &finals)?;
     check_sole_keys(connection, commit)?;
     let changes: Vec<Change<'_>> = finals
         .iter()
         .zip(&before)
-        .map(|((_, last), before)| Change {
+        .map(|(Final { last, texts, .. }, before)| Change {
             state: &last.state,
             match_keys: &last.match_keys,
+            texts,
             before: before.as_ref(),
         })
         .collect();
@@ -64,9 +67,11 @@ fn commit(connection: &Connection, recent: &Recent, commit: &Commit) -> Result<(
     for change in &changes {
         project::write(connection, change)?;
     }
-    for event in events_of(commit) {
-        events::append(connection, event)?;
-        reviews::note(connection, event)?;
+    for (record, texts) in commit.records.iter().zip(&encoded.records) {
+        for (event, texts) in record.events.iter().zip(&texts.events) {
+            events::append(connection, event, texts)?;
+            reviews::note(connection, event)?;
+        }
     }
     let asked: BTreeSet<&RecordId> =
         events_of(commit).filter(|event| is_question(event)).map(|event| &event.record).collect();
@@ -95,22 +100,28 @@ fn is_question(event: &Event) -> bool {
 }
 
 /// The last part of each record, with the sequence that its first part expects to find.
-type Final<'a> = (u64, &'a RecordCommit);
+struct Final<'a> {
+    expected_seq: u64,
+    last: &'a RecordCommit,
+    texts: &'a RowTexts,
+}
 
 /// Puts the parts of each record together. A record that comes twice must continue its own first part.
-fn finals(records: &[RecordCommit]) -> Result<Vec<Final<'_>>, Refusal> {
+fn finals(encoded: &Encoded) -> Result<Vec<Final<'_>>, Refusal> {
+    let records = &encoded.commit.records;
     let mut places: BTreeMap<&RecordId, usize> = BTreeMap::new();
     let mut finals: Vec<Final<'_>> = Vec::with_capacity(records.len());
-    for record in records {
-        match places.entry(&record.state.id) {
+    for (last, texts) in records.iter().zip(&encoded.records) {
+        let texts = &texts.row;
+        match places.entry(&last.state.id) {
             Entry::Vacant(place) => {
                 place.insert(finals.len());
-                finals.push((record.expected_seq, record));
+                finals.push(Final { expected_seq: last.expected_seq, last, texts });
             }
             Entry::Occupied(place) => {
-                let (_, last) = &mut finals[*place.get()];
-                check_sequence(&record.state.id, last.state.seq, record.expected_seq)?;
-                *last = record;
+                let before = &mut finals[*place.get()];
+                check_sequence(&last.state.id, before.last.state.seq, last.expected_seq)?;
+                (before.last, before.texts) = (last, texts);
             }
         }
     }
@@ -125,13 +136,13 @@ fn continued(
     finals: &[Final<'_>],
 ) -> Result<Vec<Option<Stored>>, Refusal> {
     let mut out = Vec::with_capacity(finals.len());
-    for (expected, last) in finals {
+    for Final { expected_seq, last, .. } in finals {
         let id = &last.state.id;
         let stored = match recent.take(id) {
             Some(stored) => Some(stored),
             None => load::stored(connection, id, recent.take_read(id))?,
         };
-        check_sequence(id, stored.as_ref().map_or(0, |stored| stored.state.seq), *expected)?;
+        check_sequence(id, stored.as_ref().map_or(0, |stored| stored.state.seq), *expected_seq)?;
         out.push(stored);
     }
     Ok(out)
@@ -147,7 +158,8 @@ fn check_sequence(id: &RecordId, stands_at: u64, expected: u64) -> Result<(), Re
 /// Replaces what is stored of a record beside its history, and derives again what only the history tells.
 fn restate(connection: &Connection, record: &Record, match_keys: &[String]) -> Result<(), Fault> {
     project::clear(connection, record)?;
-    let change = Change { state: record, match_keys, before: None };
+    let texts = RowTexts::new(record, match_keys)?;
+    let change = Change { state: record, match_keys, texts: &texts, before: None };
     project::write(connection, &change).map_err(|refusal| match refusal {
         Refusal::Fault(fault) => fault,
         Refusal::Outcome(outcome) => {

@@ -1,5 +1,6 @@
 //! The history's rows. An event that is read back is the event that was written, or its hash would not match.
 
+use super::encode::EventTexts;
 use super::error::{Fault, Refusal, is_taken};
 use super::text;
 use crate::codec;
@@ -11,8 +12,7 @@ const SELECT: &str = "SELECT record_id, seq, entity, type, source, actor, payloa
      cause, occurred_at, received_at, recorded_at, prev, hash FROM events";
 
 /// Appends one event. Its place must be free: two writers cannot continue one stream.
-pub(super) fn append(connection: &Connection, event: &Event) -> Result<(), Refusal> {
-    let evidence = event.evidence.as_ref().map(text::to_json).transpose()?;
+pub(super) fn append(connection: &Connection, event: &Event, texts: &EventTexts) -> Result<(), Refusal> {
     let mut insert = connection.prepare_cached(
         "INSERT INTO events (record_id, seq, entity, type, source, actor, payload, vector, evidence, policy,
              correlation, cause, occurred_at, received_at, recorded_at, prev, hash)
@@ -25,17 +25,17 @@ pub(super) fn append(connection: &Connection, event: &Event) -> Result<(), Refus
         event.body.kind(),
         event.source.as_ref().map(SystemName::as_str),
         event.actor,
-        codec::payload(&event.body).map_err(Fault::from)?,
-        text::to_json(&event.vector)?,
-        evidence,
+        texts.payload,
+        texts.vector,
+        texts.evidence,
         event.policy,
         event.correlation,
         event.cause.map(text::to_column).transpose()?,
-        event.occurred_at.map(|at| at.to_string()),
-        event.received_at.to_string(),
-        event.recorded_at.to_string(),
-        event.prev.to_string(),
-        event.hash.to_string(),
+        texts.occurred_at,
+        texts.received_at,
+        texts.recorded_at,
+        texts.prev,
+        texts.hash,
     ];
     match insert.execute(values) {
         Ok(_) => Ok(()),

@@ -5,6 +5,7 @@
 
 mod apply;
 mod connection;
+mod encode;
 mod error;
 mod events;
 mod load;
@@ -29,6 +30,7 @@ use avowal_engine::store::{
     BATCH_RECORDS_MAX, Commit, CommitOutcome, CopyKey, Counts, Cursor, CursorName, Due, DueIntent, Located,
     OpenReview, QuarantineItem, SharedStore, Signal, Store, StoreError,
 };
+use encode::Encoded;
 use lock::WriteLock;
 use readers::Readers;
 use recent::Recent;
@@ -183,7 +185,8 @@ impl Store for SqliteStore {
         if commit.is_empty() {
             return Ok(CommitOutcome::Committed);
         }
-        self.write(Task::Commit(Box::new(commit))).await
+        let encoded = Encoded::new(commit).map_err(|fault| fault.into_store_error(&self.path))?;
+        self.write(Task::Commit(Box::new(encoded))).await
     }
 
     async fn cursor(&self, name: &CursorName) -> Result<Option<Cursor>, StoreError> {

@@ -1,6 +1,7 @@
 //! Writes a record's row, and the rows by which it is found by something else than its id. Of those, only what differs
 //! from the state before.
 
+use super::encode::RowTexts;
 use super::error::{Fault, Refusal, is_taken};
 use super::load::Stored;
 use super::text;
@@ -17,6 +18,7 @@ const AT_ONCE: &str = "1970-01-01T00:00:00.000Z";
 pub(super) struct Change<'a> {
     pub(super) state: &'a Record,
     pub(super) match_keys: &'a [String],
+    pub(super) texts: &'a RowTexts,
     pub(super) before: Option<&'a Stored>,
 }
 
@@ -70,8 +72,7 @@ fn write_row(connection: &Connection, change: &Change<'_>) -> Result<(), Fault> 
     let (seq, living) = (text::to_column(record.seq)?, record.deleted.is_none());
     let is_same =
         |before: &Stored| before.state.entity == record.entity && before.state.deleted.is_none() == living;
-    let keys = text::to_json(&change.match_keys)?;
-    let state = text::to_json(record)?;
+    let RowTexts { match_keys: keys, state } = change.texts;
     if change.before.is_some_and(is_same) {
         // Names no column of an index, so that none is touched.
         connection

@@ -2,12 +2,13 @@
 //! for all of them and answers then: durable commits cost a share of a flush, not a flush each.
 
 use super::apply::{self, Applied};
+use super::encode::Encoded;
 use super::error::{Fault, Refusal, leaves_commit_open};
 use super::load::Stored;
 use super::recent::Recent;
 use avowal_core::ids::SystemName;
 use avowal_core::record::Record;
-use avowal_engine::store::{Commit, CommitOutcome, StoreError};
+use avowal_engine::store::{CommitOutcome, StoreError};
 use rusqlite::Connection;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -24,7 +25,7 @@ const GROUP_RECORDS_MAX: usize = 4_000;
 /// What the writing thread can be asked for.
 pub(super) enum Task {
     /// A commit of the port.
-    Commit(Box<Commit>),
+    Commit(Box<Encoded>),
     /// The end of `history rebuild`.
     Restate {
         /// The state.
@@ -123,7 +124,7 @@ impl Group {
     /// Enters the states that are durable now.
     fn remember(&self, tasks: Vec<Task>, results: &[Answer]) {
         let committed = tasks.into_iter().zip(results).filter_map(|(task, result)| match (task, result) {
-            (Task::Commit(commit), Ok(CommitOutcome::Committed)) => Some(commit.records),
+            (Task::Commit(encoded), Ok(CommitOutcome::Committed)) => Some(encoded.commit.records),
             _ => None,
         });
         self.recent.enter(
@@ -238,7 +239,7 @@ fn waiting_with(first: Job, queue: &mut mpsc::Receiver<Job>) -> Vec<Job> {
 impl Task {
     fn records(&self) -> usize {
         match self {
-            Task::Commit(commit) => commit.records.len(),
+            Task::Commit(encoded) => encoded.records.len(),
             Task::Restate { .. } => 1,
             Task::CountRepeats { .. } | Task::Forget(_) | Task::LimitPages(_) => 0,
         }
