@@ -26,6 +26,8 @@ mod progress;
 mod pull;
 mod readiness;
 mod runner;
+mod send;
+mod settle;
 pub mod store;
 mod translate;
 mod turns;

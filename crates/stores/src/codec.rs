@@ -22,7 +22,15 @@ impl Damage {
 
 /// The JSON text of a structure.
 pub(crate) fn to_json<T: Serialize>(value: &T) -> Result<String, Damage> {
-    serde_json::to_string(value).map_err(|error| Damage::new("a value to be written", error))
+    to_json_of(value, 128)
+}
+
+/// The JSON text of a structure that takes about so many bytes: room that is made at once need not be moved.
+pub(crate) fn to_json_of<T: Serialize>(value: &T, bytes: usize) -> Result<String, Damage> {
+    let damage = |error: &dyn std::fmt::Display| Damage::new("a value to be written", error);
+    let mut text = Vec::with_capacity(bytes);
+    serde_json::to_writer(&mut text, value).map_err(|error| damage(&error))?;
+    String::from_utf8(text).map_err(|error| damage(&error))
 }
 
 /// The structure of a JSON text that a store wrote. `place` names table, row and column.

@@ -1,6 +1,7 @@
 //! The engine proven against whole stories: real core, memory store, fake systems, virtual time.
 #![allow(clippy::unwrap_used)]
 
+mod abreast;
 mod bumpy;
 mod commits;
 mod conflicts;

@@ -7,6 +7,9 @@ use avowal_core::history::Event;
 use avowal_core::record::Record;
 use avowal_engine::store::Commit;
 
+/// What most states take.
+const STATE_BYTES: usize = 3_000;
+
 /// A commit and what its records and events are in columns, in its order.
 pub(super) struct Encoded {
     pub(super) commit: Commit,
@@ -52,7 +55,7 @@ impl Encoded {
 impl RowTexts {
     /// Spells a state and its keys.
     pub(super) fn new(state: &Record, match_keys: &[String]) -> Result<Self, Fault> {
-        Ok(Self { match_keys: text::to_json(&match_keys)?, state: text::to_json(state)? })
+        Ok(Self { match_keys: text::to_json(&match_keys)?, state: codec::to_json_of(state, STATE_BYTES)? })
     }
 }
 

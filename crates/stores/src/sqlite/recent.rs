@@ -15,8 +15,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// How many bytes of committed states are kept, roughly.
 const COMMITTED_BYTES_MAX: usize = 24 << 20;
 
-/// How many bytes of states that were read are kept, roughly: those of the batches under way.
-const READ_BYTES_MAX: usize = 8 << 20;
+/// How many states that were read are kept: those of the batches under way.
+const READ_MAX: usize = 2_000;
 
 /// The states that were committed last, up to a bound; the oldest go first.
 pub(super) struct Recent {
@@ -28,10 +28,7 @@ pub(super) struct Recent {
 
 impl Default for Recent {
     fn default() -> Self {
-        Self {
-            committed: Mutex::new(Kept::new(COMMITTED_BYTES_MAX)),
-            read: Mutex::new(Kept::new(READ_BYTES_MAX)),
-        }
+        Self { committed: Mutex::new(Kept::new(COMMITTED_BYTES_MAX)), read: Mutex::new(Kept::new(READ_MAX)) }
     }
 }
 
@@ -72,12 +69,14 @@ impl Recent {
 
     /// Notes states that a reader has found.
     pub(super) fn note_read(&self, records: &[Option<Arc<Record>>]) {
-        let records: Vec<_> =
-            records.iter().flatten().map(|record| (weight(record), record.clone())).collect();
         let mut kept = lock(&self.read);
-        for (bytes, record) in records {
-            kept.insert(record.id.clone(), record, bytes);
-        }
+        let gone: Vec<_> = records
+            .iter()
+            .flatten()
+            .flat_map(|record| kept.insert(record.id.clone(), record.clone(), 1))
+            .collect();
+        drop(kept);
+        drop(gone);
     }
 
     /// What a reader has found of a record that is about to change. It may be old.
@@ -90,25 +89,25 @@ fn lock<T>(kept: &Mutex<T>) -> MutexGuard<'_, T> {
     kept.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Values by record, up to so many bytes.
+/// Values by record, up to so much weight.
 struct Kept<V> {
     values: HashMap<RecordId, Entry<V>>,
     /// In the order of their entering; a record that was entered again is in here twice.
     order: VecDeque<(RecordId, u64)>,
-    bytes: usize,
-    bytes_max: usize,
+    weight: usize,
+    weight_max: usize,
     entered: u64,
 }
 
 struct Entry<V> {
     value: V,
-    bytes: usize,
+    weight: usize,
     number: u64,
 }
 
 impl<V> Kept<V> {
-    fn new(bytes_max: usize) -> Self {
-        Self { values: HashMap::new(), order: VecDeque::new(), bytes: 0, bytes_max, entered: 0 }
+    fn new(weight_max: usize) -> Self {
+        Self { values: HashMap::new(), order: VecDeque::new(), weight: 0, weight_max, entered: 0 }
     }
 
     fn get(&self, id: &RecordId) -> Option<&V> {
@@ -116,28 +115,28 @@ impl<V> Kept<V> {
     }
 
     /// Enters a value. Answers those that had to go.
-    fn insert(&mut self, id: RecordId, value: V, bytes: usize) -> Vec<V> {
+    fn insert(&mut self, id: RecordId, value: V, weight: usize) -> Vec<V> {
         let mut gone = Vec::from_iter(self.remove(&id));
         self.entered += 1;
         self.order.push_back((id.clone(), self.entered));
-        self.bytes += bytes;
-        self.values.insert(id, Entry { value, bytes, number: self.entered });
+        self.weight += weight;
+        self.values.insert(id, Entry { value, weight, number: self.entered });
         self.shrink(&mut gone);
         gone
     }
 
     fn remove(&mut self, id: &RecordId) -> Option<V> {
         let entry = self.values.remove(id)?;
-        self.bytes -= entry.bytes;
+        self.weight -= entry.weight;
         Some(entry.value)
     }
 
     fn shrink(&mut self, gone: &mut Vec<V>) {
         // Records that come again and again leave their earlier places behind; those count too.
-        while self.bytes > self.bytes_max || self.order.len() > 2 * self.values.len() + 1_000 {
+        while self.weight > self.weight_max || self.order.len() > 2 * self.values.len() + 1_000 {
             let Some((id, number)) = self.order.pop_front() else { return };
             match self.values.get(&id) {
-                Some(entry) if entry.number == number && self.bytes > self.bytes_max => {
+                Some(entry) if entry.number == number && self.weight > self.weight_max => {
                     gone.extend(self.remove(&id));
                 }
                 Some(entry) if entry.number == number => self.order.push_back((id, number)),
