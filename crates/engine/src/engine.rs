@@ -356,20 +356,21 @@ impl Engine {
 
     /// Which of these copies a durable signal will have read, also one that another process has left.
     pub(crate) async fn await_reads(&self, copies: &[CopyKey]) -> Result<BTreeSet<CopyKey>, EngineError> {
-        let awaited = match self.store.shared().filter(|_| !copies.is_empty()) {
-            Some(shared) => shared.awaited(copies).await?,
-            None => copies.iter().map(|copy| self.awaits_read(copy)).collect(),
-        };
-        Ok(chosen(copies, &awaited))
+        if let Some(shared) = self.store.shared().filter(|_| !copies.is_empty()) {
+            return Ok(chosen(copies, &shared.awaited(copies).await?));
+        }
+        let awaited = self.awaited.lock().unwrap_or_else(PoisonError::into_inner);
+        // Asked of every row of a listing: most of the time nothing waits.
+        Ok(copies.iter().filter(|copy| !awaited.is_empty() && awaited.contains_key(*copy)).cloned().collect())
     }
 
     /// Which of these copies have open quarantine items, also those that another process has set aside.
     pub(crate) async fn set_aside_of(&self, copies: &[CopyKey]) -> Result<BTreeSet<CopyKey>, EngineError> {
-        let aside = match self.store.shared().filter(|_| !copies.is_empty()) {
-            Some(shared) => shared.set_aside(copies).await?,
-            None => copies.iter().map(|copy| self.is_quarantined(copy)).collect(),
-        };
-        Ok(chosen(copies, &aside))
+        if let Some(shared) = self.store.shared().filter(|_| !copies.is_empty()) {
+            return Ok(chosen(copies, &shared.set_aside(copies).await?));
+        }
+        let aside = self.quarantined.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(copies.iter().filter(|copy| !aside.is_empty() && aside.contains(*copy)).cloned().collect())
     }
 
     /// Waits until another process may have left work for a system.
@@ -392,10 +393,6 @@ impl Engine {
         });
         *self.quarantined.lock().unwrap_or_else(PoisonError::into_inner) = keys.collect();
         Ok(())
-    }
-
-    fn is_quarantined(&self, key: &CopyKey) -> bool {
-        self.quarantined.lock().unwrap_or_else(PoisonError::into_inner).contains(key)
     }
 
     pub(crate) fn note_quarantined(&self, added: Vec<CopyKey>, closed: &[CopyKey]) {

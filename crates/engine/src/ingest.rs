@@ -21,7 +21,7 @@ use avowal_core::record::{Copy, Record};
 use avowal_core::time::Timestamp;
 use avowal_core::value::{Digest, Value};
 use futures::channel::oneshot;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 /// How often a batch is decided anew when its records change under it.
@@ -573,8 +573,8 @@ fn has_unlinked(facts: &[Fact<'_>], located: &[Option<Located>]) -> bool {
 }
 
 /// The same copy twice in one batch must be taken in order, whatever the stored digest says.
-fn repeated_keys(keys: &[CopyKey]) -> BTreeSet<&CopyKey> {
-    let mut seen = BTreeSet::new();
+fn repeated_keys(keys: &[CopyKey]) -> HashSet<&CopyKey> {
+    let mut seen = HashSet::with_capacity(keys.len());
     keys.iter().filter(|key| !seen.insert(*key)).collect()
 }
 

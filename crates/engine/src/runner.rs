@@ -284,24 +284,38 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// Lists every system that has been listed before, all of them at once.
     async fn list_everything(&mut self) -> Result<(), EngineError> {
-        for system in self.usable() {
-            for entity in self.engine.entities_of(&system) {
-                if !self.engine.is_listed(&system, &entity).await? {
-                    continue;
+        let names = self.usable();
+        let (engine, progress) = (self.engine, self.progress);
+        let listed = futures::future::join_all(names.iter().map(|system| async move {
+            let mut report = SystemReport::default();
+            let mut all = Pulled::default();
+            for entity in engine.entities_of(system) {
+                let pulled = match engine.is_listed(system, &entity).await {
+                    Ok(true) => engine.list_all(system, &entity, true, &mut report, progress).await,
+                    Ok(false) => continue,
+                    Err(error) => Err(error),
+                };
+                match pulled {
+                    Ok(pulled) => all.join(pulled),
+                    Err(error) => return (report, all, Err(error)),
                 }
-                let mut report = std::mem::take(self.report.system(&system));
-                let listed = self.engine.list_all(&system, &entity, true, &mut report, self.progress).await;
-                *self.report.system(&system) = report;
-                match listed {
-                    // Whoever reads it meanwhile may not be listing everything, so it is told.
-                    Ok(pulled) if pulled.elsewhere => {
-                        let message = "another process reads it; run `avowal sync --full` again".to_owned();
-                        self.report.system(&system).problem = Some(message);
-                    }
-                    Ok(pulled) => self.count(pulled),
-                    Err(error) => self.give_up(&system, error)?,
-                }
+            }
+            (report, all, Ok(()))
+        }))
+        .await;
+        for (system, (report, pulled, result)) in names.iter().zip(listed) {
+            let total = self.report.system(system);
+            total.listed += report.listed;
+            total.read += report.read;
+            if pulled.elsewhere {
+                // Whoever reads it meanwhile may not be listing everything, so it is told.
+                total.problem = Some("another process reads it; run `avowal sync --full` again".to_owned());
+            }
+            self.count(Pulled { elsewhere: false, ..pulled });
+            if let Err(error) = result {
+                self.give_up(system, error)?;
             }
         }
         Ok(())
