@@ -310,11 +310,14 @@ impl Engine {
         if guards.deletes_approved.contains(system) || planted(Mistake::IgnoreGuard) {
             return Ok(false);
         }
-        let counts = self.store.counts().await?;
         let of = |list: &[(SystemName, u64)]| {
             list.iter().find(|(name, _)| name == system).map_or(0, |(_, count)| *count)
         };
-        let (planned, copies) = (of(&counts.deletes), of(&counts.copies));
+        let planned = of(&self.store.open_counts().await?.deletes);
+        if planned <= guards.deletes_max {
+            return Ok(false);
+        }
+        let copies = of(&self.store.counts().await?.copies);
         let allowed = (copies as f64 * guards.deletes_max_share.clamp(0.0, 1.0)) as u64;
         if planned <= allowed.max(guards.deletes_max) {
             return Ok(false);

@@ -386,7 +386,7 @@ impl Run<'_> {
 
     /// Whether anything that waits could still be done in this run.
     async fn can_go_on(&self) -> Result<bool, EngineError> {
-        let counts = self.engine.store.counts().await?;
+        let counts = self.engine.store.open_counts().await?;
         let open: u64 = counts
             .intents
             .iter()
@@ -443,7 +443,7 @@ impl Run<'_> {
     }
 
     async fn finish(mut self) -> Result<SyncReport, EngineError> {
-        let counts = self.engine.store.counts().await?;
+        let counts = self.engine.store.open_counts().await?;
         self.report.reviews_open = counts.reviews;
         self.report.intents_open = counts.intents.iter().map(|(_, _, count)| count).sum();
         Ok(self.report)

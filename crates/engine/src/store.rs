@@ -129,7 +129,10 @@ pub trait Store: Send + Sync {
     /// The quarantined items that are still open, oldest first, at most `limit`.
     async fn quarantined(&self, limit: usize) -> Result<Vec<QuarantineItem>, StoreError>;
 
-    /// Figures for `status`.
+    /// How much is not done yet. Costs what is open, not what is stored: it is asked in every run.
+    async fn open_counts(&self) -> Result<OpenCounts, StoreError>;
+
+    /// Figures for `status`. May cost a walk through everything that is stored.
     async fn counts(&self) -> Result<Counts, StoreError>;
 }
 
@@ -447,6 +450,19 @@ pub struct OpenReview {
     pub field: FieldName,
     /// The question.
     pub review: Review,
+}
+
+/// What is not done yet: the same figures as in [`Counts`].
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct OpenCounts {
+    /// Intents not yet confirmed, by system and status.
+    pub intents: Vec<(SystemName, String, u64)>,
+    /// Deletes not yet confirmed, by system.
+    pub deletes: Vec<(SystemName, u64)>,
+    /// Open reviews.
+    pub reviews: u64,
+    /// Copies waiting to be read.
+    pub signals: u64,
 }
 
 /// Figures for `status`.

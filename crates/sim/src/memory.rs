@@ -11,7 +11,7 @@ use avowal_engine::bucket::{Bucket, Shares};
 use avowal_engine::lanes::{Claim, Lane, LocalLanes};
 use avowal_engine::store::{
     BATCH_RECORDS_MAX, Commit, CommitOutcome, CopyKey, Counts, Cursor, CursorName, Due, DueIntent, Located,
-    OpenReview, QuarantineItem, RecordCommit, SharedStore, Signal, Store, StoreError,
+    OpenCounts, OpenReview, QuarantineItem, RecordCommit, SharedStore, Signal, Store, StoreError,
 };
 use std::collections::VecDeque;
 use std::ops::Bound;
@@ -289,6 +289,11 @@ impl Store for MemoryStore {
 
     async fn quarantined(&self, limit: usize) -> Result<Vec<QuarantineItem>, StoreError> {
         Ok(self.tables().quarantine.values().take(limit).map(|stored| stored.item.clone()).collect())
+    }
+
+    async fn open_counts(&self) -> Result<OpenCounts, StoreError> {
+        let Counts { intents, deletes, reviews, signals, .. } = self.tables().counts();
+        Ok(OpenCounts { intents, deletes, reviews, signals })
     }
 
     async fn counts(&self) -> Result<Counts, StoreError> {

@@ -92,12 +92,20 @@ pub async fn contents(store: &dyn Store) -> Contents {
         }
         events.extend(page);
     }
+    let counts = store.counts().await.unwrap();
+    let open = store.open_counts().await.unwrap();
+    let same = (&counts.intents, &counts.deletes, counts.reviews, counts.signals);
+    assert_eq!(
+        (&open.intents, &open.deletes, open.reviews, open.signals),
+        same,
+        "what is open is counted twice"
+    );
     Contents {
         records,
         events,
         reviews: store.open_reviews(BATCH_RECORDS_MAX).await.unwrap(),
         quarantine: store.quarantined(BATCH_RECORDS_MAX).await.unwrap(),
-        counts: store.counts().await.unwrap(),
+        counts,
     }
 }
 

@@ -8,8 +8,8 @@ use avowal_core::time::Timestamp;
 use avowal_engine::bucket::Shares;
 use avowal_engine::lanes::{Claim, Lane};
 use avowal_engine::store::{
-    Commit, CommitOutcome, CopyKey, Counts, Cursor, CursorName, Due, DueIntent, Located, OpenReview,
-    QuarantineItem, SharedStore, Signal, Store, StoreError,
+    Commit, CommitOutcome, CopyKey, Counts, Cursor, CursorName, Due, DueIntent, Located, OpenCounts,
+    OpenReview, QuarantineItem, SharedStore, Signal, Store, StoreError,
 };
 use avowal_testkit::fake::pause;
 use avowal_testkit::memory::{CommitFault, MemoryStore};
@@ -157,6 +157,10 @@ impl Store for BumpyStore {
 
     async fn quarantined(&self, limit: usize) -> Result<Vec<QuarantineItem>, StoreError> {
         self.inner.quarantined(limit).await
+    }
+
+    async fn open_counts(&self) -> Result<OpenCounts, StoreError> {
+        self.inner.open_counts().await
     }
 
     async fn counts(&self) -> Result<Counts, StoreError> {

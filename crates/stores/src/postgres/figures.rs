@@ -4,10 +4,25 @@ use super::column;
 use super::error::Fault;
 use super::session::Link;
 use avowal_core::ids::SystemName;
-use avowal_engine::store::Counts;
+use avowal_engine::store::{Counts, OpenCounts};
+
+/// What is not done yet.
+pub(super) async fn open_counts(link: &Link) -> Result<OpenCounts, Fault> {
+    Ok(OpenCounts {
+        intents: intents(link).await?,
+        deletes: by_name(
+            link,
+            "SELECT system, count(*) FROM intents WHERE operation = 'delete' GROUP BY system ORDER BY system",
+        )
+        .await?,
+        reviews: one(link, "SELECT count(*) FROM reviews").await?,
+        signals: one(link, "SELECT count(*) FROM signals").await?,
+    })
+}
 
 /// Counts what there is. Living records and copies cost a walk through an index; the rest is small or kept.
 pub(super) async fn counts(link: &Link) -> Result<Counts, Fault> {
+    let OpenCounts { intents, deletes, reviews, signals } = open_counts(link).await?;
     Ok(Counts {
         records: by_name(
             link,
@@ -20,15 +35,11 @@ pub(super) async fn counts(link: &Link) -> Result<Counts, Fault> {
         )
         .await?,
         events: one(link, "SELECT coalesce(sum(events), 0)::bigint FROM tallies").await?,
-        intents: intents(link).await?,
-        deletes: by_name(
-            link,
-            "SELECT system, count(*) FROM intents WHERE operation = 'delete' GROUP BY system ORDER BY system",
-        )
-        .await?,
-        reviews: one(link, "SELECT count(*) FROM reviews").await?,
+        intents,
+        deletes,
+        reviews,
         quarantine: one(link, "SELECT count(*) FROM quarantine WHERE status = 'open'").await?,
-        signals: one(link, "SELECT count(*) FROM signals").await?,
+        signals,
     })
 }
 

@@ -33,7 +33,7 @@ use avowal_engine::bucket::Shares;
 use avowal_engine::lanes::{Claim, Lane};
 use avowal_engine::store::{
     BATCH_RECORDS_MAX, Commit, CommitOutcome, CopyKey, Counts, Cursor, CursorName, Due, DueIntent, Located,
-    OpenReview, QuarantineItem, RecordCommit, SharedStore, Signal, Store, StoreError,
+    OpenCounts, OpenReview, QuarantineItem, RecordCommit, SharedStore, Signal, Store, StoreError,
 };
 use claim::Claims;
 use draft::Draft;
@@ -252,6 +252,10 @@ impl Store for PostgresStore {
 
     async fn quarantined(&self, limit: usize) -> Result<Vec<QuarantineItem>, StoreError> {
         read!(self, link => lookup::quarantined(link, limit))
+    }
+
+    async fn open_counts(&self) -> Result<OpenCounts, StoreError> {
+        read!(self, link => figures::open_counts(link))
     }
 
     async fn counts(&self) -> Result<Counts, StoreError> {

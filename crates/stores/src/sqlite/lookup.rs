@@ -6,7 +6,8 @@ use avowal_core::ids::{EntityName, RecordId, RemoteId, SystemName};
 use avowal_core::time::Timestamp;
 use avowal_engine::bucket::{Bucket, Shares};
 use avowal_engine::store::{
-    CopyKey, Counts, Cursor, CursorName, Due, DueIntent, Located, QuarantineItem, Signal, SignalReason,
+    CopyKey, Counts, Cursor, CursorName, Due, DueIntent, Located, OpenCounts, QuarantineItem, Signal,
+    SignalReason,
 };
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -220,8 +221,22 @@ pub(super) fn quarantined(connection: &Connection, limit: usize) -> Result<Vec<Q
     .collect()
 }
 
+/// What is not done yet.
+pub(super) fn open_counts(connection: &Connection) -> Result<OpenCounts, Fault> {
+    Ok(OpenCounts {
+        intents: intents_by_status(connection)?,
+        deletes: by_name(
+            connection,
+            "SELECT system, count(*) FROM intents WHERE operation = 'delete' GROUP BY system ORDER BY system",
+        )?,
+        reviews: one(connection, "SELECT count(*) FROM reviews WHERE status = 'open'")?,
+        signals: one(connection, "SELECT count(*) FROM signals")?,
+    })
+}
+
 /// Figures for `status`, from indexes but for the open intents, which are read.
 pub(super) fn counts(connection: &Connection) -> Result<Counts, Fault> {
+    let OpenCounts { intents, deletes, reviews, signals } = open_counts(connection)?;
     Ok(Counts {
         records: by_name(
             connection,
@@ -233,14 +248,11 @@ pub(super) fn counts(connection: &Connection) -> Result<Counts, Fault> {
         )?,
         // Positions are given densely and no event is ever deleted, so the last one is their number.
         events: one(connection, "SELECT coalesce(max(position), 0) FROM events")?,
-        intents: intents_by_status(connection)?,
-        deletes: by_name(
-            connection,
-            "SELECT system, count(*) FROM intents WHERE operation = 'delete' GROUP BY system ORDER BY system",
-        )?,
-        reviews: one(connection, "SELECT count(*) FROM reviews WHERE status = 'open'")?,
+        intents,
+        deletes,
+        reviews,
         quarantine: one(connection, "SELECT count(*) FROM quarantine WHERE status = 'open'")?,
-        signals: one(connection, "SELECT count(*) FROM signals")?,
+        signals,
     })
 }
 

@@ -28,7 +28,7 @@ use avowal_engine::bucket::Shares;
 use avowal_engine::lanes::{Claim, Lane, LocalLanes};
 use avowal_engine::store::{
     BATCH_RECORDS_MAX, Commit, CommitOutcome, CopyKey, Counts, Cursor, CursorName, Due, DueIntent, Located,
-    OpenReview, QuarantineItem, SharedStore, Signal, Store, StoreError,
+    OpenCounts, OpenReview, QuarantineItem, SharedStore, Signal, Store, StoreError,
 };
 use encode::Encoded;
 use lock::WriteLock;
@@ -299,6 +299,10 @@ impl Store for SqliteStore {
 
     async fn quarantined(&self, limit: usize) -> Result<Vec<QuarantineItem>, StoreError> {
         self.readers.read(move |connection| lookup::quarantined(connection, limit)).await
+    }
+
+    async fn open_counts(&self) -> Result<OpenCounts, StoreError> {
+        self.readers.read(lookup::open_counts).await
     }
 
     async fn counts(&self) -> Result<Counts, StoreError> {

@@ -13,10 +13,10 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// How many bytes of committed states are kept, roughly.
-const COMMITTED_BYTES_MAX: usize = 24 << 20;
+const COMMITTED_BYTES_MAX: usize = 32 << 20;
 
 /// How many states that were read are kept: those of the batches under way.
-const READ_MAX: usize = 2_000;
+const READ_MAX: usize = 1_500;
 
 /// The states that were committed last, up to a bound; the oldest go first.
 pub(super) struct Recent {
@@ -146,27 +146,30 @@ impl<V> Kept<V> {
     }
 }
 
-/// The memory that a state takes, roughly: the nodes of its maps, and its texts.
+/// The memory that a state takes, roughly: the nodes of its maps, which have room for eleven entries each, and its
+/// texts.
 fn weight(record: &Record) -> usize {
-    const RECORD: usize = 1_000;
-    const ENTRY: usize = 200;
-    let beliefs: usize = record.fields.values().map(|belief| ENTRY + size(&belief.value)).sum();
+    const RECORD: usize = 6_000;
+    const COPY: usize = 2_500;
+    const OTHER: usize = 2_000;
+    let beliefs: usize = record.fields.values().map(|belief| size(&belief.value)).sum();
     let shadows = record.copies.values().flat_map(|copy| copy.fields.values());
     let shadows: usize = shadows
         .map(|shadow| {
             let sent_as = shadow.sent_as.as_ref().map_or(0, size);
-            ENTRY + size(&shadow.content) + sent_as + shadow.older.len() * 32
+            size(&shadow.content) + sent_as + shadow.older.len() * 32
         })
         .sum();
     let outgoing = record.intents.values().flat_map(|intent| intent.fields.values());
-    let outgoing: usize = outgoing.map(|outgoing| ENTRY + size(&outgoing.value)).sum();
+    let outgoing: usize = outgoing.map(|outgoing| size(&outgoing.value)).sum();
     let reviews: usize = record
         .reviews
         .values()
         .flat_map(|review| review.proposed.values().chain(&review.believed))
-        .map(|side| ENTRY + size(&side.value))
+        .map(|side| size(&side.value))
         .sum();
-    RECORD + beliefs + shadows + outgoing + reviews
+    let others = record.intents.len() + record.reviews.len() + record.held.len();
+    RECORD + record.copies.len() * COPY + others * OTHER + beliefs + shadows + outgoing + reviews
 }
 
 fn size(value: &Value) -> usize {

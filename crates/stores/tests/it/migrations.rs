@@ -126,7 +126,7 @@ async fn states_in_rows_become_whole() {
     let found = async |key: String| store.match_records(&planned.entity, &[key]).await.unwrap().remove(0);
     let keys = ["old", "kept"].map(|key| format!("{key}-{}", planned.id));
     for key in &keys {
-        assert_eq!(found(key.clone()).await, [planned.id.clone()]);
+        assert_eq!(found(key.clone()).await, std::slice::from_ref(&planned.id));
     }
     let mut stream = Stream::new(planned.id.as_str());
     stream.state = planned.clone();
@@ -135,7 +135,7 @@ async fn states_in_rows_become_whole() {
     part.expected_seq = 1;
     assert_eq!(store.commit(records([part])).await, Ok(CommitOutcome::Committed));
     assert_eq!(found(keys[0].clone()).await, [] as [RecordId; 0]);
-    assert_eq!(found(keys[1].clone()).await, [planned.id.clone()]);
+    assert_eq!(found(keys[1].clone()).await, std::slice::from_ref(&planned.id));
 }
 
 /// Writes states as the third version of the tables had them; every intent due at second 5.

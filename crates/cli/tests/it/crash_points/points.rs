@@ -11,8 +11,8 @@ use avowal_engine::connector::{
 };
 use avowal_engine::lanes::{Claim, Lane};
 use avowal_engine::store::{
-    Commit, CommitOutcome, CopyKey, Counts, Cursor, CursorName, Due, DueIntent, Located, OpenReview,
-    QuarantineItem, SharedStore, Signal, Store, StoreError,
+    Commit, CommitOutcome, CopyKey, Counts, Cursor, CursorName, Due, DueIntent, Located, OpenCounts,
+    OpenReview, QuarantineItem, SharedStore, Signal, Store, StoreError,
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -155,6 +155,10 @@ impl Store for PointedStore {
 
     async fn quarantined(&self, limit: usize) -> Result<Vec<QuarantineItem>, StoreError> {
         self.inner.quarantined(limit).await
+    }
+
+    async fn open_counts(&self) -> Result<OpenCounts, StoreError> {
+        self.inner.open_counts().await
     }
 
     async fn counts(&self) -> Result<Counts, StoreError> {
