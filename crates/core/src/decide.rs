@@ -179,7 +179,7 @@ fn recognise_own_write(
         confirm_echo(chronicle, observation, shown, evidence);
         return true;
     }
-    if intent_is_shown(intent, shown) {
+    if intent_is_shown(intent, shown) && !is_of_another_write(record, observation) {
         // An equal value may be a coincidence. It settles the write, because there is nothing left to do; it
         // never hides a difference.
         let evidence = Evidence::inferred("every value that we sent stands there");
@@ -193,6 +193,16 @@ fn recognise_own_write(
         confirm_likely(chronicle, observation, shown);
     }
     false
+}
+
+/// Whether this is what another write of ours left, and may come late: a value that went there and back again (A→B→A)
+/// equals what is in flight now, and yet says nothing about it.
+fn is_of_another_write(record: &Record, observation: &Observation) -> bool {
+    let is_newest = || {
+        let copy = record.copies.get(&observation.system);
+        copy.is_none_or(|copy| is_proven_newer(copy, observation))
+    };
+    observation.correlation.is_some() && !observation.in_log && !is_newest()
 }
 
 /// The copy holds what we knew already. Pushed deliveries are noted, because somebody will ask about them.

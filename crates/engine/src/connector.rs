@@ -17,6 +17,9 @@ use std::sync::Arc;
 /// The raw contents of a copy, by remote name. A name that is missing is absent; `Value::Null` is null.
 pub type Fields = BTreeMap<String, Value>;
 
+/// How many pages of a log may have been asked for beyond the last one that is durable, at most.
+pub const PAGES_AHEAD_MAX: usize = 4;
+
 /// One outside system.
 ///
 /// The connector guarantees:
@@ -56,7 +59,8 @@ pub trait Connector: Send + Sync {
         limit: usize,
     ) -> Result<Page, ConnectorError>;
 
-    /// The next page of the change feed after `cursor`.
+    /// The next page of the change feed after `cursor`. Of a log the engine may ask up to [`PAGES_AHEAD_MAX`] pages ahead
+    /// of what is durable: a cursor that comes back proves nothing about the pages before it.
     async fn changes(
         &self,
         entity: &EntityName,

@@ -149,7 +149,9 @@ impl Engine {
             let (hopeless, fresh): (Vec<_>, Vec<_>) =
                 fresh.into_iter().partition(|item| self.fights().is_hopeless(&item.contested, now));
             self.part(system, &entity, hopeless, turn, done).await?;
-            self.send_all(system, &entity, fresh, turn, progress, done).await?;
+            // Whatever else is due goes out before more of these is looked for.
+            let is_last = due.is_empty();
+            self.send_all(system, &entity, (fresh, is_last), turn, progress, done).await?;
         }
         let unmapped = "the configuration does not map its entity in this system any more";
         let orphans = due.into_iter().map(|(failures, record)| (failures, record.id, unmapped.to_owned()));

@@ -255,9 +255,17 @@ impl Engine {
     }
 
     pub(crate) fn is_paused(&self, system: &SystemName) -> bool {
+        self.pause_left_ms(system).is_some()
+    }
+
+    /// For how many milliseconds a system must not be written to; `None` if it may.
+    pub(crate) fn pause_left_ms(&self, system: &SystemName) -> Option<u64> {
+        if planted(Mistake::IgnoreRetryAfter) {
+            return None;
+        }
         let pauses = self.pauses.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_heeded = !planted(Mistake::IgnoreRetryAfter);
-        is_heeded && pauses.get(system).is_some_and(|until| self.clock.now() < *until)
+        let left = pauses.get(system)?.millis().saturating_sub(self.clock.now().millis());
+        u64::try_from(left).ok().filter(|left| *left > 0)
     }
 
     /// The corrections of late.

@@ -2,7 +2,7 @@
 //! and the one after that is asked for. They become durable in their order all the same.
 
 use crate::batch::{Batch, Ingested};
-use crate::connector::{Connector, ConnectorError, Page};
+use crate::connector::{Connector, ConnectorError, PAGES_AHEAD_MAX, Page};
 use crate::engine::{Engine, EngineError};
 use crate::lanes::Claim;
 use crate::progress::{Progress, Step, SystemReport};
@@ -21,6 +21,7 @@ use std::sync::Arc;
 
 /// How many pages of a log are taken in side by side.
 const PAGES_ABREAST: usize = 2;
+const _: () = assert!(PAGES_ABREAST < PAGES_AHEAD_MAX);
 
 /// A feed that is being followed.
 struct Feed<'a> {
@@ -39,11 +40,15 @@ struct Following<'a> {
     at: Cursor,
     /// The last page has been seen.
     is_at_end: bool,
-    /// Why no more can be asked for.
+    /// Nothing more is begun.
+    is_ending: bool,
+    /// Why it does not go on to the end.
     failed: Option<EngineError>,
     is_asking: bool,
     /// A page that has come and is not being taken in yet.
     come: Option<Batch>,
+    /// How many pages have begun to be taken in.
+    taken: u64,
     /// The pages that are being taken in, in their order.
     taking: VecDeque<Taking>,
     under_way: FuturesUnordered<BoxFuture<'a, News>>,
@@ -51,6 +56,7 @@ struct Following<'a> {
 
 /// A page that is being taken in.
 struct Taking {
+    number: u64,
     copies: BTreeSet<RemoteId>,
     /// Tells it that the pages before it are durable.
     go: Option<oneshot::Sender<()>>,
@@ -59,7 +65,8 @@ struct Taking {
 /// What has come to an end.
 enum News {
     Page(Timestamp, Result<Page, ConnectorError>),
-    Taken(Result<Ingested, EngineError>),
+    /// The page with this number.
+    Taken(u64, Result<Ingested, EngineError>),
 }
 
 impl Engine {
@@ -89,31 +96,40 @@ impl Engine {
                 None => return following.failed.map_or(Ok(pulled), Err),
                 Some(News::Page(asked_at, page)) => {
                     following.is_asking = false;
-                    match page {
+                    let received = match page {
                         Ok(page) => {
                             let asked = (asked_at, page);
-                            if !feed.receive(&mut following, asked, claim, report, progress).await? {
-                                return Ok(pulled);
-                            }
+                            feed.receive(&mut following, asked, claim, report, progress).await
                         }
+                        Err(error) => Err(self.failed(system, error)),
+                    };
+                    match received {
+                        Ok(true) => {}
+                        Ok(false) => following.end(None),
                         // What has come before is taken in all the same.
                         Err(error) => {
                             following.is_at_end = true;
-                            following.failed = Some(self.failed(system, error));
+                            following.failed = Some(error);
                         }
                     }
                 }
-                Some(News::Taken(ingested)) => {
-                    let ingested = ingested?;
-                    pulled.add(ingested);
-                    following.taking.pop_front();
-                    if ingested.moved {
-                        // Somebody else has read on. What is under way began elsewhere and comes to nothing.
-                        let Some(stored) = self.store.cursor(&feed.name).await? else { return Ok(pulled) };
-                        following = Following::from(stored);
-                    } else if let Some(go) = following.taking.front_mut().and_then(|next| next.go.take()) {
-                        // Whoever does not wait for it has gone.
-                        let _ = go.send(());
+                Some(News::Taken(number, ingested)) => {
+                    following.taking.retain(|taking| taking.number != number);
+                    match ingested {
+                        Err(error) => following.end(Some(error)),
+                        Ok(ingested) => {
+                            pulled.add(ingested);
+                            if ingested.moved && !following.is_ending {
+                                // Somebody else has read on. What is under way began elsewhere and comes to nothing.
+                                following.under_way.clear();
+                                let Some(stored) = self.store.cursor(&feed.name).await? else {
+                                    return Ok(pulled);
+                                };
+                                following = Following::from(stored);
+                            } else {
+                                following.let_next_go();
+                            }
+                        }
                     }
                 }
             }
@@ -126,11 +142,30 @@ impl<'a> Following<'a> {
         Self {
             at,
             is_at_end: false,
+            is_ending: false,
             failed: None,
             is_asking: false,
             come: None,
+            taken: 0,
             taking: VecDeque::new(),
             under_way: FuturesUnordered::new(),
+        }
+    }
+
+    /// Nothing more is asked for or begun. What is being made durable is heard to its end; what waits for it comes to
+    /// nothing.
+    fn end(&mut self, error: Option<EngineError>) {
+        self.is_ending = true;
+        self.is_at_end = true;
+        self.come = None;
+        self.failed = self.failed.take().or(error);
+        self.taking.iter_mut().for_each(|taking| taking.go = None);
+    }
+
+    fn let_next_go(&mut self) {
+        if let Some(go) = self.taking.front_mut().and_then(|next| next.go.take()) {
+            // Whoever does not wait for it has gone.
+            let _ = go.send(());
         }
     }
 
@@ -162,14 +197,15 @@ impl<'a> Feed<'a> {
     /// Begins to take a page in, as soon as those before it allow.
     fn begin(&self, following: &mut Following<'a>, batch: Batch) {
         let copies = batch.items.iter().map(|(_, change)| change.id.clone()).collect();
-        let engine = self.engine;
+        following.taken += 1;
+        let (engine, number) = (self.engine, following.taken);
         let (go, taken): (_, BoxFuture<'a, News>) = if following.taking.is_empty() {
-            (None, Box::pin(async move { News::Taken(engine.ingest(batch).await) }))
+            (None, Box::pin(async move { News::Taken(number, engine.ingest(batch).await) }))
         } else {
             let (go, may_go) = oneshot::channel();
-            (Some(go), Box::pin(async move { News::Taken(engine.ingest_after(batch, may_go).await) }))
+            (Some(go), Box::pin(async move { News::Taken(number, engine.ingest_after(batch, may_go).await) }))
         };
-        following.taking.push_back(Taking { copies, go });
+        following.taking.push_back(Taking { number, copies, go });
         following.under_way.push(taken);
     }
 

@@ -52,6 +52,11 @@ impl Engine {
         if may_go.await.is_err() {
             return Ok(Ingested { moved: true, ..Ingested::default() });
         }
+        if facts.iter().any(|fact| matches!(fact.content, Content::Waits(_))) {
+            // What it refers to may have come with the one before.
+            drop(facts);
+            return self.ingest(batch).await;
+        }
         self.take_in(&batch, &facts, decided).await
     }
 

@@ -60,7 +60,6 @@ impl Engine {
         done: &mut Dispatched,
     ) -> Result<(), EngineError> {
         let Ended { items, endings, asked_at } = ended;
-        self.heed_pauses(system, &endings);
         let Some(policy) = &self.rules(entity).await? else { return Ok(()) };
         let (shown, waiting) = self.canonical_copies(policy, system, &endings).await?;
         let endings = wait_for_referents(items, endings, &waiting);
@@ -133,20 +132,9 @@ impl Engine {
         }
     }
 
-    /// A system that asks for a pause gets it, for all records.
-    fn heed_pauses(&self, system: &SystemName, endings: &[Ending]) {
-        let asked = endings.iter().filter_map(|ending| match ending {
-            Ending::Retry { after_ms, .. } => *after_ms,
-            Ending::Confirmed { .. }
-            | Ending::ReadBack { .. }
-            | Ending::Found { .. }
-            | Ending::Conflict { .. }
-            | Ending::Missing
-            | Ending::Rejected { .. }
-            | Ending::NotDone
-            | Ending::StillUnknown { .. } => None,
-        });
-        if let Some(ms) = asked.max() {
+    /// A system that asks for a pause gets it, for all records. In milliseconds.
+    pub(crate) fn heed_pauses(&self, system: &SystemName, asked_ms: impl Iterator<Item = u64>) {
+        if let Some(ms) = asked_ms.max() {
             let ms = i64::try_from(ms.min(RETRY_AFTER_MS_MAX)).unwrap_or(i64::MAX);
             self.pause(system, self.clock.now().plus_millis(ms));
         }

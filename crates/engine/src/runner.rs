@@ -291,6 +291,7 @@ impl Run<'_> {
         let listed = futures::future::join_all(names.iter().map(|system| async move {
             let mut report = SystemReport::default();
             let mut all = Pulled::default();
+            let mut result = Ok(());
             for entity in engine.entities_of(system) {
                 let pulled = match engine.is_listed(system, &entity).await {
                     Ok(true) => engine.list_all(system, &entity, true, &mut report, progress).await,
@@ -299,10 +300,10 @@ impl Run<'_> {
                 };
                 match pulled {
                     Ok(pulled) => all.join(pulled),
-                    Err(error) => return (report, all, Err(error)),
+                    Err(error) => result = result.and(Err(error)),
                 }
             }
-            (report, all, Ok(()))
+            (report, all, result)
         }))
         .await;
         for (system, (report, pulled, result)) in names.iter().zip(listed) {
@@ -344,6 +345,8 @@ impl Run<'_> {
             let total = self.report.system(system);
             total.written += dispatched.written;
             total.failed += dispatched.failed;
+            self.report.events += dispatched.events;
+            self.report.quarantined += dispatched.quarantined;
             if let Err(error) = result {
                 self.give_up(system, error)?;
                 continue;
@@ -355,8 +358,6 @@ impl Run<'_> {
                 self.put_off.clear();
             }
             self.put_off.extend(dispatched.put_off.into_iter().map(|record| (system.clone(), record)));
-            self.report.events += dispatched.events;
-            self.report.quarantined += dispatched.quarantined;
             if let Some(held) = dispatched.held
                 && !self.report.held.contains(&held)
             {

@@ -14,6 +14,7 @@ use avowal_core::ids::{EntityName, RecordId, SystemName};
 use avowal_core::intent::{Intent, Operation};
 use avowal_core::planted::{Mistake, planted};
 use futures::StreamExt as _;
+use futures::channel::oneshot;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,7 +31,23 @@ enum Stage {
     /// A batch.
     Sent { records: Vec<RecordId>, done: Dispatched, result: Result<(), EngineError> },
     /// The search for more.
-    Found { items: Result<Vec<Outgoing>, EngineError>, done: Dispatched },
+    Found { items: Result<Found, EngineError>, done: Dispatched },
+}
+
+/// What a search for more has found.
+struct Found {
+    items: Vec<Outgoing>,
+    /// Whether more of the kind may be due, and nothing else waits.
+    has_more: bool,
+}
+
+/// The place of a batch among those that go abreast.
+#[derive(Default)]
+pub(crate) struct Place {
+    /// Ends when the batch before it has been written.
+    before: Option<oneshot::Receiver<()>>,
+    /// Dropped when it has been written itself.
+    written: Option<oneshot::Sender<()>>,
 }
 
 /// Writes of one entity on their way to one system.
@@ -52,17 +69,20 @@ struct Sending<'a> {
     is_looking: bool,
     /// Whether looking for more may find something.
     has_more: bool,
+    /// Ends when the last batch that has begun has been written.
+    written: Option<oneshot::Receiver<()>>,
     failed: Option<EngineError>,
     under_way: FuturesUnordered<BoxFuture<'a, Stage>>,
 }
 
 impl Engine {
-    /// Sends all of these, as far as the turn allows; where batches may go abreast, also what has become due since.
+    /// Sends all of these, as far as the turn allows; where batches may go abreast and nothing else waits, also what has
+    /// become due since.
     pub(crate) async fn send_all(
         &self,
         system: &SystemName,
         entity: &EntityName,
-        items: Vec<Outgoing>,
+        (items, is_last): (Vec<Outgoing>, bool),
         turn: &Turn,
         progress: &dyn Progress,
         done: &mut Dispatched,
@@ -81,7 +101,8 @@ impl Engine {
             sending: BTreeSet::new(),
             batches: 0,
             is_looking: false,
-            has_more: abreast > 1,
+            has_more: abreast > 1 && is_last,
+            written: None,
             failed: None,
             under_way: FuturesUnordered::new(),
         };
@@ -95,8 +116,9 @@ impl Engine {
         }
     }
 
-    /// How many batches may be under way at once. Updates concern nobody but their own copies. What is created may be
-    /// what another record of the next batch finds there; and a bound on the rate leaves nothing to be gained.
+    /// How many batches may be under way at once. Of updates some may, each written after the one before it, for a value
+    /// that must be unique may go from one row to another. What is created may be what a record of the next batch finds
+    /// there; and a bound on the rate leaves nothing to be gained.
     fn abreast(&self, system: &SystemName, items: &[Outgoing]) -> usize {
         let is_plain = items.iter().all(|item| item.write.operation == Operation::Update);
         if is_plain && !self.limiters.contains_key(system) { ABREAST } else { 1 }
@@ -107,14 +129,14 @@ impl Engine {
         &self,
         system: &SystemName,
         entity: &EntityName,
-        batch: Vec<Outgoing>,
+        (batch, place): (Vec<Outgoing>, Place),
         turn: &Turn,
         progress: &dyn Progress,
     ) -> Stage {
         let records = batch.iter().map(|item| item.record.clone()).collect();
         let mut done = Dispatched::default();
         let result = match self.mark_sent(system, batch, &mut done).await {
-            Ok(marked) => self.write_batch(system, entity, marked, turn, &mut done).await,
+            Ok(marked) => self.write_batch(system, entity, (marked, place), turn, &mut done).await,
             Err(error) => Err(error),
         };
         progress.tell(Step::Wrote { system: system.clone(), confirmed: done.written });
@@ -141,19 +163,22 @@ impl Engine {
         turn: &Turn,
         known: &BTreeSet<RecordId>,
         done: &mut Dispatched,
-    ) -> Result<Vec<Outgoing>, EngineError> {
+    ) -> Result<Found, EngineError> {
         let limit = self.settings.batch_records_max.min(BATCH_RECORDS_MAX);
         let mut due = self.gather_beside(system, turn.shares, limit, known).await?;
+        let found = due.len();
         due.retain(|(_, record)| {
             let intent = record.intents.get(system);
             let is_plain =
                 |intent: &Intent| intent.operation == Operation::Update && !intent.status.is_open();
             record.entity == *entity && intent.is_some_and(is_plain)
         });
+        // The next turn begins with what is none of these.
+        let has_others = due.len() < found;
         let mut items = self.spell(system, entity, due, false, done).await?;
         let now = self.clock.now();
         items.retain(|item| !self.fights().is_hopeless(&item.contested, now));
-        Ok(items)
+        Ok(Found { has_more: !has_others && !items.is_empty(), items })
     }
 
     /// How many writes may go out now; waits until at least one may.
@@ -236,11 +261,15 @@ impl Engine {
         &self,
         system: &SystemName,
         entity: &EntityName,
-        items: Vec<Outgoing>,
+        (items, mut place): (Vec<Outgoing>, Place),
         turn: &Turn,
         done: &mut Dispatched,
     ) -> Result<(), EngineError> {
         let Some(connector) = self.connector(system) else { return Ok(()) };
+        if let Some(before) = place.before.take() {
+            // Also if it has come to nothing.
+            let _ = before.await;
+        }
         // A worker that was stopped after marking them must not send what another may be settling by now.
         if items.is_empty() || !turn.is_ours() {
             return Ok(());
@@ -248,7 +277,16 @@ impl Engine {
         done.tried += items.len() as u64;
         let writes: Vec<Write> = items.iter().map(|item| item.write.clone()).collect();
         let asked_at = self.clock.now();
-        let mut outcomes = connector.write(entity, &writes).await;
+        let mut outcomes = match self.pause_left_ms(system) {
+            None => connector.write(entity, &writes).await,
+            // The batch before it has been told to pause: this one has not gone out.
+            Some(ms) => {
+                let reason = format!("{system} has asked for a pause");
+                vec![WriteOutcome::Retry { after_ms: Some(ms), reason }; writes.len()]
+            }
+        };
+        self.heed_pauses(system, outcomes.iter().filter_map(asked_pause_ms));
+        drop(place.written.take());
         // A connector that answers too little leaves the rest unknown.
         outcomes.resize_with(items.len(), || WriteOutcome::Unknown { reason: "no answer".to_owned() });
         let endings = self.endings(system, entity, &items, outcomes).await?;
@@ -308,7 +346,9 @@ impl Sending<'_> {
             let batch: Vec<Outgoing> = self.rest.drain(..room).collect();
             self.sending.extend(batch.iter().map(|item| item.record.clone()));
             self.batches += 1;
-            self.under_way.push(Box::pin(engine.send_batch(system, entity, batch, turn, progress)));
+            let (written, is_written) = oneshot::channel();
+            let place = Place { before: self.written.replace(is_written), written: Some(written) };
+            self.under_way.push(Box::pin(engine.send_batch(system, entity, (batch, place), turn, progress)));
         }
         // None of the batches has to wait for the slowest: more is looked for in time.
         if self.may_go_on() && self.has_more && !self.is_looking && self.rest.len() < self.most {
@@ -335,16 +375,29 @@ impl Sending<'_> {
             }
             Stage::Found { items, done } => {
                 self.is_looking = false;
-                let (items, error) = match items {
-                    Ok(items) => (items, None),
-                    Err(error) => (Vec::new(), Some(error)),
+                let (found, error) = match items {
+                    Ok(found) => (found, None),
+                    Err(error) => (Found { items: Vec::new(), has_more: false }, Some(error)),
                 };
-                self.has_more = !items.is_empty();
-                self.rest.extend(items);
+                self.has_more = found.has_more;
+                self.rest.extend(found.items);
                 (done, error)
             }
         };
         self.failed = self.failed.take().or(error);
         done
+    }
+}
+
+/// For how long a system has asked not to be written to, in milliseconds.
+fn asked_pause_ms(outcome: &WriteOutcome) -> Option<u64> {
+    match outcome {
+        WriteOutcome::Retry { after_ms, .. } => *after_ms,
+        WriteOutcome::Confirmed { .. }
+        | WriteOutcome::Conflict { .. }
+        | WriteOutcome::Exists { .. }
+        | WriteOutcome::Missing
+        | WriteOutcome::Rejected { .. }
+        | WriteOutcome::Unknown { .. } => None,
     }
 }

@@ -6,6 +6,7 @@ use crate::dispatch::{Dispatched, Outgoing, Turn};
 use crate::ending::Ending;
 use crate::engine::{Engine, EngineError};
 use crate::outcome::Ended;
+use crate::send::Place;
 use avowal_core::ids::{EntityName, RemoteId, SystemName};
 use avowal_core::intent::{IntentStatus, Operation};
 use avowal_core::planted::{Mistake, planted};
@@ -42,7 +43,7 @@ impl Engine {
             let room = self.admit(system, rest.len().min(most)).await;
             let batch: Vec<Outgoing> = rest.drain(..room).collect();
             let batch = self.take_over(system, batch, done).await?;
-            self.write_batch(system, entity, batch, turn, done).await?;
+            self.write_batch(system, entity, (batch, Place::default()), turn, done).await?;
         }
         if items.is_empty() {
             return Ok(());

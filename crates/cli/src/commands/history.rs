@@ -87,12 +87,14 @@ async fn rebuild(config: &Config, store: Arc<dyn Store>, write: bool) -> Result<
         walked.events += stream.events;
         if let Some(broken) = &stream.broken {
             walked.fault(broken);
-        } else if let Some(place) = stream.difference() {
-            if write && restate(config, store.as_ref(), &stream).await? {
-                walked.restated += 1;
-            } else {
-                walked.fault(&HistoryError::State { record: stream.id.clone(), place });
-            }
+            continue;
+        }
+        // A state that is as it should be is stored again as well: the rows that point to it may not be.
+        let is_restated = write && restate(config, store.as_ref(), &stream).await?;
+        match stream.difference() {
+            Some(_) if is_restated => walked.restated += 1,
+            Some(place) => walked.fault(&HistoryError::State { record: stream.id.clone(), place }),
+            None => {}
         }
     }
     Ok(walked)

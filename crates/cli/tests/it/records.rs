@@ -134,7 +134,7 @@ fn a_state_that_is_not_the_fold_of_its_history_is_found_and_restated() {
     let before = bench.json(&["show", "customer", "app:1"]);
     let store = open(&bench, "avowal.db");
     let changed = store
-        .execute("UPDATE records SET fields = replace(fields, 'ada@', 'eve@') WHERE entity = 'customer'", []);
+        .execute("UPDATE records SET state = replace(state, 'ada@', 'eve@') WHERE entity = 'customer'", []);
     assert_eq!(changed, Ok(1));
     drop(store);
     let ended = bench.avowal(&["history", "rebuild"]);
@@ -142,6 +142,19 @@ fn a_state_that_is_not_the_fold_of_its_history_is_found_and_restated() {
     assert!(ended.out.contains("its state differs from the fold of its history at "), "{}", ended.out);
     assert_eq!(bench.avowal(&["history", "rebuild", "--write"]).code, 0);
     assert_eq!(bench.avowal(&["history", "rebuild"]).code, 0);
+    assert_eq!(bench.json(&["show", "customer", "app:1"]), before);
+    // The rows that point to a state are written anew as well.
+    let links = |store: &Connection| {
+        let sql = "SELECT count(*) FROM links JOIN match_keys USING (record_id)";
+        store.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap()
+    };
+    let store = open(&bench, "avowal.db");
+    let stood = links(&store);
+    assert!(stood > 0);
+    store.execute_batch("DELETE FROM links; DELETE FROM match_keys").unwrap();
+    drop(store);
+    assert_eq!(bench.avowal(&["history", "rebuild", "--write"]).code, 0);
+    assert_eq!(links(&open(&bench, "avowal.db")), stood);
     assert_eq!(bench.json(&["show", "customer", "app:1"]), before);
 }
 

@@ -1,5 +1,7 @@
 //! Idempotency keys: claimed first, kept with the effect, given back without one.
 
+use super::catalogue::Table;
+use super::image::can_be_id;
 use avowal_core::ids::RemoteId;
 use avowal_engine::connector::{Binding, Write};
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,24 +21,25 @@ pub(super) struct Claim {
 pub(super) async fn claim(
     transaction: &Transaction<'_>,
     binding: &Binding,
+    table: &Table,
     writes: &[Write],
 ) -> Result<Claim, Error> {
     let keys: Vec<_> = writes.iter().map(|write| write.key.as_str()).collect();
     // A create has no row yet: `settle` enters it.
-    let ids: Vec<_> = writes.iter().map(|write| write.id.as_ref().map_or("", RemoteId::as_str)).collect();
+    let id = |write: &'_ Write| match &write.id {
+        Some(id) if can_be_id(table, id) => id.to_string(),
+        Some(_) | None => String::new(),
+    };
+    let ids: Vec<_> = writes.iter().map(id).collect();
     transaction
         .query_typed("SELECT set_config('avowal.origin', pg_current_xact_id()::text, true)", &[])
         .await?;
     let rows = transaction
         .query_typed(
             "INSERT INTO public.avowal_ops (key, batch, entity, remote_id) \
-             SELECT DISTINCT ON (k) k, pg_current_xact_id()::text, $3, i FROM unnest($1::text[], $2::text[]) AS d(k, i) \
-             ORDER BY k ON CONFLICT (key) DO NOTHING RETURNING key",
-            &[
-                (&keys, Type::TEXT_ARRAY),
-                (&ids, Type::TEXT_ARRAY),
-                (&binding.entity.as_str(), Type::TEXT),
-            ],
+             SELECT DISTINCT ON (k) k, pg_current_xact_id()::text, $3, i FROM unnest($1::text[], $2::text[]) \
+             WITH ORDINALITY AS d(k, i, o) ORDER BY k, o ON CONFLICT (key) DO NOTHING RETURNING key",
+            &[(&keys, Type::TEXT_ARRAY), (&ids, Type::TEXT_ARRAY), (&binding.entity.as_str(), Type::TEXT)],
         )
         .await?;
     let fresh: BTreeSet<String> = rows.iter().map(|row| row.get(0)).collect();

@@ -4,11 +4,15 @@ use super::catalogue::{Table, table};
 use super::image;
 use super::install::{EVENTS, definition, trigger_name};
 use super::session::Session;
-use avowal_core::ids::RemoteId;
+use avowal_core::ids::{EntityName, RemoteId};
 use avowal_core::time::Timestamp;
-use avowal_engine::connector::{Binding, Change, ConnectorError, ConnectorErrorKind, Page, Shown};
+use avowal_engine::connector::{
+    Binding, Change, ConnectorError, ConnectorErrorKind, PAGES_AHEAD_MAX, Page, Shown,
+};
 use avowal_engine::store::Cursor;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Row};
@@ -45,6 +49,8 @@ pub(super) struct Behind {
     waiting: AtomicBool,
     rounds: AtomicU32,
     read_since_pruning: AtomicU32,
+    /// From where the last pages of each entity were asked for.
+    asked: Mutex<BTreeMap<EntityName, VecDeque<Position>>>,
 }
 
 impl Behind {
@@ -63,6 +69,18 @@ impl Behind {
             self.rounds.store(0, Ordering::Relaxed);
         }
         self.read_since_pruning.fetch_add(u32::try_from(rows).unwrap_or(u32::MAX), Ordering::Relaxed);
+    }
+
+    /// Notes from where a page is asked for. Answers the place up to which everything is durable on the other side: who
+    /// reads ahead does so by so many pages at most.
+    fn ask(&self, entity: &EntityName, from: &Position) -> Option<Position> {
+        let mut entities = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let asked = entities.entry(entity.clone()).or_default();
+        asked.push_back(from.clone());
+        while asked.len() > PAGES_AHEAD_MAX + 1 {
+            asked.pop_front();
+        }
+        if asked.len() > PAGES_AHEAD_MAX { asked.iter().min().cloned() } else { None }
     }
 
     fn prune_due(&self) -> bool {
@@ -110,8 +128,10 @@ pub(super) async fn changes(
             }
             let page = page(&table, &feed, &rows, limit);
             behind.saw(feed.waiting && !page.more, page.changes.len());
-            if behind.prune_due() {
-                prune(client, binding, after).await;
+            if let Some(durable) = behind.ask(&binding.entity, after)
+                && behind.prune_due()
+            {
+                prune(client, binding, &durable).await;
             }
             Ok(page)
         })
@@ -205,13 +225,13 @@ async fn scan(
              SELECT feed.horizon::text AS horizon, feed.newest::text AS newest, feed.epoch, \
                     feed.pruned_xid::text AS pruned_xid, feed.pruned_id, feed.installed, feed.waiting, \
                     l.id, l.xid::text AS xid, l.remote_id, l.image, \
-                    floor(extract(epoch FROM l.at) * 1000)::bigint AS at_ms, \
-                    (SELECT o.key FROM public.avowal_ops o WHERE o.batch = l.origin AND o.entity = $1 \
-                        AND o.remote_id = l.remote_id LIMIT 1) AS key \
+                    floor(extract(epoch FROM l.at) * 1000)::bigint AS at_ms, k.key \
              FROM feed LEFT JOIN LATERAL ( \
                  SELECT c.id, c.xid, c.remote_id, c.image, c.at, c.origin FROM public.avowal_log c \
                  WHERE c.entity = $1 AND (c.xid, c.id) > ($2::text::xid8, $3) AND c.xid < feed.horizon \
                  ORDER BY c.xid, c.id LIMIT $4) l ON true \
+             LEFT JOIN LATERAL (SELECT o.key FROM public.avowal_ops o WHERE o.batch = l.origin AND o.entity = $1 \
+                 AND o.remote_id = l.remote_id OFFSET 0) k ON true \
              ORDER BY l.xid, l.id",
             &[
                 (&binding.entity.as_str(), Type::TEXT),

@@ -108,7 +108,7 @@ async fn transact(
         return Err(session.port_error(ConnectorErrorKind::SchemaDrift, &message, cure).into());
     }
     let mut transaction = client.transaction().await?;
-    let claim = claim(&transaction, binding, writes).await?;
+    let claim = claim(&transaction, binding, &table, writes).await?;
     let mut batch =
         Batch { binding, table: &table, writes, outcomes: vec![None; writes.len()], done: BTreeMap::new() };
     batch.answer_repeated(&transaction, &claim).await?;

@@ -1,42 +1,68 @@
 //! What goes side by side: batches of updates on their way out, pages of a log on their way in.
 
-use crate::world::World;
+use crate::bumpy::BumpyStore;
+use crate::world::{World, raw};
 use avowal_core::ids::RemoteId;
+use avowal_core::intent::{Intent, IntentStatus};
+use avowal_core::value::Value;
 use avowal_engine::connector::{ConnectorError, ConnectorErrorKind, Write};
-use avowal_engine::store::StoreError;
+use avowal_engine::store::{Store, StoreError};
 use avowal_engine::{EngineError, WriteRate};
 use avowal_testkit::fake::{Call, Fate, Fault, Kind, Profile, Put, Witness};
 use avowal_testkit::memory::CommitFault;
+use futures::FutureExt as _;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-/// Counts the writes that are under way.
-#[derive(Default)]
-struct Watch(Mutex<Seen>);
+/// Watches the writes to a system.
+struct Watch {
+    store: Arc<BumpyStore>,
+    seen: Mutex<Seen>,
+}
 
 #[derive(Default)]
 struct Seen {
     /// By key, the row.
     under_way: BTreeMap<String, String>,
     most: usize,
-    /// Rows that had two writes at once.
-    doubled: Vec<String>,
+    /// How many writes were marked as sent while one was under way, at most.
+    marked: usize,
+    /// The rows that were written, in order.
+    rows: Vec<String>,
+}
+
+impl Watch {
+    fn of(world: &World) -> Arc<Self> {
+        let watch = Arc::new(Self { store: world.store.clone(), seen: Mutex::default() });
+        world.system("crm").set_witness(watch.clone());
+        watch
+    }
+
+    fn seen(&self) -> std::sync::MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap()
+    }
+
+    fn marked(&self) -> usize {
+        let records = self.store.inner.scan_records(None, 1_000).now_or_never().unwrap().unwrap();
+        let is_sent = |intent: &Intent| intent.status == IntentStatus::Sent;
+        records.iter().flat_map(|record| record.intents.values()).filter(|intent| is_sent(intent)).count()
+    }
 }
 
 impl Witness for Watch {
     fn put(&self, _: &Put<'_>) {}
 
     fn called(&self, _: &str, call: Call<'_>) {
-        let mut seen = self.0.lock().unwrap();
+        let marked = self.marked();
+        let mut seen = self.seen();
         match call {
             Call::Write(write) => {
                 let row = write.id.as_ref().map_or_else(String::new, ToString::to_string);
-                if !row.is_empty() && seen.under_way.values().any(|other| *other == row) {
-                    seen.doubled.push(row.clone());
-                }
+                seen.rows.push(row.clone());
                 seen.under_way.insert(write.key.clone(), row);
                 seen.most = seen.most.max(seen.under_way.len());
+                seen.marked = seen.marked.max(marked);
             }
             Call::Ended(key) => {
                 seen.under_way.remove(key);
@@ -63,43 +89,118 @@ fn email(n: usize) -> String {
 }
 
 #[tokio::test]
-async fn updates_go_out_side_by_side_but_one_a_copy() {
+async fn a_batch_is_marked_while_another_is_written() {
     for profile in [Profile::log(), Profile::cas(), Profile::signal_only()] {
         let world = linked(profile, 9).await;
-        let watch = Arc::new(Watch::default());
-        world.system("crm").set_witness(watch.clone());
+        let watch = Watch::of(&world);
         for round in 0..3 {
             for n in 0..9 {
                 world.edit("app", &email(n), json!({"name": format!("Bea {round}")}));
             }
             world.sync().await;
         }
-        let (most, doubled) = {
-            let seen = watch.0.lock().unwrap();
-            (seen.most, seen.doubled.clone())
-        };
-        assert!(most > 1, "one at a time");
-        assert_eq!(doubled, [""; 0]);
+        // Two writes are a batch at most.
+        let Seen { most, marked, .. } = *watch.seen();
+        assert!(most == 1 && marked > 2, "{most} under way, {marked} marked");
         world.check_settled().await;
     }
 }
 
 #[tokio::test]
+async fn updates_are_written_in_their_order_whatever_becomes_of_a_batch() {
+    for n in 1..20 {
+        let world = linked(Profile::log(), 9).await;
+        let rows: Vec<String> = (0..9).map(|n| world.id("crm", &email(n)).to_string()).collect();
+        let watch = Watch::of(&world);
+        for n in 0..9 {
+            world.edit("app", &email(n), json!({"name": "Bea"}));
+        }
+        world.store.fail_commit(n, CommitFault::Conflict);
+        world.sync().await;
+        let place = |row: &String| rows.iter().position(|other| other == row);
+        let written: Vec<_> = watch.seen().rows.iter().map(place).collect();
+        assert!(written.is_sorted() && written.len() == 9, "conflict at commit {n}: {written:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_due_elsewhere_is_not_kept_waiting() {
+    let order = json!({
+        "match_on": ["number"],
+        "fields": {
+            "number": {"type": "string", "owner": "app", "strategy": "owner_wins"},
+            "state": {"type": "string", "owner": "app", "strategy": "owner_wins"}
+        }
+    });
+    let mut world = World::with(
+        json!({"customer": crate::world::customer(), "order": order}),
+        [("app", Profile::log()), ("crm", Profile::log())],
+    );
+    world.settings.batch_records_max = 2;
+    for n in 0..12 {
+        world.add("app", json!({"email": email(n), "name": "Ann"}));
+    }
+    let id = world.system("app").insert("order", raw(&json!({"number": "1", "state": "new"})));
+    world.sync().await;
+    // The order is due first, but customers are looked at before orders.
+    world.system("app").edit("order", &id, raw(&json!({"state": "paid"})));
+    world.system("crm").set_down(Some(ConnectorError::new(ConnectorErrorKind::Unreachable, "down", None)));
+    world.sync().await;
+    world.system("crm").set_down(None);
+    for n in 0..12 {
+        world.edit("app", &email(n), json!({"name": "Bea"}));
+    }
+    let watch = Watch::of(&world);
+    world.sync().await;
+    let rows = world.system("crm").rows("order");
+    assert!(rows.values().any(|row| row.get("state") == Some(&Value::text("paid"))), "{rows:?}");
+    let (order, _) = rows.first_key_value().unwrap();
+    let at = watch.seen().rows.iter().position(|row| *row == order.to_string()).unwrap();
+    assert!(at <= 1, "the order was written as number {at}");
+}
+
+#[tokio::test]
+async fn a_reference_to_a_copy_of_the_page_before_is_known() {
+    let customer = json!({
+        "match_on": ["email"],
+        "fields": {
+            "email": {"type": "string", "owner": "app", "strategy": "owner_wins"},
+            "parent": {"type": "ref", "to": "customer", "owner": "app", "strategy": "owner_wins"}
+        }
+    });
+    let mut world =
+        World::with(json!({"customer": customer}), [("app", Profile::log()), ("crm", Profile::log())]);
+    world.settings.batch_records_max = 1;
+    world.sync().await;
+    let mut parent: Option<RemoteId> = None;
+    for n in 0..6 {
+        parent =
+            Some(world.add("app", json!({"email": email(n), "parent": parent.map(|id| id.to_string())})));
+    }
+    world.sync().await;
+    assert_eq!(world.system("app").calls().reads, 0, "what the log shows need not be read");
+    for n in 1..6 {
+        let parent = world.id("crm", &email(n - 1)).to_string();
+        assert_eq!(world.get("crm", &email(n), "parent"), json!(parent));
+    }
+    world.check_laws().await;
+}
+
+#[tokio::test]
 async fn creates_and_what_is_bounded_in_its_rate_go_one_by_one() {
     let mut world = linked(Profile::cas(), 6).await;
-    let watch = Arc::new(Watch::default());
-    world.system("crm").set_witness(watch.clone());
+    let watch = Watch::of(&world);
     for n in 6..12 {
         world.add("app", json!({"email": email(n), "name": "Ann"}));
     }
     world.sync().await;
-    assert_eq!(watch.0.lock().unwrap().most, 1);
+    assert_eq!(watch.seen().marked, 1);
     world.rates.insert("crm".into(), WriteRate { per_second: 100, burst: 100 });
     for n in 0..6 {
         world.edit("app", &email(n), json!({"name": "Bea"}));
     }
     world.sync().await;
-    assert_eq!(watch.0.lock().unwrap().most, 1);
+    assert_eq!(watch.seen().marked, 1);
     world.check_settled().await;
 }
 
@@ -120,6 +221,21 @@ async fn what_befalls_one_batch_leaves_the_others_alone() {
             world.check_settled().await;
         }
     }
+}
+
+#[tokio::test]
+async fn a_batch_that_is_told_to_pause_stops_those_behind_it() {
+    let world = linked(Profile::cas(), 6).await;
+    let before = world.system("crm").written_at().len();
+    world.system("crm").script(1, |_| true, [Fault::Limited(5_000)]);
+    for n in 0..6 {
+        world.edit("app", &email(n), json!({"name": "Bea"}));
+    }
+    world.sync().await;
+    let written = world.system("crm").written_at().split_off(before);
+    let early = written.iter().filter(|at| **at < written[1] + 5_000).count();
+    assert_eq!(early, 2, "{written:?}");
+    world.check_settled().await;
 }
 
 /// Edits that fill many pages of the log, some pages with the copies of the page before.

@@ -240,7 +240,7 @@ pub(super) fn counts(connection: &Connection) -> Result<Counts, Fault> {
     Ok(Counts {
         records: by_name(
             connection,
-            "SELECT entity, count(*) FROM records WHERE living GROUP BY entity ORDER BY entity",
+            "SELECT entity, count(*) FROM records WHERE living = 1 GROUP BY entity ORDER BY entity",
         )?,
         copies: by_name(
             connection,

@@ -15,8 +15,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// How many bytes of committed states are kept, roughly.
 const COMMITTED_BYTES_MAX: usize = 32 << 20;
 
-/// How many states that were read are kept: those of the batches under way.
-const READ_MAX: usize = 1_500;
+/// How many bytes of states that were read are kept, roughly: those of the batches under way.
+const READ_BYTES_MAX: usize = 16 << 20;
 
 /// The states that were committed last, up to a bound; the oldest go first.
 pub(super) struct Recent {
@@ -28,7 +28,10 @@ pub(super) struct Recent {
 
 impl Default for Recent {
     fn default() -> Self {
-        Self { committed: Mutex::new(Kept::new(COMMITTED_BYTES_MAX)), read: Mutex::new(Kept::new(READ_MAX)) }
+        Self {
+            committed: Mutex::new(Kept::new(COMMITTED_BYTES_MAX)),
+            read: Mutex::new(Kept::new(READ_BYTES_MAX)),
+        }
     }
 }
 
@@ -69,13 +72,15 @@ impl Recent {
 
     /// Notes states that a reader has found.
     pub(super) fn note_read(&self, records: &[Option<Arc<Record>>]) {
-        let mut kept = lock(&self.read);
-        let gone: Vec<_> = records
-            .iter()
-            .flatten()
-            .flat_map(|record| kept.insert(record.id.clone(), record.clone(), 1))
-            .collect();
-        drop(kept);
+        let records: Vec<_> =
+            records.iter().flatten().map(|record| (weight(record), record.clone())).collect();
+        let gone: Vec<_> = {
+            let mut kept = lock(&self.read);
+            records
+                .into_iter()
+                .flat_map(|(bytes, record)| kept.insert(record.id.clone(), record, bytes))
+                .collect()
+        };
         drop(gone);
     }
 

@@ -121,17 +121,28 @@ impl Group {
         }
     }
 
-    /// Enters the states that are durable now.
+    /// Enters the states that are durable now; not those that were replaced beside their history.
     fn remember(&self, tasks: Vec<Task>, results: &[Answer]) {
-        let committed = tasks.into_iter().zip(results).filter_map(|(task, result)| match (task, result) {
-            (Task::Commit(encoded), Ok(CommitOutcome::Committed)) => Some(encoded.commit.records),
-            _ => None,
-        });
+        let mut restated = Vec::new();
+        let mut committed = Vec::new();
+        for (task, result) in tasks.into_iter().zip(results) {
+            match (task, result) {
+                (Task::Commit(encoded), Ok(CommitOutcome::Committed)) => {
+                    committed.extend(encoded.commit.records)
+                }
+                (Task::Restate { record, .. }, _) => restated.push(record.id),
+                (Task::Commit(_) | Task::CountRepeats { .. } | Task::Forget(_) | Task::LimitPages(_), _) => {}
+            }
+        }
         self.recent.enter(
             committed
-                .flatten()
+                .into_iter()
                 .map(|record| Stored { state: Arc::new(record.state), match_keys: record.match_keys.into() }),
         );
+        for id in restated {
+            self.recent.take(&id);
+            self.recent.take_read(&id);
+        }
     }
 
     /// Applies the tasks in one transaction and answers each, in order.

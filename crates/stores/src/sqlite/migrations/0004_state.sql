@@ -7,7 +7,14 @@ ALTER TABLE records ADD COLUMN state TEXT NOT NULL DEFAULT '';
 UPDATE records SET
     living = deleted IS NULL,
     match_keys = (SELECT json_group_array(key ORDER BY key) FROM match_keys AS m WHERE m.record_id = records.id),
-    state = json_object(
+    -- A text that is no JSON leaves the state empty: whoever reads that record names it, and the others go on.
+    state = iif(json_valid(vector) AND json_valid(fields) AND json_valid(held) AND coalesce(json_valid(deleted), 1)
+        AND NOT EXISTS (SELECT 1 FROM shadows AS s WHERE s.record_id = records.id AND NOT (json_valid(s.fields)
+            AND json_valid(s.seen) AND json_valid(s.sent) AND coalesce(json_valid(s.order_token), 1)))
+        AND NOT EXISTS (SELECT 1 FROM intents AS i WHERE i.record_id = records.id
+            AND NOT (json_valid(i.fields) AND json_valid(i.vector)))
+        AND NOT EXISTS (SELECT 1 FROM reviews AS r WHERE r.record_id = records.id AND r.status = 'open'
+            AND NOT (coalesce(json_valid(r.believed), 1) AND json_valid(r.proposed))), json_object(
         'id', id, 'entity', entity, 'seq', seq, 'head', head, 'vector', json(vector), 'fields', json(fields),
         'held', json(held), 'deleted', json(deleted),
         'copies', json((
@@ -28,13 +35,13 @@ UPDATE records SET
             SELECT json_group_object(r.field, json_object(
                 'id', r.id, 'reason', r.reason, 'believed', json(r.believed), 'proposed', json(r.proposed),
                 'opened_at', r.opened_at))
-            FROM reviews AS r WHERE r.record_id = records.id AND r.status = 'open')));
+            FROM reviews AS r WHERE r.record_id = records.id AND r.status = 'open'))), '');
 ALTER TABLE records DROP COLUMN head;
 ALTER TABLE records DROP COLUMN vector;
 ALTER TABLE records DROP COLUMN fields;
 ALTER TABLE records DROP COLUMN held;
 ALTER TABLE records DROP COLUMN deleted;
-CREATE INDEX records_living ON records (entity) WHERE living;
+CREATE INDEX records_living ON records (entity) WHERE living = 1;
 
 -- What each of those rows said can be read as before.
 DROP TABLE shadows;
