@@ -5,6 +5,7 @@ source "$(dirname "$0")/server.sh"
 command -v bucardo >/dev/null || { echo "bucardo is not installed: apt-get install bucardo" >&2; exit 2; }
 export BUCARDO_DIR=$place/bucardo PGHOST=127.0.0.1 PGPORT=$port PGUSER=postgres
 mkdir -p "$BUCARDO_DIR"
+cd "$BUCARDO_DIR" # It leaves notes of its restarts wherever it is started.
 control() { bucardo --dbhost=127.0.0.1 --dbport="$port" --dbuser=bucardo --dbname=bucardo --piddir="$BUCARDO_DIR" "$@"; }
 bucardo install --batch --dbhost=127.0.0.1 --dbport="$port" --dbuser=postgres --piddir="$BUCARDO_DIR"
 for database in app crm; do control add db "$database" dbname="$database" dbhost=127.0.0.1 dbport="$port" dbuser=postgres; done

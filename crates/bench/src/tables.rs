@@ -64,11 +64,17 @@ impl World {
         Ok(Self { postgres, place, rows, linked: ran.took, peak_mb: ran.peak_mb })
     }
 
+    /// Updates so many rows of one table with one statement.
+    fn update(&self, rows: u64) -> Outcome<()> {
+        let sql = format!("update customers set phone = phone || '.' where id <= {rows}");
+        self.postgres.psql("app", &sql)?;
+        Ok(())
+    }
+
     /// Updates rows of one table with one statement and syncs. Answers how long it took until both were equal.
     fn change(&self, rows: u64) -> Outcome<Duration> {
         let began = Instant::now();
-        let sql = format!("update customers set phone = phone || '.' where id <= {rows}");
-        self.postgres.psql("app", &sql)?;
+        self.update(rows)?;
         self.place.sync(&[])?;
         let took = began.elapsed();
         if self.sums("app")? != self.sums("crm")? {
@@ -80,8 +86,7 @@ impl World {
     /// The same while `avowal run` follows both tables: how long it took until they were equal again.
     fn change_beside_daemon(&self, rows: u64) -> Outcome<Duration> {
         let began = Instant::now();
-        let sql = format!("update customers set phone = phone || '.' where id <= {rows}");
-        self.postgres.psql("app", &sql)?;
+        self.update(rows)?;
         let wanted = self.sums("app")?;
         while self.sums("crm")? != wanted {
             if began.elapsed() > Duration::from_secs(600) {

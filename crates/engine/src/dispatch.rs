@@ -9,7 +9,7 @@ use crate::fights::Contested;
 use crate::lanes::Claim;
 use crate::outcome::Ended;
 use crate::progress::Progress;
-use crate::store::{BATCH_RECORDS_MAX, Commit, CopyKey, Due, DueIntent, IntentDelay};
+use crate::store::{Commit, CopyKey, Due, DueIntent, IntentDelay};
 use crate::translate::Outbound;
 use crate::turns::Taken;
 use avowal_core::history::Context;
@@ -26,7 +26,7 @@ use std::sync::Arc;
 /// The right to work on a system's intents, for a while.
 pub(crate) struct Turn {
     claim: Claim,
-    pub(crate) shares: Shares,
+    shares: Shares,
     began: Timestamp,
 }
 
@@ -133,7 +133,7 @@ impl Engine {
         progress: &dyn Progress,
         done: &mut Dispatched,
     ) -> Result<(), EngineError> {
-        let mut due = self.gather(system, turn.shares).await?;
+        let mut due = self.gather(system, turn, &BTreeSet::new()).await?;
         let has_deletes = due.iter().any(|(_, record)| {
             record.intents.get(system).is_some_and(|intent| intent.operation == Operation::Delete)
         });
@@ -182,21 +182,15 @@ impl Engine {
         self.end_all(system, entity, Ended { items: &items, endings, asked_at }, turn, done).await
     }
 
-    /// The records with due intents, with how often each has failed.
-    async fn gather(&self, system: &SystemName, shares: Shares) -> Result<Vec<(u32, Record)>, EngineError> {
-        let limit = self.settings.batch_records_max.min(BATCH_RECORDS_MAX);
-        self.gather_beside(system, shares, limit, &BTreeSet::new()).await
-    }
-
-    /// As many as `limit` of the records with due intents that are none of the `known`.
-    pub(crate) async fn gather_beside(
+    /// A batch of the records with due intents, with how often each has failed; none of the `known` ones.
+    pub(crate) async fn gather(
         &self,
         system: &SystemName,
-        shares: Shares,
-        limit: usize,
+        turn: &Turn,
         known: &BTreeSet<RecordId>,
     ) -> Result<Vec<(u32, Record)>, EngineError> {
-        let due = self.store.due_intents(system, shares, self.clock.now(), limit + known.len()).await?;
+        let limit = self.settings.batch_records_max;
+        let due = self.store.due_intents(system, turn.shares, self.clock.now(), limit + known.len()).await?;
         let due: Vec<DueIntent> =
             due.into_iter().filter(|due| !known.contains(&due.record)).take(limit).collect();
         let ids: Vec<RecordId> = due.iter().map(|due| due.record.clone()).collect();

@@ -42,22 +42,28 @@ impl Engine {
         may_go: oneshot::Receiver<()>,
     ) -> Result<Ingested, EngineError> {
         let facts = self.translate_batch(&batch).await?;
-        let keys: Vec<CopyKey> = facts.iter().map(|fact| self.key(&batch, fact)).collect();
-        let located = self.store.locate(&keys).await?;
-        // Whether a new copy belongs to a record is decided under a lock, which must not be held while waiting.
-        let decided = match has_unlinked(&facts, &located) {
-            true => None,
-            false => Some(self.decide_on(&batch, &facts, &keys, &located).await?),
-        };
+        // What one refers to may come with the batch before.
+        let is_early = facts.iter().any(|fact| matches!(fact.content, Content::Waits(_)));
+        let decided = if is_early { None } else { self.decide_early(&batch, &facts).await? };
         if may_go.await.is_err() {
             return Ok(Ingested { moved: true, ..Ingested::default() });
         }
-        if facts.iter().any(|fact| matches!(fact.content, Content::Waits(_))) {
-            // What it refers to may have come with the one before.
+        if is_early {
             drop(facts);
             return self.ingest(batch).await;
         }
         self.take_in(&batch, &facts, decided).await
+    }
+
+    /// Decides before the batch may go; not where a new copy is among the facts: to which record it belongs is decided
+    /// under a lock, which must not be held while waiting.
+    async fn decide_early(&self, batch: &Batch, facts: &[Fact<'_>]) -> Result<Option<Draft>, EngineError> {
+        let keys: Vec<CopyKey> = facts.iter().map(|fact| self.key(batch, fact)).collect();
+        let located = self.store.locate(&keys).await?;
+        if has_unlinked(facts, &located) {
+            return Ok(None);
+        }
+        self.decide_on(batch, facts, &keys, &located).await.map(Some)
     }
 
     /// Makes a batch durable, as it is `decided` or, where that has grown old, decided anew.

@@ -1,13 +1,12 @@
 //! Fresh writes go out in batches: marked durably as sent, written, and what came of them recorded.
 
-use crate::connector::Shown;
-use crate::connector::{Write, WriteOutcome};
+use crate::connector::{Shown, Write, WriteOutcome};
 use crate::dispatch::{Dispatched, Outgoing, Turn};
 use crate::ending::Ending;
 use crate::engine::{Engine, EngineError};
 use crate::outcome::Ended;
 use crate::progress::{Progress, Step};
-use crate::store::{BATCH_RECORDS_MAX, Commit, CommitOutcome, RecordCommit};
+use crate::store::{Commit, CommitOutcome, RecordCommit};
 use avowal_core::chronicle::Chronicle;
 use avowal_core::confirm::send;
 use avowal_core::ids::{EntityName, RecordId, SystemName};
@@ -164,8 +163,7 @@ impl Engine {
         known: &BTreeSet<RecordId>,
         done: &mut Dispatched,
     ) -> Result<Found, EngineError> {
-        let limit = self.settings.batch_records_max.min(BATCH_RECORDS_MAX);
-        let mut due = self.gather_beside(system, turn.shares, limit, known).await?;
+        let mut due = self.gather(system, turn, known).await?;
         let found = due.len();
         due.retain(|(_, record)| {
             let intent = record.intents.get(system);

@@ -84,6 +84,13 @@ async fn linked(crm: Profile, customers: usize) -> World {
     world
 }
 
+/// The app gives so many customers a name.
+fn rename_all(world: &World, customers: usize, name: &str) {
+    for n in 0..customers {
+        world.edit("app", &email(n), json!({"name": name}));
+    }
+}
+
 fn email(n: usize) -> String {
     format!("{n}@x.org")
 }
@@ -94,9 +101,7 @@ async fn a_batch_is_marked_while_another_is_written() {
         let world = linked(profile, 9).await;
         let watch = Watch::of(&world);
         for round in 0..3 {
-            for n in 0..9 {
-                world.edit("app", &email(n), json!({"name": format!("Bea {round}")}));
-            }
+            rename_all(&world, 9, &format!("Bea {round}"));
             world.sync().await;
         }
         // Two writes are a batch at most.
@@ -112,9 +117,7 @@ async fn updates_are_written_in_their_order_whatever_becomes_of_a_batch() {
         let world = linked(Profile::log(), 9).await;
         let rows: Vec<String> = (0..9).map(|n| world.id("crm", &email(n)).to_string()).collect();
         let watch = Watch::of(&world);
-        for n in 0..9 {
-            world.edit("app", &email(n), json!({"name": "Bea"}));
-        }
+        rename_all(&world, 9, "Bea");
         world.store.fail_commit(n, CommitFault::Conflict);
         world.sync().await;
         let place = |row: &String| rows.iter().position(|other| other == row);
@@ -147,9 +150,7 @@ async fn what_is_due_elsewhere_is_not_kept_waiting() {
     world.system("crm").set_down(Some(ConnectorError::new(ConnectorErrorKind::Unreachable, "down", None)));
     world.sync().await;
     world.system("crm").set_down(None);
-    for n in 0..12 {
-        world.edit("app", &email(n), json!({"name": "Bea"}));
-    }
+    rename_all(&world, 12, "Bea");
     let watch = Watch::of(&world);
     world.sync().await;
     let rows = world.system("crm").rows("order");
@@ -196,9 +197,7 @@ async fn creates_and_what_is_bounded_in_its_rate_go_one_by_one() {
     world.sync().await;
     assert_eq!(watch.seen().marked, 1);
     world.rates.insert("crm".into(), WriteRate { per_second: 100, burst: 100 });
-    for n in 0..6 {
-        world.edit("app", &email(n), json!({"name": "Bea"}));
-    }
+    rename_all(&world, 6, "Bea");
     world.sync().await;
     assert_eq!(watch.seen().marked, 1);
     world.check_settled().await;
@@ -210,9 +209,7 @@ async fn what_befalls_one_batch_leaves_the_others_alone() {
         for pass in 0..6 {
             let world = linked(Profile::cas(), 6).await;
             world.system("crm").script(pass, |_| true, [fault.clone()]);
-            for n in 0..6 {
-                world.edit("app", &email(n), json!({"name": "Bea"}));
-            }
+            rename_all(&world, 6, "Bea");
             world.sync().await;
             world.sync().await;
             for n in 0..6 {
@@ -228,9 +225,7 @@ async fn a_batch_that_is_told_to_pause_stops_those_behind_it() {
     let world = linked(Profile::cas(), 6).await;
     let before = world.system("crm").written_at().len();
     world.system("crm").script(1, |_| true, [Fault::Limited(5_000)]);
-    for n in 0..6 {
-        world.edit("app", &email(n), json!({"name": "Bea"}));
-    }
+    rename_all(&world, 6, "Bea");
     world.sync().await;
     let written = world.system("crm").written_at().split_off(before);
     let early = written.iter().filter(|at| **at < written[1] + 5_000).count();

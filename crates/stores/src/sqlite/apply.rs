@@ -33,8 +33,7 @@ pub(super) fn task(connection: &Connection, recent: &Recent, task: &Task) -> Res
     match task {
         Task::Commit(encoded) => commit(connection, recent, encoded),
         Task::Restate { record, match_keys } => {
-            recent.take(&record.id);
-            recent.take_read(&record.id);
+            recent.forget(&record.id);
             restate(connection, record, match_keys).map_err(Refusal::from)
         }
         Task::CountRepeats { system, keys } => count_repeats(connection, system, keys).map_err(Refusal::from),

@@ -58,30 +58,18 @@ impl Recent {
 
     /// Enters the states that have become durable together.
     pub(super) fn enter(&self, records: impl Iterator<Item = Stored>) {
-        let records: Vec<_> = records.map(|stored| (weight(&stored.state), stored)).collect();
-        let gone: Vec<_> = {
-            let mut kept = lock(&self.committed);
-            records
-                .into_iter()
-                .flat_map(|(bytes, stored)| kept.insert(stored.state.id.clone(), stored, bytes))
-                .collect()
-        };
-        // Freed only now, without the lock.
-        drop(gone);
+        keep(&self.committed, records.map(|stored| (stored.state.clone(), stored)));
     }
 
     /// Notes states that a reader has found.
     pub(super) fn note_read(&self, records: &[Option<Arc<Record>>]) {
-        let records: Vec<_> =
-            records.iter().flatten().map(|record| (weight(record), record.clone())).collect();
-        let gone: Vec<_> = {
-            let mut kept = lock(&self.read);
-            records
-                .into_iter()
-                .flat_map(|(bytes, record)| kept.insert(record.id.clone(), record, bytes))
-                .collect()
-        };
-        drop(gone);
+        keep(&self.read, records.iter().flatten().map(|record| (record.clone(), record.clone())));
+    }
+
+    /// Forgets all that is kept of a record: its state is replaced beside its history.
+    pub(super) fn forget(&self, id: &RecordId) {
+        self.take(id);
+        self.take_read(id);
     }
 
     /// What a reader has found of a record that is about to change. It may be old.
@@ -92,6 +80,16 @@ impl Recent {
 
 fn lock<T>(kept: &Mutex<T>) -> MutexGuard<'_, T> {
     kept.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Keeps these values of records, all at one moment. Weighing them and freeing what has to go needs no lock.
+fn keep<V>(kept: &Mutex<Kept<V>>, values: impl Iterator<Item = (Arc<Record>, V)>) {
+    let values: Vec<_> = values.map(|(state, value)| (state.id.clone(), value, weight(&state))).collect();
+    let mut held = lock(kept);
+    let gone: Vec<V> =
+        values.into_iter().flat_map(|(id, value, weight)| held.insert(id, value, weight)).collect();
+    drop(held);
+    drop(gone);
 }
 
 /// Values by record, up to so much weight.
@@ -151,27 +149,29 @@ impl<V> Kept<V> {
     }
 }
 
-/// The memory that a state takes, roughly: the nodes of its maps, which have room for eleven entries each, and its
-/// texts.
+/// The memory that a state takes, roughly: the nodes of its maps, which have room for eleven entries each, its entries
+/// and their texts.
 fn weight(record: &Record) -> usize {
-    const RECORD: usize = 6_000;
-    const COPY: usize = 2_500;
+    const RECORD: usize = 5_000;
+    const COPY: usize = 2_000;
     const OTHER: usize = 2_000;
-    let beliefs: usize = record.fields.values().map(|belief| size(&belief.value)).sum();
+    const ENTRY: usize = 200;
+    let entry = |value: &Value| ENTRY + size(value);
+    let beliefs: usize = record.fields.values().map(|belief| entry(&belief.value)).sum();
     let shadows = record.copies.values().flat_map(|copy| copy.fields.values());
     let shadows: usize = shadows
         .map(|shadow| {
             let sent_as = shadow.sent_as.as_ref().map_or(0, size);
-            size(&shadow.content) + sent_as + shadow.older.len() * 32
+            entry(&shadow.content) + sent_as + shadow.older.len() * 32
         })
         .sum();
     let outgoing = record.intents.values().flat_map(|intent| intent.fields.values());
-    let outgoing: usize = outgoing.map(|outgoing| size(&outgoing.value)).sum();
+    let outgoing: usize = outgoing.map(|outgoing| entry(&outgoing.value)).sum();
     let reviews: usize = record
         .reviews
         .values()
         .flat_map(|review| review.proposed.values().chain(&review.believed))
-        .map(|side| size(&side.value))
+        .map(|side| entry(&side.value))
         .sum();
     let others = record.intents.len() + record.reviews.len() + record.held.len();
     RECORD + record.copies.len() * COPY + others * OTHER + beliefs + shadows + outgoing + reviews

@@ -139,10 +139,7 @@ impl Group {
                 .into_iter()
                 .map(|record| Stored { state: Arc::new(record.state), match_keys: record.match_keys.into() }),
         );
-        for id in restated {
-            self.recent.take(&id);
-            self.recent.take_read(&id);
-        }
+        restated.iter().for_each(|id| self.recent.forget(id));
     }
 
     /// Applies the tasks in one transaction and answers each, in order.
