@@ -18,5 +18,6 @@ pub mod scenario;
 pub mod shrink;
 mod stage;
 pub mod store;
+mod substance;
 pub mod timeline;
 pub mod world;

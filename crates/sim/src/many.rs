@@ -38,6 +38,8 @@ pub struct Summary {
     pub unequal: u64,
     /// The sum of all hashes: two runs of the same seeds on any machine have the same.
     pub hash: u64,
+    /// The sum of all [`Outcome::substance`]: it stays the same as long as the behaviour does.
+    pub substance: u64,
 }
 
 /// One seed in so many is played twice.
@@ -47,6 +49,7 @@ impl Summary {
     fn take(&mut self, seed: u64, outcome: Outcome) {
         self.seeds += 1;
         self.hash = self.hash.wrapping_add(outcome.hash);
+        self.substance = self.substance.wrapping_add(outcome.substance);
         for (fault, times) in outcome.fired {
             *self.fired.entry(fault).or_default() += times;
         }

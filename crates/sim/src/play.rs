@@ -5,6 +5,7 @@ use crate::fault::{Fault, Faults};
 use crate::oracle::{Figures, Violation};
 use crate::scenario::{Action, ENTITY, How, KEY, Scenario};
 use crate::store::Follower;
+use crate::substance;
 use crate::world::World;
 use avowal_core::history::{Body, Verdict};
 use avowal_core::ids::{RemoteId, SystemName};
@@ -20,6 +21,8 @@ use std::collections::BTreeMap;
 pub struct Outcome {
     /// The rolling hash of everything that stood and was recorded: the same for the same scenario.
     pub hash: u64,
+    /// The sum over values, links, classes, decisions and writes: unlike `hash`, no wording enters it.
+    pub substance: u64,
     /// The laws that were broken.
     pub violations: Vec<Violation>,
     /// The figures by profile.
@@ -385,7 +388,19 @@ impl World {
                 figures.entry(participant.profile.as_str().to_owned()).or_default().add(&mine);
             }
         }
-        Outcome { hash: sum, violations: self.violations(), figures, fired: self.faults.fired(), rounds }
+        let rows = ending
+            .rows
+            .iter()
+            .map(|((system, id), row)| (system.as_str(), id.as_str(), Value::Object(row.clone())));
+        let substance = substance::sum(self.scenario.seed, &ending.events, &ending.records, rows);
+        Outcome {
+            hash: sum,
+            substance,
+            violations: self.violations(),
+            figures,
+            fired: self.faults.fired(),
+            rounds,
+        }
     }
 }
 

@@ -117,12 +117,13 @@ fn report(summary: &Summary) -> String {
     let mut out = String::new();
     let _ = writeln!(
         out,
-        "{} seeds, {} violations; {} played twice, {} unequal; sum of hashes {:016x}\n",
+        "{} seeds, {} violations; {} played twice, {} unequal; sum of hashes {:016x}, of substance {:016x}\n",
         summary.seeds,
         summary.failures.len(),
         summary.replayed,
         summary.unequal,
-        summary.hash
+        summary.hash,
+        summary.substance
     );
     let _ = writeln!(
         out,

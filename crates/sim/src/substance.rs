@@ -1,0 +1,316 @@
+//! The substance of a run: values, links, classes, decisions and writes in their order, spelled by words of this file alone.
+//!
+//! Names in the code, words in messages and the wire form of the history may change; the sum over this must not. It is
+//! how a change of the house proves that it changed no behaviour. Times, hashes, reasons and evidence texts stay out.
+
+use crate::dice::{hash, mix};
+use avowal_core::history::{
+    Body, Classification, ConfirmedBy, Event, Failure, FieldRelation, LinkReason, OnRefused, Strength,
+    Verdict,
+};
+use avowal_core::intent::Operation;
+use avowal_core::observation::Channel;
+use avowal_core::record::{Record, Side};
+use avowal_core::value::Value;
+use avowal_core::version::{Causality, Dot};
+use std::fmt::Write as _;
+
+/// The sum over the substance of these events, and of the states and rows that were left.
+pub fn sum<'a>(
+    seed: u64,
+    events: &[Event],
+    records: &[Record],
+    rows: impl Iterator<Item = (&'a str, &'a str, Value)>,
+) -> u64 {
+    let mut sum = seed;
+    for event in events {
+        sum = mix(sum ^ hash(event.seq, &told(event)));
+    }
+    for record in records {
+        sum = mix(sum ^ hash(record.seq, &stands(record)));
+    }
+    for (system, id, row) in rows {
+        sum = mix(sum ^ hash(1, &format!("{system} {id} {row}")));
+    }
+    sum
+}
+
+/// What stands at the end: beliefs, links, open writes and questions.
+fn stands(record: &Record) -> String {
+    let mut out = format!("{} {} {}", record.id, record.entity, record.vector);
+    for (field, belief) in &record.fields {
+        let _ = write!(out, " {field}={} by {}", belief.value, belief.dot);
+    }
+    for (system, copy) in &record.copies {
+        let _ = write!(out, " [{system} {} {} {} {}", copy.remote_id, copy.alive, copy.seen, copy.sent);
+        for (field, shadow) in &copy.fields {
+            let _ = write!(out, " {field}={} base {}", shadow.content, dot(shadow.base.as_ref()));
+        }
+        out.push(']');
+    }
+    for (system, intent) in &record.intents {
+        let _ = write!(out, " intent {system} {} {}", operation(intent.operation), intent.key);
+    }
+    for field in record.reviews.keys() {
+        let _ = write!(out, " review {field}");
+    }
+    let _ = write!(out, " deleted {}", dot(record.deleted.as_ref().map(|grave| &grave.dot)));
+    out
+}
+
+/// What one event says.
+fn told(event: &Event) -> String {
+    let mut out = format!("{} {} {} ", event.record, event.seq, event.vector);
+    if let Some(evidence) = &event.evidence {
+        let _ = write!(out, "{} ", strength(evidence.strength));
+    }
+    out + &body(&event.body)
+}
+
+fn body(body: &Body) -> String {
+    match body {
+        Body::Linked { system, remote_id, how } => format!("linked {system} {remote_id} {}", link(how)),
+        Body::Observed { .. } => observed(body),
+        Body::FieldChanged { field, from, value, dot, rule: _ } => {
+            format!("changed {field} {} {value} {dot}", option(from.as_ref()))
+        }
+        Body::ConflictDetected { field, believed, shown } => {
+            format!("conflict {field} {} {}", side(believed), side(shown))
+        }
+        Body::ConflictResolved { field, value, dot, rule: _, losers } => {
+            let losers: Vec<String> = losers
+                .iter()
+                .map(|loser| format!("{} {} {}", loser.system, loser.value, loser.dot))
+                .collect();
+            format!("resolved {field} {value} {dot} {losers:?}")
+        }
+        Body::ReviewRequested { field, review } => {
+            let believed = review.believed.as_ref().map(side).unwrap_or_default();
+            let proposed: Vec<String> =
+                review.proposed.iter().map(|(system, shown)| format!("{system} {}", side(shown))).collect();
+            format!("review {field} {} {believed} {proposed:?}", review.id)
+        }
+        Body::ReviewDecided { field, review, verdict, note: _ } => {
+            format!("decided {field} {review} {}", answer(verdict))
+        }
+        Body::Refused { system, field, value, dot, reason: _, then } => {
+            format!("refused {system} {field} {value} {dot} {}", refused(*then))
+        }
+        Body::Quarantined { system, remote_id, reason: _ } => {
+            format!("aside {system} {}", remote_id.as_ref().map(ToString::to_string).unwrap_or_default())
+        }
+        Body::Deleted { dot, rule: _ } => format!("deleted {dot}"),
+        Body::Restored { dot, rule: _ } => format!("restored {dot}"),
+        Body::IntentPlanned { .. }
+        | Body::IntentWithdrawn { .. }
+        | Body::IntentSent { .. }
+        | Body::IntentConfirmed { .. }
+        | Body::IntentFailed { .. } => written(body),
+        Body::EchoRecognised { system, channel, key, order, version } => {
+            format!("echo {system} {} {key:?} {} {version:?}", road(*channel), text(order.as_ref()))
+        }
+        Body::DuplicateDropped { system, channel } => format!("duplicate {system} {}", road(*channel)),
+        Body::StaleDropped { system, channel, fields, order } => {
+            format!("stale {system} {} {} {}", road(*channel), values(fields), text(order.as_ref()))
+        }
+        Body::StaleSuspected { system, channel, fields } => {
+            format!("suspected {system} {} {}", road(*channel), values(fields))
+        }
+        Body::DriftDetected { system, fields } => format!("drift {system} {}", names(fields)),
+        Body::ReconciliationApplied { system, fields } => format!("repaired {system} {}", names(fields)),
+        Body::SnapshotTaken { state: _ } => "snapshot".to_owned(),
+        Body::PolicyChanged { from, to } => format!("policy {from:?} {to}"),
+        Body::Paused { system, reason: _ } => format!("paused {system}"),
+        Body::Resumed { system } => format!("resumed {system}"),
+        Body::Released { system } => format!("released {system}"),
+    }
+}
+
+fn observed(body: &Body) -> String {
+    let Body::Observed {
+        system,
+        channel,
+        class,
+        causality,
+        copy_vector,
+        dot: by,
+        fields,
+        gone,
+        order,
+        version,
+    } = body
+    else {
+        return String::new();
+    };
+    let mut out = format!(
+        "observed {system} {} {} {} {copy_vector} {} {gone} {} {version:?}",
+        road(*channel),
+        word(*class),
+        stand(*causality),
+        dot(by.as_ref()),
+        text(order.as_ref())
+    );
+    for (field, seen) in fields {
+        let base = dot(seen.base.as_ref());
+        let from = option(seen.from.as_ref());
+        let _ = write!(out, " {field} {from} {} {base} {}", seen.to, relation(seen.relation));
+    }
+    out
+}
+
+fn written(body: &Body) -> String {
+    match body {
+        Body::IntentPlanned { system, key, operation: what, fields, correction } => {
+            let mut out = format!("planned {system} {key} {} {correction}", operation(*what));
+            for (field, outgoing) in fields {
+                let _ = write!(out, " {field} {} {}", outgoing.value, outgoing.dot);
+            }
+            out
+        }
+        Body::IntentWithdrawn { system, key } => format!("withdrawn {system} {key}"),
+        Body::IntentSent { system, key, attempt } => format!("sent {system} {key} {attempt}"),
+        Body::IntentConfirmed { system, key, by, fields, order, version } => {
+            let order = text(order.as_ref());
+            let mut out = format!("confirmed {system} {key} {} {order} {version:?}", confirmed(*by));
+            for (field, stored) in fields {
+                let sent_as = option(stored.sent_as.as_ref());
+                let _ = write!(out, " {field} {} {sent_as} {} {}", stored.content, stored.wrote, stored.base);
+            }
+            out
+        }
+        Body::IntentFailed { system, key, failure: how, reason: _ } => {
+            format!("failed {system} {key} {}", failure(*how))
+        }
+        _ => String::new(),
+    }
+}
+
+fn values<'a, N: std::fmt::Display + 'a>(fields: impl IntoIterator<Item = (&'a N, &'a Value)>) -> String {
+    fields.into_iter().map(|(name, value)| format!("{name} {value} ")).collect()
+}
+
+fn names<N: std::fmt::Display>(fields: &[N]) -> String {
+    fields.iter().map(|name| format!("{name} ")).collect()
+}
+
+fn side(side: &Side) -> String {
+    format!("{} {} {}", side.value, side.dot, side.vector)
+}
+
+fn option(value: Option<&Value>) -> String {
+    text(value)
+}
+
+fn dot(dot: Option<&Dot>) -> String {
+    text(dot)
+}
+
+fn text(thing: Option<&impl std::fmt::Display>) -> String {
+    thing.map_or_else(|| "-".to_owned(), ToString::to_string)
+}
+
+fn link(how: &LinkReason) -> String {
+    match how {
+        LinkReason::FirstSeen => "first".to_owned(),
+        LinkReason::Matched { key } => format!("matched {key}"),
+        LinkReason::Created => "created".to_owned(),
+        LinkReason::Alias { from } => format!("alias {from}"),
+        LinkReason::Decided => "decided".to_owned(),
+    }
+}
+
+fn answer(answer: &Verdict) -> String {
+    match answer {
+        Verdict::Keep => "keep".to_owned(),
+        Verdict::Take { system } => format!("take {system}"),
+        Verdict::Set { value } => format!("set {value}"),
+        Verdict::Delete => "delete".to_owned(),
+        Verdict::Restore => "restore".to_owned(),
+        Verdict::Superseded => "superseded".to_owned(),
+    }
+}
+
+fn word(class: Classification) -> &'static str {
+    match class {
+        Classification::Confirmation => "confirmation",
+        Classification::Duplicate => "duplicate",
+        Classification::Stale => "stale",
+        Classification::New => "new",
+        Classification::Concurrent => "concurrent",
+        Classification::Indeterminate => "indeterminate",
+    }
+}
+
+fn relation(relation: FieldRelation) -> &'static str {
+    match relation {
+        FieldRelation::First => "first",
+        FieldRelation::Sequential => "sequential",
+        FieldRelation::Concurrent => "concurrent",
+        FieldRelation::Indeterminate => "indeterminate",
+        FieldRelation::Agreement => "agreement",
+    }
+}
+
+fn strength(strength: Strength) -> &'static str {
+    match strength {
+        Strength::Unknown => "unknown",
+        Strength::Inferred => "inferred",
+        Strength::Proven => "proven",
+    }
+}
+
+fn stand(causality: Causality) -> &'static str {
+    match causality {
+        Causality::Same => "same",
+        Causality::LeftAfterRight => "after",
+        Causality::RightAfterLeft => "before",
+        Causality::Concurrent => "concurrent",
+    }
+}
+
+fn road(channel: Channel) -> &'static str {
+    match channel {
+        Channel::Webhook => "webhook",
+        Channel::Signal => "signal",
+        Channel::Feed => "feed",
+        Channel::Listing => "listing",
+        Channel::Read => "read",
+        Channel::Receipt => "receipt",
+        Channel::Manual => "manual",
+    }
+}
+
+fn operation(operation: Operation) -> &'static str {
+    match operation {
+        Operation::Create => "create",
+        Operation::Update => "update",
+        Operation::Delete => "delete",
+    }
+}
+
+fn confirmed(by: ConfirmedBy) -> &'static str {
+    match by {
+        ConfirmedBy::Receipt => "receipt",
+        ConfirmedBy::ReadBack => "read",
+        ConfirmedBy::LookUp => "found",
+        ConfirmedBy::Echo => "echo",
+    }
+}
+
+fn failure(failure: Failure) -> &'static str {
+    match failure {
+        Failure::Retry => "retry",
+        Failure::Conflict => "conflict",
+        Failure::Rejected => "rejected",
+        Failure::Unknown => "unknown",
+        Failure::Missing => "missing",
+    }
+}
+
+fn refused(then: OnRefused) -> &'static str {
+    match then {
+        OnRefused::Revert => "revert",
+        OnRefused::Ignore => "ignore",
+        OnRefused::Review => "review",
+    }
+}
