@@ -2,12 +2,12 @@
 
 use crate::report::{Report, count};
 use crate::{Outcome, plot};
-use avowal_core::chronicle::Chronicle;
+use avowal_core::data::ids::RecordId;
+use avowal_core::data::time::Timestamp;
+use avowal_core::decide::lifecycle::link;
+use avowal_core::history::chronicle::Chronicle;
 use avowal_core::history::{Body, Context, LinkReason};
-use avowal_core::ids::RecordId;
-use avowal_core::lifecycle::link;
 use avowal_core::record::Record;
-use avowal_core::time::Timestamp;
 use avowal_engine::store::{Commit, CommitOutcome, RecordCommit, Store};
 use avowal_stores::sqlite::SqliteStore;
 use std::time::Instant;

@@ -1,8 +1,8 @@
 //! The machine's clock, and record ids that never repeat.
 
 use async_trait::async_trait;
-use avowal_core::ids::RecordId;
-use avowal_core::time::Timestamp;
+use avowal_core::data::ids::RecordId;
+use avowal_core::data::time::Timestamp;
 use avowal_engine::clock::Clock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 

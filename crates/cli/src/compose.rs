@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use avowal_connectors::http::HttpConnector;
 use avowal_connectors::postgres::{PostgresConnector, PostgresOptions};
 use avowal_connectors::sqlite::{SqliteConnector, SqliteOptions};
-use avowal_core::ids::{EntityName, SystemName};
+use avowal_core::data::ids::{EntityName, SystemName};
 use avowal_core::policy::EntityPolicy;
 use avowal_engine::connector::{Binding, Column, Connector, ConnectorError, Delivery};
 use avowal_engine::store::Store;

@@ -1,9 +1,9 @@
 //! Walks states and their event streams side by side, in order of record id, without holding more than a page.
 
 use crate::failure::Failure;
-use avowal_core::fold::apply;
+use avowal_core::data::ids::RecordId;
+use avowal_core::history::fold::apply;
 use avowal_core::history::{ChainVerifier, Event, HistoryError};
-use avowal_core::ids::RecordId;
 use avowal_core::record::Record;
 use avowal_engine::store::{BATCH_RECORDS_MAX, Store};
 use serde::Serialize;

@@ -3,12 +3,12 @@
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::output::Output;
+use avowal_core::data::ids::{EntityName, FieldName, RecordId, SystemName};
+use avowal_core::data::value::Value;
+use avowal_core::decide::identity::key_of_field;
 use avowal_core::explain::{short_text, short_value};
-use avowal_core::identity::key_of_field;
-use avowal_core::ids::{EntityName, FieldName, RecordId, SystemName};
 use avowal_core::policy::EntityPolicy;
 use avowal_core::record::Record;
-use avowal_core::value::Value;
 use avowal_engine::store::{CopyKey, Store};
 use std::sync::Arc;
 

@@ -2,7 +2,7 @@
 //! with the reason and the cure.
 
 use async_trait::async_trait;
-use avowal_core::ids::{EntityName, RemoteId};
+use avowal_core::data::ids::{EntityName, RemoteId};
 use avowal_engine::connector::{
     Capabilities, Change, Connector, ConnectorError, Delivery, Fields, Finding, OrderKind, Page, Write,
     WriteOutcome,

@@ -1,17 +1,17 @@
 //! P1 and P2 of the performance goals, each beside its floor. Prints rates, never asserts them.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use avowal_core::chronicle::Chronicle;
+use avowal_core::data::time::Timestamp;
+use avowal_core::data::value::{Digest, Value};
 use avowal_core::decide::decide;
-use avowal_core::diff::diff;
+use avowal_core::decide::diff::diff;
+use avowal_core::decide::lifecycle::link;
+use avowal_core::history::chronicle::Chronicle;
 use avowal_core::history::{Context, LinkReason};
-use avowal_core::lifecycle::link;
-use avowal_core::observation::{Channel, Observation, Shown};
+use avowal_core::policy::spec::{ColumnSpec, EntitySpec, MappingSpec};
 use avowal_core::policy::{EntityPolicy, SystemTraits};
-use avowal_core::policy_spec::{ColumnSpec, EntitySpec, MappingSpec};
 use avowal_core::record::Record;
-use avowal_core::time::Timestamp;
-use avowal_core::value::{Digest, Value};
+use avowal_core::record::observation::{Channel, Observation, Shown};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};

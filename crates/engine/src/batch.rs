@@ -2,9 +2,9 @@
 
 use crate::connector::Change;
 use crate::store::{CopyKey, CursorMove, DedupeKey};
-use avowal_core::ids::{EntityName, SystemName};
-use avowal_core::observation::Channel;
-use avowal_core::time::Timestamp;
+use avowal_core::data::ids::{EntityName, SystemName};
+use avowal_core::data::time::Timestamp;
+use avowal_core::record::observation::Channel;
 
 /// Facts from one system that become durable together.
 #[derive(Clone, Debug)]

@@ -2,7 +2,7 @@
 //! workers divide their work.
 
 use crate::store::CopyKey;
-use avowal_core::ids::{EntityName, RecordId, SystemName};
+use avowal_core::data::ids::{EntityName, RecordId, SystemName};
 use serde::Serialize;
 
 /// One of 256 parts into which everything that has a key falls. Stored in tables, so the function never changes.

@@ -1,8 +1,8 @@
 //! The port through which time, waiting and fresh ids enter. Nothing else in the engine may ask for them.
 
 use async_trait::async_trait;
-use avowal_core::ids::RecordId;
-use avowal_core::time::Timestamp;
+use avowal_core::data::ids::RecordId;
+use avowal_core::data::time::Timestamp;
 
 /// Time and identity from outside.
 ///

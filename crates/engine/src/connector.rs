@@ -4,11 +4,11 @@
 
 use crate::store::Cursor;
 use async_trait::async_trait;
-use avowal_core::ids::{EntityName, RemoteId};
-use avowal_core::intent::Operation;
-use avowal_core::observation::OrderToken;
-use avowal_core::time::Timestamp;
-use avowal_core::value::Value;
+use avowal_core::data::ids::{EntityName, RemoteId};
+use avowal_core::data::time::Timestamp;
+use avowal_core::data::value::Value;
+use avowal_core::record::intent::Operation;
+use avowal_core::record::observation::OrderToken;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -374,7 +374,7 @@ pub struct Column {
     /// Its remote name.
     pub name: String,
     /// The canonical type of the field it carries.
-    pub field_type: avowal_core::schema::FieldType,
+    pub field_type: avowal_core::policy::schema::FieldType,
     /// Whether it may be written.
     pub writable: bool,
 }

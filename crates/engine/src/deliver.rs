@@ -4,9 +4,9 @@ use crate::batch::Batch;
 use crate::connector::{Change, Delivery};
 use crate::engine::{Engine, EngineError};
 use crate::store::{DedupeKey, StoreError};
-use avowal_core::ids::SystemName;
-use avowal_core::observation::Channel;
+use avowal_core::data::ids::SystemName;
 use avowal_core::planted::{Mistake, planted};
+use avowal_core::record::observation::Channel;
 
 /// What became of a delivery. Everything but the first two asks the sender to act.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -12,14 +12,14 @@ use crate::progress::Progress;
 use crate::store::{Commit, CopyKey, Due, DueIntent, IntentDelay};
 use crate::translate::Outbound;
 use crate::turns::Taken;
+use avowal_core::data::ids::{EntityName, RecordId, RemoteId, SystemName};
+use avowal_core::data::time::Timestamp;
+use avowal_core::record::intent::content_digest;
 use avowal_core::history::Context;
-use avowal_core::ids::{EntityName, RecordId, RemoteId, SystemName};
-use avowal_core::intent::{IntentStatus, Operation};
-use avowal_core::plan::content_digest;
 use avowal_core::planted::{Mistake, planted};
 use avowal_core::policy::EntityPolicy;
 use avowal_core::record::Record;
-use avowal_core::time::Timestamp;
+use avowal_core::record::intent::{IntentStatus, Operation};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 

@@ -3,10 +3,10 @@
 use crate::connector::Change;
 use crate::store::{CopyKey, MatchKey, QuarantineItem, Signal, SignalReason};
 use crate::translate::Canonical;
-use avowal_core::chronicle::Chronicle;
-use avowal_core::ids::{EntityName, RecordId};
+use avowal_core::data::ids::{EntityName, RecordId};
+use avowal_core::data::value::Digest;
+use avowal_core::history::chronicle::Chronicle;
 use avowal_core::policy::EntityPolicy;
-use avowal_core::value::Digest;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 

@@ -1,8 +1,8 @@
 //! How a write ended, before it is recorded.
 
 use crate::connector::{Change, WriteOutcome};
-use avowal_core::ids::RemoteId;
-use avowal_core::intent::{IntentStatus, Operation};
+use avowal_core::data::ids::RemoteId;
+use avowal_core::record::intent::{IntentStatus, Operation};
 
 /// How a write, or the search for its outcome, ended.
 pub(crate) enum Ending {

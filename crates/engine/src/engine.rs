@@ -6,10 +6,10 @@ use crate::connector::{Connector, ConnectorError};
 use crate::fights::Fights;
 use crate::limiter::Limiter;
 use crate::store::{Commit, CommitOutcome, CopyKey, Store, StoreError};
-use avowal_core::ids::{EntityName, SystemName};
+use avowal_core::data::ids::{EntityName, SystemName};
+use avowal_core::data::time::Timestamp;
 use avowal_core::planted::{Mistake, planted};
 use avowal_core::policy::EntityPolicy;
-use avowal_core::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
@@ -222,7 +222,7 @@ impl Engine {
             .fields
             .values()
             .filter_map(|field| match &field.field_type {
-                avowal_core::schema::FieldType::Ref { entity: to } if to != entity => {
+                avowal_core::policy::schema::FieldType::Ref { entity: to } if to != entity => {
                     Some(self.reference_depth(to, depth + 1))
                 }
                 _ => None,

@@ -1,8 +1,8 @@
 //! Two writers that keep undoing each other: after a few rounds a person has to part them.
 
-use avowal_core::ids::{RecordId, SystemName};
-use avowal_core::time::Timestamp;
-use avowal_core::value::Digest;
+use avowal_core::data::ids::{RecordId, SystemName};
+use avowal_core::data::time::Timestamp;
+use avowal_core::data::value::Digest;
 use std::collections::BTreeMap;
 
 /// How often the same content may be written to the same copy, each time after the system had changed it back.

@@ -5,17 +5,17 @@ use crate::draft::{Content, Draft, Fact};
 use crate::engine::{Engine, EngineError};
 use crate::ingest::payload;
 use crate::store::{CopyKey, Located, MatchKey, SignalReason};
-use avowal_core::chronicle::Chronicle;
+use avowal_core::data::ids::{FieldName, RecordId};
+use avowal_core::data::value::Value;
+use avowal_core::decide::identity::{keys_of_copy, keys_of_record};
+use avowal_core::decide::lifecycle::link;
 use avowal_core::history::LinkReason;
-use avowal_core::identity::{keys_of_copy, keys_of_record};
-use avowal_core::ids::{FieldName, RecordId};
-use avowal_core::intent::{Intent, Operation};
-use avowal_core::lifecycle::link;
-use avowal_core::observation::Channel;
+use avowal_core::history::chronicle::Chronicle;
 use avowal_core::planted::{Mistake, planted};
 use avowal_core::policy::EntityPolicy;
 use avowal_core::record::Record;
-use avowal_core::value::Value;
+use avowal_core::record::intent::{Intent, Operation};
+use avowal_core::record::observation::Channel;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The keys by which copies find a record. A field of which nobody has spoken yet who may is known by what the

@@ -9,17 +9,17 @@ use crate::store::{
     Commit, CommitOutcome, CopyKey, Located, QuarantineItem, RecordCommit, Signal, SignalReason,
 };
 use crate::translate::{Canonical, Translated};
-use avowal_core::chronicle::Chronicle;
+use avowal_core::data::ids::{EntityName, RecordId, SystemName};
+use avowal_core::data::time::Timestamp;
+use avowal_core::data::value::{Digest, Value};
 use avowal_core::decide::decide;
-use avowal_core::diff::diff;
+use avowal_core::decide::diff::diff;
+use avowal_core::history::chronicle::Chronicle;
 use avowal_core::history::{Body, Context};
-use avowal_core::ids::{EntityName, RecordId, SystemName};
-use avowal_core::observation::{Channel, Observation, OrderToken, Shown as Seen};
 use avowal_core::planted::{Mistake, planted};
 use avowal_core::policy::EntityPolicy;
+use avowal_core::record::observation::{Channel, Observation, OrderToken, Shown as Seen};
 use avowal_core::record::{Copy, Record};
-use avowal_core::time::Timestamp;
-use avowal_core::value::{Digest, Value};
 use futures::channel::oneshot;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;

@@ -2,7 +2,7 @@
 
 use crate::bucket::{Share, Shares};
 use async_trait::async_trait;
-use avowal_core::ids::{EntityName, SystemName};
+use avowal_core::data::ids::{EntityName, SystemName};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};

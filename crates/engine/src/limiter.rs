@@ -1,7 +1,7 @@
 //! A token bucket per system: bounds how many writes go out.
 
 use crate::engine::WriteRate;
-use avowal_core::time::Timestamp;
+use avowal_core::data::time::Timestamp;
 
 /// A token bucket that is told the time.
 #[derive(Clone, Debug)]

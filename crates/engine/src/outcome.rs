@@ -8,20 +8,20 @@ use crate::store::{
     Commit, CommitOutcome, CopyKey, IntentDelay, QuarantineItem, RecordCommit, Signal, SignalReason,
 };
 use crate::translate::{Canonical, Translated};
-use avowal_core::chronicle::Chronicle;
-use avowal_core::confirm::{Maker, Receipt, confirm, fail, maker};
+use avowal_core::data::ids::{EntityName, RecordId, RemoteId, SystemName};
+use avowal_core::data::time::Timestamp;
 use avowal_core::decide::decide;
+use avowal_core::decide::identity::keys_of_copy;
+use avowal_core::decide::lifecycle::link;
+use avowal_core::deliver::confirm::{Maker, Receipt, confirm, fail, maker};
+use avowal_core::deliver::plan::plan;
+use avowal_core::history::chronicle::Chronicle;
 use avowal_core::history::{Body, ConfirmedBy, Evidence, Failure, LinkReason};
-use avowal_core::identity::keys_of_copy;
-use avowal_core::ids::{EntityName, RecordId, RemoteId, SystemName};
-use avowal_core::intent::{Intent, IntentStatus, Operation};
-use avowal_core::lifecycle::link;
-use avowal_core::observation::{Channel, Observation, Shown as Seen};
-use avowal_core::plan::plan;
 use avowal_core::planted::{Mistake, planted};
 use avowal_core::policy::EntityPolicy;
+use avowal_core::record::intent::{Intent, IntentStatus, Operation};
+use avowal_core::record::observation::{Channel, Observation, Shown as Seen};
 use avowal_core::record::{Copy, Record};
-use avowal_core::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -507,7 +507,7 @@ impl Engine {
     }
 
     fn refused_write(&self, end: &End<'_>, reason: &str) -> QuarantineItem {
-        let payload = avowal_core::value::Value::Object(end.item.write.fields.clone()).to_string();
+        let payload = avowal_core::data::value::Value::Object(end.item.write.fields.clone()).to_string();
         QuarantineItem {
             id: 0,
             system: end.system.clone(),

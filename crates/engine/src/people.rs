@@ -2,13 +2,13 @@
 
 use crate::engine::{Engine, EngineError};
 use crate::store::{Commit, CommitOutcome, CopyKey, QuarantineItem, Signal, SignalReason};
-use avowal_core::chronicle::Chronicle;
-use avowal_core::confirm::fail;
+use avowal_core::data::ids::{RecordId, SystemName};
+use avowal_core::decide::review::answer;
+use avowal_core::deliver::confirm::fail;
+use avowal_core::deliver::plan::plan;
+use avowal_core::history::chronicle::Chronicle;
 use avowal_core::history::{Body, Context, Failure, Verdict};
-use avowal_core::ids::{RecordId, SystemName};
-use avowal_core::intent::IntentStatus;
-use avowal_core::plan::plan;
-use avowal_core::review::answer;
+use avowal_core::record::intent::IntentStatus;
 
 /// Whether a commit has taken effect.
 enum Stored {

@@ -2,9 +2,9 @@
 
 use crate::engine::{Engine, EngineError};
 use crate::store::{Commit, CommitOutcome};
-use avowal_core::chronicle::Chronicle;
+use avowal_core::data::ids::{EntityName, RecordId};
+use avowal_core::history::chronicle::Chronicle;
 use avowal_core::history::{Body, Context};
-use avowal_core::ids::{EntityName, RecordId};
 use avowal_core::record::Record;
 
 /// The entity under which streams are kept that belong to no record. No configured name begins with `@`.

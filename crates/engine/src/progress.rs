@@ -1,6 +1,6 @@
 //! What a run tells those who watch it.
 
-use avowal_core::ids::{EntityName, SystemName};
+use avowal_core::data::ids::{EntityName, SystemName};
 use serde::Serialize;
 use std::collections::BTreeMap;
 

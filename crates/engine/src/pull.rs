@@ -12,10 +12,10 @@ use crate::store::{
     Commit, CommitOutcome, CopyKey, Cursor, CursorKind, CursorMove, CursorName, Due, Signal, SignalReason,
 };
 use crate::turns::Taken;
-use avowal_core::ids::{EntityName, RemoteId, SystemName};
-use avowal_core::observation::Channel;
+use avowal_core::data::ids::{EntityName, RemoteId, SystemName};
+use avowal_core::data::time::Timestamp;
 use avowal_core::planted::{Mistake, planted};
-use avowal_core::time::Timestamp;
+use avowal_core::record::observation::Channel;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What asking a system brought.

@@ -4,10 +4,10 @@
 use crate::engine::{Engine, EngineError};
 use crate::pull::Pulled;
 use crate::store::{Commit, CommitOutcome, Cursor, CursorKind, CursorName};
-use avowal_core::chronicle::Chronicle;
+use avowal_core::data::ids::{EntityName, SystemName};
+use avowal_core::deliver::plan::plan;
 use avowal_core::history::Context;
-use avowal_core::ids::{EntityName, SystemName};
-use avowal_core::plan::plan;
+use avowal_core::history::chronicle::Chronicle;
 use avowal_core::planted::{Mistake, planted};
 use avowal_core::policy::EntityPolicy;
 use std::collections::BTreeSet;

@@ -7,9 +7,9 @@ use crate::ending::Ending;
 use crate::engine::{Engine, EngineError};
 use crate::outcome::Ended;
 use crate::send::Place;
-use avowal_core::ids::{EntityName, RemoteId, SystemName};
-use avowal_core::intent::{IntentStatus, Operation};
+use avowal_core::data::ids::{EntityName, RemoteId, SystemName};
 use avowal_core::planted::{Mistake, planted};
+use avowal_core::record::intent::{IntentStatus, Operation};
 
 impl Engine {
     /// Learns the outcome of writes that nobody knows: by sending them again where a key makes that harmless,

@@ -3,11 +3,11 @@
 use crate::bucket::Shares;
 use crate::lanes::{Claim, Lane};
 use async_trait::async_trait;
+use avowal_core::data::ids::{EntityName, FieldName, RecordId, RemoteId, SystemName};
+use avowal_core::data::time::Timestamp;
+use avowal_core::data::value::Digest;
 use avowal_core::history::Event;
-use avowal_core::ids::{EntityName, FieldName, RecordId, RemoteId, SystemName};
 use avowal_core::record::{Record, Review};
-use avowal_core::time::Timestamp;
-use avowal_core::value::Digest;
 use serde::{Deserialize, Serialize};
 
 /// A durable home for everything the engine knows.

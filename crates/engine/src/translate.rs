@@ -3,13 +3,13 @@
 use crate::connector::{Expected, Fields, Write};
 use crate::engine::{Engine, EngineError};
 use crate::store::CopyKey;
-use avowal_core::ids::{EntityName, FieldName, RecordId, RemoteId, SystemName};
-use avowal_core::intent::{Intent, Operation};
+use avowal_core::data::ids::{EntityName, FieldName, RecordId, RemoteId, SystemName};
+use avowal_core::data::value::Value;
 use avowal_core::planted::{Mistake, planted};
 use avowal_core::policy::EntityPolicy;
+use avowal_core::policy::schema::FieldType;
 use avowal_core::record::Record;
-use avowal_core::schema::FieldType;
-use avowal_core::value::Value;
+use avowal_core::record::intent::{Intent, Operation};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

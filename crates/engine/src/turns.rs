@@ -4,7 +4,7 @@ use crate::bucket::{Share, Shares};
 use crate::engine::{Engine, EngineError};
 use crate::lanes::{Claim, Lane};
 use crate::store::Due;
-use avowal_core::ids::{EntityName, SystemName};
+use avowal_core::data::ids::{EntityName, SystemName};
 
 /// What came of asking for work.
 pub(crate) enum Taken {

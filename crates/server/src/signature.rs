@@ -1,6 +1,6 @@
 //! Standard Webhooks signatures: who sent a delivery, and when.
 
-use avowal_core::time::Timestamp;
+use avowal_core::data::time::Timestamp;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};

@@ -2,9 +2,9 @@
 
 use crate::signature::{Secret, SignatureError, SignedHeaders, verify};
 use async_trait::async_trait;
-use avowal_core::ids::SystemName;
-use avowal_core::time::Timestamp;
-use avowal_core::value::Digest;
+use avowal_core::data::ids::SystemName;
+use avowal_core::data::time::Timestamp;
+use avowal_core::data::value::Digest;
 use avowal_engine::connector::Delivery;
 use axum::Router;
 use axum::body::{Body, to_bytes};

@@ -15,9 +15,9 @@ pub use hooks::{Call, Fate, Kind, Put, Witness};
 pub use profile::{FeedKind, Profile};
 
 use crate::fake::rows::Rows;
-use avowal_core::ids::{EntityName, RemoteId};
-use avowal_core::intent::Operation;
-use avowal_core::value::Value;
+use avowal_core::data::ids::{EntityName, RemoteId};
+use avowal_core::data::value::Value;
+use avowal_core::record::intent::Operation;
 use avowal_engine::clock::Clock;
 use avowal_engine::connector::{ConnectorError, Delivery, Fields, Write};
 use std::collections::{BTreeMap, VecDeque};

@@ -16,7 +16,7 @@ pub use report::{
     Average, Counts, Diverged, FieldForecast, Fight, Forecast, PerDay, Reason, Refusals, Unequal,
 };
 
-use avowal_core::ids::{EntityName, SystemName};
+use avowal_core::data::ids::{EntityName, SystemName};
 use avowal_core::policy::EntityPolicy;
 use avowal_engine::Settings;
 use avowal_engine::connector::Capabilities;

@@ -5,9 +5,9 @@ use crate::fault::Fault;
 use crate::oracle::Ending;
 use crate::scenario::{ENTITY, KEY};
 use crate::world::World;
+use avowal_core::data::ids::{RecordId, SystemName};
+use avowal_core::data::value::Value;
 use avowal_core::history::Body;
-use avowal_core::ids::{RecordId, SystemName};
-use avowal_core::value::Value;
 use avowal_engine::connector::Fields;
 use std::collections::BTreeSet;
 
@@ -77,7 +77,7 @@ impl World {
         self.oracle.judge_chain(ending);
         for record in &ending.records {
             let mine = ending.events.iter().filter(|event| event.record == record.id);
-            let folded = avowal_core::fold::fold(record.id.clone(), record.entity.clone(), mine);
+            let folded = avowal_core::history::fold::fold(record.id.clone(), record.entity.clone(), mine);
             if serde_json::to_string(&folded).ok() != serde_json::to_string(record).ok() {
                 self.oracle.accuse("I11", None, format!("{} is not the fold of its history", record.id));
             }

@@ -3,10 +3,10 @@
 mod tables;
 
 use async_trait::async_trait;
+use avowal_core::data::ids::{EntityName, RecordId, SystemName};
+use avowal_core::data::time::Timestamp;
 use avowal_core::history::Event;
-use avowal_core::ids::{EntityName, RecordId, SystemName};
 use avowal_core::record::Record;
-use avowal_core::time::Timestamp;
 use avowal_engine::bucket::{Bucket, Shares};
 use avowal_engine::lanes::{Claim, Lane, LocalLanes};
 use avowal_engine::store::{

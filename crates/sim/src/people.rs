@@ -4,8 +4,8 @@ use crate::dice::{Dice, hash};
 use crate::fault::Fault;
 use crate::scenario::{ENTITY, FIELDS, How, KEY};
 use crate::world::World;
-use avowal_core::ids::RemoteId;
-use avowal_core::value::Value;
+use avowal_core::data::ids::RemoteId;
+use avowal_core::data::value::Value;
 use avowal_engine::connector::Fields;
 
 impl World {

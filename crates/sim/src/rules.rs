@@ -2,9 +2,9 @@
 
 use crate::fake::Profile;
 use crate::scenario::{ENTITY, KEY, Participant, ProfileKind, Scenario};
-use avowal_core::ids::{EntityName, SystemName};
+use avowal_core::data::ids::{EntityName, SystemName};
+use avowal_core::policy::spec::{ColumnDetail, ColumnSpec, DeleteSpec, EntitySpec, FieldSpec, MappingSpec};
 use avowal_core::policy::{EntityPolicy, SystemTraits};
-use avowal_core::policy_spec::{ColumnDetail, ColumnSpec, DeleteSpec, EntitySpec, FieldSpec, MappingSpec};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

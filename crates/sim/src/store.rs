@@ -5,10 +5,10 @@ use crate::fault::{Fault, Faults};
 use crate::memory::MemoryStore;
 use crate::oracle::Oracle;
 use async_trait::async_trait;
+use avowal_core::data::ids::{EntityName, RecordId, SystemName};
+use avowal_core::data::time::Timestamp;
 use avowal_core::history::Event;
-use avowal_core::ids::{EntityName, RecordId, SystemName};
 use avowal_core::record::Record;
-use avowal_core::time::Timestamp;
 use avowal_engine::bucket::Shares;
 use avowal_engine::lanes::{Claim, Hold, Lane};
 use avowal_engine::store::{

@@ -4,15 +4,15 @@
 //! how a change of the house proves that it changed no behaviour. Times, hashes, reasons and evidence texts stay out.
 
 use crate::dice::{hash, mix};
+use avowal_core::data::value::Value;
+use avowal_core::data::version::{Causality, Dot};
 use avowal_core::history::{
-    Body, Classification, ConfirmedBy, Event, Failure, FieldRelation, LinkReason, OnRefused, Strength,
-    Verdict,
+    Body, Classification, ConfirmedBy, Event, Failure, FieldRelation, LinkReason, Strength, Verdict,
 };
-use avowal_core::intent::Operation;
-use avowal_core::observation::Channel;
+use avowal_core::policy::OnRefused;
+use avowal_core::record::intent::Operation;
+use avowal_core::record::observation::Channel;
 use avowal_core::record::{Record, Side};
-use avowal_core::value::Value;
-use avowal_core::version::{Causality, Dot};
 use std::fmt::Write as _;
 
 /// The sum over the substance of these events, and of the states and rows that were left.

@@ -3,8 +3,8 @@
 
 use crate::scenario::KEY;
 use crate::world::World;
+use avowal_core::data::value::Value;
 use avowal_core::history::Event;
-use avowal_core::value::Value;
 use std::fmt::Write as _;
 
 /// The story of a thing, one line an entry: time, then system, engine or oracle.

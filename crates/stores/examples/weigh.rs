@@ -1,10 +1,10 @@
 //! Weighs the Postgres store: loads customers with eight fields and a copy in each of two systems, and prints what
 //! each table and index takes. `cargo run -p avowal-stores --example weigh [RECORDS]`
 
+use avowal_core::data::value::Value;
+use avowal_core::data::version::Dot;
 use avowal_core::history::Body;
 use avowal_core::record::{Belief, Shadow};
-use avowal_core::value::Value;
-use avowal_core::version::Dot;
 use avowal_engine::store::{Commit, CommitOutcome, RecordCommit, Store};
 use avowal_stores::postgres::PostgresStore;
 use avowal_testkit::postgres::PrivatePostgres;

@@ -12,10 +12,10 @@ mod values;
 mod writing;
 
 use async_trait::async_trait;
-use avowal_core::ids::{EntityName, RemoteId};
-use avowal_core::intent::Operation;
-use avowal_core::schema::FieldType;
-use avowal_core::value::Value;
+use avowal_core::data::ids::{EntityName, RemoteId};
+use avowal_core::data::value::Value;
+use avowal_core::policy::schema::FieldType;
+use avowal_core::record::intent::Operation;
 use avowal_engine::connector::{Binding, Change, Column, Connector, Expected, Fields, Shown, Write};
 use avowal_engine::store::Cursor;
 use std::future::Future;

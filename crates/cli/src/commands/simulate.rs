@@ -7,7 +7,7 @@ use crate::failure::{Exit, Failure};
 use crate::output::{Mark, Output, counted};
 use avowal_connectors::http::Trust;
 use avowal_connectors::{postgres, sqlite};
-use avowal_core::ids::{EntityName, SystemName};
+use avowal_core::data::ids::{EntityName, SystemName};
 use avowal_core::record::Record;
 use avowal_engine::connector::Capabilities;
 use avowal_sim::forecast::{self, Average, Diverged, FieldForecast, Fight, Forecast, Participant, Plan};

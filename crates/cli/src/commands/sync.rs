@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::failure::{Exit, Failure};
 use crate::output::{Mark, Output, counted};
 use crate::watch::Watch;
-use avowal_core::ids::SystemName;
+use avowal_core::data::ids::SystemName;
 use avowal_engine::{SyncOptions, SyncReport, SystemReport};
 
 /// Runs one sync and tells what it did. Held by a guard comes before failed: it is what a person must act on.

@@ -5,9 +5,9 @@ use crate::config::Config;
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
 use crate::{compose, key};
+use avowal_core::data::ids::FieldName;
 use avowal_core::explain::why;
 use avowal_core::history::Event;
-use avowal_core::ids::FieldName;
 use avowal_core::record::Record;
 use avowal_engine::store::Store;
 

@@ -5,12 +5,12 @@ use super::node::{Entry, Kind, Table};
 use super::systems::Systems;
 use super::{Node, Reading};
 use avowal_connectors::http::HttpObject;
-use avowal_core::ids::{EntityName, FieldName, SystemName};
-use avowal_core::mapping::{Empty, Nulls};
-use avowal_core::policy::{EntityPolicy, SystemTraits};
-use avowal_core::policy_spec::{
+use avowal_core::data::ids::{EntityName, FieldName, SystemName};
+use avowal_core::policy::mapping::{Empty, Nulls};
+use avowal_core::policy::spec::{
     ColumnSpec, DeleteSpec, EntitySpec, FieldSpec, MappingSpec, MatchKey, OneOrMany, PolicyError,
 };
+use avowal_core::policy::{EntityPolicy, SystemTraits};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

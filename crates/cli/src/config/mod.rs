@@ -13,7 +13,7 @@ mod systems;
 pub use problem::Problems;
 pub use systems::{ConnectorConfig, StorePlace, SystemConfig};
 
-use avowal_core::ids::{EntityName, SystemName};
+use avowal_core::data::ids::{EntityName, SystemName};
 use avowal_core::policy::EntityPolicy;
 use avowal_engine::Settings;
 use node::{Node, Table};

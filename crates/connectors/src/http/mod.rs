@@ -23,7 +23,7 @@ pub use object::{ChangesCall, Etag, HttpObject, Paging, ReadCall, Trust, Webhook
 pub use options::{Auth, HttpOptions, Login, Rate, Secret};
 
 use async_trait::async_trait;
-use avowal_core::ids::{EntityName, RemoteId};
+use avowal_core::data::ids::{EntityName, RemoteId};
 use avowal_engine::connector::{
     Binding, Capabilities, Change, Connector, ConnectorError, ConnectorErrorKind, Delivery, Fields, Finding,
     OrderKind, Page, Write, WriteOutcome,

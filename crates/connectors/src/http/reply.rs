@@ -1,8 +1,8 @@
 //! An answer of a service, and looking into it without trusting it.
 
 use super::HOSTILE_TEXT_CHARS_MAX;
-use avowal_core::time::Timestamp;
-use avowal_core::value::Value;
+use avowal_core::data::time::Timestamp;
+use avowal_core::data::value::Value;
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, HeaderName};
 use serde_json::value::RawValue;

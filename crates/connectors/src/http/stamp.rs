@@ -1,7 +1,7 @@
 //! Times as services spell them: read in any usual form, written back in the same form.
 
-use avowal_core::time::Timestamp;
-use avowal_core::value::Value;
+use avowal_core::data::time::Timestamp;
+use avowal_core::data::value::Value;
 use serde::{Deserialize, Serialize};
 
 /// Numbers above this are milliseconds, below it seconds.

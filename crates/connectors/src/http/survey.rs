@@ -4,7 +4,7 @@ use super::client::Client;
 use super::object::HttpObject;
 use super::record::Object;
 use super::scan;
-use avowal_core::ids::EntityName;
+use avowal_core::data::ids::EntityName;
 use avowal_engine::connector::{ConnectorError, ConnectorErrorKind, Finding, Shown};
 use std::collections::BTreeSet;
 

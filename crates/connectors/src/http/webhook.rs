@@ -4,9 +4,9 @@ use super::object::Trust;
 use super::record::Object;
 use super::reply::{harmless, look, scalar_text};
 use super::stamp;
-use avowal_core::ids::{EntityName, RemoteId};
-use avowal_core::observation::OrderToken;
-use avowal_core::value::Value;
+use avowal_core::data::ids::{EntityName, RemoteId};
+use avowal_core::data::value::Value;
+use avowal_core::record::observation::OrderToken;
 use avowal_engine::connector::{Change, ConnectorError, ConnectorErrorKind, Delivery, Shown};
 
 /// The most events that one delivery may carry.

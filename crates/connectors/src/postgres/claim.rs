@@ -2,7 +2,7 @@
 
 use super::catalogue::Table;
 use super::image::can_be_id;
-use avowal_core::ids::RemoteId;
+use avowal_core::data::ids::RemoteId;
 use avowal_engine::connector::{Binding, Write};
 use std::collections::{BTreeMap, BTreeSet};
 use tokio_postgres::types::Type;

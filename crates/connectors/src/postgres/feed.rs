@@ -4,8 +4,8 @@ use super::catalogue::{Table, table};
 use super::image;
 use super::install::{EVENTS, definition, trigger_name};
 use super::session::Session;
-use avowal_core::ids::{EntityName, RemoteId};
-use avowal_core::time::Timestamp;
+use avowal_core::data::ids::{EntityName, RemoteId};
+use avowal_core::data::time::Timestamp;
 use avowal_engine::connector::{
     Binding, Change, ConnectorError, ConnectorErrorKind, PAGES_AHEAD_MAX, Page, Shown,
 };

@@ -1,9 +1,9 @@
 //! Row images: one expression a column, used by triggers, listings and reads alike, and its inverse.
 
 use super::catalogue::{Kind, Table, TableColumn, literal, quote};
-use avowal_core::ids::RemoteId;
-use avowal_core::observation::OrderToken;
-use avowal_core::value::Value;
+use avowal_core::data::ids::RemoteId;
+use avowal_core::data::value::Value;
+use avowal_core::record::observation::OrderToken;
 use avowal_engine::connector::{Change, Fields, Shown};
 
 /// The most characters of an unreadable row that are kept for the quarantine.

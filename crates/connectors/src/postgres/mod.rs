@@ -25,7 +25,7 @@ mod statement;
 mod write;
 
 use async_trait::async_trait;
-use avowal_core::ids::{EntityName, RemoteId};
+use avowal_core::data::ids::{EntityName, RemoteId};
 use avowal_engine::connector::{
     Binding, Capabilities, Change, Connector, ConnectorError, ConnectorErrorKind, Delivery, Fields, Finding,
     OrderKind, Page, Write, WriteOutcome,

@@ -3,7 +3,7 @@
 
 use super::catalogue::{Kind, Table, quote};
 use super::image::unfold;
-use avowal_core::value::{Value, ValueError};
+use avowal_core::data::value::{Value, ValueError};
 use avowal_engine::connector::{Fields, Shown};
 use tokio_postgres::Row;
 

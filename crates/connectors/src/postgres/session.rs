@@ -1,7 +1,7 @@
 //! One connection, made on demand and again after it was lost.
 
 use super::catalogue::Table;
-use avowal_core::ids::EntityName;
+use avowal_core::data::ids::EntityName;
 use avowal_engine::connector::{ConnectorError, ConnectorErrorKind};
 use std::collections::BTreeMap;
 use std::fmt;

@@ -3,9 +3,9 @@
 use super::catalogue::{Table, TableColumn, quote};
 use super::image::{from_document_sql, id_sql};
 use super::read::{document, json};
-use avowal_core::ids::RemoteId;
-use avowal_core::intent::Operation;
-use avowal_core::value::Value;
+use avowal_core::data::ids::RemoteId;
+use avowal_core::data::value::Value;
+use avowal_core::record::intent::Operation;
 use avowal_engine::connector::Write;
 use std::collections::BTreeMap;
 use tokio_postgres::types::Type;

@@ -7,8 +7,8 @@ use super::plain::{columns_sql, shown};
 use super::read::{find_all, rows};
 use super::session::{Session, words};
 use super::statement::{Group, carry_out, groups, ids_sql, is_row_error};
-use avowal_core::ids::RemoteId;
-use avowal_core::intent::Operation;
+use avowal_core::data::ids::RemoteId;
+use avowal_core::record::intent::Operation;
 use avowal_engine::connector::{
     Binding, Change, ConnectorError, ConnectorErrorKind, Fields, Shown, Write, WriteOutcome,
 };

@@ -5,8 +5,8 @@
 //! and `json_object` does on a BLOB.
 
 use super::catalogue::{Affinity, Table, TableColumn, literal, quote};
-use avowal_core::ids::RemoteId;
-use avowal_core::value::Value;
+use avowal_core::data::ids::RemoteId;
+use avowal_core::data::value::Value;
 use avowal_engine::connector::{Change, Fields, Shown};
 use rusqlite::types::Value as Sql;
 
@@ -65,7 +65,7 @@ pub(super) fn shown(image: &[u8]) -> Shown {
 
 /// A fact about one row.
 pub(super) fn change(id: RemoteId, shown: Shown, order: Option<u64>) -> Change {
-    use avowal_core::observation::OrderToken;
+    use avowal_core::record::observation::OrderToken;
     Change { order: order.map(OrderToken::Sequence), ..Change::bare(id, shown) }
 }
 

@@ -16,7 +16,7 @@ mod session;
 mod write;
 
 use async_trait::async_trait;
-use avowal_core::ids::{EntityName, RemoteId};
+use avowal_core::data::ids::{EntityName, RemoteId};
 use avowal_engine::connector::{
     Binding, Capabilities, Change, Connector, ConnectorError, ConnectorErrorKind, Delivery, Fields, Finding,
     OrderKind, Page, Write, WriteOutcome,

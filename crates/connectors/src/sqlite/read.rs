@@ -4,7 +4,7 @@ use super::catalogue::{Table, TableColumn, quote, table};
 use super::feed::newest;
 use super::image::{self, id_param, id_sql, image_sql, value_param};
 use super::session::Failure;
-use avowal_core::ids::RemoteId;
+use avowal_core::data::ids::RemoteId;
 use avowal_engine::connector::{Binding, Change, ConnectorError, ConnectorErrorKind, Fields, Page, Shown};
 use avowal_engine::store::Cursor;
 use rusqlite::types::Value as Sql;

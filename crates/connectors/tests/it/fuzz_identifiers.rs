@@ -2,10 +2,10 @@
 
 use crate::fuzz_cases::fuzz;
 use avowal_connectors::sqlite::{SqliteConnector, SqliteOptions};
-use avowal_core::ids::EntityName;
-use avowal_core::intent::Operation;
-use avowal_core::schema::FieldType;
-use avowal_core::value::Value;
+use avowal_core::data::ids::EntityName;
+use avowal_core::data::value::Value;
+use avowal_core::policy::schema::FieldType;
+use avowal_core::record::intent::Operation;
 use avowal_engine::connector::{
     Binding, Column, Connector as _, Expected, Fields, Shown, Write, WriteOutcome,
 };

@@ -9,10 +9,10 @@ mod webhook;
 mod writes;
 
 use avowal_connectors::http::{HttpConnector, HttpObject, HttpOptions};
-use avowal_core::ids::{EntityName, RemoteId};
-use avowal_core::intent::Operation;
-use avowal_core::schema::FieldType;
-use avowal_core::value::Value;
+use avowal_core::data::ids::{EntityName, RemoteId};
+use avowal_core::data::value::Value;
+use avowal_core::policy::schema::FieldType;
+use avowal_core::record::intent::Operation;
 use avowal_engine::connector::{Binding, Column, Connector as _, Expected, Fields, Write, WriteOutcome};
 use axum::Router;
 use tokio::net::TcpListener;

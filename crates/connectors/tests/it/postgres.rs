@@ -2,10 +2,10 @@
 
 use async_trait::async_trait;
 use avowal_connectors::postgres::{PostgresConnector, PostgresOptions};
-use avowal_core::ids::{EntityName, RemoteId};
-use avowal_core::intent::Operation;
-use avowal_core::schema::FieldType;
-use avowal_core::value::Value;
+use avowal_core::data::ids::{EntityName, RemoteId};
+use avowal_core::data::value::Value;
+use avowal_core::policy::schema::FieldType;
+use avowal_core::record::intent::Operation;
 use avowal_engine::connector::{
     Binding, Change, Column, Connector, ConnectorErrorKind, Expected, Fields, Shown, Write, WriteOutcome,
 };

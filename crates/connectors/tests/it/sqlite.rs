@@ -2,9 +2,9 @@
 
 use async_trait::async_trait;
 use avowal_connectors::sqlite::{SqliteConnector, SqliteOptions};
-use avowal_core::ids::{EntityName, RemoteId};
-use avowal_core::intent::Operation;
-use avowal_core::value::Value;
+use avowal_core::data::ids::{EntityName, RemoteId};
+use avowal_core::data::value::Value;
+use avowal_core::record::intent::Operation;
 use avowal_engine::connector::{
     Change, Connector, ConnectorErrorKind, Expected, Fields, Shown, Write, WriteOutcome,
 };

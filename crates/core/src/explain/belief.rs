@@ -2,14 +2,14 @@
 
 use super::rules::field_sentence;
 use super::short::{reason as clean, short_value};
+use crate::data::ids::{EntityName, FieldName, RecordId, SystemName};
+use crate::data::time::Timestamp;
+use crate::data::value::Value;
+use crate::data::version::{Dot, VersionVector};
 use crate::history::{Body, Event, Evidence, Failure, Loser, Verdict};
-use crate::ids::{EntityName, FieldName, RecordId, SystemName};
-use crate::intent::{IntentStatus, Operation};
 use crate::policy::EntityPolicy;
+use crate::record::intent::{IntentStatus, Operation};
 use crate::record::{Belief, Copy, Record, Review};
-use crate::time::Timestamp;
-use crate::value::Value;
-use crate::version::{Dot, VersionVector};
 use serde::Serialize;
 use std::collections::BTreeMap;
 

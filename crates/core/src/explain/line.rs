@@ -1,16 +1,17 @@
 //! One line of a timeline for each event.
 
 use super::short::{reason as clean, short_text, short_value, spoken};
+use crate::data::ids::{FieldName, RemoteId, SystemName};
+use crate::data::value::Value;
+use crate::data::version::{Dot, VersionVector};
 use crate::history::{
     Body, Classification, ConfirmedBy, Event, Evidence, Failure, FieldRelation, FieldSeen, FieldStored,
-    LinkReason, Loser, OnRefused, Strength, Verdict,
+    LinkReason, Loser, Strength, Verdict,
 };
-use crate::ids::{FieldName, RemoteId, SystemName};
-use crate::intent::{Operation, Outgoing};
-use crate::observation::Channel;
+use crate::policy::OnRefused;
+use crate::record::intent::{Operation, Outgoing};
+use crate::record::observation::Channel;
 use crate::record::{Record, Review, Side};
-use crate::value::Value;
-use crate::version::{Dot, VersionVector};
 use std::collections::BTreeMap;
 
 /// The event on one line with its time of recording: `10:08:03 - crm correction scheduled: email = "…"`.

@@ -1,8 +1,8 @@
 //! Each rule of a policy as one plain sentence: the sticky note.
 
 use super::short::spoken;
-use crate::history::OnRefused;
-use crate::ids::{FieldName, SystemName};
+use crate::data::ids::{FieldName, SystemName};
+use crate::policy::OnRefused;
 use crate::policy::{EditAgainstDelete, EntityPolicy, FieldPolicy, Merge, Normalize, Owner, Strategy};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -45,7 +45,7 @@ pub fn delete_sentence(policy: &EntityPolicy) -> String {
             }
         }
     }
-    let never = |allowed: fn(&crate::mapping::Mapping) -> bool| -> Vec<&str> {
+    let never = |allowed: fn(&crate::policy::mapping::Mapping) -> bool| -> Vec<&str> {
         policy
             .mappings
             .iter()

@@ -1,6 +1,6 @@
 //! Foreign texts and values, cut and escaped so that they fit into one line.
 
-use crate::value::Value;
+use crate::data::value::Value;
 
 /// The most characters of a value that a sentence repeats.
 pub const SHORT_CHARS_MAX: usize = 60;

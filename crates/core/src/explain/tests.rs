@@ -2,20 +2,21 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
+use crate::data::ids::{FieldName, SystemName};
+use crate::data::time::Timestamp;
+use crate::data::value::{Digest, Value};
+use crate::data::version::{Causality, Dot, VersionVector};
 use crate::history::{
     Body, Classification, ConfirmedBy, Event, Evidence, Failure, FieldRelation, FieldSeen, FieldStored,
-    LinkReason, Loser, OnRefused, Verdict,
+    LinkReason, Loser, Verdict,
 };
-use crate::ids::{FieldName, SystemName};
-use crate::intent::{Intent, IntentStatus, Operation, Outgoing};
-use crate::mapping::{Empty, Nulls};
-use crate::observation::Channel;
+use crate::policy::OnRefused;
+use crate::policy::mapping::{Empty, Nulls};
+use crate::policy::spec::{ColumnSpec, DeleteSpec, EntitySpec, FieldSpec, MappingSpec, MatchKey, OneOrMany};
 use crate::policy::{EditAgainstDelete, EntityPolicy, SystemTraits};
-use crate::policy_spec::{ColumnSpec, DeleteSpec, EntitySpec, FieldSpec, MappingSpec, MatchKey, OneOrMany};
+use crate::record::intent::{Intent, IntentStatus, Operation, Outgoing};
+use crate::record::observation::Channel;
 use crate::record::{Belief, Copy, Record, Review, Shadow, Side};
-use crate::time::Timestamp;
-use crate::value::{Digest, Value};
-use crate::version::{Causality, Dot, VersionVector};
 use std::collections::{BTreeMap, BTreeSet};
 
 const MINUTE: i64 = 60_000;

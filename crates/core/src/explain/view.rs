@@ -1,12 +1,12 @@
 //! One record as `show` prints it: the belief per field beside what stands in each system.
 
 use super::short::{short_text, short_value};
-use crate::ids::{EntityName, FieldName, RecordId, RemoteId, SystemName};
+use crate::data::ids::{EntityName, FieldName, RecordId, RemoteId, SystemName};
+use crate::data::time::Timestamp;
+use crate::data::value::Value;
+use crate::data::version::{Dot, VersionVector};
 use crate::policy::EntityPolicy;
 use crate::record::{Record, Tombstone};
-use crate::time::Timestamp;
-use crate::value::Value;
-use crate::version::{Dot, VersionVector};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt;

@@ -3,7 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "the stored histories are files beside the tests")]
 
 use crate::fuzz_cases::fuzz;
-use avowal_core::fold::fold;
+use avowal_core::history::fold::fold;
 use avowal_core::history::{ChainVerifier, Event};
 use proptest::prelude::*;
 use std::sync::LazyLock;

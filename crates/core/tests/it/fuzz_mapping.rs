@@ -2,9 +2,9 @@
 
 use crate::fuzz_cases::fuzz;
 use crate::world::policy;
-use avowal_core::ids::{FieldName, SystemName};
+use avowal_core::data::ids::{FieldName, SystemName};
+use avowal_core::data::value::Value;
 use avowal_core::policy::EntityPolicy;
-use avowal_core::value::Value;
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;

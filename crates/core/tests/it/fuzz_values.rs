@@ -1,7 +1,7 @@
 //! Bytes from outside as JSON: never a panic, one canonical form, the same one as the reference implementation's.
 
 use crate::fuzz_cases::fuzz;
-use avowal_core::value::{SAFE_INTEGER_MAX, Value};
+use avowal_core::data::value::{SAFE_INTEGER_MAX, Value};
 use proptest::prelude::*;
 use serde_json::Value as Json;
 

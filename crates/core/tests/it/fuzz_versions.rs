@@ -1,8 +1,8 @@
 //! Version vectors from outside: their wire form, and the laws of comparing.
 
 use crate::fuzz_cases::fuzz;
-use avowal_core::ids::SystemName;
-use avowal_core::version::{Causality, Dot, VersionVector};
+use avowal_core::data::ids::SystemName;
+use avowal_core::data::version::{Causality, Dot, VersionVector};
 use proptest::prelude::*;
 
 fn any_vector() -> impl Strategy<Value = VersionVector> {

@@ -6,10 +6,10 @@
 #![allow(clippy::disallowed_methods, reason = "the stored histories are files beside the tests")]
 
 use crate::world::{World, gone, shows};
-use avowal_core::fold::fold;
+use avowal_core::data::value::Digest;
+use avowal_core::history::fold::fold;
 use avowal_core::history::{Body, ChainVerifier, Event, Failure, LinkReason, Verdict};
 use avowal_core::record::Record;
-use avowal_core::value::Digest;
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -67,7 +67,7 @@ fn story() -> World {
             remote_id: "crm-1b".into(),
             how: LinkReason::Alias { from: "crm-1".into() },
         });
-        avowal_core::plan::plan(&policy, chronicle, None);
+        avowal_core::deliver::plan::plan(&policy, chronicle, None);
     });
     world.send("crm");
     world.receipt("crm", &json!({"email": ""}));

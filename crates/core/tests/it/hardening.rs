@@ -1,8 +1,8 @@
 //! What the stored forms must survive: nulls, doubles, and bytes that changed after they were written.
 
 use crate::world::{World, line, shows};
+use avowal_core::data::time::Timestamp;
 use avowal_core::history::{ChainVerifier, Event, HistoryError};
-use avowal_core::time::Timestamp;
 use serde_json::json;
 
 fn world() -> World {

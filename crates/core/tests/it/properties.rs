@@ -1,11 +1,11 @@
 //! Random systems, policies and interleavings: the laws hold after every step, and everything comes to rest.
 
 use crate::world::{Look, World, gone, policy, shows, text};
+use avowal_core::data::ids::{FieldName, SystemName};
+use avowal_core::data::version::{Causality, VersionVector};
 use avowal_core::history::{Body, Failure, Verdict};
-use avowal_core::ids::{FieldName, SystemName};
-use avowal_core::intent::IntentStatus;
 use avowal_core::policy::Owner;
-use avowal_core::version::{Causality, VersionVector};
+use avowal_core::record::intent::IntentStatus;
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
@@ -255,12 +255,13 @@ impl Play {
         let intent = self.world.record.intents[system].clone();
         let mut after = json!({});
         match intent.operation {
-            avowal_core::intent::Operation::Delete => {
+            avowal_core::record::intent::Operation::Delete => {
                 self.truth.remove(system);
             }
-            avowal_core::intent::Operation::Create | avowal_core::intent::Operation::Update => {
+            avowal_core::record::intent::Operation::Create
+            | avowal_core::record::intent::Operation::Update => {
                 let exists = self.truth.contains_key(system);
-                if !exists && intent.operation == avowal_core::intent::Operation::Update {
+                if !exists && intent.operation == avowal_core::record::intent::Operation::Update {
                     // A person deleted it meanwhile.
                     self.world.fail(system, Failure::Missing);
                     return;

@@ -1,8 +1,8 @@
 //! Questions for a person: what waits, what goes on, and how a question ends.
 
 use crate::world::{World, shows};
+use avowal_core::decide::review::ReviewError;
 use avowal_core::history::Verdict;
-use avowal_core::review::ReviewError;
 use serde_json::json;
 
 /// Pay is contested between the two systems; the name is not.
@@ -92,7 +92,14 @@ fn an_answer_that_does_not_fit_changes_nothing() {
     let policy = world.policy.clone();
     let mut result = Ok(());
     world.step(world.context(), |chronicle| {
-        result = avowal_core::review::answer(&policy, chronicle, &"pay".into(), &review, Verdict::Keep, None);
+        result = avowal_core::decide::review::answer(
+            &policy,
+            chronicle,
+            &"pay".into(),
+            &review,
+            Verdict::Keep,
+            None,
+        );
     });
     assert_eq!(result, Err(ReviewError::NotOpen(review)));
 }

@@ -1,7 +1,7 @@
 //! CEL rules: bounded at load, and without a panic on anything.
 
-use avowal_core::rule::Rule;
-use avowal_core::value::Value;
+use avowal_core::data::value::Value;
+use avowal_core::policy::cel::Rule;
 use proptest::prelude::*;
 
 #[test]

@@ -1,7 +1,7 @@
 //! Raw values become canonical ones, in one form each, or are refused with a reason.
 
-use avowal_core::schema::FieldType;
-use avowal_core::value::Value;
+use avowal_core::data::value::Value;
+use avowal_core::policy::schema::FieldType;
 use proptest::prelude::*;
 
 fn types() -> Vec<FieldType> {

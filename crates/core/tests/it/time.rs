@@ -1,6 +1,6 @@
 //! Times have one written form, and our own way of writing and reading it agrees with the calendar's library.
 
-use avowal_core::time::Timestamp;
+use avowal_core::data::time::Timestamp;
 
 #[test]
 fn times_of_all_years_are_spelled_and_read_as_the_calendar_says() {

@@ -1,7 +1,7 @@
 //! Canonical JSON against an independent implementation, and the edges of numbers.
 
-use avowal_core::canonical::canonical_without;
-use avowal_core::value::{Digest, SAFE_INTEGER_MAX, Value, ValueError, write_canonical_json};
+use avowal_core::data::canonical::canonical_without;
+use avowal_core::data::value::{Digest, SAFE_INTEGER_MAX, Value, ValueError, write_canonical_json};
 use proptest::prelude::*;
 use serde_json::Value as Json;
 

@@ -1,7 +1,7 @@
 //! Version vectors against sets of dots, and the laws of order and join.
 
-use avowal_core::ids::SystemName;
-use avowal_core::version::{Causality, Dot, VersionVector};
+use avowal_core::data::ids::SystemName;
+use avowal_core::data::version::{Causality, Dot, VersionVector};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 

@@ -1,22 +1,22 @@
 //! A small world: one record, some systems, and every step checked against the laws of the fold and the chain.
 
-use avowal_core::chronicle::Chronicle;
-use avowal_core::confirm::{Receipt, confirm, fail, send};
+use avowal_core::data::ids::{FieldName, RemoteId, SystemName};
+use avowal_core::data::time::Timestamp;
+use avowal_core::data::value::Value;
+use avowal_core::decide::lifecycle::link;
+use avowal_core::decide::review::{ReviewError, answer};
 use avowal_core::decide::{Outcome, decide};
-use avowal_core::fold::{apply, fold};
+use avowal_core::deliver::confirm::{Receipt, confirm, fail, send};
+use avowal_core::deliver::plan::plan;
+use avowal_core::history::chronicle::Chronicle;
+use avowal_core::history::fold::{apply, fold};
 use avowal_core::history::{
     Body, ChainVerifier, ConfirmedBy, Context, Event, Evidence, Failure, LinkReason, Verdict,
 };
-use avowal_core::ids::{FieldName, RemoteId, SystemName};
-use avowal_core::lifecycle::link;
-use avowal_core::observation::{Channel, Observation, OrderToken, Shown};
-use avowal_core::plan::plan;
+use avowal_core::policy::spec::{ColumnDetail, ColumnSpec, EntitySpec, MappingSpec, PolicyError};
 use avowal_core::policy::{EntityPolicy, SystemTraits};
-use avowal_core::policy_spec::{ColumnDetail, ColumnSpec, EntitySpec, MappingSpec, PolicyError};
+use avowal_core::record::observation::{Channel, Observation, OrderToken, Shown};
 use avowal_core::record::{Record, Review};
-use avowal_core::review::{ReviewError, answer};
-use avowal_core::time::Timestamp;
-use avowal_core::value::Value;
 use serde_json::Value as Json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;

@@ -78,7 +78,7 @@ fn a_held_write_goes_out_again_when_a_person_releases_it() {
     let policy = world.policy.clone();
     world.step(world.context(), |chronicle| {
         chronicle.push(Body::Released { system: "crm".into() });
-        avowal_core::plan::plan(&policy, chronicle, None);
+        avowal_core::deliver::plan::plan(&policy, chronicle, None);
     });
     assert_eq!(world.intent("crm"), "update a=\"2\"");
 }

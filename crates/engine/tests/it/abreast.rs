@@ -2,9 +2,9 @@
 
 use crate::bumpy::BumpyStore;
 use crate::world::{World, raw};
-use avowal_core::ids::RemoteId;
-use avowal_core::intent::{Intent, IntentStatus};
-use avowal_core::value::Value;
+use avowal_core::data::ids::RemoteId;
+use avowal_core::data::value::Value;
+use avowal_core::record::intent::{Intent, IntentStatus};
 use avowal_engine::connector::{ConnectorError, ConnectorErrorKind, Write};
 use avowal_engine::store::{Store, StoreError};
 use avowal_engine::{EngineError, WriteRate};

@@ -1,10 +1,10 @@
 //! A store on a bumpy road: every call may be dropped half-way, and the n-th commit fails as told.
 
 use async_trait::async_trait;
+use avowal_core::data::ids::{EntityName, RecordId, SystemName};
+use avowal_core::data::time::Timestamp;
 use avowal_core::history::Event;
-use avowal_core::ids::{EntityName, RecordId, SystemName};
 use avowal_core::record::Record;
-use avowal_core::time::Timestamp;
 use avowal_engine::bucket::Shares;
 use avowal_engine::lanes::{Claim, Lane};
 use avowal_engine::store::{

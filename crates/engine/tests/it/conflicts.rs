@@ -1,7 +1,7 @@
 //! Edits on both sides: disjoint ones are kept, crossing ones are decided by the policy and by nothing else.
 
 use crate::world::{World, customer};
-use avowal_core::intent::IntentStatus;
+use avowal_core::record::intent::IntentStatus;
 use avowal_testkit::fake::Profile;
 use serde_json::json;
 

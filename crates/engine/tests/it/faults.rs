@@ -1,8 +1,8 @@
 //! Writes that fail in every way: never two copies, never a lost change, nobody held up.
 
 use crate::world::{CUSTOMER, World, unreachable};
-use avowal_core::intent::Operation;
-use avowal_core::value::Value;
+use avowal_core::data::value::Value;
+use avowal_core::record::intent::Operation;
 use avowal_engine::WriteRate;
 use avowal_engine::connector::{ConnectorError, ConnectorErrorKind};
 use avowal_testkit::fake::{Fault, FeedKind, Profile};

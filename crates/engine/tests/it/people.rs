@@ -1,8 +1,8 @@
 //! What a person decides, through the engine.
 
 use crate::world::{World, customer};
+use avowal_core::data::value::Value;
 use avowal_core::history::Verdict;
-use avowal_core::value::Value;
 use avowal_engine::EngineError;
 use avowal_engine::store::Store;
 use avowal_testkit::fake::Profile;

@@ -1,7 +1,7 @@
 //! What cannot be understood is set aside with its reason, holds up nobody, and can be tried again.
 
 use crate::world::{CUSTOMER, World, customer};
-use avowal_core::value::Value;
+use avowal_core::data::value::Value;
 use avowal_engine::store::{QuarantineItem, Store};
 use avowal_testkit::fake::{Fault, Profile};
 use serde_json::json;

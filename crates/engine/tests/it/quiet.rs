@@ -1,7 +1,7 @@
 //! No difference, no work: second runs, bulk touches, normalised values.
 
 use crate::world::{CUSTOMER, World};
-use avowal_core::value::Value;
+use avowal_core::data::value::Value;
 use avowal_testkit::fake::Profile;
 use serde_json::json;
 

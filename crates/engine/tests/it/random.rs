@@ -1,8 +1,8 @@
 //! Random days under random faults, then peace: everything agrees, and nothing more is written.
 
 use crate::world::{CUSTOMER, World, unreachable, value};
-use avowal_core::ids::RemoteId;
-use avowal_core::value::Value;
+use avowal_core::data::ids::RemoteId;
+use avowal_core::data::value::Value;
 use avowal_testkit::fake::{Fault, Profile};
 use avowal_testkit::memory::CommitFault;
 use serde_json::{Value as Json, json};

@@ -1,13 +1,13 @@
 //! A world of fake systems around one store, and the laws that hold after every story.
 
 use crate::bumpy::BumpyStore;
-use avowal_core::fold::fold;
+use avowal_core::data::ids::{EntityName, RecordId, RemoteId, SystemName};
+use avowal_core::data::value::Value;
+use avowal_core::history::fold::fold;
 use avowal_core::history::{Body, ChainVerifier, Event};
-use avowal_core::ids::{EntityName, RecordId, RemoteId, SystemName};
+use avowal_core::policy::spec::{ColumnDetail, ColumnSpec, EntitySpec, MappingSpec};
 use avowal_core::policy::{EntityPolicy, SystemTraits};
-use avowal_core::policy_spec::{ColumnDetail, ColumnSpec, EntitySpec, MappingSpec};
 use avowal_core::record::{Copy, Record};
-use avowal_core::value::Value;
 use avowal_engine::connector::{ConnectorError, ConnectorErrorKind, Fields};
 use avowal_engine::store::Store;
 use avowal_engine::{
@@ -262,7 +262,7 @@ impl World {
                 continue;
             }
             let is_reference =
-                matches!(policy.fields[field].field_type, avowal_core::schema::FieldType::Ref { .. });
+                matches!(policy.fields[field].field_type, avowal_core::policy::schema::FieldType::Ref { .. });
             let shadow = copy.fields.get(field);
             let stored = shown.get(field).unwrap_or(&Value::Null);
             if let Some(shadow) = shadow {

@@ -1,8 +1,8 @@
 //! The demo CRM's deliveries, honest and not, at our door.
 
 use super::{secret, webhook::Shelf};
-use avowal_core::ids::SystemName;
-use avowal_core::time::Timestamp;
+use avowal_core::data::ids::SystemName;
+use avowal_core::data::time::Timestamp;
 use avowal_server::listen::{bind, serve};
 use avowal_server::signature::Secret;
 use avowal_server::webhook::{Inbox, WebhookEndpoint, router};

@@ -1,7 +1,7 @@
 //! Headers and bodies from anybody: never a panic, and nothing accepted that the secret's holder did not sign.
 
 use super::secret;
-use avowal_core::time::Timestamp;
+use avowal_core::data::time::Timestamp;
 use avowal_server::signature::{Secret, SignedHeaders, verify};
 use proptest::prelude::*;
 

@@ -1,7 +1,7 @@
 //! Starting, stopping, and senders that never come to the point.
 
 use super::webhook::listen;
-use avowal_core::ids::SystemName;
+use avowal_core::data::ids::SystemName;
 use avowal_server::listen::bind;
 use avowal_server::webhook::WebhookEndpoint;
 use std::time::{Duration, Instant};

@@ -1,7 +1,7 @@
 //! Our verification against the reference implementation's signatures.
 
 use super::secret;
-use avowal_core::time::Timestamp;
+use avowal_core::data::time::Timestamp;
 use avowal_server::signature::{Secret, SecretError, SignatureError, SignedHeaders, verify};
 
 const NOW_S: i64 = 1_763_800_000;

@@ -2,8 +2,8 @@
 
 use super::secret;
 use async_trait::async_trait;
-use avowal_core::ids::SystemName;
-use avowal_core::time::Timestamp;
+use avowal_core::data::ids::SystemName;
+use avowal_core::data::time::Timestamp;
 use avowal_engine::connector::Delivery;
 use avowal_server::listen::{bind, serve};
 use avowal_server::signature::Secret;

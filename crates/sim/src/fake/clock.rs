@@ -1,8 +1,8 @@
 //! Virtual time, and a point at which a call may be dropped.
 
 use async_trait::async_trait;
-use avowal_core::ids::RecordId;
-use avowal_core::time::Timestamp;
+use avowal_core::data::ids::RecordId;
+use avowal_core::data::time::Timestamp;
 use avowal_engine::clock::Clock;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

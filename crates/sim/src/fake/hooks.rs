@@ -1,7 +1,7 @@
 //! How a simulation steers a fake system and watches it: who decides its faults, and who sees what really happens.
 
 use super::Fault;
-use avowal_core::ids::RemoteId;
+use avowal_core::data::ids::RemoteId;
 use avowal_engine::connector::{ConnectorError, Fields, Write};
 
 /// The kinds of calls beside writes.

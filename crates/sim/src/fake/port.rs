@@ -3,11 +3,11 @@
 use super::rows::Version;
 use super::{Call, FakeSystem, Fault, FeedKind, Kind, State, pause};
 use async_trait::async_trait;
-use avowal_core::ids::{EntityName, RemoteId};
-use avowal_core::intent::Operation;
-use avowal_core::observation::OrderToken;
-use avowal_core::time::Timestamp;
-use avowal_core::value::Value;
+use avowal_core::data::ids::{EntityName, RemoteId};
+use avowal_core::data::time::Timestamp;
+use avowal_core::data::value::Value;
+use avowal_core::record::intent::Operation;
+use avowal_core::record::observation::OrderToken;
 use avowal_engine::connector::{
     Capabilities, Change, Connector, ConnectorError, ConnectorErrorKind, Delivery, Fields, Finding,
     OrderKind, Page, Shown, Write, WriteOutcome,

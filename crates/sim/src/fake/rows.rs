@@ -1,6 +1,6 @@
 //! The rows behind a fake system, with everything that ever stood in them.
 
-use avowal_core::ids::{EntityName, RemoteId};
+use avowal_core::data::ids::{EntityName, RemoteId};
 use avowal_engine::connector::Fields;
 use std::collections::BTreeMap;
 

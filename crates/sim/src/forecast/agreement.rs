@@ -1,13 +1,13 @@
 //! Whether the systems agree at the end, as somebody sees who looks into all of them.
 
 use super::run::Run;
+use avowal_core::data::ids::{EntityName, FieldName, SystemName};
+use avowal_core::data::value::Value;
 use avowal_core::explain::event_line;
-use avowal_core::ids::{EntityName, FieldName, SystemName};
-use avowal_core::mapping::Mapping;
 use avowal_core::policy::EntityPolicy;
+use avowal_core::policy::mapping::Mapping;
+use avowal_core::policy::schema::FieldType;
 use avowal_core::record::{Copy, Record};
-use avowal_core::schema::FieldType;
-use avowal_core::value::Value;
 use avowal_engine::store::{CopyKey, QuarantineItem, Store};
 use std::collections::BTreeMap;
 
@@ -52,7 +52,7 @@ pub(super) fn differences(run: &Run<'_>) -> Vec<Difference> {
 
 struct Ending<'a> {
     run: &'a Run<'a>,
-    records: &'a BTreeMap<avowal_core::ids::RecordId, Record>,
+    records: &'a BTreeMap<avowal_core::data::ids::RecordId, Record>,
     aside: &'a [QuarantineItem],
 }
 
@@ -173,7 +173,7 @@ impl<'a> Ending<'a> {
 
     /// The id of a referred record in a system; `None` if it has no copy there.
     fn remote(&self, id: &str, system: &SystemName) -> Option<Value> {
-        let referent = self.records.get(&avowal_core::ids::RecordId::new(id))?;
+        let referent = self.records.get(&avowal_core::data::ids::RecordId::new(id))?;
         let copy = referent.copies.get(system).filter(|copy| copy.alive)?;
         Some(Value::text(copy.remote_id.as_str()))
     }
@@ -189,7 +189,7 @@ impl<'a> Ending<'a> {
 /// Whether the rules leave a copy deleted where somebody deleted it without being allowed to.
 fn tolerates_deletes(policy: &EntityPolicy) -> bool {
     match policy.deletes.on_refused {
-        avowal_core::history::OnRefused::Ignore => true,
-        avowal_core::history::OnRefused::Revert | avowal_core::history::OnRefused::Review => false,
+        avowal_core::policy::OnRefused::Ignore => true,
+        avowal_core::policy::OnRefused::Revert | avowal_core::policy::OnRefused::Review => false,
     }
 }

@@ -3,8 +3,8 @@
 use super::Plan;
 use super::run::Played;
 use super::tally::{Day, OfField, Opponents};
-use avowal_core::history::OnRefused;
-use avowal_core::ids::{EntityName, FieldName, SystemName};
+use avowal_core::data::ids::{EntityName, FieldName, SystemName};
+use avowal_core::policy::OnRefused;
 use avowal_core::policy::Owner;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};

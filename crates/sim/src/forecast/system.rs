@@ -4,7 +4,7 @@ use super::{Participant, Plan};
 use crate::dice::Dice;
 use crate::fake::{FakeSystem, Fate, Fault, FeedKind, Kind, ManualClock, Profile};
 use async_trait::async_trait;
-use avowal_core::ids::{EntityName, RemoteId, SystemName};
+use avowal_core::data::ids::{EntityName, RemoteId, SystemName};
 use avowal_engine::connector::{
     Capabilities, Change, Connector, ConnectorError, ConnectorErrorKind, Delivery, Fields, Finding,
     OrderKind, Page, Write, WriteOutcome,

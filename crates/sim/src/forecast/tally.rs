@@ -3,8 +3,9 @@
 use super::Plan;
 use super::people::Edits;
 use super::run::DAY_MS;
-use avowal_core::history::{Body, Event, OnRefused};
-use avowal_core::ids::{EntityName, FieldName, RecordId, SystemName};
+use avowal_core::data::ids::{EntityName, FieldName, RecordId, SystemName};
+use avowal_core::history::{Body, Event};
+use avowal_core::policy::OnRefused;
 use avowal_core::policy::Owner;
 use avowal_engine::store::QuarantineItem;
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,10 +1,10 @@
 //! The tables behind the memory store, and the rules of a commit.
 
+use avowal_core::data::ids::{EntityName, RecordId, RemoteId, SystemName};
+use avowal_core::data::time::Timestamp;
 use avowal_core::history::Event;
-use avowal_core::ids::{EntityName, RecordId, RemoteId, SystemName};
-use avowal_core::intent::{Intent, Operation};
 use avowal_core::record::Record;
-use avowal_core::time::Timestamp;
+use avowal_core::record::intent::{Intent, Operation};
 use avowal_engine::store::{
     Commit, CommitOutcome, CopyKey, Counts, Cursor, CursorName, Located, MatchKey, QuarantineItem,
     RecordCommit, Signal,

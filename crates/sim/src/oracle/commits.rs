@@ -4,11 +4,11 @@
 use super::Oracle;
 use super::truth::{Edit, Truth, essence, includes};
 use crate::scenario::{ENTITY, KEY};
-use avowal_core::fold::apply;
+use avowal_core::data::value::Value;
+use avowal_core::history::fold::apply;
 use avowal_core::history::{Body, Event, FieldRelation, Strength};
-use avowal_core::intent::Operation;
 use avowal_core::record::Record;
-use avowal_core::value::Value;
+use avowal_core::record::intent::Operation;
 use avowal_engine::store::{Commit, CursorKind, RecordCommit};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -361,7 +361,7 @@ fn is_next(old: &Edit, new: &Edit) -> bool {
 }
 
 fn thing_of(state: &Record) -> Option<String> {
-    let key = avowal_core::ids::FieldName::new(crate::scenario::KEY);
+    let key = avowal_core::data::ids::FieldName::new(crate::scenario::KEY);
     let believed = state.fields.get(&key).and_then(|belief| belief.value.as_text());
     let shown = state.copies.values().find_map(|copy| copy.fields.get(&key)?.content.as_text());
     believed.or(shown).map(str::to_owned)

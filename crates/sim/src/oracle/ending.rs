@@ -3,10 +3,10 @@
 use super::truth::{Truth, includes};
 use super::{Oracle, chain, commits};
 use crate::scenario::{ENTITY, KEY, ProfileKind};
+use avowal_core::data::ids::{FieldName, RemoteId, SystemName};
+use avowal_core::data::value::Value;
 use avowal_core::history::Event;
-use avowal_core::ids::{FieldName, RemoteId, SystemName};
 use avowal_core::record::Record;
-use avowal_core::value::Value;
 use avowal_engine::connector::Fields;
 use avowal_engine::store::QuarantineItem;
 use std::collections::{BTreeMap, BTreeSet};

@@ -16,8 +16,8 @@ pub use truth::{Edit, Vector, Version};
 
 use crate::fake::{Call, Put, Witness};
 use crate::scenario::Scenario;
-use avowal_core::ids::RemoteId;
-use avowal_core::value::Value;
+use avowal_core::data::ids::RemoteId;
+use avowal_core::data::value::Value;
 use avowal_engine::connector::Capabilities;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

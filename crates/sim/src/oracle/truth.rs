@@ -3,8 +3,8 @@
 use super::{Figures, Oracle, Violation};
 use crate::fake::Put;
 use crate::scenario::KEY;
-use avowal_core::ids::RemoteId;
-use avowal_core::value::Value;
+use avowal_core::data::ids::RemoteId;
+use avowal_core::data::value::Value;
 use avowal_engine::connector::Fields;
 use std::collections::{BTreeMap, BTreeSet};
 

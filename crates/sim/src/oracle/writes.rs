@@ -5,8 +5,8 @@ use super::Oracle;
 use super::truth::{Edit, Truth, Version, includes};
 use crate::fake::Put;
 use crate::scenario::{KEY, ProfileKind};
-use avowal_core::intent::Operation;
-use avowal_core::value::Value;
+use avowal_core::data::value::Value;
+use avowal_core::record::intent::Operation;
 use avowal_engine::connector::Write;
 use std::collections::{BTreeMap, BTreeSet};
 

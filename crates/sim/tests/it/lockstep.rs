@@ -1,7 +1,7 @@
 //! The same traces on the memory store and on a real one: after each commit both hold the same.
 
-use avowal_core::ids::{RecordId, SystemName};
-use avowal_core::time::Timestamp;
+use avowal_core::data::ids::{RecordId, SystemName};
+use avowal_core::data::time::Timestamp;
 use avowal_engine::bucket::Shares;
 use avowal_engine::store::{Commit, CommitOutcome, Signal, Store};
 use avowal_sim::memory::MemoryStore;

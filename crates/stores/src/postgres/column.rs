@@ -1,7 +1,7 @@
 //! Columns are what a person can read: text, JSON, numbers; digests as bytes, times as milliseconds since 1970.
 
 use super::error::Fault;
-use avowal_core::value::Digest;
+use avowal_core::data::value::Digest;
 
 /// Stands before what Postgres texts cannot hold. A text that contains it is spelled with it, too.
 const ESCAPE: char = '\u{1a}';

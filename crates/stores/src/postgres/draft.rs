@@ -3,10 +3,10 @@
 use super::column;
 use super::error::Fault;
 use crate::codec;
+use avowal_core::data::ids::{EntityName, RecordId, SystemName};
 use avowal_core::history::Event;
-use avowal_core::ids::{EntityName, RecordId, SystemName};
-use avowal_core::intent::{Intent, IntentStatus};
 use avowal_core::record::Record;
+use avowal_core::record::intent::{Intent, IntentStatus};
 use avowal_engine::bucket::Bucket;
 use avowal_engine::store::{Commit, CopyKey, CursorMove, IntentDelay, QuarantineItem, RecordCommit, Signal};
 use std::collections::hash_map::DefaultHasher;

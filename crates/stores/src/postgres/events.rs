@@ -5,9 +5,9 @@ use super::draft::bucket_of;
 use super::error::Fault;
 use super::session::Link;
 use crate::codec;
+use avowal_core::data::ids::{EntityName, RecordId, SystemName};
+use avowal_core::data::time::Timestamp;
 use avowal_core::history::Event;
-use avowal_core::ids::{EntityName, RecordId, SystemName};
-use avowal_core::time::Timestamp;
 use tokio_postgres::Row;
 
 const OF_RECORD: &str =

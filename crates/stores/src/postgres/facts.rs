@@ -6,7 +6,7 @@ use super::error::Fault;
 use super::in_order::in_order;
 use super::session::Link;
 use super::{codec_list, column};
-use avowal_core::ids::{EntityName, SystemName};
+use avowal_core::data::ids::{EntityName, SystemName};
 use avowal_engine::bucket::Bucket;
 use avowal_engine::store::{Cursor, CursorKind, CursorName};
 use std::collections::{BTreeMap, BTreeSet};

@@ -3,7 +3,7 @@
 use super::column;
 use super::error::Fault;
 use super::session::Link;
-use avowal_core::ids::SystemName;
+use avowal_core::data::ids::SystemName;
 use avowal_engine::store::{Counts, OpenCounts};
 
 /// What is not done yet.

@@ -6,9 +6,9 @@ use super::error::Fault;
 use super::rest::copy_digest;
 use super::session::Link;
 use crate::codec;
-use avowal_core::ids::{EntityName, FieldName, RecordId, RemoteId, SystemName};
+use avowal_core::data::ids::{EntityName, FieldName, RecordId, RemoteId, SystemName};
+use avowal_core::data::time::Timestamp;
 use avowal_core::record::Record;
-use avowal_core::time::Timestamp;
 use avowal_engine::bucket::{Bucket, Share, Shares};
 use avowal_engine::store::{
     CopyKey, Cursor, CursorName, Due, DueIntent, Located, OpenReview, QuarantineItem, Signal, SignalReason,

@@ -2,7 +2,7 @@
 
 use super::error::Fault;
 use super::session::{Link, SCHEMA, Server};
-use avowal_core::value::Digest;
+use avowal_core::data::value::Digest;
 use avowal_engine::store::StoreError;
 use std::collections::BTreeMap;
 

@@ -4,7 +4,7 @@ use super::apply::{Step, columns};
 use super::column;
 use super::draft::Rest;
 use super::session::Param;
-use avowal_core::value::Digest;
+use avowal_core::data::value::Digest;
 use avowal_engine::bucket::Bucket;
 use avowal_engine::store::{CopyKey, QuarantineItem, Signal};
 

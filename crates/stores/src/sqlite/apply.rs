@@ -7,8 +7,8 @@ use super::project::{self, Change};
 use super::recent::Recent;
 use super::writer::Task;
 use super::{events, reviews};
+use avowal_core::data::ids::{RecordId, SystemName};
 use avowal_core::history::{Body, Event};
-use avowal_core::ids::{RecordId, SystemName};
 use avowal_core::record::Record;
 use avowal_engine::store::{
     Commit, CommitOutcome, CopyKey, CursorMove, DedupeKey, IntentDelay, MatchKey, QuarantineItem,

@@ -4,8 +4,8 @@ use super::encode::EventTexts;
 use super::error::{Fault, Refusal, is_taken};
 use super::text;
 use crate::codec;
+use avowal_core::data::ids::{EntityName, RecordId, SystemName};
 use avowal_core::history::Event;
-use avowal_core::ids::{EntityName, RecordId, SystemName};
 use rusqlite::{Connection, params};
 
 const SELECT: &str = "SELECT record_id, seq, entity, type, source, actor, payload, vector, evidence, policy, correlation, \

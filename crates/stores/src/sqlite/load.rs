@@ -2,7 +2,7 @@
 
 use super::error::Fault;
 use super::text;
-use avowal_core::ids::RecordId;
+use avowal_core::data::ids::RecordId;
 use avowal_core::record::Record;
 use rusqlite::{Connection, OptionalExtension, params};
 use std::sync::Arc;

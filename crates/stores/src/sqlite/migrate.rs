@@ -1,7 +1,7 @@
 //! Numbered changes of the tables, applied once and remembered with their checksum.
 
 use super::error::Fault;
-use avowal_core::value::Digest;
+use avowal_core::data::value::Digest;
 use avowal_engine::store::StoreError;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use std::collections::BTreeMap;

@@ -20,10 +20,10 @@ mod text;
 mod writer;
 
 use async_trait::async_trait;
+use avowal_core::data::ids::{EntityName, RecordId, RemoteId, SystemName};
+use avowal_core::data::time::Timestamp;
 use avowal_core::history::Event;
-use avowal_core::ids::{EntityName, RecordId, RemoteId, SystemName};
 use avowal_core::record::Record;
-use avowal_core::time::Timestamp;
 use avowal_engine::bucket::Shares;
 use avowal_engine::lanes::{Claim, Lane, LocalLanes};
 use avowal_engine::store::{

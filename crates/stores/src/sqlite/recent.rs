@@ -6,9 +6,9 @@
 //! the file; states that are found in here at one moment belong to one state of the file.
 
 use super::load::Stored;
-use avowal_core::ids::RecordId;
+use avowal_core::data::ids::RecordId;
+use avowal_core::data::value::Value;
 use avowal_core::record::Record;
-use avowal_core::value::Value;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

@@ -2,8 +2,8 @@
 
 use super::error::Fault;
 use super::text;
+use avowal_core::data::ids::{EntityName, FieldName, RecordId, SystemName};
 use avowal_core::history::{Body, Event};
-use avowal_core::ids::{EntityName, FieldName, RecordId, SystemName};
 use avowal_core::record::{Record, Review, Side};
 use avowal_engine::store::OpenReview;
 use rusqlite::{Connection, OptionalExtension, params};

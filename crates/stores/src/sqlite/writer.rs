@@ -6,7 +6,7 @@ use super::encode::Encoded;
 use super::error::{Fault, Refusal, leaves_commit_open};
 use super::load::Stored;
 use super::recent::Recent;
-use avowal_core::ids::SystemName;
+use avowal_core::data::ids::SystemName;
 use avowal_core::record::Record;
 use avowal_engine::store::{CommitOutcome, StoreError};
 use rusqlite::Connection;

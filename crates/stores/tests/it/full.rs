@@ -1,7 +1,7 @@
 //! A full disk: nothing is lost, nothing half-written, and the store goes on when there is room again.
 
 use super::{customer, fresh};
-use avowal_core::value::Value;
+use avowal_core::data::value::Value;
 use avowal_engine::store::{CommitOutcome, Store, StoreError};
 use avowal_testkit::store_suite::sample::Stream;
 use avowal_testkit::store_suite::{contents, verify_history};

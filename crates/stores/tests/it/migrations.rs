@@ -1,9 +1,9 @@
 //! Files of other versions and other programs are refused before anything is written.
 
 use super::{customer, folder};
-use avowal_core::ids::RecordId;
+use avowal_core::data::ids::RecordId;
+use avowal_core::data::value::Digest;
 use avowal_core::record::Record;
-use avowal_core::value::Digest;
 use avowal_engine::bucket::Shares;
 use avowal_engine::store::{CommitOutcome, Store, StoreError};
 use avowal_stores::sqlite::SqliteStore;
@@ -178,7 +178,8 @@ fn write_state(file: &Connection, state: &Value) {
             "INSERT INTO links (record_id, system, entity, remote_id, content, alive) VALUES (?1, ?2, ?3, ?4, '', ?5)",
             params![id, system, entity, text(&copy["remote_id"]), copy["alive"].as_bool()],
         );
-        let changed_at: avowal_core::time::Timestamp = text(&copy["changed_at"]).unwrap().parse().unwrap();
+        let changed_at: avowal_core::data::time::Timestamp =
+            text(&copy["changed_at"]).unwrap().parse().unwrap();
         put(
             "INSERT INTO shadows (record_id, system, fields, seen, sent, order_token, version, changed_at, wanted)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",

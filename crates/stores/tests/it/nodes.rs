@@ -1,8 +1,8 @@
 //! Two engines in one process, each with its own connections to one Postgres store: what two machines would do.
 
 use super::severed::policy;
-use avowal_core::ids::SystemName;
-use avowal_core::value::Value;
+use avowal_core::data::ids::SystemName;
+use avowal_core::data::value::Value;
 use avowal_engine::{Delivered, Engine, EngineParts, Settings, SyncOptions, SystemPort, Unwatched};
 use avowal_stores::postgres::PostgresStore;
 use avowal_testkit::fake::{FakeSystem, ManualClock, Profile};

@@ -1,6 +1,6 @@
 //! The Postgres store against the port's suite, on a private server.
 
-use avowal_core::time::Timestamp;
+use avowal_core::data::time::Timestamp;
 use avowal_engine::store::{Commit, CopyKey, Signal, SignalReason, Store};
 use avowal_stores::postgres::PostgresStore;
 use avowal_testkit::postgres::PrivatePostgres;

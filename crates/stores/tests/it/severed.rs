@@ -1,11 +1,11 @@
 //! Connections that break at the worst moment: a relay between store and server cuts them there.
 
 use super::customer;
+use avowal_core::data::ids::{EntityName, SystemName};
+use avowal_core::data::value::Value;
 use avowal_core::history::Body;
-use avowal_core::ids::{EntityName, SystemName};
 use avowal_core::policy::SystemTraits;
-use avowal_core::policy_spec::{ColumnDetail, ColumnSpec, EntitySpec, MappingSpec};
-use avowal_core::value::Value;
+use avowal_core::policy::spec::{ColumnDetail, ColumnSpec, EntitySpec, MappingSpec};
 use avowal_engine::store::{Commit, CommitOutcome, Store, StoreError};
 use avowal_engine::{Engine, EngineParts, Settings, SyncOptions, SystemPort, Unwatched};
 use avowal_stores::postgres::PostgresStore;

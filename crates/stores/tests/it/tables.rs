@@ -1,11 +1,11 @@
 //! What a person sees with the sqlite3 shell, and what the file refuses.
 
 use super::{customer, folder};
+use avowal_core::data::ids::SystemName;
+use avowal_core::data::value::Value;
+use avowal_core::data::version::Dot;
 use avowal_core::history::{Body, ConfirmedBy, FieldStored, Verdict};
-use avowal_core::ids::SystemName;
 use avowal_core::record::Review;
-use avowal_core::value::Value;
-use avowal_core::version::Dot;
 use avowal_engine::store::{Commit, Store};
 use avowal_stores::sqlite::SqliteStore;
 use avowal_testkit::store_suite::sample::{Stream, at, delivery, records, unreadable};

@@ -1,8 +1,8 @@
 //! The same random commits, good and bad, on two stores: whatever the port shows must be the same.
 
 use super::fresh;
+use avowal_core::data::ids::RecordId;
 use avowal_core::history::Body;
-use avowal_core::ids::RecordId;
 use avowal_engine::bucket::Shares;
 use avowal_engine::store::{Commit, CommitOutcome, CopyKey, IntentDelay, SignalReason, Store};
 use avowal_stores::postgres::PostgresStore;

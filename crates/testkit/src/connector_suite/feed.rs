@@ -3,8 +3,8 @@
 use super::{
     Case, Fixture, assert_shows, case, create, drain, entity, fields, person, position, present, update,
 };
-use avowal_core::ids::RemoteId;
-use avowal_core::value::Value;
+use avowal_core::data::ids::RemoteId;
+use avowal_core::data::value::Value;
 use avowal_engine::connector::{Change, OrderKind, Shown, WriteOutcome};
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,8 +1,8 @@
 //! Listing, reading and finding.
 
 use super::{Case, Fixture, assert_shows, case, entity, fields, person, present, read_one};
-use avowal_core::ids::RemoteId;
-use avowal_core::value::Value;
+use avowal_core::data::ids::RemoteId;
+use avowal_core::data::value::Value;
 use avowal_engine::connector::{Change, Shown};
 use std::collections::BTreeSet;
 

@@ -4,7 +4,7 @@ use super::{
     Case, Fixture, assert_shows, case, create, drain, entity, fields, person, position, present, read_one,
     update,
 };
-use avowal_core::value::Value;
+use avowal_core::data::value::Value;
 use avowal_engine::connector::{Fields, WriteOutcome};
 
 pub(super) fn cases() -> Vec<Case> {

@@ -4,8 +4,8 @@ use super::{
     Case, Fixture, REFUSED_NAME, assert_shows, case, create, delete, entity, fields, person, present,
     read_one, update,
 };
-use avowal_core::ids::RemoteId;
-use avowal_core::value::Value;
+use avowal_core::data::ids::RemoteId;
+use avowal_core::data::value::Value;
 use avowal_engine::connector::{Expected, Shown, Write, WriteOutcome};
 
 pub(super) fn cases() -> Vec<Case> {

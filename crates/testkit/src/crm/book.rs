@@ -1,6 +1,6 @@
 //! The contacts themselves.
 
-use avowal_core::time::Timestamp;
+use avowal_core::data::time::Timestamp;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};

@@ -1,7 +1,7 @@
 //! The webhooks: made, held, repeated, lost and signed.
 
 use super::Lies;
-use avowal_core::time::Timestamp;
+use avowal_core::data::time::Timestamp;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};

@@ -2,7 +2,7 @@
 
 use super::sample::{Stream, at, delivery, records, signal};
 use super::{committed, conflicts};
-use avowal_core::ids::{RecordId, SystemName};
+use avowal_core::data::ids::{RecordId, SystemName};
 use avowal_engine::bucket::{Bucket, Share, Shares};
 use avowal_engine::lanes::{Claim, Lane};
 use avowal_engine::store::{Commit, CommitOutcome, Due, MatchKey, SignalReason, Store};

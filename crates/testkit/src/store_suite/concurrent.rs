@@ -2,8 +2,8 @@
 
 use super::sample::Stream;
 use super::{committed, verify_history};
+use avowal_core::data::ids::RecordId;
 use avowal_core::history::Body;
-use avowal_core::ids::RecordId;
 use avowal_engine::store::{Commit, CommitOutcome, Store};
 use std::sync::Arc;
 

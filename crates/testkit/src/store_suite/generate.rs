@@ -1,17 +1,18 @@
 //! Random records and events from a seed: every variant, every optional part, awkward texts and numbers.
 
 use super::sample::Stream;
+use avowal_core::data::ids::{FieldName, SystemName};
+use avowal_core::data::time::Timestamp;
+use avowal_core::data::value::{Digest, Value};
+use avowal_core::data::version::{Causality, Dot, VersionVector};
 use avowal_core::history::{
     Body, Classification, ConfirmedBy, Event, Evidence, Failure, FieldRelation, FieldSeen, FieldStored,
-    LinkReason, Loser, OnRefused, Strength, Verdict,
+    LinkReason, Loser, Strength, Verdict,
 };
-use avowal_core::ids::{FieldName, SystemName};
-use avowal_core::intent::{Intent, IntentStatus, Operation, Outgoing};
-use avowal_core::observation::{Channel, OrderToken};
+use avowal_core::policy::OnRefused;
+use avowal_core::record::intent::{Intent, IntentStatus, Operation, Outgoing};
+use avowal_core::record::observation::{Channel, OrderToken};
 use avowal_core::record::{Belief, Copy, Held, Record, Review, Shadow, Side, Tombstone};
-use avowal_core::time::Timestamp;
-use avowal_core::value::{Digest, Value};
-use avowal_core::version::{Causality, Dot, VersionVector};
 use std::collections::BTreeMap;
 
 /// A reproducible source of variety (SplitMix64).

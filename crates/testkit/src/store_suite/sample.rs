@@ -1,12 +1,12 @@
 //! Small, valid material for the cases: a record with its stream, built step by step.
 
+use avowal_core::data::ids::{RecordId, SystemName};
+use avowal_core::data::time::Timestamp;
+use avowal_core::data::value::Value;
+use avowal_core::data::version::Dot;
 use avowal_core::history::{Body, Event, LinkReason};
-use avowal_core::ids::{RecordId, SystemName};
-use avowal_core::intent::{Intent, IntentStatus, Operation, Outgoing};
+use avowal_core::record::intent::{Intent, IntentStatus, Operation, Outgoing};
 use avowal_core::record::{Belief, Copy, Record, Shadow};
-use avowal_core::time::Timestamp;
-use avowal_core::value::Value;
-use avowal_core::version::Dot;
 use avowal_engine::store::{
     Commit, CopyKey, Cursor, CursorKind, CursorMove, CursorName, DedupeKey, QuarantineItem, RecordCommit,
     Signal, SignalReason,

@@ -2,8 +2,8 @@
 
 use super::committed;
 use super::sample::{Stream, at, copy, records, signal};
-use avowal_core::intent::{IntentStatus, Operation};
-use avowal_core::time::Timestamp;
+use avowal_core::data::time::Timestamp;
+use avowal_core::record::intent::{IntentStatus, Operation};
 use avowal_engine::bucket::Shares;
 use avowal_engine::store::{Commit, DueIntent, IntentDelay, SignalReason, Store};
 use std::sync::Arc;

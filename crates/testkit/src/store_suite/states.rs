@@ -3,10 +3,10 @@
 use super::generate::Random;
 use super::sample::{Stream, at, copy, records};
 use super::{Contents, committed, contents, verify_history};
+use avowal_core::data::value::Value;
+use avowal_core::data::version::Dot;
 use avowal_core::history::{Body, Event};
 use avowal_core::record::{Record, Tombstone};
-use avowal_core::value::Value;
-use avowal_core::version::Dot;
 use avowal_engine::store::{Commit, Store};
 use std::sync::Arc;
 

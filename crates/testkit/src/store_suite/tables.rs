@@ -2,10 +2,10 @@
 
 use super::committed;
 use super::sample::{Stream, at, copy, delivery, feed, moved, unreadable};
+use avowal_core::data::value::Value;
+use avowal_core::data::version::{Dot, VersionVector};
 use avowal_core::history::{Body, Verdict};
 use avowal_core::record::{Review, Side};
-use avowal_core::value::Value;
-use avowal_core::version::{Dot, VersionVector};
 use avowal_engine::store::{Commit, Cursor, CursorKind, CursorName, QuarantineItem, Store};
 use std::sync::Arc;
 

@@ -1,10 +1,10 @@
 //! The named points: around every commit, every write call and every page.
 
 use async_trait::async_trait;
+use avowal_core::data::ids::{EntityName, RecordId, RemoteId, SystemName};
+use avowal_core::data::time::Timestamp;
 use avowal_core::history::Event;
-use avowal_core::ids::{EntityName, RecordId, RemoteId, SystemName};
 use avowal_core::record::Record;
-use avowal_core::time::Timestamp;
 use avowal_engine::bucket::Shares;
 use avowal_engine::connector::{
     Capabilities, Change, Connector, ConnectorError, Delivery, Fields, Finding, Page, Write, WriteOutcome,

@@ -3,13 +3,13 @@
 use super::points::{PointedConnector, PointedStore, Points};
 use async_trait::async_trait;
 use avowal_connectors::sqlite::{SqliteConnector, SqliteOptions};
-use avowal_core::fold::fold;
+use avowal_core::data::ids::{EntityName, RecordId, SystemName};
+use avowal_core::data::time::Timestamp;
 use avowal_core::history::ChainVerifier;
-use avowal_core::ids::{EntityName, RecordId, SystemName};
+use avowal_core::history::fold::fold;
+use avowal_core::policy::schema::FieldType;
+use avowal_core::policy::spec::{EntitySpec, FieldSpec, MappingSpec};
 use avowal_core::policy::{EntityPolicy, SystemTraits};
-use avowal_core::policy_spec::{EntitySpec, FieldSpec, MappingSpec};
-use avowal_core::schema::FieldType;
-use avowal_core::time::Timestamp;
 use avowal_engine::clock::Clock;
 use avowal_engine::connector::{Binding, Column, Connector};
 use avowal_engine::store::Store;

@@ -3,8 +3,8 @@
 use super::{Operation, connector, fields, write};
 use async_trait::async_trait;
 use avowal_connectors::http::{Auth, HttpConnector, HttpObject, HttpOptions, Secret};
-use avowal_core::ids::{EntityName, RemoteId};
-use avowal_core::value::Value;
+use avowal_core::data::ids::{EntityName, RemoteId};
+use avowal_core::data::value::Value;
 use avowal_engine::connector::{Connector, Fields, OrderKind, Shown, WriteOutcome};
 use avowal_testkit::connector_suite::{self, Fixture, REFUSED_NAME};
 use avowal_testkit::crm::{Crm, CrmOptions, Fail, Lies};

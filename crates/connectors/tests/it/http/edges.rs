@@ -2,7 +2,7 @@
 
 use super::{Server, carry_out, connector, fields, thing, write};
 use avowal_connectors::http::{Auth, HttpConnector, HttpObject, HttpOptions, Login, Rate, Secret};
-use avowal_core::intent::Operation;
+use avowal_core::record::intent::Operation;
 use avowal_engine::connector::{Connector as _, ConnectorErrorKind, WriteOutcome};
 use axum::Router;
 use axum::body::{Body, Bytes};

@@ -3,7 +3,7 @@
 use super::{connector, thing};
 use crate::fuzz_cases::fuzz;
 use avowal_connectors::http::{HttpConnector, HttpOptions};
-use avowal_core::time::Timestamp;
+use avowal_core::data::time::Timestamp;
 use avowal_engine::connector::{Connector as _, Delivery, Shown};
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};

@@ -3,8 +3,8 @@
 
 use super::{carry_out, fields, thing, write};
 use avowal_connectors::http::{HttpConnector, HttpObject, HttpOptions};
-use avowal_core::ids::RemoteId;
-use avowal_core::intent::Operation;
+use avowal_core::data::ids::RemoteId;
+use avowal_core::record::intent::Operation;
 use avowal_engine::connector::{Connector as _, Shown, Write, WriteOutcome};
 use avowal_engine::store::Cursor;
 use serde_json::json;

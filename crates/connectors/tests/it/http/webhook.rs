@@ -2,8 +2,8 @@
 
 use super::{connector, fields, thing};
 use avowal_connectors::http::HttpOptions;
-use avowal_core::observation::OrderToken;
-use avowal_core::time::Timestamp;
+use avowal_core::data::time::Timestamp;
+use avowal_core::record::observation::OrderToken;
 use avowal_engine::connector::{Change, Connector as _, ConnectorError, Delivery, Shown};
 
 fn check(object: &str, body: &str) -> Result<Vec<Change>, ConnectorError> {

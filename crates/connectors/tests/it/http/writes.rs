@@ -1,9 +1,9 @@
 //! What is sent, and what each kind of answer means.
 
 use super::{Server, carry_out, fields, thing, write};
-use avowal_core::ids::RemoteId;
-use avowal_core::intent::Operation;
-use avowal_core::value::Value;
+use avowal_core::data::ids::RemoteId;
+use avowal_core::data::value::Value;
+use avowal_core::record::intent::Operation;
 use avowal_engine::connector::{Connector as _, Expected, Fields, Shown, Write, WriteOutcome};
 use axum::Router;
 use axum::body::Bytes;

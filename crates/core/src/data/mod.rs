@@ -1,0 +1,13 @@
+//! What everything else is made of: values in one canonical form, versions, times, identifiers.
+//!
+//! Never in here: a record, a policy, anything that knows what a value is for.
+//! Begin with `value.rs`, then `version.rs`.
+
+pub(crate) mod beside;
+pub mod canonical;
+pub mod ids;
+pub(crate) mod spelling;
+mod text;
+pub mod time;
+pub mod value;
+pub mod version;

@@ -1,0 +1,32 @@
+//! What did this system change? The difference between what it shows and its own shadow.
+
+use crate::data::beside::beside;
+use crate::data::ids::FieldName;
+use crate::data::value::Value;
+use crate::planted::{Mistake, planted};
+use crate::record::Copy;
+use std::collections::BTreeMap;
+
+/// One field whose content is not what last stood there.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Difference<'a> {
+    /// The field.
+    pub field: &'a FieldName,
+    /// What stood there; `None` if it was never shown before.
+    pub from: Option<&'a Value>,
+    /// What stands there now.
+    pub to: &'a Value,
+}
+
+/// The fields that differ from the copy's shadow. Absent fields never differ, and neither does a value that
+/// the system made of what we sent.
+pub fn diff<'a>(copy: &'a Copy, shown: &'a BTreeMap<FieldName, Value>) -> Vec<Difference<'a>> {
+    beside(shown, &copy.fields)
+        .filter_map(|(field, to, shadow)| match shadow {
+            None => Some(Difference { field, from: None, to }),
+            Some(shadow) if shadow.stands_for(to) => None,
+            Some(shadow) if planted(Mistake::EchoByValueAlone) && shadow.last_wrote(to) => None,
+            Some(shadow) => Some(Difference { field, from: Some(&shadow.content), to }),
+        })
+        .collect()
+}

@@ -1,0 +1,282 @@
+//! Records that come and go: links, deletes, and edits that meet a delete.
+
+use crate::data::ids::{FieldName, RemoteId, SystemName};
+use crate::data::value::Value;
+use crate::data::version::Dot;
+use crate::decide::Outcome;
+use crate::deliver::confirm::confirm_delete;
+use crate::deliver::plan::plan;
+use crate::history::chronicle::Chronicle;
+use crate::history::{Body, Classification, Evidence, FieldRelation, LinkReason, Verdict};
+use crate::planted::{Mistake, planted};
+use crate::policy::OnRefused;
+use crate::policy::{EditAgainstDelete, EntityPolicy, Owner};
+use crate::record::intent::Operation;
+use crate::record::observation::{Observation, OrderToken};
+use crate::record::{Copy, Record, Review, Side};
+use std::collections::BTreeMap;
+
+/// Links a copy to the record. The copy's contents are decided by the observation that follows.
+pub fn link(chronicle: &mut Chronicle, system: &SystemName, remote_id: &RemoteId, how: LinkReason) {
+    chronicle.push(Body::Linked { system: system.clone(), remote_id: remote_id.clone(), how });
+}
+
+/// A system says that its copy does not exist.
+pub(crate) fn gone(policy: &EntityPolicy, chronicle: &mut Chronicle, observation: &Observation) -> Outcome {
+    let record = chronicle.record();
+    let system = &observation.system;
+    let Some(copy) = record.copies.get(system) else { return Outcome::settled(Classification::Stale) };
+    let is_proven = observation.in_log || observation.order.as_ref().is_some_and(OrderToken::is_true_order);
+    let is_credible = is_proven || (observation.confirmed && observation.settled);
+    if copy.alive && !is_credible {
+        // A lagging read may not show yet what has just been made.
+        return Outcome::look_again(Classification::Indeterminate);
+    }
+    if record.intents.get(system).is_some_and(|intent| intent.operation == Operation::Delete) {
+        // We asked for it, or were about to: nothing is left to do, whoever did it.
+        confirm_delete(chronicle, observation);
+        return Outcome::settled(Classification::Confirmation);
+    }
+    if !copy.alive {
+        return Outcome::settled(Classification::Duplicate);
+    }
+    let dot = record.vector.next(system);
+    let copy_vector = copy.seen.with(&dot);
+    let unseen = unseen_edits(policy, record, system, copy);
+    let class = if unseen.is_empty() { Classification::New } else { Classification::Concurrent };
+    let relation = if unseen.is_empty() { FieldRelation::Sequential } else { FieldRelation::Concurrent };
+    let body = Body::Observed {
+        system: system.clone(),
+        channel: observation.channel,
+        class,
+        causality: copy_vector.compare(&record.vector),
+        copy_vector,
+        dot: Some(dot.clone()),
+        fields: BTreeMap::new(),
+        gone: true,
+        order: observation.order.clone(),
+        version: None,
+    };
+    let seq = chronicle.push_with(body, Evidence::proven("the system says that the copy does not exist"));
+    chronicle.set_cause(Some(seq));
+    drop_intent(chronicle, system);
+    if chronicle.record().deleted.is_none() {
+        judge_delete(policy, chronicle, system, &dot, relation, &unseen);
+    }
+    plan(policy, chronicle, None);
+    Outcome::settled(class)
+}
+
+/// An intent to a copy that no longer exists has nothing to change any more.
+fn drop_intent(chronicle: &mut Chronicle, system: &SystemName) {
+    if let Some(intent) = chronicle.record().intents.get(system) {
+        let key = intent.key.clone();
+        chronicle.push(Body::IntentWithdrawn { system: system.clone(), key });
+    }
+}
+
+fn judge_delete(
+    policy: &EntityPolicy,
+    chronicle: &mut Chronicle,
+    system: &SystemName,
+    dot: &Dot,
+    relation: FieldRelation,
+    unseen: &[FieldName],
+) {
+    let rules = &policy.deletes;
+    let allowed = match &rules.owner {
+        None => {
+            let reason = format!("{system} deleted its copy, and no owner of deletes is declared");
+            return ask(chronicle, system, dot, reason);
+        }
+        Some(Owner::Shared) => true,
+        Some(Owner::System(owner)) => owner == system,
+    };
+    if !allowed {
+        let owner = rules.owner.as_ref().map(ToString::to_string).unwrap_or_default();
+        let reason = format!("deletes belong to {owner}; {system} may not delete");
+        return refuse(chronicle, system, dot, reason, rules.on_refused);
+    }
+    if relation == FieldRelation::Sequential {
+        let rule = format!("{system} may delete, and its copy had seen every edit");
+        chronicle.push(Body::Deleted { dot: dot.clone(), rule });
+        return;
+    }
+    let names: Vec<_> = unseen.iter().map(FieldName::as_str).collect();
+    let missed = format!("{system} deleted its copy without having seen the latest {}", names.join(", "));
+    match rules.edit_against_delete {
+        EditAgainstDelete::Review => ask(chronicle, system, dot, missed),
+        EditAgainstDelete::DeleteWins => {
+            chronicle.push(Body::Deleted { dot: dot.clone(), rule: format!("{missed}; delete_wins") });
+        }
+        EditAgainstDelete::EditWins => {
+            refuse(chronicle, system, dot, format!("{missed}; edit_wins"), OnRefused::Revert);
+        }
+    }
+}
+
+/// The mapped fields whose belief this copy has not seen; also those that it has never shown.
+fn unseen_edits(policy: &EntityPolicy, record: &Record, system: &SystemName, copy: &Copy) -> Vec<FieldName> {
+    let Some(mapping) = policy.mappings.get(system) else { return Vec::new() };
+    if planted(Mistake::DeleteOverEdits) {
+        return Vec::new();
+    }
+    mapping
+        .columns
+        .keys()
+        .filter(|field| {
+            let Some(belief) = record.fields.get(*field) else { return false };
+            match copy.fields.get(*field) {
+                Some(shadow) => {
+                    shadow.base.as_ref() != Some(&belief.dot) && !shadow.stands_for(&belief.value)
+                }
+                None => !belief.value.is_null(),
+            }
+        })
+        .cloned()
+        .collect()
+}
+
+fn refuse(chronicle: &mut Chronicle, system: &SystemName, dot: &Dot, reason: String, then: OnRefused) {
+    let body = Body::Refused {
+        system: system.clone(),
+        field: FieldName::new(Record::EXISTENCE),
+        value: Value::Null,
+        dot: dot.clone(),
+        reason: reason.clone(),
+        then,
+    };
+    chronicle.push(body);
+    if then == OnRefused::Review {
+        ask(chronicle, system, dot, reason);
+    }
+}
+
+fn ask(chronicle: &mut Chronicle, system: &SystemName, dot: &Dot, reason: String) {
+    let record = chronicle.record();
+    let vector = record.vector.clone();
+    let side = Side { value: Value::Null, dot: dot.clone(), vector };
+    let field = FieldName::new(Record::EXISTENCE);
+    let review = match record.reviews.get(&field) {
+        Some(open) => {
+            let mut open = open.clone();
+            open.proposed.insert(system.clone(), side);
+            open
+        }
+        None => Review {
+            id: format!("{}-{}", record.id, record.seq + 1),
+            reason,
+            believed: None,
+            proposed: BTreeMap::from([(system.clone(), side)]),
+            opened_at: chronicle.recorded_at(),
+        },
+    };
+    chronicle.push(Body::ReviewRequested { field, review });
+}
+
+/// What a changed copy says about the existence of its record.
+pub(crate) enum Existence {
+    /// The record exists, and nobody doubts it.
+    Lives,
+    /// A person was asked whether the record shall exist; the copy that was missed is there again.
+    Answered {
+        /// The answer, in words.
+        note: String,
+    },
+    /// It was deleted and exists again.
+    Restored {
+        /// Why, in words.
+        rule: String,
+    },
+    /// It stays deleted, and the edit with it.
+    StaysDeleted {
+        /// Why, in words.
+        reason: String,
+    },
+    /// It was deleted; a person says whether the edit brings it back.
+    Asked {
+        /// Why, in words.
+        reason: String,
+    },
+}
+
+/// Judges, by the rule of deletes, what a changed copy says about its record's existence.
+pub(crate) fn existence(
+    policy: &EntityPolicy,
+    record: &Record,
+    system: &SystemName,
+    revived: bool,
+) -> Existence {
+    if record.deleted.is_none() {
+        let answers = revived && record.existence_contested();
+        return if answers {
+            Existence::Answered { note: format!("the copy in {system} exists again") }
+        } else {
+            Existence::Lives
+        };
+    }
+    let may_delete = match &policy.deletes.owner {
+        None => false,
+        Some(Owner::Shared) => true,
+        Some(Owner::System(owner)) => owner == system,
+    };
+    if revived && may_delete {
+        return Existence::Restored { rule: format!("{system} may delete and restore, and made it again") };
+    }
+    match policy.deletes.edit_against_delete {
+        EditAgainstDelete::EditWins => Existence::Restored {
+            rule: format!("{system} edited it without having seen the delete; edit_wins"),
+        },
+        EditAgainstDelete::DeleteWins => Existence::StaysDeleted {
+            reason: format!("{system} edited it without having seen the delete; delete_wins"),
+        },
+        EditAgainstDelete::Review => {
+            Existence::Asked { reason: format!("{system} changed a record that was deleted elsewhere") }
+        }
+    }
+}
+
+impl Existence {
+    /// Whether the fields of the edit are judged. While a person is asked they are, too: if the answer is to
+    /// restore the record, the edit must not be lost.
+    pub(crate) fn lets_fields_count(&self) -> bool {
+        match self {
+            Existence::Lives
+            | Existence::Answered { .. }
+            | Existence::Restored { .. }
+            | Existence::Asked { .. } => true,
+            Existence::StaysDeleted { .. } => false,
+        }
+    }
+
+    /// Records the events of the judgement.
+    pub(crate) fn record(self, chronicle: &mut Chronicle, system: &SystemName, dot: &Dot) {
+        match self {
+            Existence::Lives => {}
+            Existence::Answered { note } => answer_one(chronicle, system, note),
+            Existence::Restored { rule } => {
+                chronicle.push(Body::Restored { dot: dot.clone(), rule });
+            }
+            Existence::StaysDeleted { reason } => refuse(chronicle, system, dot, reason, OnRefused::Ignore),
+            Existence::Asked { reason } => ask(chronicle, system, dot, reason),
+        }
+    }
+}
+
+/// The copy in one system is there again. While other copies are missed, the question stays open.
+fn answer_one(chronicle: &mut Chronicle, system: &SystemName, note: String) {
+    let field = FieldName::new(Record::EXISTENCE);
+    let record = chronicle.record();
+    if let Some(review) = record.reviews.get(&field) {
+        let is_missed = |other: &SystemName| record.copies.get(other).is_some_and(|copy| !copy.alive);
+        let mut open = review.clone();
+        open.proposed.retain(|other, _| other != system && is_missed(other));
+        if !open.proposed.is_empty() {
+            chronicle.push(Body::ReviewRequested { field, review: open });
+            return;
+        }
+        let review = open.id;
+        let body = Body::ReviewDecided { field, review, verdict: Verdict::Superseded, note: Some(note) };
+        chronicle.push(body);
+    }
+}

@@ -1,0 +1,266 @@
+//! Concurrent changes of one field: which value stands. Every branch begins with what is known by then.
+
+use crate::data::ids::SystemName;
+use crate::data::time::Timestamp;
+use crate::data::value::Value;
+use crate::planted::{Mistake, planted};
+use crate::policy::schema::FieldType;
+use crate::policy::{EntityPolicy, FieldPolicy, Merge, Owner, Strategy};
+use rust_decimal::Decimal;
+use std::collections::BTreeSet;
+use std::str::FromStr;
+
+/// Two changes of one field that did not see each other, and differ.
+#[derive(Clone, Copy, Debug)]
+pub struct Contest<'a> {
+    /// What we believe.
+    pub local: &'a Value,
+    /// Who made us believe it.
+    pub local_system: &'a SystemName,
+    /// When, in that source's words.
+    pub local_at: Option<Timestamp>,
+    /// What the other system shows.
+    pub external: &'a Value,
+    /// Who shows it.
+    pub external_system: &'a SystemName,
+    /// When, in that source's words.
+    pub external_at: Option<Timestamp>,
+    /// What stood in the other system's copy before it changed; `None` if it was never shown.
+    pub base: Option<&'a Value>,
+    /// Whether nothing tells if the other system had seen our value.
+    pub indeterminate: bool,
+}
+
+/// What stands.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Resolution {
+    /// The belief stays.
+    Local {
+        /// The rule, in words.
+        rule: String,
+    },
+    /// The other system's value becomes the belief.
+    External {
+        /// The rule, in words.
+        rule: String,
+    },
+    /// Both changes are kept in a new value.
+    Merged {
+        /// The value.
+        value: Value,
+        /// The rule, in words.
+        rule: String,
+    },
+    /// Only a person may say.
+    Review {
+        /// Why, in words.
+        reason: String,
+    },
+}
+
+/// Decides a contest by the field's strategy. Both values are valid, and the external system may write the field.
+pub fn resolve(policy: &EntityPolicy, field: &FieldPolicy, contest: &Contest<'_>) -> Resolution {
+    match &field.strategy {
+        Strategy::OwnerWins => owner_wins(field, contest),
+        Strategy::LatestValidChange => latest(policy, field, contest),
+        Strategy::Merge(merge) => merge_values(field, merge, contest),
+        Strategy::ManualReview => Resolution::Review {
+            reason: "the policy asks a person whenever changes of this field cross".to_owned(),
+        },
+    }
+}
+
+fn owner_wins(field: &FieldPolicy, contest: &Contest<'_>) -> Resolution {
+    match &field.owner {
+        // The owner itself changed it, so its value stands whatever was believed.
+        Owner::System(owner) if owner == contest.external_system => {
+            Resolution::External { rule: format!("owner_wins: the field belongs to {owner}") }
+        }
+        // The belief is the owner's own, or a person's; a proposal that has not seen it gives way.
+        Owner::System(owner) if owner == contest.local_system || contest.local_system.is_operator() => {
+            Resolution::Local { rule: format!("owner_wins: the field belongs to {owner}") }
+        }
+        // Two proposals crossed before the owner spoke. Arrival order must not decide.
+        Owner::System(_) | Owner::Shared => by_precedence(field, contest),
+    }
+}
+
+fn latest(policy: &EntityPolicy, field: &FieldPolicy, contest: &Contest<'_>) -> Resolution {
+    // Causal order has not decided, or this would be no contest. Clocks may only where both are trusted
+    // and further apart than both may be off together.
+    let skews =
+        policy.trusted_skew_ms(contest.local_system).zip(policy.trusted_skew_ms(contest.external_system));
+    let skews = skews.or(planted(Mistake::CompareAcrossClocks).then_some((0, 0)));
+    if let (Some((local_skew, external_skew)), Some(local), Some(external)) =
+        (skews, contest.local_at, contest.external_at)
+    {
+        let apart = external.millis().abs_diff(local.millis());
+        if apart > local_skew.saturating_add(external_skew) {
+            let rule = format!("latest_valid_change: both clocks are trusted and {apart} ms apart");
+            return if external > local { Resolution::External { rule } } else { Resolution::Local { rule } };
+        }
+    }
+    by_precedence(field, contest)
+}
+
+fn by_precedence(field: &FieldPolicy, contest: &Contest<'_>) -> Resolution {
+    if planted(Mistake::LastArrivalWins) {
+        return Resolution::External { rule: "the last to arrive".to_owned() };
+    }
+    let place = |system: &SystemName| field.precedence.iter().position(|named| named == system);
+    let order = || {
+        let names: Vec<_> = field.precedence.iter().map(SystemName::as_str).collect();
+        format!("precedence: {}", names.join(" before "))
+    };
+    match (place(contest.local_system), place(contest.external_system)) {
+        (Some(local), Some(external)) if external < local => Resolution::External { rule: order() },
+        (Some(_), Some(_)) => Resolution::Local { rule: order() },
+        (None, _) if contest.local_system.is_operator() => {
+            Resolution::Local { rule: "a person decided this value".to_owned() }
+        }
+        (None, _) | (_, None) => Resolution::Review {
+            reason: "nothing proves which change is newer, and no precedence is declared between the two"
+                .to_owned(),
+        },
+    }
+}
+
+fn merge_values(field: &FieldPolicy, merge: &Merge, contest: &Contest<'_>) -> Resolution {
+    match merge {
+        Merge::Union => union(contest),
+        Merge::Delta => delta(field, contest),
+        Merge::Max => extreme(field, contest, true),
+        Merge::Min => extreme(field, contest, false),
+        Merge::Text => text(field, contest),
+        Merge::Expression(rule) => expression(field, rule, contest),
+    }
+}
+
+/// What stood there before both changes.
+fn base_of<'a>(contest: &Contest<'a>) -> Option<&'a Value> {
+    contest.base.filter(|_| !planted(Mistake::MergeWithoutBase))
+}
+
+/// Applies what the other system added and removed to the belief. A null side counts as the empty set.
+fn union(contest: &Contest<'_>) -> Resolution {
+    let members = |value: Option<&Value>| -> BTreeSet<Value> {
+        match value {
+            Some(Value::List(items)) => items.iter().cloned().collect(),
+            Some(
+                Value::Null
+                | Value::Bool(_)
+                | Value::Int(_)
+                | Value::Float(_)
+                | Value::Text(_)
+                | Value::Object(_),
+            )
+            | None => BTreeSet::new(),
+        }
+    };
+    let (base, external) = (members(base_of(contest)), members(Some(contest.external)));
+    let mut merged = members(Some(contest.local));
+    merged.retain(|item| !base.contains(item) || external.contains(item));
+    merged.extend(external.difference(&base).cloned());
+    Resolution::Merged {
+        value: Value::List(merged.into_iter().collect()),
+        rule: "merge by union: additions and removals of both sides are kept".to_owned(),
+    }
+}
+
+/// Adds the other system's difference to the belief.
+fn delta(field: &FieldPolicy, contest: &Contest<'_>) -> Resolution {
+    // Whether ours is already in their number cannot be told, and counting it twice would corrupt the sum.
+    if contest.indeterminate {
+        let reason = "nothing tells whether their number already includes ours, so the sum is not certain";
+        return Resolution::Review { reason: reason.to_owned() };
+    }
+    let (Some(base), Some(local), Some(external)) =
+        (base_of(contest).and_then(number), number(contest.local), number(contest.external))
+    else {
+        // Without a common base there is no difference to add: the first link of two populated copies.
+        return by_precedence(field, contest);
+    };
+    let sum = external.checked_sub(base).and_then(|difference| local.checked_add(difference));
+    match sum.and_then(|sum| field.field_type.accept(&Value::text(sum.normalize().to_string()), false).ok()) {
+        Some(value) => Resolution::Merged {
+            value,
+            rule: "merge by delta: the differences of both sides are added up".to_owned(),
+        },
+        None => Resolution::Review { reason: "the sum is outside what the field can hold".to_owned() },
+    }
+}
+
+fn number(value: &Value) -> Option<Decimal> {
+    match value {
+        Value::Int(int) => Some(Decimal::from(*int)),
+        Value::Text(text) => Decimal::from_str(text).ok(),
+        Value::Null | Value::Bool(_) | Value::Float(_) | Value::List(_) | Value::Object(_) => None,
+    }
+}
+
+fn extreme(field: &FieldPolicy, contest: &Contest<'_>, greatest: bool) -> Resolution {
+    let rule = if greatest {
+        "merge by max: the greater value stands"
+    } else {
+        "merge by min: the smaller value stands"
+    };
+    let external_greater = match field.field_type {
+        FieldType::Integer | FieldType::Decimal => number(contest.external) > number(contest.local),
+        // Canonical dates and times in UTC sort as texts only if they are equally long; compare them as times.
+        FieldType::Date | FieldType::Timestamp => later(contest.external, contest.local),
+        FieldType::String
+        | FieldType::Boolean
+        | FieldType::Enum { .. }
+        | FieldType::Set
+        | FieldType::List
+        | FieldType::Object
+        | FieldType::Ref { .. } => contest.external > contest.local,
+    };
+    let value = if external_greater == greatest || contest.local.is_null() {
+        contest.external
+    } else {
+        contest.local
+    };
+    Resolution::Merged { value: value.clone(), rule: rule.to_owned() }
+}
+
+fn later(left: &Value, right: &Value) -> bool {
+    let time = |value: &Value| value.as_text().and_then(|text| jiff::Timestamp::from_str(text).ok());
+    match (time(left), time(right)) {
+        (Some(left), Some(right)) => left > right,
+        _ => left > right,
+    }
+}
+
+fn text(field: &FieldPolicy, contest: &Contest<'_>) -> Resolution {
+    let (Some(base), Some(local), Some(external)) =
+        (contest.base.and_then(Value::as_text), contest.local.as_text(), contest.external.as_text())
+    else {
+        return by_precedence(field, contest);
+    };
+    match diffy::merge(base, local, external) {
+        Ok(merged) => Resolution::Merged {
+            value: Value::text(merged),
+            rule: "merge by text: both edits are kept, line by line".to_owned(),
+        },
+        Err(_) => Resolution::Review { reason: "both sides edited the same lines".to_owned() },
+    }
+}
+
+fn expression(field: &FieldPolicy, rule: &crate::policy::cel::Rule, contest: &Contest<'_>) -> Resolution {
+    let null = Value::Null;
+    let inputs =
+        [("local", contest.local), ("external", contest.external), ("base", contest.base.unwrap_or(&null))];
+    let value = rule.value(&inputs).map_err(|error| error.to_string()).and_then(|value| {
+        if value.is_null() {
+            return Ok(value);
+        }
+        field.field_type.accept(&value, true).map_err(|error| error.to_string())
+    });
+    match value {
+        Ok(value) => Resolution::Merged { value, rule: format!("merge by expression: {}", rule.source()) },
+        Err(error) => {
+            Resolution::Review { reason: format!("the merge expression gave no usable value: {error}") }
+        }
+    }
+}

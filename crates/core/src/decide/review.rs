@@ -1,0 +1,132 @@
+//! A person's answer. It is judged against the state of the moment, not against the state in which the question
+//! was asked.
+
+use crate::data::ids::{FieldName, SystemName};
+use crate::data::value::Value;
+use crate::decide::judge::{breaks_rule, normalised};
+use crate::deliver::plan::plan;
+use crate::history::chronicle::Chronicle;
+use crate::history::{Body, Verdict};
+use crate::policy::EntityPolicy;
+use crate::record::Record;
+
+/// Why an answer cannot be carried out.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum ReviewError {
+    /// The question is not open any more.
+    #[error("the review {0} is not open: it was decided or has closed itself")]
+    NotOpen(String),
+    /// The answer does not fit the question.
+    #[error("{answer} does not answer a question about {about}. Use {cure}")]
+    DoesNotFit {
+        /// The answer.
+        answer: &'static str,
+        /// What was asked.
+        about: String,
+        /// What would fit.
+        cure: &'static str,
+    },
+    /// The named system holds no value of the field.
+    #[error("{0} holds no value of {1}")]
+    NoValue(SystemName, FieldName),
+    /// The value is not allowed.
+    #[error("{field} cannot become {value}: {reason}")]
+    Invalid {
+        /// Which field.
+        field: FieldName,
+        /// The value.
+        value: Value,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Carries out a person's answer to the open review of a field. The context of the chronicle names the person.
+pub fn answer(
+    policy: &EntityPolicy,
+    chronicle: &mut Chronicle,
+    field: &FieldName,
+    review: &str,
+    verdict: Verdict,
+    note: Option<String>,
+) -> Result<(), ReviewError> {
+    let open = chronicle.record().reviews.get(field).filter(|open| open.id == review);
+    if open.is_none() {
+        return Err(ReviewError::NotOpen(review.to_owned()));
+    }
+    let existence = field.as_str() == Record::EXISTENCE;
+    let value = match (&verdict, existence) {
+        (Verdict::Keep | Verdict::Superseded, _) | (Verdict::Delete | Verdict::Restore, true) => None,
+        (Verdict::Take { system }, false) => Some(current_value(chronicle.record(), system, field)?),
+        (Verdict::Set { value }, false) => Some(value.clone()),
+        (Verdict::Take { .. } | Verdict::Set { .. }, true) => {
+            return Err(does_not_fit("a value", field, "--keep, --delete or --restore"));
+        }
+        (Verdict::Delete | Verdict::Restore, false) => {
+            return Err(does_not_fit("deleting or restoring", field, "--keep, --take SYSTEM or --set VALUE"));
+        }
+    };
+    let value = value.map(|value| accepted(policy, field, value)).transpose()?;
+    // What a person keeps is the person's word from now on, also against an owner who meanwhile said otherwise.
+    let kept = (verdict == Verdict::Keep).then(|| chronicle.record().fields.get(field)).flatten();
+    let value = value.or_else(|| kept.map(|belief| belief.value.clone()));
+    let dot = chronicle.record().vector.next(&SystemName::operator());
+    let seq = chronicle.push(Body::ReviewDecided {
+        field: field.clone(),
+        review: review.to_owned(),
+        verdict: verdict.clone(),
+        note,
+    });
+    chronicle.set_cause(Some(seq));
+    let who = chronicle.context().actor.clone().unwrap_or_else(|| "a person".to_owned());
+    let rule = format!("{who} decided it in review {review}");
+    if let Some(value) = value {
+        let from = chronicle.record().fields.get(field).map(|belief| belief.value.clone());
+        chronicle.push(Body::FieldChanged { field: field.clone(), from, value, dot, rule });
+    } else {
+        match verdict {
+            Verdict::Delete => {
+                chronicle.push(Body::Deleted { dot, rule });
+            }
+            Verdict::Restore => {
+                chronicle.push(Body::Restored { dot, rule });
+            }
+            Verdict::Keep | Verdict::Superseded | Verdict::Take { .. } | Verdict::Set { .. } => {}
+        }
+    }
+    plan(policy, chronicle, None);
+    Ok(())
+}
+
+fn current_value(record: &Record, system: &SystemName, field: &FieldName) -> Result<Value, ReviewError> {
+    record
+        .live_copy(system)
+        .and_then(|copy| copy.fields.get(field))
+        .map(|shadow| shadow.content.clone())
+        .ok_or_else(|| ReviewError::NoValue(system.clone(), field.clone()))
+}
+
+fn accepted(policy: &EntityPolicy, field: &FieldName, value: Value) -> Result<Value, ReviewError> {
+    let Some(rules) = policy.field(field) else { return Ok(value) };
+    let invalid = |value: Value, reason: String| ReviewError::Invalid { field: field.clone(), value, reason };
+    if value.is_null() {
+        return Ok(value);
+    }
+    let canonical = match rules.field_type.accept(&value, false) {
+        Ok(canonical) => normalised(rules, canonical),
+        Err(error) => return Err(invalid(value, error.to_string())),
+    };
+    match breaks_rule(rules, &canonical) {
+        Some(reason) => Err(invalid(canonical, reason)),
+        None => Ok(canonical),
+    }
+}
+
+fn does_not_fit(answer: &'static str, field: &FieldName, cure: &'static str) -> ReviewError {
+    let about = if field.as_str() == Record::EXISTENCE {
+        "whether the record shall exist".to_owned()
+    } else {
+        format!("the value of {field}")
+    };
+    ReviewError::DoesNotFit { answer, about, cure }
+}

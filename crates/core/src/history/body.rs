@@ -1,0 +1,569 @@
+//! What may happen to a record: the bodies of the events, and the words they are told in.
+
+use crate::data::ids::{FieldName, RemoteId, SystemName};
+use crate::data::value::{Digest, Value};
+use crate::data::version::{Causality, Dot, VersionVector};
+use crate::policy::OnRefused;
+use crate::record::intent::{Operation, Outgoing};
+use crate::record::observation::{Channel, OrderToken};
+use crate::record::{Review, Side};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// What an observation turned out to be. One of these words is stored with every observation and shown.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Classification {
+    /// The echo of a write of ours.
+    Confirmation,
+    /// The same fact again.
+    Duplicate,
+    /// An older state, proven by the source's own order.
+    Stale,
+    /// A change made after seeing what we believe, or of fields that nobody else changed.
+    New,
+    /// A change made without seeing what we believe.
+    Concurrent,
+    /// A change that may or may not have seen what we believe.
+    Indeterminate,
+}
+
+impl fmt::Display for Classification {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Classification::Confirmation => "confirmation",
+            Classification::Duplicate => "duplicate",
+            Classification::Stale => "stale",
+            Classification::New => "new",
+            Classification::Concurrent => "concurrent",
+            Classification::Indeterminate => "indeterminate",
+        })
+    }
+}
+
+/// How one field's change stands to what we believe.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FieldRelation {
+    /// Nothing was believed before.
+    First,
+    /// The system's copy carried the belief when it was changed.
+    Sequential,
+    /// The system's copy did not carry the belief when it was changed.
+    Concurrent,
+    /// The belief was on its way to the copy, and nothing tells whether it had arrived.
+    Indeterminate,
+    /// The content equals the belief: nothing to decide.
+    Agreement,
+}
+
+/// How strong an inference is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Strength {
+    /// Nothing tells.
+    Unknown,
+    /// By shadow and dots, or by an equal value: a presumption.
+    Inferred,
+    /// By an order token, a precondition, a receipt or a correlation.
+    Proven,
+}
+
+/// Why an inference is made, in one line, and how strong it is.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Evidence {
+    /// How strong.
+    pub strength: Strength,
+    /// By what, in words.
+    pub by: String,
+}
+
+impl Evidence {
+    /// Evidence that proves.
+    pub fn proven(by: impl Into<String>) -> Self {
+        Self { strength: Strength::Proven, by: by.into() }
+    }
+
+    /// Evidence from shadows, dots or equal values.
+    pub fn inferred(by: impl Into<String>) -> Self {
+        Self { strength: Strength::Inferred, by: by.into() }
+    }
+
+    /// No evidence.
+    pub fn unknown(by: impl Into<String>) -> Self {
+        Self { strength: Strength::Unknown, by: by.into() }
+    }
+}
+
+impl fmt::Display for Evidence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let strength = match self.strength {
+            Strength::Proven => "proven",
+            Strength::Inferred => "inferred",
+            Strength::Unknown => "unknown",
+        };
+        write!(f, "{strength}: {}", self.by)
+    }
+}
+
+/// How a copy came to be linked to a record.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LinkReason {
+    /// It matched nothing: the record begins with it.
+    FirstSeen,
+    /// Its key fields equal those of the record.
+    Matched {
+        /// The key that was equal.
+        key: String,
+    },
+    /// We created it.
+    Created,
+    /// The system gave the copy another id.
+    Alias {
+        /// The id before.
+        from: RemoteId,
+    },
+    /// A named person said so.
+    Decided,
+}
+
+/// One field of an observed copy that differs from its shadow.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct FieldSeen {
+    /// The shadow's content before; absent for a field never shown before.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "crate::data::value::present"
+    )]
+    pub from: Option<Value>,
+    /// What stands there now.
+    pub to: Value,
+    /// The base of the shadow from now on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<Dot>,
+    /// How the change stands to what was believed.
+    pub relation: FieldRelation,
+}
+
+/// A value that did not prevail, and why.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Loser {
+    /// The value.
+    pub value: Value,
+    /// Who held it.
+    pub system: SystemName,
+    /// The change that carried it.
+    pub dot: Dot,
+    /// Why it did not prevail.
+    pub reason: String,
+}
+
+/// What one field of a copy holds after a confirmed write.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct FieldStored {
+    /// What the system stored.
+    pub content: Value,
+    /// What we sent, where the system stored something else for it; equal to `content` where it did not show what.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "crate::data::value::present"
+    )]
+    pub sent_as: Option<Value>,
+    /// The digest of what we sent: the ledger's entry.
+    pub wrote: Digest,
+    /// The belief that the copy carries from now on.
+    pub base: Dot,
+}
+
+/// How the outcome of a write was learned.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConfirmedBy {
+    /// The system answered with what it stored.
+    Receipt,
+    /// The copy was read afterwards.
+    ReadBack,
+    /// The copy was found by its key after an unknown outcome.
+    LookUp,
+    /// The change feed or a webhook carried our key.
+    Echo,
+}
+
+impl fmt::Display for ConfirmedBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ConfirmedBy::Receipt => "its receipt",
+            ConfirmedBy::ReadBack => "reading it back",
+            ConfirmedBy::LookUp => "looking it up",
+            ConfirmedBy::Echo => "its echo",
+        })
+    }
+}
+
+/// Why a write did not come to a confirmed end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Failure {
+    /// It provably had no effect and will be tried again.
+    Retry,
+    /// The precondition did not hold: something came between. The copy is read and the rest planned anew.
+    Conflict,
+    /// The system refuses this content for good.
+    Rejected,
+    /// Nobody knows whether it had an effect.
+    Unknown,
+    /// The copy no longer exists.
+    Missing,
+}
+
+/// What a person decided in a review.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// The believed value stays.
+    Keep,
+    /// The value that the system's copy holds at the moment of the decision.
+    Take {
+        /// Whose value.
+        system: SystemName,
+    },
+    /// A value of the person's own.
+    Set {
+        /// The value.
+        value: Value,
+    },
+    /// The record is deleted everywhere.
+    Delete,
+    /// The record lives on, and missing copies are made again.
+    Restore,
+    /// Nobody had to decide: the copies came to agree, or the question no longer arises.
+    Superseded,
+}
+
+/// What happened. The tag is the event type of the wire form.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(tag = "type", content = "payload", rename_all = "snake_case")]
+pub enum Body {
+    /// A copy was linked to the record.
+    Linked {
+        /// In which system.
+        system: SystemName,
+        /// Its id there.
+        remote_id: RemoteId,
+        /// Why.
+        how: LinkReason,
+    },
+    /// A system showed a copy that differs from its shadow.
+    Observed {
+        /// Who.
+        system: SystemName,
+        /// By which road.
+        channel: Channel,
+        /// What it turned out to be.
+        class: Classification,
+        /// How the copy's vector stands (left) to the record's (right).
+        causality: Causality,
+        /// The copy's vector, with the new change.
+        copy_vector: VersionVector,
+        /// The change; absent where the system changed nothing.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        dot: Option<Dot>,
+        /// The fields that differ.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        fields: BTreeMap<FieldName, FieldSeen>,
+        /// Set when the copy is gone.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        gone: bool,
+        /// The copy's order token.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        order: Option<OrderToken>,
+        /// The copy's opaque version.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        version: Option<String>,
+    },
+    /// A belief changed.
+    FieldChanged {
+        /// Which field.
+        field: FieldName,
+        /// The value before.
+        #[serde(
+            default,
+            skip_serializing_if = "Option::is_none",
+            deserialize_with = "crate::data::value::present"
+        )]
+        from: Option<Value>,
+        /// The value now.
+        value: Value,
+        /// The change that made it so.
+        dot: Dot,
+        /// Why this was allowed, in words.
+        rule: String,
+    },
+    /// Two changes of one field did not see each other and differ.
+    ConflictDetected {
+        /// Which field.
+        field: FieldName,
+        /// What we believed.
+        believed: Side,
+        /// What the system showed.
+        shown: Side,
+    },
+    /// A conflict was decided by the policy.
+    ConflictResolved {
+        /// Which field.
+        field: FieldName,
+        /// The value that stands.
+        value: Value,
+        /// The change that carries it.
+        dot: Dot,
+        /// The rule, in words.
+        rule: String,
+        /// The values that do not.
+        losers: Vec<Loser>,
+    },
+    /// A field, or the record's existence, waits for a person.
+    ReviewRequested {
+        /// Which field.
+        field: FieldName,
+        /// The question.
+        review: Review,
+    },
+    /// A person decided, or the question closed itself.
+    ReviewDecided {
+        /// Which field.
+        field: FieldName,
+        /// Which question.
+        review: String,
+        /// The answer.
+        verdict: Verdict,
+        /// The person's words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        note: Option<String>,
+    },
+    /// A value was not allowed.
+    Refused {
+        /// Whose.
+        system: SystemName,
+        /// Which field.
+        field: FieldName,
+        /// The value.
+        value: Value,
+        /// The change that carried it.
+        dot: Dot,
+        /// Why, in words.
+        reason: String,
+        /// What happens to it.
+        then: OnRefused,
+    },
+    /// Something could not be understood or accepted and was set aside with its reason.
+    Quarantined {
+        /// From or to which system.
+        system: SystemName,
+        /// Which copy.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        remote_id: Option<RemoteId>,
+        /// Why, in words.
+        reason: String,
+    },
+    /// The record is deleted.
+    Deleted {
+        /// The change that deleted it.
+        dot: Dot,
+        /// Why this was allowed, in words.
+        rule: String,
+    },
+    /// The record exists again.
+    Restored {
+        /// The change that restored it.
+        dot: Dot,
+        /// Why this was allowed, in words.
+        rule: String,
+    },
+    /// A difference between belief and shadow became an outgoing change, or replaced an unsent one.
+    IntentPlanned {
+        /// To which system.
+        system: SystemName,
+        /// Its idempotency key.
+        key: String,
+        /// What it does.
+        operation: Operation,
+        /// What it writes.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        fields: BTreeMap<FieldName, Outgoing>,
+        /// The difference between what a correction and a plain delivery is: set if it reverts the target's change.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        correction: bool,
+    },
+    /// The difference went away before it was sent.
+    IntentWithdrawn {
+        /// To which system.
+        system: SystemName,
+        /// Its idempotency key.
+        key: String,
+    },
+    /// An attempt goes out. Recorded before the call.
+    IntentSent {
+        /// To which system.
+        system: SystemName,
+        /// Its idempotency key.
+        key: String,
+        /// The attempt, from 1.
+        attempt: u32,
+    },
+    /// The system provably holds what we sent.
+    IntentConfirmed {
+        /// Which system.
+        system: SystemName,
+        /// Its idempotency key.
+        key: String,
+        /// How it was learned.
+        by: ConfirmedBy,
+        /// What each written field holds now.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        fields: BTreeMap<FieldName, FieldStored>,
+        /// The copy's order token after the write.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        order: Option<OrderToken>,
+        /// The copy's opaque version after the write.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        version: Option<String>,
+    },
+    /// An attempt did not come to a confirmed end.
+    IntentFailed {
+        /// Which system.
+        system: SystemName,
+        /// Its idempotency key.
+        key: String,
+        /// How.
+        failure: Failure,
+        /// The system's words.
+        reason: String,
+    },
+    /// What a system showed is our own write coming back.
+    EchoRecognised {
+        /// Which system.
+        system: SystemName,
+        /// By which road.
+        channel: Channel,
+        /// The key of the write, where the echo carries it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        key: Option<String>,
+        /// The copy's order token.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        order: Option<OrderToken>,
+        /// The copy's opaque version.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        version: Option<String>,
+    },
+    /// The same fact came again under another delivery id.
+    DuplicateDropped {
+        /// From which system.
+        system: SystemName,
+        /// By which road.
+        channel: Channel,
+    },
+    /// An older state came late and changed nothing.
+    StaleDropped {
+        /// From which system.
+        system: SystemName,
+        /// By which road.
+        channel: Channel,
+        /// The old values that it carried.
+        fields: BTreeMap<FieldName, Value>,
+        /// Its order token.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        order: Option<OrderToken>,
+    },
+    /// A value looks like an older state of the copy; the copy is read before it is believed.
+    StaleSuspected {
+        /// From which system.
+        system: SystemName,
+        /// By which road.
+        channel: Channel,
+        /// The values in question.
+        fields: BTreeMap<FieldName, Value>,
+    },
+    /// A listing showed a difference that no change feed had reported.
+    DriftDetected {
+        /// In which system.
+        system: SystemName,
+        /// Which fields.
+        fields: Vec<FieldName>,
+    },
+    /// A repair planned by a reconciliation run reached the copy.
+    ReconciliationApplied {
+        /// In which system.
+        system: SystemName,
+        /// Which fields.
+        fields: Vec<FieldName>,
+    },
+    /// The state of the record was stored, so that reading need not begin at the first event.
+    SnapshotTaken {
+        /// The digest of the state.
+        state: Digest,
+    },
+    /// Another policy decides from here on.
+    PolicyChanged {
+        /// The digest before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<String>,
+        /// The digest now.
+        to: String,
+    },
+    /// Writes to a system stopped until a person resumes them.
+    Paused {
+        /// Which system.
+        system: SystemName,
+        /// Why.
+        reason: String,
+    },
+    /// Writes to a system go on.
+    Resumed {
+        /// Which system.
+        system: SystemName,
+    },
+    /// A refused write may be tried again.
+    Released {
+        /// To which system.
+        system: SystemName,
+    },
+}
+
+impl Body {
+    /// The event type of the wire form, as in `field_changed`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Body::Linked { .. } => "linked",
+            Body::Observed { .. } => "observed",
+            Body::FieldChanged { .. } => "field_changed",
+            Body::ConflictDetected { .. } => "conflict_detected",
+            Body::ConflictResolved { .. } => "conflict_resolved",
+            Body::ReviewRequested { .. } => "review_requested",
+            Body::ReviewDecided { .. } => "review_decided",
+            Body::Refused { .. } => "refused",
+            Body::Quarantined { .. } => "quarantined",
+            Body::Deleted { .. } => "deleted",
+            Body::Restored { .. } => "restored",
+            Body::IntentPlanned { .. } => "intent_planned",
+            Body::IntentWithdrawn { .. } => "intent_withdrawn",
+            Body::IntentSent { .. } => "intent_sent",
+            Body::IntentConfirmed { .. } => "intent_confirmed",
+            Body::IntentFailed { .. } => "intent_failed",
+            Body::EchoRecognised { .. } => "echo_recognised",
+            Body::DuplicateDropped { .. } => "duplicate_dropped",
+            Body::StaleDropped { .. } => "stale_dropped",
+            Body::StaleSuspected { .. } => "stale_suspected",
+            Body::DriftDetected { .. } => "drift_detected",
+            Body::ReconciliationApplied { .. } => "reconciliation_applied",
+            Body::SnapshotTaken { .. } => "snapshot_taken",
+            Body::PolicyChanged { .. } => "policy_changed",
+            Body::Paused { .. } => "paused",
+            Body::Resumed { .. } => "resumed",
+            Body::Released { .. } => "released",
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! One event of the history, wire form v1: what a body says, and everything that stands beside it.
+
+use super::body::{Body, Evidence};
+use crate::data::ids::{EntityName, RecordId, SystemName};
+use crate::data::time::Timestamp;
+use crate::data::value::Digest;
+use crate::data::version::VersionVector;
+use serde::{Deserialize, Serialize};
+
+/// What an event says beside its body; the same for all events of one decision.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Context {
+    /// The system whose fact or answer caused the events.
+    pub source: Option<SystemName>,
+    /// Who did it, in the source's words, or the named person.
+    pub actor: Option<String>,
+    /// The short digest of the policy that decided.
+    pub policy: Option<String>,
+    /// The idempotency key, delivery id or operation id that ties the events to a call.
+    pub correlation: Option<String>,
+    /// When it happened, in the source's words.
+    pub occurred_at: Option<Timestamp>,
+    /// When it reached us.
+    pub received_at: Timestamp,
+}
+
+/// An event that has not been given its place in the history yet.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Draft {
+    /// What happened.
+    pub body: Body,
+    /// Why we think so, where something was inferred.
+    pub evidence: Option<Evidence>,
+}
+
+impl Draft {
+    /// A draft without inference.
+    pub fn plain(body: Body) -> Self {
+        Self { body, evidence: None }
+    }
+
+    /// A draft with its evidence.
+    pub fn with(body: Body, evidence: Evidence) -> Self {
+        Self { body, evidence: Some(evidence) }
+    }
+}
+
+/// One line of the history, wire form v1.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Event {
+    /// The kind of record.
+    pub entity: EntityName,
+    /// The record; its stream.
+    pub record: RecordId,
+    /// The place in the stream, dense from 1.
+    pub seq: u64,
+    /// The system whose fact or answer caused it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<SystemName>,
+    /// Who did it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<String>,
+    /// What happened: `type` and `payload`.
+    #[serde(flatten)]
+    pub body: Body,
+    /// The record's vector after it.
+    pub vector: VersionVector,
+    /// Why we think so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Evidence>,
+    /// The short digest of the policy that decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
+    /// The idempotency key or delivery id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub correlation: Option<String>,
+    /// The sequence of the event of this stream that caused it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<u64>,
+    /// The source's word on when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub occurred_at: Option<Timestamp>,
+    /// When it reached us.
+    pub received_at: Timestamp,
+    /// When it was committed.
+    pub recorded_at: Timestamp,
+    /// The hash of the event before; zeros for the first.
+    pub prev: Digest,
+    /// The SHA-256 over the canonical form of everything above.
+    pub hash: Digest,
+}
+
+impl Event {
+    /// The event's own id: `{record}-{seq}`.
+    pub fn id(&self) -> String {
+        format!("{}-{}", self.record, self.seq)
+    }
+}

@@ -1,0 +1,282 @@
+//! The fold: how each event changes a record's state. State is always the fold of history, so nothing in here
+//! may look at anything but the state and the event.
+
+use crate::data::ids::{EntityName, FieldName, RecordId, SystemName};
+use crate::data::value::Value;
+use crate::data::version::{Dot, VersionVector};
+use crate::history::{Body, Event, Failure, FieldSeen, FieldStored, LinkReason};
+use crate::planted::{Mistake, planted};
+use crate::policy::OnRefused;
+use crate::record::intent::content_digest;
+use crate::record::intent::{Intent, IntentStatus, Operation};
+use crate::record::observation::OrderToken;
+use crate::record::{Belief, Copy, Held, Record, Shadow, Tombstone};
+use std::collections::BTreeMap;
+
+/// Folds a whole stream into a state, beginning with nothing.
+pub fn fold<'a>(id: RecordId, entity: EntityName, events: impl IntoIterator<Item = &'a Event>) -> Record {
+    let mut record = Record::new(id, entity);
+    events.into_iter().for_each(|event| apply(&mut record, event));
+    record
+}
+
+/// Applies one event, and moves the record to its sequence and hash.
+pub fn apply(record: &mut Record, event: &Event) {
+    apply_body(record, event);
+    record.seq = event.seq;
+    record.head = event.hash;
+}
+
+/// Applies what the event says, without its place in the chain.
+pub(crate) fn apply_body(record: &mut Record, event: &Event) {
+    match &event.body {
+        Body::Linked { system, remote_id, how } => match how {
+            LinkReason::Alias { .. } => {
+                if let Some(copy) = record.copies.get_mut(system) {
+                    copy.remote_id = remote_id.clone();
+                }
+            }
+            LinkReason::FirstSeen
+            | LinkReason::Matched { .. }
+            | LinkReason::Created
+            | LinkReason::Decided => {
+                // Until then the system may not have had it: a read that lags may still lack it.
+                let copy = Copy { changed_at: event.recorded_at, ..Copy::new(remote_id.clone()) };
+                record.copies.insert(system.clone(), copy);
+            }
+        },
+        Body::Observed { system, dot, fields, gone, order, version, .. } => {
+            if let Some(dot) = dot {
+                record.vector.add(dot);
+            }
+            if let Some(copy) = record.copies.get_mut(system) {
+                observe(copy, dot.as_ref(), fields, *gone);
+                if dot.is_some() {
+                    copy.changed_at = event.recorded_at;
+                    // A changed copy no longer has the version that we knew. Not knowing one is better than a wrong one.
+                    copy.version = None;
+                }
+                remember_version(copy, order.as_ref(), version.as_ref());
+            }
+        }
+        Body::FieldChanged { field, value, dot, .. } => believe(record, event, field, value, dot),
+        Body::ReviewRequested { field, review } => {
+            record.reviews.insert(field.clone(), review.clone());
+        }
+        Body::ReviewDecided { field, .. } => {
+            record.reviews.remove(field);
+        }
+        Body::Refused { system, field, then, .. } => refuse(record, system, field, *then),
+        Body::Deleted { dot, .. } => {
+            record.vector.add(dot);
+            record.deleted = Some(Tombstone { dot: dot.clone(), since: event.recorded_at });
+        }
+        Body::Restored { dot, .. } => {
+            record.vector.add(dot);
+            record.deleted = None;
+            record.copies.values_mut().filter(|copy| !copy.alive).for_each(|copy| copy.wanted = true);
+        }
+        Body::IntentPlanned { system, key, operation, fields, .. } => {
+            let intent = Intent {
+                key: key.clone(),
+                operation: *operation,
+                fields: fields.clone(),
+                vector: record.vector.clone(),
+                status: IntentStatus::Planned,
+                attempt: 0,
+            };
+            record.intents.insert(system.clone(), intent);
+        }
+        Body::IntentWithdrawn { system, .. } => {
+            record.intents.remove(system);
+        }
+        Body::IntentSent { system, attempt, .. } => send(record, system, *attempt),
+        Body::IntentConfirmed { system, fields, order, version, .. } => {
+            confirm(record, system, fields);
+            if let Some(copy) = record.copies.get_mut(system) {
+                copy.changed_at = event.recorded_at;
+                remember_version(copy, order.as_ref(), version.as_ref());
+            }
+        }
+        Body::IntentFailed { system, failure, reason, .. } => fail(record, system, *failure, reason),
+        Body::EchoRecognised { system, order, version, .. } => {
+            if let Some(copy) = record.copies.get_mut(system) {
+                show_presumed(copy);
+                remember_version(copy, order.as_ref(), version.as_ref());
+            }
+        }
+        Body::Released { system } => {
+            record.held.remove(system);
+        }
+        Body::ConflictDetected { .. }
+        | Body::ConflictResolved { .. }
+        | Body::Quarantined { .. }
+        | Body::DuplicateDropped { .. }
+        | Body::StaleDropped { .. }
+        | Body::StaleSuspected { .. }
+        | Body::DriftDetected { .. }
+        | Body::ReconciliationApplied { .. }
+        | Body::SnapshotTaken { .. }
+        | Body::PolicyChanged { .. }
+        | Body::Paused { .. }
+        | Body::Resumed { .. } => {}
+    }
+}
+
+fn observe(copy: &mut Copy, dot: Option<&Dot>, fields: &BTreeMap<FieldName, FieldSeen>, gone: bool) {
+    if let Some(dot) = dot {
+        copy.seen.add(dot);
+        copy.sent.add(dot);
+        copy.alive = !gone;
+        copy.wanted &= gone;
+    }
+    for (field, seen) in fields {
+        let sent = copy.fields.get(field).filter(|shadow| spells_ours(shadow, seen));
+        let sent_as = sent.map(|shadow| shadow.content.clone());
+        let shadow = shadow_holding(copy, field, &seen.to);
+        shadow.base = seen.base.clone();
+        shadow.sent_as = sent_as;
+        shadow.tolerated = false;
+    }
+    show_presumed(copy);
+}
+
+/// Whether the system shows only now how it spells what we wrote.
+fn spells_ours(shadow: &Shadow, seen: &FieldSeen) -> bool {
+    shadow.base == seen.base && shadow.is_first_spelled(&seen.to)
+}
+
+/// The copy has been shown since our write: what stood as presumed stands as shown.
+fn show_presumed(copy: &mut Copy) {
+    for shadow in copy.fields.values_mut().filter(|shadow| shadow.is_presumed()) {
+        shadow.sent_as = None;
+    }
+}
+
+fn believe(record: &mut Record, event: &Event, field: &FieldName, value: &Value, dot: &Dot) {
+    if planted(Mistake::ShrinkVector) {
+        record.vector = VersionVector::new();
+    }
+    record.vector.add(dot);
+    let belief = Belief {
+        value: value.clone(),
+        dot: dot.clone(),
+        seq: event.seq,
+        since: event.recorded_at,
+        occurred_at: event.occurred_at,
+    };
+    record.fields.insert(field.clone(), belief);
+    for copy in record.copies.values_mut().filter(|copy| copy.alive) {
+        if let Some(shadow) = copy.fields.get_mut(field)
+            && shadow.stands_for(value)
+            && !planted(Mistake::ForgetBase)
+        {
+            // Equal values are agreement: the copy carries the new belief already.
+            shadow.base = Some(dot.clone());
+        }
+    }
+}
+
+fn refuse(record: &mut Record, system: &SystemName, field: &FieldName, then: OnRefused) {
+    if field.as_str() == Record::EXISTENCE {
+        if let Some(copy) = record.copies.get_mut(system) {
+            copy.wanted = then == OnRefused::Revert && !copy.alive;
+        }
+        return;
+    }
+    if then == OnRefused::Ignore
+        && let Some(shadow) = record.copies.get_mut(system).and_then(|copy| copy.fields.get_mut(field))
+    {
+        shadow.tolerated = true;
+    }
+}
+
+fn send(record: &mut Record, system: &SystemName, attempt: u32) {
+    let Some(intent) = record.intents.get_mut(system) else { return };
+    intent.status = IntentStatus::Sent;
+    intent.attempt = attempt;
+    if let Some(copy) = record.copies.get_mut(system) {
+        copy.sent.join(&intent.vector);
+    }
+}
+
+fn confirm(record: &mut Record, system: &SystemName, fields: &BTreeMap<FieldName, FieldStored>) {
+    let Some(intent) = record.intents.remove(system) else { return };
+    let Some(copy) = record.copies.get_mut(system) else { return };
+    copy.sent.join(&intent.vector);
+    copy.seen.join(&intent.vector);
+    if intent.operation == Operation::Delete {
+        copy.alive = false;
+        // It was restored while its delete was under way.
+        copy.wanted = record.deleted.is_none();
+    }
+    for (field, stored) in fields {
+        let shadow = shadow_holding(copy, field, &stored.content);
+        shadow.base = Some(stored.base.clone());
+        shadow.sent_as = stored.sent_as.clone();
+        shadow.wrote = Some(stored.wrote);
+        shadow.tolerated = false;
+    }
+}
+
+fn fail(record: &mut Record, system: &SystemName, failure: Failure, reason: &str) {
+    match failure {
+        Failure::Retry => {
+            if let Some(intent) = record.intents.get_mut(system) {
+                intent.status = IntentStatus::Planned;
+            }
+        }
+        Failure::Unknown => {
+            if let Some(intent) = record.intents.get_mut(system) {
+                intent.status = IntentStatus::Unknown;
+            }
+        }
+        Failure::Conflict | Failure::Missing => {
+            record.intents.remove(system);
+        }
+        Failure::Rejected => {
+            if let Some(intent) = record.intents.remove(system) {
+                let content = content_digest(intent.operation, &intent.fields);
+                record.held.insert(system.clone(), Held { content, reason: reason.to_owned() });
+            }
+        }
+    }
+}
+
+/// Puts content in place. The digest of the old content is remembered, null like any other, so that it can be
+/// recognised if it comes late.
+fn shadow_holding<'a>(copy: &'a mut Copy, field: &FieldName, content: &Value) -> &'a mut Shadow {
+    let shadow = copy.fields.entry(field.clone()).or_insert_with(|| Shadow {
+        content: content.clone(),
+        base: None,
+        sent_as: None,
+        wrote: None,
+        tolerated: false,
+        older: Vec::new(),
+    });
+    if shadow.content != *content {
+        let old = shadow.content.digest();
+        shadow.older.retain(|digest| *digest != old);
+        shadow.older.push(old);
+        if shadow.older.len() > Shadow::OLDER_MAX {
+            shadow.older.remove(0);
+        }
+        shadow.content = content.clone();
+    }
+    shadow
+}
+
+/// A token never moves backwards; a version is whatever was seen last.
+fn remember_version(copy: &mut Copy, order: Option<&OrderToken>, version: Option<&String>) {
+    if let Some(order) = order
+        && !copy
+            .order
+            .as_ref()
+            .is_some_and(|known| order.proven_older_than(known) || order.suspected_older_than(known))
+    {
+        copy.order = Some(order.clone());
+    }
+    if let Some(version) = version {
+        copy.version = Some(version.clone());
+    }
+}

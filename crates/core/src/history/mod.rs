@@ -1,0 +1,21 @@
+//! The append-only history: events, their hash chain, and the state that is their fold.
+//!
+//! Never in here: a decision. What happened is told; why it was right to do so is decided in `decide`.
+//! Begin with `body.rs`: the list of everything that may happen to a record.
+//!
+//! Each record has its own stream: a dense sequence from 1 and a chain of hashes. A change of one byte breaks
+//! the chain at that event; a cut tail disagrees with the head that the record's state carries.
+
+mod body;
+mod chain;
+pub mod chronicle;
+mod event;
+pub mod fold;
+mod seal;
+
+pub use body::{
+    Body, Classification, ConfirmedBy, Evidence, Failure, FieldRelation, FieldSeen, FieldStored, LinkReason,
+    Loser, Strength, Verdict,
+};
+pub use chain::{ChainVerifier, HistoryError};
+pub use event::{Context, Draft, Event};

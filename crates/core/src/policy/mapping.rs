@@ -1,0 +1,79 @@
+//! How one system spells an entity, as declared.
+
+use crate::data::ids::FieldName;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// One system's spelling of an entity.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Mapping {
+    /// The table, collection or path.
+    pub object: String,
+    /// The remote name of the id.
+    pub id: String,
+    /// The mapped fields.
+    pub columns: BTreeMap<FieldName, ColumnMapping>,
+    /// Whether records that the system lacks are created there.
+    pub create: bool,
+    /// Whether deleted records are deleted there.
+    pub delete: bool,
+}
+
+/// One field's spelling.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ColumnMapping {
+    /// The remote name.
+    pub name: String,
+    /// What `null` says.
+    pub nulls: Nulls,
+    /// What the empty string says.
+    pub empty: Empty,
+    /// Whether it is never written.
+    pub read_only: bool,
+    /// Whether times without an offset are in UTC.
+    pub zone_utc: bool,
+}
+
+/// What `null` in a system's copy says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Nulls {
+    /// Nothing: the system does not know. It never clears what others know.
+    #[default]
+    Ignore,
+    /// Somebody cleared the field: a change like any other.
+    Clear,
+}
+
+/// What the empty string in a system's copy says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Empty {
+    /// It is a value, for string fields; for other types it is `null`.
+    #[default]
+    Value,
+    /// It is `null`.
+    Null,
+    /// It is absent.
+    Absent,
+}
+
+impl Mapping {
+    /// Whether the system's copy has this field and may be told its value.
+    pub fn is_writable(&self, field: &FieldName) -> bool {
+        self.columns.get(field).is_some_and(|column| !column.read_only)
+    }
+}
+
+impl ColumnMapping {
+    /// A column of the same name as its field, with the defaults.
+    pub fn named(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            nulls: Nulls::default(),
+            empty: Empty::default(),
+            read_only: false,
+            zone_utc: false,
+        }
+    }
+}

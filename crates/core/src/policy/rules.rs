@@ -1,0 +1,194 @@
+//! Who may change a field, and what happens when changes cross: written before the conflict.
+
+use crate::data::ids::{EntityName, FieldName, SystemName};
+use crate::data::value::Digest;
+use crate::policy::cel::Rule;
+use crate::policy::mapping::Mapping;
+use crate::policy::schema::FieldType;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+/// The complete, checked rules of one entity. Built by [`crate::policy::spec::EntitySpec::build`] only.
+#[derive(Clone, PartialEq, Debug)]
+pub struct EntityPolicy {
+    /// The kind of record.
+    pub entity: EntityName,
+    /// The participants and what is declared of them.
+    pub systems: BTreeMap<SystemName, SystemTraits>,
+    /// The rule of each field.
+    pub fields: BTreeMap<FieldName, FieldPolicy>,
+    /// How each system spells the fields.
+    pub mappings: BTreeMap<SystemName, Mapping>,
+    /// Alternative keys by which unlinked copies are matched; the fields of one key all have to be equal.
+    pub match_on: Vec<Vec<FieldName>>,
+    /// The rule of deletes.
+    pub deletes: DeletePolicy,
+    /// The digest of everything above, stored with every decision.
+    pub digest: Digest,
+}
+
+/// What is declared of a system.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct SystemTraits {
+    /// Whether it is the local one, of which `local_wins` speaks.
+    pub local: bool,
+    /// Set if the operator trusts its clock, with the most it may be off, in milliseconds.
+    pub clock_skew_ms: Option<u64>,
+}
+
+/// The rule of one field.
+#[derive(Clone, PartialEq, Debug)]
+pub struct FieldPolicy {
+    /// What it holds.
+    pub field_type: FieldType,
+    /// Who may change it.
+    pub owner: Owner,
+    /// Who else may, if their change has seen ours.
+    pub proposals: BTreeSet<SystemName>,
+    /// What happens to concurrent changes.
+    pub strategy: Strategy,
+    /// Who prevails where nothing else decides, first one first.
+    pub precedence: Vec<SystemName>,
+    /// What happens to a refused value.
+    pub on_refused: OnRefused,
+    /// What every value must satisfy.
+    pub valid: Option<Rule>,
+    /// For an enum: which value may follow which.
+    pub transitions: Option<BTreeMap<String, BTreeSet<String>>>,
+    /// Spelling differences that are no differences.
+    pub normalize: Normalize,
+}
+
+/// Who may change a field.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Owner {
+    /// One system.
+    System(SystemName),
+    /// Every system that can write it.
+    Shared,
+}
+
+/// What happens to concurrent changes of one field.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Strategy {
+    /// The owner's value stays.
+    OwnerWins,
+    /// Invalid values drop out, then causal order, trusted clocks, precedence, a person.
+    LatestValidChange,
+    /// Both changes are kept.
+    Merge(Merge),
+    /// A person decides.
+    ManualReview,
+}
+
+/// How both changes are kept. Each line says what it can lose.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Merge {
+    /// Additions and removals of both sides. Loses nothing; an element removed by one side and untouched by the other goes.
+    Union,
+    /// Both differences added up. Loses nothing while both sides count from known values.
+    Delta,
+    /// The greater value. Loses the smaller one.
+    Max,
+    /// The smaller value. Loses the greater one.
+    Min,
+    /// Three-way by line. Overlapping edits go to a person.
+    Text,
+    /// An expression over `local`, `external` and `base`. Loses what the expression drops.
+    Expression(Rule),
+}
+
+/// Spelling differences that are removed before anything is compared.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Normalize {
+    /// Surrounding white space goes.
+    pub trim: bool,
+    /// Letters become lower case.
+    pub lowercase: bool,
+}
+
+/// The rule of deletes of an entity.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DeletePolicy {
+    /// Who may delete; `None` asks a person each time.
+    pub owner: Option<Owner>,
+    /// What happens to the delete of someone who may not: written back, left alone, or a person decides.
+    pub on_refused: OnRefused,
+    /// What happens if the deleted copy had not seen a newer edit.
+    pub edit_against_delete: EditAgainstDelete,
+}
+
+/// What prevails between an edit and a delete that did not see each other.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EditAgainstDelete {
+    /// A person decides.
+    #[default]
+    Review,
+    /// The record is deleted.
+    DeleteWins,
+    /// The record lives on and the missing copy is made again.
+    EditWins,
+}
+
+impl EntityPolicy {
+    /// The rule of a field, if the entity has it.
+    pub fn field(&self, field: &FieldName) -> Option<&FieldPolicy> {
+        self.fields.get(field)
+    }
+
+    /// The short digest that is stored with decisions.
+    pub fn short_digest(&self) -> String {
+        self.digest.short()
+    }
+
+    /// The declared accuracy of a system's clock, if it is trusted.
+    pub fn trusted_skew_ms(&self, system: &SystemName) -> Option<u64> {
+        self.systems.get(system).and_then(|traits| traits.clock_skew_ms)
+    }
+}
+
+impl Owner {
+    /// Whether this is the system that owns.
+    pub fn is(&self, system: &SystemName) -> bool {
+        match self {
+            Owner::System(owner) => owner == system,
+            Owner::Shared => false,
+        }
+    }
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Owner::System(system) => write!(f, "{system}"),
+            Owner::Shared => f.write_str("shared"),
+        }
+    }
+}
+
+impl Normalize {
+    /// The text without the declared spelling differences; `None` if nothing changes.
+    pub fn apply(self, text: &str) -> Option<String> {
+        let trimmed = if self.trim { text.trim() } else { text };
+        if self.lowercase {
+            let lower = trimmed.to_lowercase();
+            return (lower != text).then_some(lower);
+        }
+        (trimmed.len() != text.len()).then(|| trimmed.to_owned())
+    }
+}
+
+/// What shall happen to a refused value.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, Default)]
+#[serde(rename_all = "snake_case")]
+pub enum OnRefused {
+    /// The believed value is written back.
+    #[default]
+    Revert,
+    /// The difference is tolerated until that copy changes again.
+    Ignore,
+    /// A person decides.
+    Review,
+}

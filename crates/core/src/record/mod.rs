@@ -1,0 +1,10 @@
+//! The nouns: a record with its beliefs and copies, an observation of a copy, an outgoing change.
+//!
+//! Never in here: a rule, an event, a decision.
+//! Begin with `state.rs`: everything that is known of one record.
+
+pub mod intent;
+pub mod observation;
+mod state;
+
+pub use state::*;

@@ -1,0 +1,258 @@
+//! The state of one business thing: what we believe, and what stands in each system's copy.
+
+use crate::data::ids::{EntityName, FieldName, RecordId, RemoteId, SystemName};
+use crate::data::spelling::is_spelling_of;
+use crate::data::time::Timestamp;
+use crate::data::value::{Digest, Value};
+use crate::data::version::{Dot, VersionVector};
+use crate::record::intent::Intent;
+use crate::record::observation::OrderToken;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Everything known of one record: always the fold of its history.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Record {
+    /// Our own id.
+    pub id: RecordId,
+    /// The kind of record.
+    pub entity: EntityName,
+    /// The sequence of the last event folded in; also the revision for compare-and-set. 0 for none.
+    pub seq: u64,
+    /// The hash of that event; [`Digest::ZERO`] for none.
+    pub head: Digest,
+    /// All changes seen so far.
+    pub vector: VersionVector,
+    /// What we hold to be true, per field.
+    pub fields: BTreeMap<FieldName, Belief>,
+    /// The linked copies.
+    pub copies: BTreeMap<SystemName, Copy>,
+    /// The outgoing changes, at most one per system.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub intents: BTreeMap<SystemName, Intent>,
+    /// Writes that a system refused for good: not planned again until their content changes.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub held: BTreeMap<SystemName, Held>,
+    /// The open questions, by field; a question about the record's existence is under [`Record::EXISTENCE`].
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub reviews: BTreeMap<FieldName, Review>,
+    /// Set by an accepted delete, cleared by a restore.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deleted: Option<Tombstone>,
+}
+
+/// A value held to be true, the change that made it so, and since when.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Belief {
+    /// The canonical value; `null` only where a clear was accepted.
+    pub value: Value,
+    /// The change that made it so.
+    pub dot: Dot,
+    /// The event that recorded it.
+    pub seq: u64,
+    /// When that event was recorded.
+    pub since: Timestamp,
+    /// When it happened, in the source's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub occurred_at: Option<Timestamp>,
+}
+
+/// One system's copy of the record.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Copy {
+    /// The system's id of it.
+    pub remote_id: RemoteId,
+    /// Whether it exists there, as far as proven.
+    pub alive: bool,
+    /// Whether it is gone and shall be made again: an edit prevailed over its delete. Its id stays known, so that a
+    /// read that lags is not taken for a new copy.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub wanted: bool,
+    /// What stands in it, per field.
+    pub fields: BTreeMap<FieldName, Shadow>,
+    /// The changes that it provably includes: a lower bound.
+    pub seen: VersionVector,
+    /// The changes that it may include: an upper bound, raised by every send.
+    pub sent: VersionVector,
+    /// When it last changed, by its system or by us: a read that lags may show an older state for a while. The
+    /// beginning of time before its first change.
+    #[serde(default)]
+    pub changed_at: Timestamp,
+    /// The newest order token seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<OrderToken>,
+    /// The newest opaque version (etag) seen; the precondition of the next write.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+}
+
+/// The last content proven to stand in one field of one copy.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Shadow {
+    /// The content, canonical.
+    pub content: Value,
+    /// The newest belief that this copy has provably seen; `None` before the first agreement.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<Dot>,
+    /// What we wrote when the system stored `content` instead: the two are equivalent. Equal to `content` while
+    /// the system has not shown yet what it made of it.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "crate::data::value::present"
+    )]
+    pub sent_as: Option<Value>,
+    /// The ledger: the digest of the last value that we wrote in this direction, and that was confirmed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wrote: Option<Digest>,
+    /// Whether the difference from the belief is tolerated (`on_refused = "ignore"`) until the content changes.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tolerated: bool,
+    /// Digests of earlier contents, newest last, at most [`Shadow::OLDER_MAX`]: an equal value may be stale.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub older: Vec<Digest>,
+}
+
+/// A write that a system refused for good.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Held {
+    /// The digest of the outgoing content that was refused.
+    pub content: Digest,
+    /// The system's reason.
+    pub reason: String,
+}
+
+/// The mark of an accepted delete.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Tombstone {
+    /// The change that deleted it.
+    pub dot: Dot,
+    /// When it was recorded.
+    pub since: Timestamp,
+}
+
+/// A question that only a person may answer.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Review {
+    /// `{record}-{sequence of the event that opened it}`.
+    pub id: String,
+    /// Why it was opened, in words.
+    pub reason: String,
+    /// What we believed when it was opened.
+    pub believed: Option<Side>,
+    /// What a system showed instead, by system; refreshed by later observations.
+    pub proposed: BTreeMap<SystemName, Side>,
+    /// When it was opened.
+    pub opened_at: Timestamp,
+}
+
+/// One side of a disagreement.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Side {
+    /// Its value; `null` also for a deleted copy.
+    pub value: Value,
+    /// The change that carries it.
+    pub dot: Dot,
+    /// The changes that its holder had seen.
+    pub vector: VersionVector,
+}
+
+impl Record {
+    /// The name under which the question whether the record shall exist is filed.
+    pub const EXISTENCE: &'static str = "(existence)";
+
+    /// A record without history.
+    pub fn new(id: RecordId, entity: EntityName) -> Self {
+        Self {
+            id,
+            entity,
+            seq: 0,
+            head: Digest::ZERO,
+            vector: VersionVector::new(),
+            fields: BTreeMap::new(),
+            copies: BTreeMap::new(),
+            intents: BTreeMap::new(),
+            held: BTreeMap::new(),
+            reviews: BTreeMap::new(),
+            deleted: None,
+        }
+    }
+
+    /// Whether a review holds this field.
+    pub fn is_contested(&self, field: &FieldName) -> bool {
+        self.reviews.contains_key(field)
+    }
+
+    /// Whether a review holds the record's existence.
+    pub fn existence_contested(&self) -> bool {
+        self.reviews.contains_key(Self::EXISTENCE)
+    }
+
+    /// The copy of a system, if it is linked and alive.
+    pub fn live_copy(&self, system: &SystemName) -> Option<&Copy> {
+        self.copies.get(system).filter(|copy| copy.alive)
+    }
+}
+
+impl Copy {
+    /// A copy that has just been linked and of which nothing is known yet.
+    pub fn new(remote_id: RemoteId) -> Self {
+        Self {
+            remote_id,
+            alive: true,
+            wanted: false,
+            fields: BTreeMap::new(),
+            seen: VersionVector::new(),
+            sent: VersionVector::new(),
+            changed_at: Timestamp::default(),
+            order: None,
+            version: None,
+        }
+    }
+
+    /// Whether nothing of it has been shown yet.
+    pub fn is_unseen(&self) -> bool {
+        self.fields.is_empty()
+    }
+
+    /// The digest of the contents, equal to that of a complete row that shows the same.
+    pub fn content_digest(&self) -> Digest {
+        Digest::of_pairs(self.fields.iter().map(|(field, shadow)| (field.as_str(), &shadow.content)))
+    }
+}
+
+impl Shadow {
+    /// How many earlier contents are remembered.
+    pub const OLDER_MAX: usize = 4;
+
+    /// Whether the copy's content stands for `value`: equal, or what the system made of it.
+    pub fn stands_for(&self, value: &Value) -> bool {
+        self.content == *value || self.sent_as.as_ref() == Some(value)
+    }
+
+    /// Whether our write is taken to stand there, and the system has not shown yet what it made of it.
+    pub fn is_presumed(&self) -> bool {
+        self.sent_as.as_ref() == Some(&self.content)
+    }
+
+    /// Whether `shown` is how the system spells our write, shown for the first time.
+    pub fn is_first_spelled(&self, shown: &Value) -> bool {
+        self.is_presumed() && is_spelling_of(shown, &self.content)
+    }
+
+    /// The digest of what we would have sent for this content: the value as we spelled it.
+    pub fn sent_digest(&self) -> Digest {
+        self.sent_as.as_ref().unwrap_or(&self.content).digest()
+    }
+
+    /// Whether what stands there is what we wrote last, not what the system showed since.
+    pub fn is_our_write(&self) -> bool {
+        self.wrote.is_some() && self.wrote == Some(self.sent_digest())
+    }
+
+    /// Whether the ledger's last entry of this direction is `value`. Only the last entry counts, so a value that
+    /// went there and back again (A→B→A) is not mistaken for our own.
+    pub fn last_wrote(&self, value: &Value) -> bool {
+        self.wrote == Some(value.digest())
+    }
+}
