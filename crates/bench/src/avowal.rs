@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// A folder with a configuration.
-pub struct Place {
+pub struct Workspace {
     folder: TempDir,
 }
 
@@ -29,7 +29,7 @@ pub struct Daemon {
     pub ready: Duration,
 }
 
-impl Place {
+impl Workspace {
     /// A folder with this configuration.
     pub fn new(configuration: &str) -> Outcome<Self> {
         let folder = tempfile::tempdir()?;

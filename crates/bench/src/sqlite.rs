@@ -1,6 +1,6 @@
 //! The durable rate of `avowal sync` between two SQLite files, beside what one would write by hand on the same files.
 
-use crate::avowal::{Place, Ran};
+use crate::avowal::{Ran, Workspace};
 use crate::report::{Report, count};
 use crate::{Outcome, plot};
 use rusqlite::Connection;
@@ -41,7 +41,7 @@ const EDITS_MAX: u64 = 10_000;
 /// Measures first link, edits and rest.
 pub fn measure(report: &mut Report, rows: u64) -> Outcome<()> {
     let rows = rows.min(100_000);
-    let place = Place::new(CONFIGURATION)?;
+    let place = Workspace::new(CONFIGURATION)?;
     populate(&place.path("app.db"), rows)?;
     populate(&place.path("crm.db"), rows)?;
     let mut table = Vec::new();
@@ -116,7 +116,7 @@ fn edit(file: &Path, column: &str, rows: u64) -> Outcome<()> {
     Ok(())
 }
 
-fn plain_copy(place: &Place) -> Outcome<Duration> {
+fn plain_copy(place: &Workspace) -> Outcome<Duration> {
     let connection = Connection::open(place.path("crm.db"))?;
     connection.pragma_update(None, "synchronous", "full")?;
     connection.execute("attach ?1 as app", [place.path("app.db").to_string_lossy()])?;
@@ -129,7 +129,7 @@ fn plain_copy(place: &Place) -> Outcome<Duration> {
     Ok(began.elapsed())
 }
 
-fn by_hand(place: &Place, rows: u64) -> Outcome<Duration> {
+fn by_hand(place: &Workspace, rows: u64) -> Outcome<Duration> {
     let app = Connection::open(place.path("app.db"))?;
     let crm = Connection::open(place.path("crm.db"))?;
     crm.pragma_update(None, "synchronous", "full")?;
@@ -144,7 +144,7 @@ fn by_hand(place: &Place, rows: u64) -> Outcome<Duration> {
     Ok(began.elapsed())
 }
 
-fn bare_commits(place: &Place, total: u32) -> Outcome<Duration> {
+fn bare_commits(place: &Workspace, total: u32) -> Outcome<Duration> {
     let connection = Connection::open(place.path("bare.db"))?;
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "full")?;

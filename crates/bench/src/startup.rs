@@ -1,7 +1,7 @@
 //! P10: from the start of the daemon until it runs and works, with many intents pending.
 
 use crate::Outcome;
-use crate::avowal::Place;
+use crate::avowal::Workspace;
 use crate::report::{Report, count};
 use crate::sqlite::{CONFIGURATION, populate};
 use rusqlite::{Connection, OpenFlags};
@@ -14,7 +14,7 @@ const PENDING_MAX: u64 = 100_000;
 /// Measures one start.
 pub fn measure(report: &mut Report, rows: u64) -> Outcome<()> {
     let rows = rows.min(PENDING_MAX);
-    let place = Place::new(CONFIGURATION)?;
+    let place = Workspace::new(CONFIGURATION)?;
     populate(&place.path("app.db"), rows)?;
     populate(&place.path("crm.db"), 0)?;
     leave_pending(&place, rows)?;
@@ -37,7 +37,7 @@ pub fn measure(report: &mut Report, rows: u64) -> Outcome<()> {
 }
 
 /// Has a sync plan all creates, and kills it as soon as the first ones go out.
-fn leave_pending(place: &Place, rows: u64) -> Outcome<()> {
+fn leave_pending(place: &Workspace, rows: u64) -> Outcome<()> {
     let mut sync = place.begin_sync()?;
     let deadline = Instant::now() + Duration::from_secs(1_800);
     while written(&place.path("crm.db"))? == 0 {

@@ -1,6 +1,6 @@
 //! P4, P5, P6 and P9: two tables of one private Postgres, followed both ways, and growth with their size.
 
-use crate::avowal::Place;
+use crate::avowal::Workspace;
 use crate::load::percentile_ms;
 use crate::report::{Report, count};
 use crate::{Outcome, plot};
@@ -19,7 +19,7 @@ const FEW: u64 = 1_000;
 /// Two linked tables, and what linking them took.
 struct World {
     postgres: PrivatePostgres,
-    place: Place,
+    place: Workspace,
     rows: u64,
     linked: Duration,
     peak_mb: f64,
@@ -59,7 +59,7 @@ impl World {
                 ),
             )?;
         }
-        let place = Place::new(&configuration(&postgres))?;
+        let place = Workspace::new(&configuration(&postgres))?;
         let ran = place.sync(&[])?;
         Ok(Self { postgres, place, rows, linked: ran.took, peak_mb: ran.peak_mb })
     }

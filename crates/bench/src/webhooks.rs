@@ -1,6 +1,6 @@
 //! P3: webhooks over HTTP, verified, decided and answered after a durable commit.
 
-use crate::avowal::Place;
+use crate::avowal::Workspace;
 use crate::load::{CONNECTIONS, Driven, drive};
 use crate::report::{Report, count};
 use crate::{Outcome, bare, plot};
@@ -62,7 +62,7 @@ pub fn measure(report: &mut Report, rows: u64) -> Outcome<()> {
 fn serve_avowal(each: usize) -> Outcome<(Driven, u64)> {
     let crm = serve_contacts()?;
     let address = free_address()?;
-    let place = Place::new(&configuration(crm, address))?;
+    let place = Workspace::new(&configuration(crm, address))?;
     Connection::open(place.path("app.db"))?.execute_batch(
         "create table customers (id integer primary key, email text unique, name text, phone text, stage text)",
     )?;

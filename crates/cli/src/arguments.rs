@@ -171,7 +171,7 @@ pub struct ResolveArguments {
     pub id: String,
     /// The answer.
     #[command(flatten)]
-    pub verdict: VerdictArguments,
+    pub answer: AnswerArguments,
     /// Who decides; the login name by default.
     #[arg(long, value_name = "NAME")]
     pub by: Option<String>,
@@ -183,7 +183,7 @@ pub struct ResolveArguments {
 /// Exactly one answer.
 #[derive(Args, Debug)]
 #[group(required = true, multiple = false)]
-pub struct VerdictArguments {
+pub struct AnswerArguments {
     /// Take the value that this system's copy holds now.
     #[arg(long, value_name = "SYSTEM")]
     pub take: Option<String>,

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use avowal_core::data::ids::RecordId;
 use avowal_core::data::time::Timestamp;
-use avowal_engine::clock::Clock;
+use avowal_engine::ports::clock::Clock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// The clock port over the machine's clock and random numbers. The machine's clock is read once; from then on the

@@ -1,7 +1,7 @@
 //! The composition root: the only place that knows which store and which connectors there are.
 
 use crate::clock::{SystemClock, now};
-use crate::config::{Config, ConnectorConfig, StorePlace, SystemConfig};
+use crate::config::{Config, ConnectorConfig, StoreLocation, SystemConfig};
 use crate::failure::Failure;
 use crate::unopened::Unopened;
 use async_trait::async_trait;
@@ -10,9 +10,9 @@ use avowal_connectors::postgres::{PostgresConnector, PostgresOptions};
 use avowal_connectors::sqlite::{SqliteConnector, SqliteOptions};
 use avowal_core::data::ids::{EntityName, SystemName};
 use avowal_core::policy::EntityPolicy;
-use avowal_engine::connector::{Binding, Column, Connector, ConnectorError, Delivery};
-use avowal_engine::store::Store;
-use avowal_engine::{Delivered, Engine, EngineParts, SystemPort};
+use avowal_engine::ports::connector::{Binding, Column, Connector, ConnectorError, Delivery};
+use avowal_engine::ports::store::Store;
+use avowal_engine::{DeliveryOutcome, Engine, EngineParts, SystemPort};
 use avowal_server::webhook::{DeliveryAnswer, Inbox, Now, WebhookEndpoint};
 use avowal_stores::postgres::PostgresStore;
 use avowal_stores::sqlite::SqliteStore;
@@ -25,20 +25,20 @@ const BUSY_RETRY_S: u64 = 5;
 /// The store for reading, also while other processes run.
 pub async fn open_to_read(config: &Config) -> Result<Arc<dyn Store>, Failure> {
     match &config.store {
-        StorePlace::Sqlite(path) if !path.exists() => {
+        StoreLocation::Sqlite(path) if !path.exists() => {
             let place = path.display();
             Err(Failure::failed(format!("there is no store at {place} yet. Run `avowal sync` first")))
         }
-        StorePlace::Sqlite(path) => Ok(Arc::new(SqliteStore::open_read_only(path)?)),
-        StorePlace::Postgres(url) => Ok(Arc::new(PostgresStore::open_read_only(url).await?)),
+        StoreLocation::Sqlite(path) => Ok(Arc::new(SqliteStore::open_read_only(path)?)),
+        StoreLocation::Postgres(url) => Ok(Arc::new(PostgresStore::open_read_only(url).await?)),
     }
 }
 
 /// The store for writing; made if it does not exist.
 pub async fn open_to_write(config: &Config) -> Result<Arc<dyn Store>, Failure> {
     match &config.store {
-        StorePlace::Sqlite(path) => Ok(Arc::new(SqliteStore::open(path)?)),
-        StorePlace::Postgres(url) => Ok(Arc::new(PostgresStore::open(url).await?)),
+        StoreLocation::Sqlite(path) => Ok(Arc::new(SqliteStore::open(path)?)),
+        StoreLocation::Postgres(url) => Ok(Arc::new(PostgresStore::open(url).await?)),
     }
 }
 
@@ -108,11 +108,11 @@ pub struct EngineInbox(pub Arc<Engine>);
 #[async_trait]
 impl Inbox for EngineInbox {
     async fn deliver(&self, system: &SystemName, delivery: Delivery) -> DeliveryAnswer {
-        match self.0.deliver(system, &delivery).await {
-            Delivered::Accepted => DeliveryAnswer::Accepted,
-            Delivered::Duplicate => DeliveryAnswer::Duplicate,
-            Delivered::Refused { reason } => DeliveryAnswer::Refused { reason },
-            Delivered::Busy { reason } => {
+        match self.0.receive_delivery(system, &delivery).await {
+            DeliveryOutcome::Accepted => DeliveryAnswer::Accepted,
+            DeliveryOutcome::Duplicate => DeliveryAnswer::Duplicate,
+            DeliveryOutcome::Refused { reason } => DeliveryAnswer::Refused { reason },
+            DeliveryOutcome::Busy { reason } => {
                 tracing::warn!(%system, %reason, "a delivery could not be taken");
                 DeliveryAnswer::Busy { retry_after_s: BUSY_RETRY_S }
             }

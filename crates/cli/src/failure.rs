@@ -2,8 +2,8 @@
 
 use crate::config::Problems;
 use avowal_engine::EngineError;
-use avowal_engine::connector::ConnectorError;
-use avowal_engine::store::StoreError;
+use avowal_engine::ports::connector::ConnectorError;
+use avowal_engine::ports::store::StoreError;
 use std::process::ExitCode;
 
 /// How a command ended.

@@ -3,9 +3,9 @@
 use crate::failure::Failure;
 use avowal_core::data::ids::RecordId;
 use avowal_core::history::fold::apply;
-use avowal_core::history::{ChainVerifier, Event, HistoryError};
+use avowal_core::history::{ChainVerifier, HistoryError, IntegrationEvent};
 use avowal_core::record::Record;
-use avowal_engine::store::{BATCH_RECORDS_MAX, Store};
+use avowal_engine::ports::store::{BATCH_RECORDS_MAX, Store};
 use serde::Serialize;
 use std::collections::VecDeque;
 
@@ -65,7 +65,7 @@ impl Stream {
 }
 
 impl Stream {
-    fn push(&mut self, event: &Event, verifier: &mut ChainVerifier) {
+    fn push(&mut self, event: &IntegrationEvent, verifier: &mut ChainVerifier) {
         self.events += 1;
         if self.broken.is_none() {
             self.broken = verifier.push(event).err();
@@ -106,7 +106,7 @@ pub struct Walk<'s> {
     records: VecDeque<Record>,
     records_after: Option<RecordId>,
     records_done: bool,
-    events: VecDeque<Event>,
+    events: VecDeque<IntegrationEvent>,
     events_after: Option<(RecordId, u64)>,
     events_done: bool,
 }
@@ -186,7 +186,7 @@ impl<'s> Walk<'s> {
         Ok(stream)
     }
 
-    async fn next_event_of(&mut self, id: &RecordId) -> Result<Option<Event>, Failure> {
+    async fn next_event_of(&mut self, id: &RecordId) -> Result<Option<IntegrationEvent>, Failure> {
         self.fill_events().await?;
         match self.events.front() {
             Some(event) if event.record == *id => Ok(self.events.pop_front()),

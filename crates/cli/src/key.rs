@@ -9,7 +9,7 @@ use avowal_core::decide::identity::key_of_field;
 use avowal_core::explain::{short_text, short_value};
 use avowal_core::policy::EntityPolicy;
 use avowal_core::record::Record;
-use avowal_engine::store::{CopyKey, Store};
+use avowal_engine::ports::store::{CopyKey, Store};
 use std::sync::Arc;
 
 /// The most records that are read to find a field's value.

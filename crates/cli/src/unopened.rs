@@ -3,11 +3,11 @@
 
 use async_trait::async_trait;
 use avowal_core::data::ids::{EntityName, RemoteId};
-use avowal_engine::connector::{
+use avowal_engine::ports::connector::{
     Capabilities, Change, Connector, ConnectorError, Delivery, Fields, Finding, OrderKind, Page, Write,
     WriteOutcome,
 };
-use avowal_engine::store::Cursor;
+use avowal_engine::ports::store::Cursor;
 
 /// A system that could not be opened.
 pub struct Unopened(pub ConnectorError);

@@ -11,7 +11,7 @@ use avowal_core::history::{Context, LinkReason};
 use avowal_core::policy::spec::{ColumnSpec, EntitySpec, MappingSpec};
 use avowal_core::policy::{EntityPolicy, SystemTraits};
 use avowal_core::record::Record;
-use avowal_core::record::observation::{Channel, Observation, Shown};
+use avowal_core::record::observation::{Channel, CopyState, Observation};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -58,12 +58,12 @@ fn policy() -> EntityPolicy {
 }
 
 /// Raw text to what the decision is made on: parsed, mapped, normalised.
-fn read(policy: &EntityPolicy, system: &str, raw: &str) -> Shown {
+fn read(policy: &EntityPolicy, system: &str, raw: &str) -> CopyState {
     let raw: BTreeMap<String, Value> = serde_json::from_str(raw).unwrap();
-    Shown::Present(policy.mappings[system].read(&policy.fields, &raw).unwrap())
+    CopyState::Present(policy.mappings[system].read(&policy.fields, &raw).unwrap())
 }
 
-fn observation(system: &str, shown: Shown) -> Observation {
+fn observation(system: &str, shown: CopyState) -> Observation {
     Observation {
         system: system.into(),
         entity: "customer".into(),
@@ -77,13 +77,13 @@ fn observation(system: &str, shown: Shown) -> Observation {
         occurred_at: None,
         received_at: Timestamp::from_millis(0),
         confirmed: false,
-        settled: true,
+        quiescent: true,
         in_log: true,
     }
 }
 
 /// A record that stands equal in all three systems.
-fn settled(policy: &EntityPolicy) -> Record {
+fn synced(policy: &EntityPolicy) -> Record {
     let mut record = Record::new("01JD3Q8W9Z5N4K2M7P6R8T0V1X".into(), "customer".into());
     for system in ["app", "crm", "erp"] {
         let mut chronicle = chronicle(record);
@@ -102,7 +102,7 @@ fn chronicle(record: Record) -> Chronicle {
 
 fn benches(criterion: &mut Criterion) {
     let policy = policy();
-    let record = settled(&policy);
+    let record = synced(&policy);
     let copy = &record.copies["crm"];
     let tree = Value::parse(RAW.as_bytes()).unwrap();
 
@@ -115,14 +115,14 @@ fn benches(criterion: &mut Criterion) {
     });
     group.bench_function("P1: parse, map, normalise, diff: no change", |bench| {
         bench.iter(|| {
-            let Shown::Present(shown) = read(&policy, "crm", black_box(RAW)) else { unreachable!() };
+            let CopyState::Present(shown) = read(&policy, "crm", black_box(RAW)) else { unreachable!() };
             assert!(diff(copy, &shown).is_empty());
         });
     });
     group.bench_function("P1: parse, map, normalise, digest: no change", |bench| {
         let known = copy.content_digest();
         bench.iter(|| {
-            let Shown::Present(shown) = read(&policy, "crm", black_box(RAW)) else { unreachable!() };
+            let CopyState::Present(shown) = read(&policy, "crm", black_box(RAW)) else { unreachable!() };
             let digest = Digest::of_pairs(shown.iter().map(|(field, value)| (field.as_str(), value)));
             assert_eq!(digest, known);
         });

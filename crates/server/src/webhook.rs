@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use avowal_core::data::ids::SystemName;
 use avowal_core::data::time::Timestamp;
 use avowal_core::data::value::Digest;
-use avowal_engine::connector::Delivery;
+use avowal_engine::ports::connector::Delivery;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Path, State};

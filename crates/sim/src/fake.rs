@@ -18,8 +18,8 @@ use crate::fake::rows::Rows;
 use avowal_core::data::ids::{EntityName, RemoteId};
 use avowal_core::data::value::Value;
 use avowal_core::record::intent::Operation;
-use avowal_engine::clock::Clock;
-use avowal_engine::connector::{ConnectorError, Delivery, Fields, Write};
+use avowal_engine::ports::clock::Clock;
+use avowal_engine::ports::connector::{ConnectorError, Delivery, Fields, Write};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -78,7 +78,7 @@ struct State {
     /// When each write came, in virtual milliseconds.
     written_at: Vec<i64>,
     /// The answers by key, where keys are remembered.
-    answers: BTreeMap<String, avowal_engine::connector::WriteOutcome>,
+    answers: BTreeMap<String, avowal_engine::ports::connector::WriteOutcome>,
     effects: BTreeMap<String, u64>,
     refused: Vec<(String, Value)>,
     /// Since which of its changes each of these rows cannot be read.

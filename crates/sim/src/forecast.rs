@@ -8,18 +8,18 @@ mod agreement;
 mod people;
 mod report;
 mod run;
+mod seed_figures;
 mod system;
-mod tally;
-mod taste;
+mod value_source;
 
 pub use report::{
-    Average, Counts, Diverged, FieldForecast, Fight, Forecast, PerDay, Reason, Refusals, Unequal,
+    Average, Counts, Diverged, FieldForecast, FlappingField, Forecast, PerDay, Reason, Refusals, Unequal,
 };
 
 use avowal_core::data::ids::{EntityName, SystemName};
 use avowal_core::policy::EntityPolicy;
 use avowal_engine::Settings;
-use avowal_engine::connector::Capabilities;
+use avowal_engine::ports::connector::Capabilities;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

@@ -8,7 +8,7 @@ use crate::world::World;
 use avowal_core::data::ids::{RecordId, SystemName};
 use avowal_core::data::value::Value;
 use avowal_core::history::Body;
-use avowal_engine::connector::Fields;
+use avowal_engine::ports::connector::Fields;
 use std::collections::BTreeSet;
 
 impl World {

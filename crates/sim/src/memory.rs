@@ -5,11 +5,11 @@ mod tables;
 use async_trait::async_trait;
 use avowal_core::data::ids::{EntityName, RecordId, SystemName};
 use avowal_core::data::time::Timestamp;
-use avowal_core::history::Event;
+use avowal_core::history::IntegrationEvent;
 use avowal_core::record::Record;
-use avowal_engine::bucket::{Bucket, Shares};
-use avowal_engine::lanes::{Claim, Lane, LocalLanes};
-use avowal_engine::store::{
+use avowal_engine::ports::bucket::{Bucket, Shares};
+use avowal_engine::ports::lanes::{Claim, Lane, LocalLanes};
+use avowal_engine::ports::store::{
     BATCH_RECORDS_MAX, Commit, CommitOutcome, CopyKey, Counts, Cursor, CursorName, Due, DueIntent, Located,
     OpenCounts, OpenReview, QuarantineItem, RecordCommit, SharedStore, Signal, Store, StoreError,
 };
@@ -226,7 +226,12 @@ impl Store for MemoryStore {
         Ok(u64::try_from(old.len()).unwrap_or(u64::MAX))
     }
 
-    async fn events(&self, record: &RecordId, from_seq: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
+    async fn events(
+        &self,
+        record: &RecordId,
+        from_seq: u64,
+        limit: usize,
+    ) -> Result<Vec<IntegrationEvent>, StoreError> {
         let tables = self.tables();
         let stream = tables.events.range((record.clone(), from_seq)..);
         let events = stream.take_while(|((id, _), _)| id == record).take(limit);
@@ -237,7 +242,7 @@ impl Store for MemoryStore {
         &self,
         after: Option<(RecordId, u64)>,
         limit: usize,
-    ) -> Result<Vec<Event>, StoreError> {
+    ) -> Result<Vec<IntegrationEvent>, StoreError> {
         let tables = self.tables();
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let events = tables.events.range((from, Bound::Unbounded));
@@ -320,7 +325,7 @@ impl SharedStore for MemoryStore {
         Ok(copies.iter().map(|copy| tables.signals.values().any(|signal| signal.copy == *copy)).collect())
     }
 
-    async fn stirred(&self, _system: &SystemName) {
+    async fn work_available(&self, _system: &SystemName) {
         std::future::pending().await
     }
 }

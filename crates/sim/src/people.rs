@@ -6,7 +6,7 @@ use crate::scenario::{ENTITY, FIELDS, How, KEY};
 use crate::world::World;
 use avowal_core::data::ids::RemoteId;
 use avowal_core::data::value::Value;
-use avowal_engine::connector::Fields;
+use avowal_engine::ports::connector::Fields;
 
 impl World {
     /// The row of a thing, if the system has one.

@@ -9,9 +9,9 @@ use crate::substance;
 use crate::world::World;
 use avowal_core::data::ids::{RemoteId, SystemName};
 use avowal_core::data::value::Value;
-use avowal_core::history::{Body, Verdict};
-use avowal_engine::connector::{ConnectorError, ConnectorErrorKind, Fields};
-use avowal_engine::store::Store;
+use avowal_core::history::{Body, ReviewAnswer};
+use avowal_engine::ports::connector::{ConnectorError, ConnectorErrorKind, Fields};
+use avowal_engine::ports::store::Store;
 use futures::FutureExt;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -248,7 +248,7 @@ impl World {
     /// What has happened so far, in two numbers: events, but for those that only note a delivery, and writes.
     pub(crate) fn mark(&self) -> (u64, u64) {
         let events = self.memory.scan_events(None, usize::MAX).now_or_never().and_then(Result::ok);
-        let told = |event: &avowal_core::history::Event| match &event.body {
+        let told = |event: &avowal_core::history::IntegrationEvent| match &event.body {
             Body::EchoRecognised { .. } | Body::DuplicateDropped { .. } | Body::StaleDropped { .. } => 0,
             _ => 1,
         };
@@ -337,14 +337,14 @@ impl World {
             self.oracle.answered(review.record.as_str());
             let others: Vec<SystemName> = review.review.proposed.keys().cloned().collect();
             let choice = mix(self.scenario.seed.wrapping_add(at as u64)) % 3;
-            let verdict = match (review.field.as_str(), choice, others.first()) {
-                (avowal_core::record::Record::EXISTENCE, 0, _) => Verdict::Delete,
-                (avowal_core::record::Record::EXISTENCE, _, _) => Verdict::Restore,
-                (_, 0, _) | (_, _, None) => Verdict::Keep,
-                (_, _, Some(system)) => Verdict::Take { system: system.clone() },
+            let answer = match (review.field.as_str(), choice, others.first()) {
+                (avowal_core::record::Record::EXISTENCE, 0, _) => ReviewAnswer::Delete,
+                (avowal_core::record::Record::EXISTENCE, _, _) => ReviewAnswer::Restore,
+                (_, 0, _) | (_, _, None) => ReviewAnswer::Keep,
+                (_, _, Some(system)) => ReviewAnswer::Take { system: system.clone() },
             };
             // Answers may be impossible by now, as when the copy is gone; the question stays open then.
-            let _ = self.run_now(engine.decide_review(&review.review.id, verdict, "op", None));
+            let _ = self.run_now(engine.decide_review(&review.review.id, answer, "op", None));
         }
     }
 

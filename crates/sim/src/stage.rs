@@ -4,7 +4,7 @@ use crate::fake::{Fate, Fault as WriteFault, Kind};
 use crate::fault::{Fault, Faults};
 use crate::oracle::Oracle;
 use avowal_core::data::ids::RemoteId;
-use avowal_engine::connector::{ConnectorError, ConnectorErrorKind, Write};
+use avowal_engine::ports::connector::{ConnectorError, ConnectorErrorKind, Write};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -7,11 +7,11 @@ use crate::oracle::Oracle;
 use async_trait::async_trait;
 use avowal_core::data::ids::{EntityName, RecordId, SystemName};
 use avowal_core::data::time::Timestamp;
-use avowal_core::history::Event;
+use avowal_core::history::IntegrationEvent;
 use avowal_core::record::Record;
-use avowal_engine::bucket::Shares;
-use avowal_engine::lanes::{Claim, Hold, Lane};
-use avowal_engine::store::{
+use avowal_engine::ports::bucket::Shares;
+use avowal_engine::ports::lanes::{Claim, Hold, Lane};
+use avowal_engine::ports::store::{
     Commit, CommitOutcome, CopyKey, Counts, Cursor, CursorName, Due, DueIntent, Located, OpenCounts,
     OpenReview, QuarantineItem, SharedStore, Signal, Store, StoreError,
 };
@@ -226,7 +226,12 @@ impl Store for SimStore {
         self.inner.due_signals(system, shares, now, limit).await
     }
 
-    async fn events(&self, record: &RecordId, from_seq: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
+    async fn events(
+        &self,
+        record: &RecordId,
+        from_seq: u64,
+        limit: usize,
+    ) -> Result<Vec<IntegrationEvent>, StoreError> {
         self.inner.events(record, from_seq, limit).await
     }
 
@@ -234,7 +239,7 @@ impl Store for SimStore {
         &self,
         after: Option<(RecordId, u64)>,
         limit: usize,
-    ) -> Result<Vec<Event>, StoreError> {
+    ) -> Result<Vec<IntegrationEvent>, StoreError> {
         self.inner.scan_events(after, limit).await
     }
 

@@ -7,7 +7,8 @@ use crate::dice::{hash, mix};
 use avowal_core::data::value::Value;
 use avowal_core::data::version::{Causality, Dot};
 use avowal_core::history::{
-    Body, Classification, ConfirmedBy, Event, Failure, FieldRelation, LinkReason, Strength, Verdict,
+    Body, Classification, ConfirmedBy, Failure, FieldRelation, IntegrationEvent, LinkReason, ReviewAnswer,
+    Strength,
 };
 use avowal_core::policy::OnRefused;
 use avowal_core::record::intent::Operation;
@@ -18,7 +19,7 @@ use std::fmt::Write as _;
 /// The sum over the substance of these events, and of the states and rows that were left.
 pub fn sum<'a>(
     seed: u64,
-    events: &[Event],
+    events: &[IntegrationEvent],
     records: &[Record],
     rows: impl Iterator<Item = (&'a str, &'a str, Value)>,
 ) -> u64 {
@@ -59,7 +60,7 @@ fn stands(record: &Record) -> String {
 }
 
 /// What one event says.
-fn told(event: &Event) -> String {
+fn told(event: &IntegrationEvent) -> String {
     let mut out = format!("{} {} {} ", event.record, event.seq, event.vector);
     if let Some(evidence) = &event.evidence {
         let _ = write!(out, "{} ", strength(evidence.strength));
@@ -84,14 +85,14 @@ fn body(body: &Body) -> String {
                 .collect();
             format!("resolved {field} {value} {dot} {losers:?}")
         }
-        Body::ReviewRequested { field, review } => {
+        Body::ManualReviewRequested { field, review } => {
             let believed = review.believed.as_ref().map(side).unwrap_or_default();
             let proposed: Vec<String> =
                 review.proposed.iter().map(|(system, shown)| format!("{system} {}", side(shown))).collect();
             format!("review {field} {} {believed} {proposed:?}", review.id)
         }
-        Body::ReviewDecided { field, review, verdict, note: _ } => {
-            format!("decided {field} {review} {}", answer(verdict))
+        Body::ReviewDecided { field, review, answer, note: _ } => {
+            format!("decided {field} {review} {}", answer_word(answer))
         }
         Body::Refused { system, field, value, dot, reason: _, then } => {
             format!("refused {system} {field} {value} {dot} {}", refused(*then))
@@ -219,14 +220,14 @@ fn link(how: &LinkReason) -> String {
     }
 }
 
-fn answer(answer: &Verdict) -> String {
+fn answer_word(answer: &ReviewAnswer) -> String {
     match answer {
-        Verdict::Keep => "keep".to_owned(),
-        Verdict::Take { system } => format!("take {system}"),
-        Verdict::Set { value } => format!("set {value}"),
-        Verdict::Delete => "delete".to_owned(),
-        Verdict::Restore => "restore".to_owned(),
-        Verdict::Superseded => "superseded".to_owned(),
+        ReviewAnswer::Keep => "keep".to_owned(),
+        ReviewAnswer::Take { system } => format!("take {system}"),
+        ReviewAnswer::Set { value } => format!("set {value}"),
+        ReviewAnswer::Delete => "delete".to_owned(),
+        ReviewAnswer::Restore => "restore".to_owned(),
+        ReviewAnswer::Superseded => "superseded".to_owned(),
     }
 }
 

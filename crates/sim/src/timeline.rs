@@ -4,7 +4,7 @@
 use crate::scenario::KEY;
 use crate::world::World;
 use avowal_core::data::value::Value;
-use avowal_core::history::Event;
+use avowal_core::history::IntegrationEvent;
 use std::fmt::Write as _;
 
 /// The story of a thing, one line an entry: time, then system, engine or oracle.
@@ -70,7 +70,7 @@ pub fn timeline(world: &World, thing: Option<&str>) -> String {
     out
 }
 
-fn shown(row: &avowal_engine::connector::Fields) -> String {
+fn shown(row: &avowal_engine::ports::connector::Fields) -> String {
     let parts: Vec<String> = row
         .iter()
         .filter(|(field, _)| *field != KEY)
@@ -80,7 +80,7 @@ fn shown(row: &avowal_engine::connector::Fields) -> String {
 }
 
 /// Whether an event's record was ever about a thing.
-fn is_about(events: &[Event], event: &Event, thing: &str) -> bool {
+fn is_about(events: &[IntegrationEvent], event: &IntegrationEvent, thing: &str) -> bool {
     let spelled = Value::text(thing).to_string();
     events
         .iter()

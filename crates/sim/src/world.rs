@@ -12,11 +12,11 @@ use crate::store::{Follower, Held, SimStore};
 use avowal_core::data::ids::{EntityName, SystemName};
 use avowal_core::data::value::Value;
 use avowal_core::policy::EntityPolicy;
-use avowal_engine::clock::Clock;
-use avowal_engine::connector::{Connector, Delivery};
-use avowal_engine::store::Store;
+use avowal_engine::ports::clock::Clock;
+use avowal_engine::ports::connector::{Connector, Delivery};
+use avowal_engine::ports::store::Store;
 use avowal_engine::{
-    Delivered, Engine, EngineError, EngineParts, Guards, Settings, SyncOptions, SystemPort, Unwatched,
+    DeliveryOutcome, Engine, EngineError, EngineParts, Guards, Settings, SyncOptions, SystemPort, Unwatched,
     WriteRate,
 };
 use futures::FutureExt;
@@ -38,7 +38,7 @@ struct Task {
 enum Done {
     Worked,
     Failed(EngineError),
-    Delivered(Delivered),
+    Received(DeliveryOutcome),
 }
 
 /// A webhook on its way.
@@ -255,7 +255,7 @@ impl World {
             let name = SystemName::new(&self.scenario.systems[transit.system].name);
             let delivery = transit.delivery.clone();
             self.begin(worker, Some(transit), move |engine| async move {
-                Done::Delivered(engine.deliver(&name, &delivery).await)
+                Done::Received(engine.receive_delivery(&name, &delivery).await)
             });
         }
     }
@@ -304,7 +304,7 @@ impl World {
                     self.oracle.accuse("I2", None, format!("in peace a run failed: {error}"));
                 }
             }
-            (Done::Delivered(Delivered::Accepted), Some(transit)) => {
+            (Done::Received(DeliveryOutcome::Accepted), Some(transit)) => {
                 if transit.accepted_before {
                     let what = format!("delivery {} was accepted twice", transit.delivery.id);
                     self.oracle.accuse("I8", None, what);
@@ -318,12 +318,12 @@ impl World {
                 self.mark_accepted(&transit);
             }
             // The sender tries again.
-            (Done::Delivered(Delivered::Busy { .. }), Some(transit)) => {
+            (Done::Received(DeliveryOutcome::Busy { .. }), Some(transit)) => {
                 self.retries += 1;
                 let due_ms = self.now_ms() + 1_000;
                 self.transit.push(Transit { due_ms, ..transit });
             }
-            (Done::Delivered(_) | Done::Worked, _) => {}
+            (Done::Received(_) | Done::Worked, _) => {}
         }
     }
 

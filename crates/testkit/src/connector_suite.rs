@@ -16,8 +16,10 @@ use avowal_core::data::ids::{EntityName, RemoteId};
 use avowal_core::data::value::Value;
 use avowal_core::policy::schema::FieldType;
 use avowal_core::record::intent::Operation;
-use avowal_engine::connector::{Binding, Change, Column, Connector, Expected, Fields, Shown, Write};
-use avowal_engine::store::Cursor;
+use avowal_engine::ports::connector::{
+    Binding, Change, Column, Connector, Expected, Fields, RemoteState, Write,
+};
+use avowal_engine::ports::store::Cursor;
 use std::future::Future;
 use std::pin::Pin;
 
@@ -171,8 +173,8 @@ fn assert_shows(raw: &Fields, wanted: &Fields) {
 #[track_caller]
 fn present(change: &Change) -> &Fields {
     match &change.shown {
-        Shown::Present(fields) => fields,
-        other @ (Shown::Gone | Shown::Unknown | Shown::Unreadable { .. }) => {
+        RemoteState::Present(fields) => fields,
+        other @ (RemoteState::Gone | RemoteState::Unknown | RemoteState::Unreadable { .. }) => {
             panic!("{} should be present, but is {other:?}", change.id)
         }
     }

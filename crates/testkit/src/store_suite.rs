@@ -13,9 +13,9 @@ pub mod schedule;
 pub mod states;
 pub mod tables;
 
-use avowal_core::history::{ChainVerifier, Event};
+use avowal_core::history::{ChainVerifier, IntegrationEvent};
 use avowal_core::record::Record;
-use avowal_engine::store::{
+use avowal_engine::ports::store::{
     BATCH_RECORDS_MAX, Commit, CommitOutcome, Counts, OpenReview, QuarantineItem, Store,
 };
 
@@ -39,7 +39,7 @@ macro_rules! store_suite {
             claims: claims_are_exclusive, dropped_claims_are_free, claims_hold_up_no_commit, one_of_many_claims_wins,
                 shares_divide_what_is_due, sole_keys_have_no_other_carrier, one_of_many_begins_wins,
                 old_deliveries_are_forgotten;
-            concurrent: many_writers_all_durable, one_of_many_rivals_wins, readers_see_whole_commits;
+            concurrent: many_writers_all_durable, one_of_many_competing_commits_wins, readers_see_whole_commits;
         }
     };
     (@cases $make:expr; $($group:ident: $($case:ident),+;)+) => {
@@ -63,7 +63,7 @@ pub struct Contents {
     /// All states.
     pub records: Vec<Record>,
     /// All events.
-    pub events: Vec<Event>,
+    pub events: Vec<IntegrationEvent>,
     /// The open questions.
     pub reviews: Vec<OpenReview>,
     /// The open quarantine items.
@@ -83,7 +83,7 @@ pub async fn contents(store: &dyn Store) -> Contents {
         }
         records.extend(page);
     }
-    let mut events: Vec<Event> = Vec::new();
+    let mut events: Vec<IntegrationEvent> = Vec::new();
     loop {
         let after = events.last().map(|event| (event.record.clone(), event.seq));
         let page = store.scan_events(after, 100).await.unwrap();

@@ -8,7 +8,7 @@ use crate::output::{Mark, Output};
 use avowal_core::data::ids::{EntityName, FieldName, SystemName};
 use avowal_core::explain::{delete_sentence, match_sentence, policy_sentences};
 use avowal_core::policy::EntityPolicy;
-use avowal_engine::connector::Finding;
+use avowal_engine::ports::connector::Finding;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::time::Duration;

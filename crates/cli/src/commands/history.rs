@@ -8,7 +8,7 @@ use crate::history::{Fault, Stream, Walk};
 use crate::output::{Mark, Output, counted};
 use avowal_core::history::HistoryError;
 use avowal_engine::match_keys;
-use avowal_engine::store::Store;
+use avowal_engine::ports::store::Store;
 use serde::Serialize;
 use std::sync::Arc;
 

@@ -5,7 +5,7 @@ use crate::compose;
 use crate::config::Config;
 use crate::failure::{Exit, Failure};
 use crate::output::{Mark, Output, counted};
-use avowal_engine::store::{QuarantineItem, Store};
+use avowal_engine::ports::store::{QuarantineItem, Store};
 use avowal_engine::{EngineError, OPEN_ITEMS_MAX};
 
 /// Runs the sub-command.

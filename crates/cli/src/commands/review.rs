@@ -1,15 +1,15 @@
 //! `avowal review`: the questions that wait for a person, and their answers.
 
-use crate::arguments::{ResolveArguments, ReviewCommand, VerdictArguments};
+use crate::arguments::{AnswerArguments, ResolveArguments, ReviewCommand};
 use crate::config::Config;
 use crate::failure::{Exit, Failure};
 use crate::output::{Mark, Output};
 use crate::{compose, key};
 use avowal_core::explain::{field_sentence, short_text, short_value};
-use avowal_core::history::Verdict;
+use avowal_core::history::ReviewAnswer;
 use avowal_core::record::{Record, Side};
 use avowal_engine::OPEN_ITEMS_MAX;
-use avowal_engine::store::{OpenReview, Store};
+use avowal_engine::ports::store::{OpenReview, Store};
 
 /// Runs the sub-command.
 pub async fn run(config: &Config, command: &ReviewCommand, output: &Output) -> Result<Exit, Failure> {
@@ -61,10 +61,10 @@ async fn show(config: &Config, id: &str, output: &Output) -> Result<Exit, Failur
 async fn resolve(config: &Config, arguments: &ResolveArguments, output: &Output) -> Result<Exit, Failure> {
     let store = compose::open_to_write(config).await?;
     let open = find(store.as_ref(), &arguments.id).await?;
-    let verdict = verdict(config, &open, &arguments.verdict)?;
+    let answer = answer(config, &open, &arguments.answer)?;
     let by = super::person(arguments.by.as_deref());
     let engine = compose::engine(config, store);
-    let record = engine.decide_review(&arguments.id, verdict, &by, arguments.note.clone()).await?;
+    let record = engine.decide_review(&arguments.id, answer, &by, arguments.note.clone()).await?;
     if output.is_json() {
         output.json(&serde_json::json!({ "review": arguments.id, "record": record, "by": by }))?;
     } else {
@@ -81,14 +81,14 @@ async fn find(store: &dyn Store, id: &str) -> Result<OpenReview, Failure> {
     })
 }
 
-fn verdict(config: &Config, open: &OpenReview, arguments: &VerdictArguments) -> Result<Verdict, Failure> {
+fn answer(config: &Config, open: &OpenReview, arguments: &AnswerArguments) -> Result<ReviewAnswer, Failure> {
     if let Some(system) = &arguments.take {
         if !config.systems.contains_key(system.as_str()) {
             let known: Vec<&str> = open.review.proposed.keys().map(|name| name.as_str()).collect();
             let text = format!("no system is called {system:?}. Those that differ: {}", known.join(", "));
             return Err(Failure::usage(text));
         }
-        return Ok(Verdict::Take { system: system.as_str().into() });
+        return Ok(ReviewAnswer::Take { system: system.as_str().into() });
     }
     if let Some(text) = &arguments.set {
         if is_about_existence(open) {
@@ -97,13 +97,13 @@ fn verdict(config: &Config, open: &OpenReview, arguments: &VerdictArguments) -> 
             ));
         }
         let policy = key::policy(config, open.entity.as_str())?;
-        return Ok(Verdict::Set { value: key::value_of(policy, &open.field, text)? });
+        return Ok(ReviewAnswer::Set { value: key::value_of(policy, &open.field, text)? });
     }
     // clap lets exactly one of the five through.
     Ok(match (arguments.delete, arguments.restore) {
-        (true, _) => Verdict::Delete,
-        (_, true) => Verdict::Restore,
-        (false, false) => Verdict::Keep,
+        (true, _) => ReviewAnswer::Delete,
+        (_, true) => ReviewAnswer::Restore,
+        (false, false) => ReviewAnswer::Keep,
     })
 }
 

@@ -9,8 +9,10 @@ use avowal_connectors::http::Trust;
 use avowal_connectors::{postgres, sqlite};
 use avowal_core::data::ids::{EntityName, SystemName};
 use avowal_core::record::Record;
-use avowal_engine::connector::Capabilities;
-use avowal_sim::forecast::{self, Average, Diverged, FieldForecast, Fight, Forecast, Participant, Plan};
+use avowal_engine::ports::connector::Capabilities;
+use avowal_sim::forecast::{
+    self, Average, Diverged, FieldForecast, FlappingField, Forecast, Participant, Plan,
+};
 use std::collections::BTreeMap;
 
 /// The most fields that are told; `--json` tells all.
@@ -93,7 +95,7 @@ impl Telling<'_> {
         self.convergence();
         self.days();
         self.fields();
-        self.fights();
+        self.flapping();
         self.remarks();
     }
 
@@ -210,17 +212,17 @@ impl Telling<'_> {
         }
     }
 
-    fn fights(&self) {
-        let fights = &self.forecast.fights;
-        if fights.is_empty() {
-            self.heading("No field fights: nothing was corrected again and again.");
+    fn flapping(&self) {
+        let flapping = &self.forecast.flapping;
+        if flapping.is_empty() {
+            self.heading("No field flaps: nothing was corrected again and again.");
             return;
         }
         self.heading("Fields that fight");
-        fights.iter().for_each(|fight| self.fight(fight));
+        flapping.iter().for_each(|fight| self.fight(fight));
     }
 
-    fn fight(&self, fight: &Fight) {
+    fn fight(&self, fight: &FlappingField) {
         let title =
             format!("{}.{} between {} and {}", fight.entity, fight.field, fight.corrected, fight.prevails);
         self.line(format!("  {}", self.output.mark(Mark::Warn, title)));

@@ -4,7 +4,7 @@ use crate::compose;
 use crate::config::Config;
 use crate::failure::{Exit, Failure};
 use crate::output::{Mark, Output, counted};
-use avowal_engine::store::Counts;
+use avowal_engine::ports::store::Counts;
 
 /// Prints the store's figures.
 pub async fn run(config: &Config, output: &Output) -> Result<Exit, Failure> {

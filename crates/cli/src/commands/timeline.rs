@@ -6,7 +6,7 @@ use crate::failure::{Exit, Failure};
 use crate::output::{Mark, Output};
 use crate::{compose, key};
 use avowal_core::explain::event_line;
-use avowal_core::history::Event;
+use avowal_core::history::IntegrationEvent;
 
 /// How many events are read at once.
 const PAGE_EVENTS: usize = 1000;
@@ -42,7 +42,7 @@ impl Printer<'_> {
         }
     }
 
-    fn event(&mut self, event: &Event) -> Result<(), Failure> {
+    fn event(&mut self, event: &IntegrationEvent) -> Result<(), Failure> {
         if self.output.is_json() {
             let text = serde_json::to_string(event).map_err(|error| {
                 Failure::failed(format!("event {} cannot be written as JSON: {error}", event.id()))

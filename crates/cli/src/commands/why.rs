@@ -7,9 +7,9 @@ use crate::output::Output;
 use crate::{compose, key};
 use avowal_core::data::ids::FieldName;
 use avowal_core::explain::why;
-use avowal_core::history::Event;
+use avowal_core::history::IntegrationEvent;
 use avowal_core::record::Record;
-use avowal_engine::store::Store;
+use avowal_engine::ports::store::Store;
 
 /// How many events are read at once.
 const PAGE_EVENTS: usize = 1000;
@@ -41,7 +41,11 @@ pub async fn run(config: &Config, arguments: &WhyArguments, output: &Output) -> 
     Ok(Exit::Done)
 }
 
-async fn history(store: &dyn Store, record: &Record, output: &Output) -> Result<Vec<Event>, Failure> {
+async fn history(
+    store: &dyn Store,
+    record: &Record,
+    output: &Output,
+) -> Result<Vec<IntegrationEvent>, Failure> {
     let mut from_seq = record.seq.saturating_sub(EVENTS_MAX) + 1;
     if from_seq > 1 {
         output.remark(format!("only the newest {EVENTS_MAX} of {} events are looked at", record.seq));

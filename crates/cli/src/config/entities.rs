@@ -8,7 +8,7 @@ use avowal_connectors::http::HttpObject;
 use avowal_core::data::ids::{EntityName, FieldName, SystemName};
 use avowal_core::policy::mapping::{Empty, Nulls};
 use avowal_core::policy::spec::{
-    ColumnSpec, DeleteSpec, EntitySpec, FieldSpec, MappingSpec, MatchKey, OneOrMany, PolicyError,
+    ColumnSpec, DeleteSpec, EntitySpec, FieldSpec, MappingSpec, MatchKeySpec, OneOrMany, PolicyError,
 };
 use avowal_core::policy::{EntityPolicy, SystemTraits};
 use serde::Deserialize;
@@ -126,7 +126,7 @@ impl Reading<'_> {
         out
     }
 
-    fn match_on(&self, node: &Node) -> Vec<MatchKey> {
+    fn match_on(&self, node: &Node) -> Vec<MatchKeySpec> {
         let cure =
             "Write `match_on = [\"email\"]`, or `[[\"name\", \"city\"]]` for fields that belong together";
         let Kind::List(keys) = &node.kind else {
@@ -135,8 +135,8 @@ impl Reading<'_> {
         };
         keys.iter()
             .filter_map(|key| match &key.kind {
-                Kind::Text(field) => Some(MatchKey::Field(field.as_str().into())),
-                Kind::List(_) => decode::value(key, key.at, self.report).map(MatchKey::Fields),
+                Kind::Text(field) => Some(MatchKeySpec::Field(field.as_str().into())),
+                Kind::List(_) => decode::value(key, key.at, self.report).map(MatchKeySpec::Fields),
                 Kind::Integer(_) | Kind::Float(_) | Kind::Boolean(_) | Kind::Time(_) | Kind::Table(_) => {
                     self.report.add(key.at, format!("this is {}", key.describe()), cure);
                     None

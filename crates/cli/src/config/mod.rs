@@ -11,7 +11,7 @@ mod settings;
 mod systems;
 
 pub use problem::Problems;
-pub use systems::{ConnectorConfig, StorePlace, SystemConfig};
+pub use systems::{ConnectorConfig, StoreLocation, SystemConfig};
 
 use avowal_core::data::ids::{EntityName, SystemName};
 use avowal_core::policy::EntityPolicy;
@@ -34,7 +34,7 @@ const NAME_CHARS_MAX: usize = 64;
 /// A checked configuration. Its policies have no holes.
 pub struct Config {
     /// Where the history and the states live.
-    pub store: StorePlace,
+    pub store: StoreLocation,
     /// The systems by name.
     pub systems: BTreeMap<SystemName, SystemConfig>,
     /// The rules by entity.

@@ -57,7 +57,7 @@ impl Reading<'_> {
 
     fn check_settings(&self, table: &Table, settings: &Settings) {
         const DAY_MS: u64 = 24 * 60 * 60 * 1000;
-        const BATCH_MAX: usize = avowal_engine::store::BATCH_RECORDS_MAX;
+        const BATCH_MAX: usize = avowal_engine::ports::store::BATCH_RECORDS_MAX;
         let within = |key: &str, value: u64, least: u64, most: u64| {
             if let (false, Some(entry)) = ((least..=most).contains(&value), table.get(key)) {
                 self.report.add(

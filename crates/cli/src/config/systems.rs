@@ -25,7 +25,7 @@ const TOLERANCE_S: u32 = 300;
 
 /// Where the store is.
 #[derive(Clone, PartialEq, Eq)]
-pub enum StorePlace {
+pub enum StoreLocation {
     /// One SQLite file, for one process.
     Sqlite(PathBuf),
     /// A Postgres database, for any number of processes; the connection string holds a password.
@@ -104,7 +104,7 @@ struct Rate {
 }
 
 #[derive(Deserialize)]
-struct Place {
+struct UrlKey {
     url: String,
 }
 
@@ -154,21 +154,21 @@ pub fn with_objects(
 }
 
 impl Reading<'_> {
-    pub(super) fn store(&self) -> Option<StorePlace> {
+    pub(super) fn store(&self) -> Option<StoreLocation> {
         let Some((table, at)) = self.section("store") else {
             self.report.add(0, "there is no [store]", "Write [store] with `url = \"sqlite:avowal.db\"`");
             return None;
         };
-        let place: Place = decode::table(table, at, self.report)?;
+        let place: UrlKey = decode::table(table, at, self.report)?;
         if is_postgres(&place.url) {
-            return Some(StorePlace::Postgres(place.url));
+            return Some(StoreLocation::Postgres(place.url));
         }
         if !place.url.is_empty() && !place.url.starts_with("sqlite:") {
             let cure = "Write `sqlite:PATH` for one process, or `postgres://user@host/database` for several";
             self.at_url(table, "this is no place for a store", cure);
             return None;
         }
-        self.sqlite_path(table, &place.url).map(StorePlace::Sqlite)
+        self.sqlite_path(table, &place.url).map(StoreLocation::Sqlite)
     }
 
     /// The systems by name. At most one is local.
@@ -209,7 +209,7 @@ impl Reading<'_> {
         let before = self.report.len();
         let connector = self.connector_of(table, at)?;
         let (own, poll_ms) = match connector {
-            "sqlite" | "postgres" => (keys_of::<Place>(), POLL_TABLES_MS),
+            "sqlite" | "postgres" => (keys_of::<UrlKey>(), POLL_TABLES_MS),
             _ => (keys_of::<HttpOptions>(), POLL_HTTP_MS),
         };
         let common_keys = keys_of::<Common>();
@@ -264,11 +264,11 @@ impl Reading<'_> {
     fn reached(&self, connector: &str, own: &Table, at: usize) -> Option<ConnectorConfig> {
         match connector {
             "sqlite" => {
-                let place: Place = decode::table(own, at, self.report)?;
+                let place: UrlKey = decode::table(own, at, self.report)?;
                 Some(ConnectorConfig::Sqlite { path: self.sqlite_path(own, &place.url)? })
             }
             "postgres" => {
-                let place: Place = decode::table(own, at, self.report)?;
+                let place: UrlKey = decode::table(own, at, self.report)?;
                 if !place.url.is_empty() && !is_postgres(&place.url) {
                     let cure = "Write `postgres://user@host/database`";
                     self.at_url(own, "this is no address of a Postgres database", cure);

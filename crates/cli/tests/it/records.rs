@@ -59,13 +59,13 @@ fn why_has_everything_that_a_script_needs() {
     let bench = synced();
     let why = bench.json(&["why", "customer", "app:1", "email"]);
     for key in
-        ["value", "dot", "version", "rule", "policy_digest", "evidence", "since", "losers", "delivered"]
+        ["value", "dot", "version", "rule", "policy_digest", "evidence", "since", "losers", "propagation"]
     {
         assert!(why.get(key).is_some(), "{key}: {why}");
     }
     assert_eq!(why["value"], "ada@example.com");
-    assert_eq!(why["delivered"]["crm"]["status"], "confirmed", "{why}");
-    assert!(why["delivered"]["crm"]["at"].is_string(), "{why}");
+    assert_eq!(why["propagation"]["crm"]["status"], "confirmed", "{why}");
+    assert!(why["propagation"]["crm"]["at"].is_string(), "{why}");
     let ended = bench.avowal(&["why", "customer", "app:1", "emial"]);
     assert_eq!((ended.code, ended.err.contains("There are: email")), (2, true), "{}", ended.err);
 }

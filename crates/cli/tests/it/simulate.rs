@@ -105,7 +105,7 @@ fn shared_fields_do_not_fight() {
         two_tables(r#"owner = "shared", strategy = "latest_valid_change", precedence = ["app", "crm"]"#);
     let ended = bench.avowal(&SMALL);
     assert_eq!(ended.code, 0, "{}{}", ended.out, ended.err);
-    assert!(ended.out.contains("No field fights"), "{}", ended.out);
+    assert!(ended.out.contains("No field flaps"), "{}", ended.out);
 }
 
 #[test]

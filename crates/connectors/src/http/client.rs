@@ -4,7 +4,7 @@ use super::guard::{self, PublicOnly};
 use super::options::{Auth, HttpOptions, Login, Secret};
 use super::pace::Pace;
 use super::reply::{Reply, harmless};
-use avowal_engine::connector::{ConnectorError, ConnectorErrorKind};
+use avowal_engine::ports::connector::{ConnectorError, ConnectorErrorKind};
 use base64::Engine as _;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, StatusCode, Url};

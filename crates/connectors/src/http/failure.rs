@@ -2,7 +2,7 @@
 
 use super::client::{Client, Trouble};
 use super::reply::Reply;
-use avowal_engine::connector::{ConnectorError, ConnectorErrorKind};
+use avowal_engine::ports::connector::{ConnectorError, ConnectorErrorKind};
 use reqwest::StatusCode;
 
 /// No answer.

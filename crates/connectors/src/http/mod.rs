@@ -24,11 +24,11 @@ pub use options::{Auth, HttpOptions, Login, Rate, Secret};
 
 use async_trait::async_trait;
 use avowal_core::data::ids::{EntityName, RemoteId};
-use avowal_engine::connector::{
+use avowal_engine::ports::connector::{
     Binding, Capabilities, Change, Connector, ConnectorError, ConnectorErrorKind, Delivery, Fields, Finding,
     OrderKind, Page, Write, WriteOutcome,
 };
-use avowal_engine::store::Cursor;
+use avowal_engine::ports::store::Cursor;
 use client::Client;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use record::Object;

@@ -8,7 +8,7 @@ use super::template::{Filling, Template};
 use avowal_core::data::ids::RemoteId;
 use avowal_core::data::value::Value;
 use avowal_core::record::observation::OrderToken;
-use avowal_engine::connector::{Binding, Change, ConnectorError, Fields, Shown};
+use avowal_engine::ports::connector::{Binding, Change, ConnectorError, Fields, RemoteState};
 use reqwest::{Method, Url};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -130,7 +130,7 @@ impl Object {
     pub(super) fn change(&self, raw: &str, version_header: Option<&str>, number: usize) -> Change {
         let nameless = || RemoteId::new(format!("(no id: item {number})"));
         let unreadable = |id: RemoteId, reason: String| {
-            Change::bare(id, Shown::Unreadable { reason, payload: shorten(raw) })
+            Change::bare(id, RemoteState::Unreadable { reason, payload: shorten(raw) })
         };
         let item = match Value::parse(raw.as_bytes()) {
             Ok(item) => item,
@@ -156,7 +156,7 @@ impl Object {
     pub(super) fn with_evidence(
         &self,
         id: RemoteId,
-        shown: Shown,
+        shown: RemoteState,
         item: &Value,
         version_header: Option<&str>,
     ) -> Change {
@@ -181,13 +181,13 @@ impl Object {
     }
 
     /// The mapped fields of a copy; what is not there is absent.
-    pub(super) fn shown(&self, item: &Value) -> Result<Shown, String> {
+    pub(super) fn shown(&self, item: &Value) -> Result<RemoteState, String> {
         if !matches!(item, Value::Object(_)) {
             return Err("it is no JSON object".to_owned());
         }
         let flag = self.spec.deleted.as_deref().and_then(|place| look(item, place));
         if flag.is_some_and(|flag| !matches!(flag, Value::Null | Value::Bool(false) | Value::Int(0))) {
-            return Ok(Shown::Gone);
+            return Ok(RemoteState::Gone);
         }
         let at = self.spec.fields_at.as_deref().unwrap_or("");
         let Some(Value::Object(held)) = look(item, at) else {
@@ -197,7 +197,7 @@ impl Object {
             self.binding.columns.iter().filter_map(|column| {
                 held.get(&column.name).map(|value| (column.name.clone(), value.clone()))
             });
-        Ok(Shown::Present(mapped.collect()))
+        Ok(RemoteState::Present(mapped.collect()))
     }
 
     /// The body of a create or update.

@@ -14,8 +14,8 @@ use super::stamp::{self, Style};
 use super::template::Filling;
 use avowal_core::data::time::Timestamp;
 use avowal_core::data::value::Value;
-use avowal_engine::connector::{Change, ConnectorError, ConnectorErrorKind, Page};
-use avowal_engine::store::Cursor;
+use avowal_engine::ports::connector::{Change, ConnectorError, ConnectorErrorKind, Page};
+use avowal_engine::ports::store::Cursor;
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
 
@@ -50,7 +50,7 @@ enum At {
 
 /// A place in a change query.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-struct FeedPlace {
+struct FeedPosition {
     /// The bound of the query, in the service's own spelling.
     since: String,
     /// How the service spells times, once a copy has shown it.
@@ -108,7 +108,7 @@ pub(super) async fn position(client: &Client, object: &Object) -> Result<Cursor,
         (None, Some(style)) => style.write(Timestamp::from_millis(0)),
         (Some(_) | None, None) => BEGINNING.to_owned(),
     };
-    encode(&FeedPlace { since, style, scan: None })
+    encode(&FeedPosition { since, style, scan: None })
 }
 
 /// The next page of what has changed since the cursor. The bound moves only when a scan is complete.
@@ -121,7 +121,7 @@ pub(super) async fn changes(
     let (Some(call), Some(route)) = (&object.spec.changes, &object.changes) else {
         return Ok(Page { changes: Vec::new(), next: cursor.clone(), more: false });
     };
-    let place: FeedPlace = decode(cursor)?;
+    let place: FeedPosition = decode(cursor)?;
     let spot = place.scan.as_ref().map_or_else(|| first(object, limit), |scan| scan.spot.clone());
     let fetched = fetch(client, object, route, &spot, Some(&place.since)).await?;
 
@@ -134,8 +134,8 @@ pub(super) async fn changes(
         None => fetched.date.map(|date| date.plus_millis(-call.overlap_ms)).or(newest_here),
     };
     let next = match fetched.next {
-        Some(spot) => FeedPlace { since: place.since, style, scan: Some(Scan { spot, horizon, newest }) },
-        None => FeedPlace { since: bookmark(&place.since, style, newest, horizon), style, scan: None },
+        Some(spot) => FeedPosition { since: place.since, style, scan: Some(Scan { spot, horizon, newest }) },
+        None => FeedPosition { since: bookmark(&place.since, style, newest, horizon), style, scan: None },
     };
     let more = next.scan.is_some();
     Ok(Page { changes: fetched.changes, next: encode(&next)?, more })

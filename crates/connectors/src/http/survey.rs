@@ -5,7 +5,7 @@ use super::object::HttpObject;
 use super::record::Object;
 use super::scan;
 use avowal_core::data::ids::EntityName;
-use avowal_engine::connector::{ConnectorError, ConnectorErrorKind, Finding, Shown};
+use avowal_engine::ports::connector::{ConnectorError, ConnectorErrorKind, Finding, RemoteState};
 use std::collections::BTreeSet;
 
 /// How many copies are looked at.
@@ -27,16 +27,16 @@ pub(super) async fn survey(
     let mut readable = 0_usize;
     for change in &page.changes {
         match &change.shown {
-            Shown::Present(fields) => {
+            RemoteState::Present(fields) => {
                 readable += 1;
                 shown.extend(fields.keys().cloned());
             }
-            Shown::Unreadable { reason, .. } if findings.is_empty() => findings.push(Finding {
+            RemoteState::Unreadable { reason, .. } if findings.is_empty() => findings.push(Finding {
                 place: place.clone(),
                 problem: format!("a copy cannot be read: {reason}"),
                 cure: format!("Check `id`, `items` and `fields_at` in the mapping of {entity}"),
             }),
-            Shown::Unreadable { .. } | Shown::Gone | Shown::Unknown => {}
+            RemoteState::Unreadable { .. } | RemoteState::Gone | RemoteState::Unknown => {}
         }
     }
     // Services leave out empty fields, so only a mapping of which nothing at all is shown is surely wrong.

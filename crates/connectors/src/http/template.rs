@@ -15,7 +15,7 @@ pub(super) struct Template {
 #[derive(Clone, Debug, PartialEq)]
 enum Part {
     Text(String),
-    Place { name: String, json: bool },
+    Placeholder { name: String, json: bool },
 }
 
 /// What is filled in, by name.
@@ -50,7 +50,7 @@ impl Template {
             if !plain.is_empty() {
                 parts.push(Part::Text(std::mem::take(&mut plain)));
             }
-            parts.push(Part::Place { name: name.to_owned(), json });
+            parts.push(Part::Placeholder { name: name.to_owned(), json });
             rest = after;
         }
         plain.push_str(rest);
@@ -62,7 +62,7 @@ impl Template {
 
     /// Whether `name` has a place here.
     pub(super) fn mentions(&self, wanted: &str) -> bool {
-        self.parts.iter().any(|part| matches!(part, Part::Place { name, .. } if name == wanted))
+        self.parts.iter().any(|part| matches!(part, Part::Placeholder { name, .. } if name == wanted))
     }
 
     /// The text with everything filled in as it is; `None` if a value is missing.
@@ -80,8 +80,10 @@ impl Template {
         for part in &self.parts {
             match part {
                 Part::Text(text) => out.push_str(text),
-                Part::Place { name, json: false } => out.push_str(&encode(filling.get(name.as_str())?)?),
-                Part::Place { name, json: true } => {
+                Part::Placeholder { name, json: false } => {
+                    out.push_str(&encode(filling.get(name.as_str())?)?)
+                }
+                Part::Placeholder { name, json: true } => {
                     let quoted = serde_json::to_string(filling.get(name.as_str())?).ok()?;
                     out.push_str(&encode(&quoted)?);
                 }

@@ -7,7 +7,7 @@ use super::stamp;
 use avowal_core::data::ids::{EntityName, RemoteId};
 use avowal_core::data::value::Value;
 use avowal_core::record::observation::OrderToken;
-use avowal_engine::connector::{Change, ConnectorError, ConnectorErrorKind, Delivery, Shown};
+use avowal_engine::ports::connector::{Change, ConnectorError, ConnectorErrorKind, Delivery, RemoteState};
 
 /// The most events that one delivery may carry.
 const EVENTS_MAX: usize = 1000;
@@ -58,14 +58,14 @@ fn change(object: &Object, event: &Value) -> Result<Option<Change>, ConnectorErr
     let gone = shape.deleted.iter().any(|pattern| fits(pattern, &kind));
     let shown = match (object.spec.trust, record) {
         (Trust::Signal, _) | (Trust::Body, None) if !(gone && object.spec.trust == Trust::Body) => {
-            Shown::Unknown
+            RemoteState::Unknown
         }
-        (Trust::Body | Trust::Signal, _) if gone => Shown::Gone,
+        (Trust::Body | Trust::Signal, _) if gone => RemoteState::Gone,
         (Trust::Body | Trust::Signal, Some(record)) => match object.shown(record) {
             Ok(shown) => shown,
-            Err(_) => Shown::Unknown,
+            Err(_) => RemoteState::Unknown,
         },
-        (Trust::Body | Trust::Signal, None) => Shown::Unknown,
+        (Trust::Body | Trust::Signal, None) => RemoteState::Unknown,
     };
     Ok(Some(with_evidence(object, event, record, id, shown)))
 }
@@ -75,7 +75,7 @@ fn with_evidence(
     event: &Value,
     record: Option<&Value>,
     id: RemoteId,
-    shown: Shown,
+    shown: RemoteState,
 ) -> Change {
     let shape = &object.spec.webhook;
     let mut change = match record {
@@ -91,7 +91,7 @@ fn with_evidence(
     if let Some(actor) = shape.actor.as_deref().and_then(|place| look(event, place)).and_then(scalar_text) {
         change.actor = Some(actor);
     }
-    if change.shown == Shown::Unknown {
+    if change.shown == RemoteState::Unknown {
         // The order of a body that is not believed must not vouch for what the read will find.
         (change.order, change.version, change.correlation) = (None, None, None);
     }

@@ -7,7 +7,7 @@ use super::template::Filling;
 use avowal_core::data::ids::RemoteId;
 use avowal_core::data::value::Value;
 use avowal_core::record::intent::Operation;
-use avowal_engine::connector::{Change, Fields, Shown, Write, WriteOutcome};
+use avowal_engine::ports::connector::{Change, Fields, RemoteState, Write, WriteOutcome};
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, IF_MATCH, LOCATION};
 
@@ -34,12 +34,12 @@ pub(super) async fn write(client: &Client, object: &Object, write: &Write) -> Wr
 pub(super) async fn read(client: &Client, object: &Object, id: &RemoteId) -> Result<Change, ReadTrouble> {
     let Ok(url) = object.read.address(&object.filling_for(id), |path| client.url(path)) else {
         // An id that fits into no path can belong to no copy of this service.
-        return Ok(Change::bare(id.clone(), Shown::Gone));
+        return Ok(Change::bare(id.clone(), RemoteState::Gone));
     };
     let place = format!("GET {}", url.path());
     let reply = client.send(&get(url)).await.map_err(|trouble| ReadTrouble::None(place.clone(), trouble))?;
     match reply.status {
-        StatusCode::NOT_FOUND | StatusCode::GONE => Ok(Change::bare(id.clone(), Shown::Gone)),
+        StatusCode::NOT_FOUND | StatusCode::GONE => Ok(Change::bare(id.clone(), RemoteState::Gone)),
         status if status.is_success() => Ok(single(object, id, &reply)),
         _ => Err(ReadTrouble::Unfriendly(place, reply)),
     }
@@ -130,15 +130,15 @@ async fn change(
 async fn present(client: &Client, object: &Object, write: &Write, id: &RemoteId) -> Step<Option<String>> {
     let copy = read(client, object, id).await.map_err(|trouble| Box::new(before_write(trouble)))?;
     match &copy.shown {
-        Shown::Gone => stop(WriteOutcome::Missing),
-        Shown::Present(fields) if write.expected.holds(fields) => Ok(copy.version),
-        Shown::Present(_) => {
+        RemoteState::Gone => stop(WriteOutcome::Missing),
+        RemoteState::Present(fields) if write.expected.holds(fields) => Ok(copy.version),
+        RemoteState::Present(_) => {
             stop(WriteOutcome::Conflict { reason: "the copy is not as expected any more".to_owned() })
         }
-        Shown::Unreadable { reason, .. } => {
+        RemoteState::Unreadable { reason, .. } => {
             stop(WriteOutcome::Conflict { reason: format!("the copy cannot be read: {reason}") })
         }
-        Shown::Unknown => stop(WriteOutcome::Conflict { reason: "the copy cannot be read".to_owned() }),
+        RemoteState::Unknown => stop(WriteOutcome::Conflict { reason: "the copy cannot be read".to_owned() }),
     }
 }
 
@@ -220,7 +220,7 @@ fn confirmed(object: &Object, id: RemoteId, reply: &Reply, write: &Write) -> Wri
         Operation::Create | Operation::Update => {
             let copy = single(object, &id, reply);
             // An answer that does not even show what was written is no picture of the copy.
-            let complete = matches!(&copy.shown, Shown::Present(fields)
+            let complete = matches!(&copy.shown, RemoteState::Present(fields)
                 if write.fields.keys().all(|name| fields.contains_key(name)));
             complete.then_some(copy)
         }
@@ -235,19 +235,19 @@ fn single(object: &Object, id: &RemoteId, reply: &Reply) -> Change {
     let Some(raw) = reply.at(&object.record_at()) else {
         let reason = format!("no copy is at `record = {:?}` of the answer", object.record_at());
         let payload = harmless(&String::from_utf8_lossy(&reply.body));
-        return Change::bare(id.clone(), Shown::Unreadable { reason, payload });
+        return Change::bare(id.clone(), RemoteState::Unreadable { reason, payload });
     };
     let copy = object.change(raw.get(), version, 1);
     match copy.shown {
-        Shown::Unreadable { reason, payload } => {
-            Change::bare(id.clone(), Shown::Unreadable { reason, payload })
+        RemoteState::Unreadable { reason, payload } => {
+            Change::bare(id.clone(), RemoteState::Unreadable { reason, payload })
         }
-        Shown::Present(_) | Shown::Gone | Shown::Unknown if copy.id != *id => {
+        RemoteState::Present(_) | RemoteState::Gone | RemoteState::Unknown if copy.id != *id => {
             let reason =
                 format!("the service answered with the copy {}; was this one merged into it?", copy.id);
-            Change::bare(id.clone(), Shown::Unreadable { reason, payload: harmless(raw.get()) })
+            Change::bare(id.clone(), RemoteState::Unreadable { reason, payload: harmless(raw.get()) })
         }
-        Shown::Present(_) | Shown::Gone | Shown::Unknown => copy,
+        RemoteState::Present(_) | RemoteState::Gone | RemoteState::Unknown => copy,
     }
 }
 
@@ -265,7 +265,7 @@ fn created_id(object: &Object, reply: &Reply) -> Option<RemoteId> {
 
 /// Whether a copy really has what was searched; letter case and padding are the service's business.
 fn carries(copy: &Change, fields: &Fields) -> bool {
-    let Shown::Present(present) = &copy.shown else {
+    let RemoteState::Present(present) = &copy.shown else {
         return false;
     };
     fields.iter().all(|(name, wanted)| {

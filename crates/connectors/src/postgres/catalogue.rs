@@ -1,7 +1,7 @@
 //! What the database says of its tables. A name reaches SQL only after it was found here, and then quoted.
 
 use super::session::{Session, words};
-use avowal_engine::connector::{Binding, ConnectorError, ConnectorErrorKind};
+use avowal_engine::ports::connector::{Binding, ConnectorError, ConnectorErrorKind};
 use std::sync::Arc;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Row};

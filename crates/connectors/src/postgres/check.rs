@@ -4,7 +4,7 @@ use super::catalogue::{Kind, Table, TableColumn, table};
 use super::install::complete;
 use super::session::Session;
 use avowal_core::policy::schema::FieldType;
-use avowal_engine::connector::{Binding, Column, ConnectorError, ConnectorErrorKind, Finding};
+use avowal_engine::ports::connector::{Binding, Column, ConnectorError, ConnectorErrorKind, Finding};
 use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 

@@ -3,13 +3,13 @@
 use super::catalogue::Table;
 use super::image::can_be_id;
 use avowal_core::data::ids::RemoteId;
-use avowal_engine::connector::{Binding, Write};
+use avowal_engine::ports::connector::{Binding, Write};
 use std::collections::{BTreeMap, BTreeSet};
 use tokio_postgres::types::Type;
 use tokio_postgres::{Error, Transaction};
 
 /// Which keys are ours to use, and what became of the others.
-pub(super) struct Claim {
+pub(super) struct ReservedKeys {
     /// Keys that were never used.
     pub fresh: BTreeSet<String>,
     /// Keys whose write was done before, with the row it was done to.
@@ -18,14 +18,14 @@ pub(super) struct Claim {
 
 /// Marks the transaction as ours and claims the keys. Where another transaction is using one of them (of a
 /// process that was taken for dead, say), this waits until that has ended.
-pub(super) async fn claim(
+pub(super) async fn reserve_keys(
     transaction: &Transaction<'_>,
     binding: &Binding,
     table: &Table,
     writes: &[Write],
-) -> Result<Claim, Error> {
+) -> Result<ReservedKeys, Error> {
     let keys: Vec<_> = writes.iter().map(|write| write.key.as_str()).collect();
-    // A create has no row yet: `settle` enters it.
+    // A create has no row yet: `finish_keys` enters it.
     let id = |write: &'_ Write| match &write.id {
         Some(id) if can_be_id(table, id) => id.to_string(),
         Some(_) | None => String::new(),
@@ -45,7 +45,7 @@ pub(super) async fn claim(
     let fresh: BTreeSet<String> = rows.iter().map(|row| row.get(0)).collect();
     let used: Vec<_> = keys.into_iter().filter(|key| !fresh.contains(*key)).collect();
     if used.is_empty() {
-        return Ok(Claim { fresh, used: BTreeMap::new() });
+        return Ok(ReservedKeys { fresh, used: BTreeMap::new() });
     }
     let rows = transaction
         .query_typed(
@@ -54,11 +54,11 @@ pub(super) async fn claim(
         )
         .await?;
     let used = rows.iter().map(|row| (row.get(0), RemoteId::from(row.get::<_, String>(1)))).collect();
-    Ok(Claim { fresh, used })
+    Ok(ReservedKeys { fresh, used })
 }
 
 /// Keeps the keys of what was done, with the rows that were made, and gives the others back.
-pub(super) async fn settle(
+pub(super) async fn finish_keys(
     transaction: &Transaction<'_>,
     fresh: &BTreeSet<String>,
     done: &BTreeMap<&str, &RemoteId>,

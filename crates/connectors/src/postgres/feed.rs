@@ -6,10 +6,10 @@ use super::install::{EVENTS, definition, trigger_name};
 use super::session::Session;
 use avowal_core::data::ids::{EntityName, RemoteId};
 use avowal_core::data::time::Timestamp;
-use avowal_engine::connector::{
-    Binding, Change, ConnectorError, ConnectorErrorKind, PAGES_AHEAD_MAX, Page, Shown,
+use avowal_engine::ports::connector::{
+    Binding, Change, ConnectorError, ConnectorErrorKind, PAGES_AHEAD_MAX, Page, RemoteState,
 };
-use avowal_engine::store::Cursor;
+use avowal_engine::ports::store::Cursor;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -262,7 +262,7 @@ fn page(table: &Table, feed: &Feed, rows: &[Row], limit: usize) -> Page {
 
 fn change(table: &Table, row: &Row) -> Change {
     let image: Option<&str> = row.get("image");
-    let shown = image.map_or(Shown::Gone, |image| image::shown(table, image));
+    let shown = image.map_or(RemoteState::Gone, |image| image::shown(table, image));
     Change {
         correlation: row.get("key"),
         occurred_at: row.get::<_, Option<i64>>("at_ms").map(Timestamp::from_millis),

@@ -4,7 +4,7 @@ use super::catalogue::{Kind, Table, TableColumn, literal, quote};
 use avowal_core::data::ids::RemoteId;
 use avowal_core::data::value::Value;
 use avowal_core::record::observation::OrderToken;
-use avowal_engine::connector::{Change, Fields, Shown};
+use avowal_engine::ports::connector::{Change, Fields, RemoteState};
 
 /// The most characters of an unreadable row that are kept for the quarantine.
 const PAYLOAD_CHARS_MAX: usize = 2_000;
@@ -78,16 +78,16 @@ fn value_sql(kind: &Kind, value: &str) -> String {
 }
 
 /// Reads an image back.
-pub(super) fn shown(table: &Table, image: &str) -> Shown {
+pub(super) fn shown(table: &Table, image: &str) -> RemoteState {
     let reason = match Value::parse(image.as_bytes()) {
         Ok(Value::Object(mut fields)) => {
             unfold(table, &mut fields);
-            return Shown::Present(fields);
+            return RemoteState::Present(fields);
         }
         Ok(_) => "the row's image is not an object".to_owned(),
         Err(error) => format!("the row cannot be read: {error}"),
     };
-    Shown::Unreadable { reason, payload: image.chars().take(PAYLOAD_CHARS_MAX).collect() }
+    RemoteState::Unreadable { reason, payload: image.chars().take(PAYLOAD_CHARS_MAX).collect() }
 }
 
 /// JSON columns become JSON again; one that cannot be carried exactly stays text, and its field says so.
@@ -103,16 +103,16 @@ pub(super) fn unfold(table: &Table, fields: &mut Fields) {
 }
 
 /// A fact about one row.
-pub(super) fn change(id: RemoteId, shown: Shown, order: Option<i64>) -> Change {
+pub(super) fn change(id: RemoteId, shown: RemoteState, order: Option<i64>) -> Change {
     let order = order.map(|id| OrderToken::Sequence(id.unsigned_abs()));
     Change { order, ..Change::bare(id, shown) }
 }
 
 /// The fields of a row, empty where it cannot be read: then no expectation of ours holds.
-pub(super) fn into_fields(shown: Shown) -> Fields {
+pub(super) fn into_fields(shown: RemoteState) -> Fields {
     match shown {
-        Shown::Present(fields) => fields,
-        Shown::Gone | Shown::Unknown | Shown::Unreadable { .. } => Fields::new(),
+        RemoteState::Present(fields) => fields,
+        RemoteState::Gone | RemoteState::Unknown | RemoteState::Unreadable { .. } => Fields::new(),
     }
 }
 

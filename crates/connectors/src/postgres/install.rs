@@ -4,7 +4,7 @@ use super::catalogue::{Table, literal, quote, table};
 use super::image::{differs_sql, id_sql, image_sql};
 use super::session::Session;
 use avowal_core::data::value::Digest;
-use avowal_engine::connector::{Binding, ConnectorError, ConnectorErrorKind};
+use avowal_engine::ports::connector::{Binding, ConnectorError, ConnectorErrorKind};
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Transaction};
 

@@ -26,11 +26,11 @@ mod write;
 
 use async_trait::async_trait;
 use avowal_core::data::ids::{EntityName, RemoteId};
-use avowal_engine::connector::{
+use avowal_engine::ports::connector::{
     Binding, Capabilities, Change, Connector, ConnectorError, ConnectorErrorKind, Delivery, Fields, Finding,
     OrderKind, Page, Write, WriteOutcome,
 };
-use avowal_engine::store::Cursor;
+use avowal_engine::ports::store::Cursor;
 use feed::Behind;
 use listen::Listener;
 use session::Session;

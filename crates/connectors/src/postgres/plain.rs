@@ -4,7 +4,7 @@
 use super::catalogue::{Kind, Table, quote};
 use super::image::unfold;
 use avowal_core::data::value::{Value, ValueError};
-use avowal_engine::connector::{Fields, Shown};
+use avowal_engine::ports::connector::{Fields, RemoteState};
 use tokio_postgres::Row;
 
 /// The mapped columns of a row as texts, each after a comma; `row` is an alias.
@@ -14,7 +14,7 @@ pub(super) fn columns_sql(table: &Table, row: &str) -> String {
 }
 
 /// The row of a statement whose last columns are those of [`columns_sql`].
-pub(super) fn shown(table: &Table, row: &Row) -> Shown {
+pub(super) fn shown(table: &Table, row: &Row) -> RemoteState {
     let first = row.len() - table.columns.len();
     let mut fields = Fields::new();
     for (place, column) in table.columns.iter().enumerate() {
@@ -28,12 +28,12 @@ pub(super) fn shown(table: &Table, row: &Row) -> Shown {
             Err(error) => {
                 let reason = format!("the row cannot be read: column {:?}: {error}", column.name);
                 let payload = Value::Object(fields).to_string();
-                return Shown::Unreadable { reason, payload };
+                return RemoteState::Unreadable { reason, payload };
             }
         };
     }
     unfold(table, &mut fields);
-    Shown::Present(fields)
+    RemoteState::Present(fields)
 }
 
 /// One value as text: what its image holds, without the quotation marks.

@@ -7,8 +7,10 @@ use super::session::Session;
 use super::statement::{ids_sql, is_row_error};
 use avowal_core::data::ids::RemoteId;
 use avowal_core::data::value::Value;
-use avowal_engine::connector::{Binding, Change, ConnectorError, ConnectorErrorKind, Fields, Page, Shown};
-use avowal_engine::store::Cursor;
+use avowal_engine::ports::connector::{
+    Binding, Change, ConnectorError, ConnectorErrorKind, Fields, Page, RemoteState,
+};
+use avowal_engine::ports::store::Cursor;
 use std::collections::BTreeMap;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Error, GenericClient, Row};
@@ -62,7 +64,7 @@ pub(super) async fn read(
             let client = lease.get(session)?;
             let table = table(session, client, binding).await?;
             let found = rows(client, binding, &table, ids).await.map_err(|error| session.error(&error))?;
-            let gone = |id: &RemoteId| Change::bare(id.clone(), Shown::Gone);
+            let gone = |id: &RemoteId| Change::bare(id.clone(), RemoteState::Gone);
             Ok(ids.iter().map(|id| found.get(id).cloned().unwrap_or_else(|| gone(id))).collect())
         })
         .await

@@ -2,7 +2,7 @@
 
 use super::catalogue::Table;
 use avowal_core::data::ids::EntityName;
-use avowal_engine::connector::{ConnectorError, ConnectorErrorKind};
+use avowal_engine::ports::connector::{ConnectorError, ConnectorErrorKind};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;

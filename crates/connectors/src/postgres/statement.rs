@@ -6,7 +6,7 @@ use super::read::{document, json};
 use avowal_core::data::ids::RemoteId;
 use avowal_core::data::value::Value;
 use avowal_core::record::intent::Operation;
-use avowal_engine::connector::Write;
+use avowal_engine::ports::connector::Write;
 use std::collections::BTreeMap;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Error, GenericClient};

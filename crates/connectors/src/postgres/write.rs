@@ -1,7 +1,7 @@
 //! Writes: one transaction a call, in statements that carry many rows each.
 
 use super::catalogue::{Table, table};
-use super::claim::{Claim, claim, settle};
+use super::claim::{ReservedKeys, finish_keys, reserve_keys};
 use super::image::{self, id_sql};
 use super::plain::{columns_sql, shown};
 use super::read::{find_all, rows};
@@ -9,8 +9,8 @@ use super::session::{Session, words};
 use super::statement::{Group, carry_out, groups, ids_sql, is_row_error};
 use avowal_core::data::ids::RemoteId;
 use avowal_core::record::intent::Operation;
-use avowal_engine::connector::{
-    Binding, Change, ConnectorError, ConnectorErrorKind, Fields, Shown, Write, WriteOutcome,
+use avowal_engine::ports::connector::{
+    Binding, Change, ConnectorError, ConnectorErrorKind, Fields, RemoteState, Write, WriteOutcome,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use tokio_postgres::types::Type;
@@ -108,10 +108,10 @@ async fn transact(
         return Err(session.port_error(ConnectorErrorKind::SchemaDrift, &message, cure).into());
     }
     let mut transaction = client.transaction().await?;
-    let claim = claim(&transaction, binding, &table, writes).await?;
+    let reserved = reserve_keys(&transaction, binding, &table, writes).await?;
     let mut batch =
         Batch { binding, table: &table, writes, outcomes: vec![None; writes.len()], done: BTreeMap::new() };
-    batch.answer_repeated(&transaction, &claim).await?;
+    batch.answer_repeated(&transaction, &reserved).await?;
     batch.refuse_unmapped();
     batch.expect(&transaction).await?;
     batch.look_up(&transaction).await?;
@@ -123,7 +123,7 @@ async fn transact(
     let is_create = |(place, _): &(&usize, _)| writes[**place].operation == Operation::Create;
     let done = batch.done.iter().map(key).collect();
     let made = batch.done.iter().filter(is_create).map(key).collect();
-    settle(&transaction, &claim.fresh, &done, &made).await?;
+    finish_keys(&transaction, &reserved.fresh, &done, &made).await?;
     let outcomes =
         batch.outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(put_off)).collect::<Vec<_>>();
     *committing = Some(outcomes.clone());
@@ -166,21 +166,25 @@ impl Batch<'_> {
     }
 
     /// Answers writes that were done before with the rows as they are now, and puts off repetitions of a key.
-    async fn answer_repeated(&mut self, transaction: &Transaction<'_>, claim: &Claim) -> Result<(), Stop> {
+    async fn answer_repeated(
+        &mut self,
+        transaction: &Transaction<'_>,
+        reserved: &ReservedKeys,
+    ) -> Result<(), Stop> {
         let mut seen = BTreeSet::new();
-        let ids: Vec<_> = claim.used.values().cloned().collect();
+        let ids: Vec<_> = reserved.used.values().cloned().collect();
         let found = rows(transaction, self.binding, self.table, &ids).await?;
         for (place, write) in self.writes.iter().enumerate() {
             if !seen.insert(&write.key) {
                 self.answer(place, put_off());
                 continue;
             }
-            let Some(id) = claim.used.get(&write.key) else { continue };
+            let Some(id) = reserved.used.get(&write.key) else { continue };
             let outcome = match (found.get(id), write.operation) {
                 (Some(copy), _) => WriteOutcome::Confirmed { id: id.clone(), after: Some(copy.clone()) },
                 (None, Operation::Delete) => WriteOutcome::Confirmed {
                     id: id.clone(),
-                    after: Some(Change::bare(id.clone(), Shown::Gone)),
+                    after: Some(Change::bare(id.clone(), RemoteState::Gone)),
                 },
                 (None, Operation::Create | Operation::Update) => WriteOutcome::Missing,
             };
@@ -369,7 +373,7 @@ impl Batch<'_> {
             let after = found.remove(&id).or_else(|| {
                 // A row that left under our hands by another way than our delete is for the engine to read.
                 let deleted = write.operation == Operation::Delete;
-                deleted.then(|| image::change(id.clone(), Shown::Gone, orders.get(&id).copied()))
+                deleted.then(|| image::change(id.clone(), RemoteState::Gone, orders.get(&id).copied()))
             });
             let after = after.map(|after| Change { correlation: Some(write.key.clone()), ..after });
             self.answer(place, WriteOutcome::Confirmed { id, after });

@@ -1,7 +1,7 @@
 //! What the file says of its tables. A name reaches SQL only after it was found here, and then quoted.
 
 use super::session::Failure;
-use avowal_engine::connector::{Binding, ConnectorError, ConnectorErrorKind};
+use avowal_engine::ports::connector::{Binding, ConnectorError, ConnectorErrorKind};
 use rusqlite::{Connection, OptionalExtension};
 
 /// A mapped table as it stands.

@@ -4,7 +4,7 @@ use super::catalogue::{Affinity, Table, TableColumn, TableKind, table};
 use super::install::{Installed, installed};
 use super::session::Failure;
 use avowal_core::policy::schema::FieldType;
-use avowal_engine::connector::{Binding, Column, Finding};
+use avowal_engine::ports::connector::{Binding, Column, Finding};
 use rusqlite::Connection;
 use std::sync::Arc;
 

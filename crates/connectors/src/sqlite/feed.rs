@@ -6,8 +6,10 @@ use super::install::{Installed, installed};
 use super::session::Failure;
 use avowal_core::data::ids::RemoteId;
 use avowal_core::data::time::Timestamp;
-use avowal_engine::connector::{Binding, Change, ConnectorError, ConnectorErrorKind, Page, Shown};
-use avowal_engine::store::Cursor;
+use avowal_engine::ports::connector::{
+    Binding, Change, ConnectorError, ConnectorErrorKind, Page, RemoteState,
+};
+use avowal_engine::ports::store::Cursor;
 use rusqlite::{Connection, OptionalExtension, Row};
 
 /// How many log ids behind the reader's cursor are kept, so that an older cursor still works.
@@ -155,7 +157,7 @@ fn log_row(row: &Row<'_>) -> rusqlite::Result<LogRow> {
 
 impl LogRow {
     fn change(self) -> Change {
-        let shown = self.image.as_deref().map_or(Shown::Gone, image::shown);
+        let shown = self.image.as_deref().map_or(RemoteState::Gone, image::shown);
         Change {
             correlation: self.key,
             occurred_at: Some(Timestamp::from_millis(self.at)),

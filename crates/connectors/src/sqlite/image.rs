@@ -7,7 +7,7 @@
 use super::catalogue::{Affinity, Table, TableColumn, literal, quote};
 use avowal_core::data::ids::RemoteId;
 use avowal_core::data::value::Value;
-use avowal_engine::connector::{Change, Fields, Shown};
+use avowal_engine::ports::connector::{Change, Fields, RemoteState};
 use rusqlite::types::Value as Sql;
 
 /// The most characters of an unreadable row that are kept for the quarantine.
@@ -53,27 +53,27 @@ fn value_sql(value: &str) -> String {
 }
 
 /// Reads an image back.
-pub(super) fn shown(image: &[u8]) -> Shown {
+pub(super) fn shown(image: &[u8]) -> RemoteState {
     let reason = match Value::parse(image) {
-        Ok(Value::Object(fields)) => return Shown::Present(fields),
+        Ok(Value::Object(fields)) => return RemoteState::Present(fields),
         Ok(_) => "the row's image is not an object".to_owned(),
         Err(error) => format!("the row cannot be read: {error}"),
     };
     let payload = String::from_utf8_lossy(image).chars().take(PAYLOAD_CHARS_MAX).collect();
-    Shown::Unreadable { reason, payload }
+    RemoteState::Unreadable { reason, payload }
 }
 
 /// A fact about one row.
-pub(super) fn change(id: RemoteId, shown: Shown, order: Option<u64>) -> Change {
+pub(super) fn change(id: RemoteId, shown: RemoteState, order: Option<u64>) -> Change {
     use avowal_core::record::observation::OrderToken;
     Change { order: order.map(OrderToken::Sequence), ..Change::bare(id, shown) }
 }
 
 /// The fields of a row, empty where it cannot be read: then no expectation of ours holds.
-pub(super) fn fields(shown: &Shown) -> Fields {
+pub(super) fn fields(shown: &RemoteState) -> Fields {
     match shown {
-        Shown::Present(fields) => fields.clone(),
-        Shown::Gone | Shown::Unknown | Shown::Unreadable { .. } => Fields::new(),
+        RemoteState::Present(fields) => fields.clone(),
+        RemoteState::Gone | RemoteState::Unknown | RemoteState::Unreadable { .. } => Fields::new(),
     }
 }
 

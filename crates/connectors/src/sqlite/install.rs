@@ -3,7 +3,7 @@
 use super::catalogue::{Table, TableKind, literal, quote, table};
 use super::image::{id_sql, image_sql};
 use super::session::Failure;
-use avowal_engine::connector::{Binding, ConnectorError, ConnectorErrorKind};
+use avowal_engine::ports::connector::{Binding, ConnectorError, ConnectorErrorKind};
 use rusqlite::{Connection, TransactionBehavior};
 use std::sync::Arc;
 

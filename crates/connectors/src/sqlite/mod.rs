@@ -17,11 +17,11 @@ mod write;
 
 use async_trait::async_trait;
 use avowal_core::data::ids::{EntityName, RemoteId};
-use avowal_engine::connector::{
+use avowal_engine::ports::connector::{
     Binding, Capabilities, Change, Connector, ConnectorError, ConnectorErrorKind, Delivery, Fields, Finding,
     OrderKind, Page, Write, WriteOutcome,
 };
-use avowal_engine::store::Cursor;
+use avowal_engine::ports::store::Cursor;
 use session::{Failure, Session};
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -5,8 +5,10 @@ use super::feed::newest;
 use super::image::{self, id_param, id_sql, image_sql, value_param};
 use super::session::Failure;
 use avowal_core::data::ids::RemoteId;
-use avowal_engine::connector::{Binding, Change, ConnectorError, ConnectorErrorKind, Fields, Page, Shown};
-use avowal_engine::store::Cursor;
+use avowal_engine::ports::connector::{
+    Binding, Change, ConnectorError, ConnectorErrorKind, Fields, Page, RemoteState,
+};
+use avowal_engine::ports::store::Cursor;
 use rusqlite::types::Value as Sql;
 use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
 
@@ -49,7 +51,7 @@ pub(super) fn read(
     let order = newest(&transaction)?;
     ids.iter()
         .map(|id| {
-            let shown = row(&transaction, &table, id)?.unwrap_or(Shown::Gone);
+            let shown = row(&transaction, &table, id)?.unwrap_or(RemoteState::Gone);
             Ok(image::change(id.clone(), shown, order))
         })
         .collect()
@@ -96,7 +98,11 @@ pub(super) fn find_in(
 }
 
 /// What stands in a row, `None` where there is none.
-pub(super) fn row(connection: &Connection, table: &Table, id: &RemoteId) -> Result<Option<Shown>, Failure> {
+pub(super) fn row(
+    connection: &Connection,
+    table: &Table,
+    id: &RemoteId,
+) -> Result<Option<RemoteState>, Failure> {
     let sql = format!("{} WHERE t.{} = ?1", select(table), quote(&table.id.name));
     let found = connection
         .prepare_cached(&sql)?
@@ -123,7 +129,7 @@ fn query(
     Ok(rows.into_iter().map(|(id, shown)| image::change(id, shown, order)).collect())
 }
 
-fn image_row(row: &Row<'_>) -> rusqlite::Result<(RemoteId, Shown)> {
+fn image_row(row: &Row<'_>) -> rusqlite::Result<(RemoteId, RemoteState)> {
     let text =
         |at| -> rusqlite::Result<Vec<u8>> { Ok(row.get_ref(at)?.as_bytes().unwrap_or_default().to_vec()) };
     Ok((RemoteId::from(String::from_utf8_lossy(&text(0)?).into_owned()), image::shown(&text(1)?)))

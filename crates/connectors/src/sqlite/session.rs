@@ -1,7 +1,7 @@
 //! One connection to the file, used by one blocking job at a time.
 
 use super::BUSY_MS;
-use avowal_engine::connector::{ConnectorError, ConnectorErrorKind};
+use avowal_engine::ports::connector::{ConnectorError, ConnectorErrorKind};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -8,7 +8,7 @@ use super::read::{find_in, row};
 use super::session::Failure;
 use avowal_core::data::ids::RemoteId;
 use avowal_core::record::intent::Operation;
-use avowal_engine::connector::{Binding, Change, Fields, Shown, Write, WriteOutcome};
+use avowal_engine::ports::connector::{Binding, Change, Fields, RemoteState, Write, WriteOutcome};
 use rusqlite::types::Value as Sql;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior, params_from_iter};
 
@@ -153,7 +153,7 @@ fn repeated(
 ) -> Result<WriteOutcome, Trouble> {
     let shown = match (row(connection, table, &id)?, operation) {
         (Some(shown), _) => shown,
-        (None, Operation::Delete) => Shown::Gone,
+        (None, Operation::Delete) => RemoteState::Gone,
         (None, Operation::Create | Operation::Update) => return Ok(WriteOutcome::Missing),
     };
     let after = image::change(id.clone(), shown, newest(connection)?);
@@ -242,7 +242,7 @@ impl Job<'_> {
         if row(self.connection, self.table, id)?.is_some() {
             return Err(Trouble::Row("a trigger of the database kept the row".to_owned()));
         }
-        self.finish(id.clone(), Shown::Gone, before)
+        self.finish(id.clone(), RemoteState::Gone, before)
     }
 
     fn target(&self) -> Result<&RemoteId, Trouble> {
@@ -267,7 +267,7 @@ impl Job<'_> {
     }
 
     /// Remembers the key and tells what stands now. Its order is that of the row's own newest log row.
-    fn finish(&self, id: RemoteId, shown: Shown, before: u64) -> Result<WriteOutcome, Trouble> {
+    fn finish(&self, id: RemoteId, shown: RemoteState, before: u64) -> Result<WriteOutcome, Trouble> {
         let entity = self.binding.entity.as_str();
         self.connection
             .prepare_cached(&format!(

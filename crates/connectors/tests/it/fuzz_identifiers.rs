@@ -6,8 +6,8 @@ use avowal_core::data::ids::EntityName;
 use avowal_core::data::value::Value;
 use avowal_core::policy::schema::FieldType;
 use avowal_core::record::intent::Operation;
-use avowal_engine::connector::{
-    Binding, Column, Connector as _, Expected, Fields, Shown, Write, WriteOutcome,
+use avowal_engine::ports::connector::{
+    Binding, Column, Connector as _, Expected, Fields, RemoteState, Write, WriteOutcome,
 };
 use proptest::prelude::*;
 use rusqlite::Connection;
@@ -29,7 +29,7 @@ fn quoted(name: &str) -> String {
 }
 
 /// A connector for a table with these names, beside a table that nobody may touch.
-struct Place {
+struct Fixture {
     _folder: tempfile::TempDir,
     person: Connection,
     connector: SqliteConnector,
@@ -37,7 +37,7 @@ struct Place {
 }
 
 /// `None` where SQLite itself, or the connector, refuses the names.
-fn place(table: &str, id: &str, column: &str) -> Option<Place> {
+fn place(table: &str, id: &str, column: &str) -> Option<Fixture> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("app.db");
     let person = Connection::open(&path).unwrap();
@@ -53,10 +53,10 @@ fn place(table: &str, id: &str, column: &str) -> Option<Place> {
     let columns = vec![Column { name: column.to_owned(), field_type: FieldType::String, writable: true }];
     let binding = Binding { entity: entity.clone(), object: table.to_owned(), id: id.to_owned(), columns };
     let connector = SqliteConnector::open(SqliteOptions { path }, vec![binding]).unwrap();
-    Some(Place { _folder: folder, person, connector, entity })
+    Some(Fixture { _folder: folder, person, connector, entity })
 }
 
-impl Place {
+impl Fixture {
     /// Tables that are neither ours nor the two that were made.
     fn strangers(&self, table: &str) -> i64 {
         let sql = "SELECT count(*) FROM sqlite_schema WHERE type = 'table'
@@ -69,7 +69,7 @@ impl Place {
     }
 }
 
-async fn round_trip(place: &Place, column: &str, text: &str) -> Result<(), TestCaseError> {
+async fn round_trip(place: &Fixture, column: &str, text: &str) -> Result<(), TestCaseError> {
     let from = place.connector.feed_position(&place.entity).await.unwrap();
     let fields = Fields::from([(column.to_owned(), Value::text(text))]);
     let write = Write {
@@ -85,7 +85,7 @@ async fn round_trip(place: &Place, column: &str, text: &str) -> Result<(), TestC
     let WriteOutcome::Confirmed { id, .. } = outcome else {
         return Err(TestCaseError::fail(format!("the create ended as {outcome:?}")));
     };
-    let shown = Shown::Present(fields.clone());
+    let shown = RemoteState::Present(fields.clone());
     let read = place.connector.read(&place.entity, std::slice::from_ref(&id)).await.unwrap();
     prop_assert_eq!(&read[0].shown, &shown);
     let found = place.connector.find(&place.entity, &fields).await.unwrap();

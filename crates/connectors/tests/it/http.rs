@@ -13,7 +13,9 @@ use avowal_core::data::ids::{EntityName, RemoteId};
 use avowal_core::data::value::Value;
 use avowal_core::policy::schema::FieldType;
 use avowal_core::record::intent::Operation;
-use avowal_engine::connector::{Binding, Column, Connector as _, Expected, Fields, Write, WriteOutcome};
+use avowal_engine::ports::connector::{
+    Binding, Column, Connector as _, Expected, Fields, Write, WriteOutcome,
+};
 use axum::Router;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;

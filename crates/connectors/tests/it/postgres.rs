@@ -6,10 +6,11 @@ use avowal_core::data::ids::{EntityName, RemoteId};
 use avowal_core::data::value::Value;
 use avowal_core::policy::schema::FieldType;
 use avowal_core::record::intent::Operation;
-use avowal_engine::connector::{
-    Binding, Change, Column, Connector, ConnectorErrorKind, Expected, Fields, Shown, Write, WriteOutcome,
+use avowal_engine::ports::connector::{
+    Binding, Change, Column, Connector, ConnectorErrorKind, Expected, Fields, RemoteState, Write,
+    WriteOutcome,
 };
-use avowal_engine::store::Cursor;
+use avowal_engine::ports::store::Cursor;
 use avowal_testkit::connector_suite::{self, ENTITY, Fixture, REFUSED_NAME, binding};
 use avowal_testkit::postgres::PrivatePostgres;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -151,7 +152,7 @@ fn names(changes: &[Change]) -> Vec<&str> {
 
 fn field<'a>(change: &'a Change, column: &str) -> &'a Value {
     match &change.shown {
-        Shown::Present(fields) => &fields[column],
+        RemoteState::Present(fields) => &fields[column],
         other => panic!("{other:?}"),
     }
 }
@@ -225,7 +226,7 @@ async fn every_statement_is_logged_as_it_ends() {
     // Ids that move, by a statement of one row and of many.
     db.sql("UPDATE people SET id = 1001 WHERE id = 1").await;
     let changes = db.changes(&cursor).await;
-    assert_eq!((changes[0].id.as_str(), &changes[0].shown), ("1", &Shown::Gone));
+    assert_eq!((changes[0].id.as_str(), &changes[0].shown), ("1", &RemoteState::Gone));
     assert_eq!((changes[1].id.as_str(), names(&changes[1..])), ("1001", vec!["p1"]));
     cursor = db.position().await;
     db.sql("UPDATE people SET id = id + 10000, name = name || '!' WHERE id <= 100").await;
@@ -241,7 +242,7 @@ async fn every_statement_is_logged_as_it_ends() {
     db.sql("TRUNCATE people").await;
     let changes = db.changes(&cursor).await;
     assert_eq!(changes.len(), 300);
-    assert!(changes.iter().all(|change| change.shown == Shown::Gone));
+    assert!(changes.iter().all(|change| change.shown == RemoteState::Gone));
 }
 
 #[tokio::test(flavor = "multi_thread")]

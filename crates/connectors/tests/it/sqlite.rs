@@ -5,10 +5,10 @@ use avowal_connectors::sqlite::{SqliteConnector, SqliteOptions};
 use avowal_core::data::ids::{EntityName, RemoteId};
 use avowal_core::data::value::Value;
 use avowal_core::record::intent::Operation;
-use avowal_engine::connector::{
-    Change, Connector, ConnectorErrorKind, Expected, Fields, Shown, Write, WriteOutcome,
+use avowal_engine::ports::connector::{
+    Change, Connector, ConnectorErrorKind, Expected, Fields, RemoteState, Write, WriteOutcome,
 };
-use avowal_engine::store::Cursor;
+use avowal_engine::ports::store::Cursor;
 use avowal_testkit::connector_suite::{self, ENTITY, Fixture, binding};
 use rusqlite::types::{Value as Sql, ValueRef};
 use rusqlite::{Connection, params_from_iter};
@@ -145,7 +145,7 @@ fn set(key: &str, id: &str, name: &str, value: Value) -> Write {
 
 fn text<'a>(change: &'a Change, column: &str) -> Option<&'a str> {
     match &change.shown {
-        Shown::Present(fields) => fields[column].as_text(),
+        RemoteState::Present(fields) => fields[column].as_text(),
         other => panic!("{other:?}"),
     }
 }
@@ -171,7 +171,7 @@ async fn the_log_never_breaks_the_applications_statements() {
     let changes = file.changes(&from).await;
     assert_eq!(text(&changes[0], "name"), Some("\\x00ff"));
     assert_eq!(text(&changes[0], "amount"), Some("Inf"));
-    assert!(matches!(changes[1].shown, Shown::Unreadable { .. }), "{:?}", changes[1]);
+    assert!(matches!(changes[1].shown, RemoteState::Unreadable { .. }), "{:?}", changes[1]);
     assert!(text(&changes[2], "points").unwrap().starts_with('1'));
     // The same rows read the same way in a listing.
     let page = file.connector.list(&entity(), None, 10).await.unwrap();
@@ -187,7 +187,7 @@ async fn ids_that_change_are_a_delete_and_an_insert() {
     let from = file.position().await;
     file.sql("UPDATE people SET id = 5 WHERE id = 1");
     let changes = file.changes(&from).await;
-    assert_eq!((changes[0].id.as_str(), &changes[0].shown), ("1", &Shown::Gone));
+    assert_eq!((changes[0].id.as_str(), &changes[0].shown), ("1", &RemoteState::Gone));
     assert_eq!((changes[1].id.as_str(), text(&changes[1], "name")), ("5", Some("Ann")));
     assert_eq!(changes.len(), 2);
 }
@@ -200,7 +200,7 @@ async fn a_replaced_row_is_gone_although_sqlite_fires_no_trigger() {
     file.sql("INSERT OR IGNORE INTO people (id, name, email) VALUES (8, 'Bobby', 'b@b')");
     file.sql("INSERT OR REPLACE INTO people (id, name, email) VALUES (9, 'Anne', 'a@b')");
     let changes = file.changes(&from).await;
-    assert_eq!((changes[0].id.as_str(), &changes[0].shown), ("1", &Shown::Gone));
+    assert_eq!((changes[0].id.as_str(), &changes[0].shown), ("1", &RemoteState::Gone));
     assert_eq!((changes[1].id.as_str(), text(&changes[1], "name")), ("9", Some("Anne")));
     assert_eq!(changes.len(), 2, "the ignored insert changed nothing");
 }

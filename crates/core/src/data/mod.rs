@@ -3,9 +3,9 @@
 //! Never in here: a record, a policy, anything that knows what a value is for.
 //! Begin with `value.rs`, then `version.rs`.
 
-pub(crate) mod beside;
 pub mod canonical;
 pub mod ids;
+pub(crate) mod left_join;
 pub(crate) mod spelling;
 mod text;
 pub mod time;

@@ -59,7 +59,7 @@ fn on_its_way(record: &Record, observation: &Observation, field: &FieldName) -> 
 /// stood there before, or a source time that went back.
 pub fn looks_stale(copy: &Copy, observation: &Observation, changed: &[Difference<'_>]) -> bool {
     // A second look may still be too early for what has changed since it was asked for.
-    if (observation.confirmed && observation.settled) || planted(Mistake::BelieveOldValue) {
+    if (observation.confirmed && observation.quiescent) || planted(Mistake::BelieveOldValue) {
         return false;
     }
     let returned = |field: &FieldName, value: &Value, shadow_counts: fn(&Shadow) -> bool| {

@@ -1,7 +1,7 @@
 //! What did this system change? The difference between what it shows and its own shadow.
 
-use crate::data::beside::beside;
 use crate::data::ids::FieldName;
+use crate::data::left_join::left_join;
 use crate::data::value::Value;
 use crate::planted::{Mistake, planted};
 use crate::record::Copy;
@@ -21,10 +21,10 @@ pub struct Difference<'a> {
 /// The fields that differ from the copy's shadow. Absent fields never differ, and neither does a value that
 /// the system made of what we sent.
 pub fn diff<'a>(copy: &'a Copy, shown: &'a BTreeMap<FieldName, Value>) -> Vec<Difference<'a>> {
-    beside(shown, &copy.fields)
+    left_join(shown, &copy.fields)
         .filter_map(|(field, to, shadow)| match shadow {
             None => Some(Difference { field, from: None, to }),
-            Some(shadow) if shadow.stands_for(to) => None,
+            Some(shadow) if shadow.is_equivalent_to(to) => None,
             Some(shadow) if planted(Mistake::EchoByValueAlone) && shadow.last_wrote(to) => None,
             Some(shadow) => Some(Difference { field, from: Some(&shadow.content), to }),
         })

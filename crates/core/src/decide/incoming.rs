@@ -9,16 +9,16 @@ use crate::data::value::Value;
 use crate::data::version::{Causality, Dot};
 use crate::decide::classify::{looks_stale, relate};
 use crate::decide::diff::{Difference, diff};
+use crate::decide::emit::{ChangeOrigin, emit};
 use crate::decide::judge::{Judgement, judge};
 use crate::decide::lifecycle;
-use crate::decide::verdict::{Stand, emit};
-use crate::deliver::confirm::{Maker, confirm_echo, confirm_likely, intent_is_shown, maker};
-use crate::deliver::plan::plan;
 use crate::history::chronicle::Chronicle;
 use crate::history::{Body, Classification, Evidence, FieldRelation, FieldSeen};
+use crate::outgoing::confirm::{CreateMatch, confirm_echo, confirm_probable, create_match, intent_is_shown};
+use crate::outgoing::plan::plan;
 use crate::planted::{Mistake, planted};
 use crate::policy::EntityPolicy;
-use crate::record::observation::{Channel, Observation, Shown};
+use crate::record::observation::{Channel, CopyState, Observation};
 use crate::record::{Copy, Record, Shadow};
 use std::collections::BTreeMap;
 
@@ -32,7 +32,7 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    pub(crate) fn settled(class: Classification) -> Self {
+    pub(crate) fn decided(class: Classification) -> Self {
         Self { class, look_again: false }
     }
 
@@ -46,14 +46,14 @@ impl Outcome {
 /// An observation of a copy that the record is not linked with changes nothing.
 pub fn decide(policy: &EntityPolicy, chronicle: &mut Chronicle, observation: &Observation) -> Outcome {
     let Some(copy) = chronicle.record().copies.get(&observation.system) else {
-        return Outcome::settled(Classification::Stale);
+        return Outcome::decided(Classification::Stale);
     };
     if is_proven_older(copy, observation) {
         return stale(chronicle, observation);
     }
     match &observation.shown {
-        Shown::Present(shown) => present(policy, chronicle, observation, shown),
-        Shown::Gone => lifecycle::gone(policy, chronicle, observation),
+        CopyState::Present(shown) => present(policy, chronicle, observation, shown),
+        CopyState::Gone => lifecycle::gone(policy, chronicle, observation),
     }
 }
 
@@ -66,13 +66,13 @@ fn is_proven_older(copy: &Copy, observation: &Observation) -> bool {
 fn stale(chronicle: &mut Chronicle, observation: &Observation) -> Outcome {
     let copy = chronicle.record().copies.get(&observation.system);
     let fields: BTreeMap<FieldName, Value> = match (&observation.shown, copy) {
-        (Shown::Present(shown), Some(copy)) => {
+        (CopyState::Present(shown), Some(copy)) => {
             diff(copy, shown).into_iter().map(|found| (found.field.clone(), found.to.clone())).collect()
         }
-        (Shown::Present(_), None) | (Shown::Gone, _) => BTreeMap::new(),
+        (CopyState::Present(_), None) | (CopyState::Gone, _) => BTreeMap::new(),
     };
     // A late state without any difference says nothing and would only fill the history.
-    if !fields.is_empty() || observation.shown == Shown::Gone {
+    if !fields.is_empty() || observation.shown == CopyState::Gone {
         let body = Body::StaleDropped {
             system: observation.system.clone(),
             channel: observation.channel,
@@ -84,7 +84,7 @@ fn stale(chronicle: &mut Chronicle, observation: &Observation) -> Outcome {
             Evidence::proven("the system's own order says that it is older than what is known"),
         );
     }
-    Outcome::settled(Classification::Stale)
+    Outcome::decided(Classification::Stale)
 }
 
 fn present(
@@ -96,7 +96,7 @@ fn present(
     let confirmed = recognise_own_write(policy, chronicle, observation, shown);
     let record = chronicle.record();
     let Some(copy) = record.copies.get(&observation.system) else {
-        return Outcome::settled(Classification::Stale);
+        return Outcome::decided(Classification::Stale);
     };
     let differences = diff(copy, shown);
     if !copy.alive {
@@ -188,9 +188,9 @@ fn recognise_own_write(
     }
     let is_first_sight =
         record.copies.get(&observation.system).is_some_and(|copy| copy.alive && copy.is_unseen());
-    if is_first_sight && maker(policy, intent, shown) == Maker::Likely {
+    if is_first_sight && create_match(policy, intent, shown) == CreateMatch::Probable {
         // What differs from what we sent is a change of our copy, and is judged as one.
-        confirm_likely(chronicle, observation, shown);
+        confirm_probable(chronicle, observation, shown);
     }
     false
 }
@@ -209,7 +209,7 @@ fn is_of_another_write(record: &Record, observation: &Observation) -> bool {
 fn no_difference(chronicle: &mut Chronicle, observation: &Observation, confirmed: bool) -> Outcome {
     let record = chronicle.record();
     let Some(copy) = record.copies.get(&observation.system) else {
-        return Outcome::settled(Classification::Stale);
+        return Outcome::decided(Classification::Stale);
     };
     let ours =
         confirmed || observation.correlation.is_some() || copy.fields.values().any(Shadow::is_our_write);
@@ -249,7 +249,7 @@ fn no_difference(chronicle: &mut Chronicle, observation: &Observation, confirmed
         }
         Channel::Feed | Channel::Listing | Channel::Read | Channel::Receipt | Channel::Manual => {}
     }
-    Outcome::settled(class)
+    Outcome::decided(class)
 }
 
 fn suspect(
@@ -258,7 +258,7 @@ fn suspect(
     shown: &BTreeMap<FieldName, Value>,
 ) -> Outcome {
     let Some(copy) = chronicle.record().copies.get(&observation.system) else {
-        return Outcome::settled(Classification::Stale);
+        return Outcome::decided(Classification::Stale);
     };
     let fields = diff(copy, shown).into_iter().map(|found| (found.field.clone(), found.to.clone())).collect();
     let body =
@@ -330,7 +330,7 @@ fn change(
 ) -> Outcome {
     let record = chronicle.record();
     let Some(copy) = record.copies.get(&observation.system) else {
-        return Outcome::settled(Classification::Stale);
+        return Outcome::decided(Classification::Stale);
     };
     let dot = record.vector.next(&observation.system);
     let said_something = judged.iter().any(|Judged { seen, judgement, .. }| {
@@ -370,9 +370,9 @@ fn change(
     if let Some(dot) = dot {
         existence.record(chronicle, &observation.system, &dot);
         if fields_count {
-            let stand = Stand { observation, dot: &dot, copy_vector: &copy_vector };
+            let origin = ChangeOrigin { observation, dot: &dot, copy_vector: &copy_vector };
             for Judged { field, seen, judgement, evidence } in judged {
-                corrected |= emit(chronicle, &stand, &field, &seen, judgement, evidence);
+                corrected |= emit(chronicle, &origin, &field, &seen, judgement, evidence);
             }
         } else {
             // The delete prevails, so the edit has nothing left to change; the refusal has told so.
@@ -380,7 +380,7 @@ fn change(
         }
     }
     plan(policy, chronicle, corrected.then_some(&observation.system));
-    Outcome::settled(class)
+    Outcome::decided(class)
 }
 
 /// An accepted change moves content and base, an agreement puts the base at the belief, anything else moves the
@@ -394,7 +394,7 @@ fn rebased(
 ) -> Option<Dot> {
     match judgement {
         Judgement::Accept { .. } if planted(Mistake::ForgetBase) => seen.base.clone(),
-        Judgement::Accept { .. } | Judgement::Settles => dot.cloned(),
+        Judgement::Accept { .. } | Judgement::ClosesReview => dot.cloned(),
         Judgement::Arrived { dot } => Some(dot.clone()),
         Judgement::Agree => record.fields.get(field).map(|belief| belief.dot.clone()),
         Judgement::Nothing | Judgement::Refuse { .. } | Judgement::Conflict { .. } | Judgement::Contested => {

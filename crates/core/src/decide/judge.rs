@@ -5,12 +5,12 @@ use crate::data::spelling::is_spelling_of;
 use crate::data::value::Value;
 use crate::data::version::Dot;
 use crate::decide::diff::Difference;
-use crate::decide::resolve::{Contest, Resolution, resolve};
+use crate::decide::resolve::{ConflictResolutionResult, Contest, resolve_field_conflict};
 use crate::history::FieldRelation;
 use crate::planted::{Mistake, planted};
 use crate::policy::OnRefused;
 use crate::policy::mapping::Nulls;
-use crate::policy::{EntityPolicy, FieldPolicy, Owner};
+use crate::policy::{EntityPolicy, FieldOwnershipPolicy, Owner};
 use crate::record::Record;
 use crate::record::observation::{Channel, Observation};
 
@@ -42,12 +42,12 @@ pub enum Judgement {
     /// Two changes did not see each other.
     Conflict {
         /// What stands.
-        resolution: Resolution,
+        resolution: ConflictResolutionResult,
     },
     /// A person is already asked about this field.
     Contested,
     /// A person is asked about this field, but all copies have come to agree on a value that may stand.
-    Settles,
+    ClosesReview,
 }
 
 /// Judges one changed field, in the order of the model: validity, owner, proposals, strategy.
@@ -65,8 +65,8 @@ pub fn judge(
         return Judgement::Arrived { dot };
     }
     if record.is_contested(found.field) {
-        return if settles(field, record, observation, found) {
-            Judgement::Settles
+        return if closes_review(field, record, observation, found) {
+            Judgement::ClosesReview
         } else {
             Judgement::Contested
         };
@@ -128,7 +128,7 @@ pub fn judge(
                 base: found.from,
                 indeterminate: relation == FieldRelation::Indeterminate,
             };
-            let resolution = obeying(field, record, found, resolve(policy, field, &contest));
+            let resolution = obeying(field, record, found, resolve_field_conflict(policy, field, &contest));
             Judgement::Conflict { resolution }
         }
     }
@@ -168,14 +168,20 @@ fn has_seen(relation: FieldRelation) -> bool {
 }
 
 /// Whether the copies agree by this change, on another value than the belief, with nobody left who could object.
-fn settles(field: &FieldPolicy, record: &Record, observation: &Observation, found: &Difference<'_>) -> bool {
+fn closes_review(
+    field: &FieldOwnershipPolicy,
+    record: &Record,
+    observation: &Observation,
+    found: &Difference<'_>,
+) -> bool {
     let believed = record.fields.get(found.field).is_some_and(|belief| belief.value == *found.to);
     let mut others = record
         .copies
         .iter()
         .filter(|(system, copy)| copy.alive && **system != observation.system)
         .filter_map(|(system, copy)| Some((system, copy.fields.get(found.field)?)));
-    let agreed = others.clone().count() > 0 && others.clone().all(|(_, shadow)| shadow.stands_for(found.to));
+    let agreed =
+        others.clone().count() > 0 && others.clone().all(|(_, shadow)| shadow.is_equivalent_to(found.to));
     let owner_agrees = match &field.owner {
         Owner::Shared => true,
         Owner::System(owner) => *owner == observation.system || others.any(|(system, _)| system == owner),
@@ -185,23 +191,23 @@ fn settles(field: &FieldPolicy, record: &Record, observation: &Observation, foun
 
 /// A merged value has to be as valid as any other; two valid values may add up to one that is not.
 fn obeying(
-    field: &FieldPolicy,
+    field: &FieldOwnershipPolicy,
     record: &Record,
     found: &Difference<'_>,
-    resolution: Resolution,
-) -> Resolution {
-    let Resolution::Merged { value, rule } = resolution else { return resolution };
+    resolution: ConflictResolutionResult,
+) -> ConflictResolutionResult {
+    let ConflictResolutionResult::Merged { value, rule } = resolution else { return resolution };
     let value = normalised(field, value);
     match invalid(field, record, &Difference { to: &value, ..found.clone() }) {
-        None => Resolution::Merged { value, rule },
-        Some(reason) => {
-            Resolution::Review { reason: format!("{rule}, but {value} is not allowed: {reason}") }
-        }
+        None => ConflictResolutionResult::Merged { value, rule },
+        Some(reason) => ConflictResolutionResult::ManualReviewRequired {
+            reason: format!("{rule}, but {value} is not allowed: {reason}"),
+        },
     }
 }
 
 /// The value without the spelling differences that the field declares to be none.
-pub fn normalised(field: &FieldPolicy, value: Value) -> Value {
+pub fn normalised(field: &FieldOwnershipPolicy, value: Value) -> Value {
     match value.as_text().and_then(|text| field.normalize.apply(text)) {
         Some(text) => Value::text(text),
         None => value,
@@ -214,7 +220,7 @@ fn null(
     record: &Record,
     observation: &Observation,
     found: &Difference<'_>,
-    field: &FieldPolicy,
+    field: &FieldOwnershipPolicy,
 ) -> Option<Judgement> {
     let mapping = policy.mappings.get(&observation.system);
     let nulls = mapping.and_then(|mapping| mapping.columns.get(found.field)).map(|column| column.nulls);
@@ -237,7 +243,7 @@ fn null(
 }
 
 /// Why the value is not allowed by itself or after the present one; `None` if it is.
-pub fn invalid(field: &FieldPolicy, record: &Record, found: &Difference<'_>) -> Option<String> {
+pub fn invalid(field: &FieldOwnershipPolicy, record: &Record, found: &Difference<'_>) -> Option<String> {
     if let Some(reason) = breaks_rule(field, found.to) {
         return Some(reason);
     }
@@ -255,7 +261,7 @@ pub fn invalid(field: &FieldPolicy, record: &Record, found: &Difference<'_>) -> 
 }
 
 /// Why the value breaks the field's `valid` rule; `None` if it does not.
-pub fn breaks_rule(field: &FieldPolicy, value: &Value) -> Option<String> {
+pub fn breaks_rule(field: &FieldOwnershipPolicy, value: &Value) -> Option<String> {
     let rule = field.valid.as_ref().filter(|_| !value.is_null())?;
     match rule.holds(value) {
         Ok(true) => None,

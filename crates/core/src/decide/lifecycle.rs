@@ -4,10 +4,10 @@ use crate::data::ids::{FieldName, RemoteId, SystemName};
 use crate::data::value::Value;
 use crate::data::version::Dot;
 use crate::decide::Outcome;
-use crate::deliver::confirm::confirm_delete;
-use crate::deliver::plan::plan;
 use crate::history::chronicle::Chronicle;
-use crate::history::{Body, Classification, Evidence, FieldRelation, LinkReason, Verdict};
+use crate::history::{Body, Classification, Evidence, FieldRelation, LinkReason, ReviewAnswer};
+use crate::outgoing::confirm::confirm_delete;
+use crate::outgoing::plan::plan;
 use crate::planted::{Mistake, planted};
 use crate::policy::OnRefused;
 use crate::policy::{EditAgainstDelete, EntityPolicy, Owner};
@@ -25,9 +25,9 @@ pub fn link(chronicle: &mut Chronicle, system: &SystemName, remote_id: &RemoteId
 pub(crate) fn gone(policy: &EntityPolicy, chronicle: &mut Chronicle, observation: &Observation) -> Outcome {
     let record = chronicle.record();
     let system = &observation.system;
-    let Some(copy) = record.copies.get(system) else { return Outcome::settled(Classification::Stale) };
+    let Some(copy) = record.copies.get(system) else { return Outcome::decided(Classification::Stale) };
     let is_proven = observation.in_log || observation.order.as_ref().is_some_and(OrderToken::is_true_order);
-    let is_credible = is_proven || (observation.confirmed && observation.settled);
+    let is_credible = is_proven || (observation.confirmed && observation.quiescent);
     if copy.alive && !is_credible {
         // A lagging read may not show yet what has just been made.
         return Outcome::look_again(Classification::Indeterminate);
@@ -35,10 +35,10 @@ pub(crate) fn gone(policy: &EntityPolicy, chronicle: &mut Chronicle, observation
     if record.intents.get(system).is_some_and(|intent| intent.operation == Operation::Delete) {
         // We asked for it, or were about to: nothing is left to do, whoever did it.
         confirm_delete(chronicle, observation);
-        return Outcome::settled(Classification::Confirmation);
+        return Outcome::decided(Classification::Confirmation);
     }
     if !copy.alive {
-        return Outcome::settled(Classification::Duplicate);
+        return Outcome::decided(Classification::Duplicate);
     }
     let dot = record.vector.next(system);
     let copy_vector = copy.seen.with(&dot);
@@ -64,7 +64,7 @@ pub(crate) fn gone(policy: &EntityPolicy, chronicle: &mut Chronicle, observation
         judge_delete(policy, chronicle, system, &dot, relation, &unseen);
     }
     plan(policy, chronicle, None);
-    Outcome::settled(class)
+    Outcome::decided(class)
 }
 
 /// An intent to a copy that no longer exists has nothing to change any more.
@@ -128,7 +128,7 @@ fn unseen_edits(policy: &EntityPolicy, record: &Record, system: &SystemName, cop
             let Some(belief) = record.fields.get(*field) else { return false };
             match copy.fields.get(*field) {
                 Some(shadow) => {
-                    shadow.base.as_ref() != Some(&belief.dot) && !shadow.stands_for(&belief.value)
+                    shadow.base.as_ref() != Some(&belief.dot) && !shadow.is_equivalent_to(&belief.value)
                 }
                 None => !belief.value.is_null(),
             }
@@ -171,7 +171,7 @@ fn ask(chronicle: &mut Chronicle, system: &SystemName, dot: &Dot, reason: String
             opened_at: chronicle.recorded_at(),
         },
     };
-    chronicle.push(Body::ReviewRequested { field, review });
+    chronicle.push(Body::ManualReviewRequested { field, review });
 }
 
 /// What a changed copy says about the existence of its record.
@@ -272,11 +272,11 @@ fn answer_one(chronicle: &mut Chronicle, system: &SystemName, note: String) {
         let mut open = review.clone();
         open.proposed.retain(|other, _| other != system && is_missed(other));
         if !open.proposed.is_empty() {
-            chronicle.push(Body::ReviewRequested { field, review: open });
+            chronicle.push(Body::ManualReviewRequested { field, review: open });
             return;
         }
         let review = open.id;
-        let body = Body::ReviewDecided { field, review, verdict: Verdict::Superseded, note: Some(note) };
+        let body = Body::ReviewDecided { field, review, answer: ReviewAnswer::Superseded, note: Some(note) };
         chronicle.push(body);
     }
 }

@@ -5,12 +5,12 @@
 
 pub mod classify;
 pub mod diff;
+mod emit;
 pub mod identity;
 mod incoming;
 pub mod judge;
 pub mod lifecycle;
 pub mod resolve;
 pub mod review;
-mod verdict;
 
 pub use incoming::{Outcome, decide};

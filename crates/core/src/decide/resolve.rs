@@ -5,7 +5,7 @@ use crate::data::time::Timestamp;
 use crate::data::value::Value;
 use crate::planted::{Mistake, planted};
 use crate::policy::schema::FieldType;
-use crate::policy::{EntityPolicy, FieldPolicy, Merge, Owner, Strategy};
+use crate::policy::{EntityPolicy, FieldOwnershipPolicy, Merge, Owner, Strategy};
 use rust_decimal::Decimal;
 use std::collections::BTreeSet;
 use std::str::FromStr;
@@ -33,7 +33,7 @@ pub struct Contest<'a> {
 
 /// What stands.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Resolution {
+pub enum ConflictResolutionResult {
     /// The belief stays.
     Local {
         /// The rule, in words.
@@ -52,40 +52,48 @@ pub enum Resolution {
         rule: String,
     },
     /// Only a person may say.
-    Review {
+    ManualReviewRequired {
         /// Why, in words.
         reason: String,
     },
 }
 
 /// Decides a contest by the field's strategy. Both values are valid, and the external system may write the field.
-pub fn resolve(policy: &EntityPolicy, field: &FieldPolicy, contest: &Contest<'_>) -> Resolution {
+pub fn resolve_field_conflict(
+    policy: &EntityPolicy,
+    field: &FieldOwnershipPolicy,
+    contest: &Contest<'_>,
+) -> ConflictResolutionResult {
     match &field.strategy {
         Strategy::OwnerWins => owner_wins(field, contest),
         Strategy::LatestValidChange => latest(policy, field, contest),
         Strategy::Merge(merge) => merge_values(field, merge, contest),
-        Strategy::ManualReview => Resolution::Review {
+        Strategy::ManualReview => ConflictResolutionResult::ManualReviewRequired {
             reason: "the policy asks a person whenever changes of this field cross".to_owned(),
         },
     }
 }
 
-fn owner_wins(field: &FieldPolicy, contest: &Contest<'_>) -> Resolution {
+fn owner_wins(field: &FieldOwnershipPolicy, contest: &Contest<'_>) -> ConflictResolutionResult {
     match &field.owner {
         // The owner itself changed it, so its value stands whatever was believed.
         Owner::System(owner) if owner == contest.external_system => {
-            Resolution::External { rule: format!("owner_wins: the field belongs to {owner}") }
+            ConflictResolutionResult::External { rule: format!("owner_wins: the field belongs to {owner}") }
         }
         // The belief is the owner's own, or a person's; a proposal that has not seen it gives way.
         Owner::System(owner) if owner == contest.local_system || contest.local_system.is_operator() => {
-            Resolution::Local { rule: format!("owner_wins: the field belongs to {owner}") }
+            ConflictResolutionResult::Local { rule: format!("owner_wins: the field belongs to {owner}") }
         }
         // Two proposals crossed before the owner spoke. Arrival order must not decide.
         Owner::System(_) | Owner::Shared => by_precedence(field, contest),
     }
 }
 
-fn latest(policy: &EntityPolicy, field: &FieldPolicy, contest: &Contest<'_>) -> Resolution {
+fn latest(
+    policy: &EntityPolicy,
+    field: &FieldOwnershipPolicy,
+    contest: &Contest<'_>,
+) -> ConflictResolutionResult {
     // Causal order has not decided, or this would be no contest. Clocks may only where both are trusted
     // and further apart than both may be off together.
     let skews =
@@ -97,15 +105,19 @@ fn latest(policy: &EntityPolicy, field: &FieldPolicy, contest: &Contest<'_>) -> 
         let apart = external.millis().abs_diff(local.millis());
         if apart > local_skew.saturating_add(external_skew) {
             let rule = format!("latest_valid_change: both clocks are trusted and {apart} ms apart");
-            return if external > local { Resolution::External { rule } } else { Resolution::Local { rule } };
+            return if external > local {
+                ConflictResolutionResult::External { rule }
+            } else {
+                ConflictResolutionResult::Local { rule }
+            };
         }
     }
     by_precedence(field, contest)
 }
 
-fn by_precedence(field: &FieldPolicy, contest: &Contest<'_>) -> Resolution {
+fn by_precedence(field: &FieldOwnershipPolicy, contest: &Contest<'_>) -> ConflictResolutionResult {
     if planted(Mistake::LastArrivalWins) {
-        return Resolution::External { rule: "the last to arrive".to_owned() };
+        return ConflictResolutionResult::External { rule: "the last to arrive".to_owned() };
     }
     let place = |system: &SystemName| field.precedence.iter().position(|named| named == system);
     let order = || {
@@ -113,19 +125,25 @@ fn by_precedence(field: &FieldPolicy, contest: &Contest<'_>) -> Resolution {
         format!("precedence: {}", names.join(" before "))
     };
     match (place(contest.local_system), place(contest.external_system)) {
-        (Some(local), Some(external)) if external < local => Resolution::External { rule: order() },
-        (Some(_), Some(_)) => Resolution::Local { rule: order() },
-        (None, _) if contest.local_system.is_operator() => {
-            Resolution::Local { rule: "a person decided this value".to_owned() }
+        (Some(local), Some(external)) if external < local => {
+            ConflictResolutionResult::External { rule: order() }
         }
-        (None, _) | (_, None) => Resolution::Review {
+        (Some(_), Some(_)) => ConflictResolutionResult::Local { rule: order() },
+        (None, _) if contest.local_system.is_operator() => {
+            ConflictResolutionResult::Local { rule: "a person decided this value".to_owned() }
+        }
+        (None, _) | (_, None) => ConflictResolutionResult::ManualReviewRequired {
             reason: "nothing proves which change is newer, and no precedence is declared between the two"
                 .to_owned(),
         },
     }
 }
 
-fn merge_values(field: &FieldPolicy, merge: &Merge, contest: &Contest<'_>) -> Resolution {
+fn merge_values(
+    field: &FieldOwnershipPolicy,
+    merge: &Merge,
+    contest: &Contest<'_>,
+) -> ConflictResolutionResult {
     match merge {
         Merge::Union => union(contest),
         Merge::Delta => delta(field, contest),
@@ -142,7 +160,7 @@ fn base_of<'a>(contest: &Contest<'a>) -> Option<&'a Value> {
 }
 
 /// Applies what the other system added and removed to the belief. A null side counts as the empty set.
-fn union(contest: &Contest<'_>) -> Resolution {
+fn union(contest: &Contest<'_>) -> ConflictResolutionResult {
     let members = |value: Option<&Value>| -> BTreeSet<Value> {
         match value {
             Some(Value::List(items)) => items.iter().cloned().collect(),
@@ -161,18 +179,18 @@ fn union(contest: &Contest<'_>) -> Resolution {
     let mut merged = members(Some(contest.local));
     merged.retain(|item| !base.contains(item) || external.contains(item));
     merged.extend(external.difference(&base).cloned());
-    Resolution::Merged {
+    ConflictResolutionResult::Merged {
         value: Value::List(merged.into_iter().collect()),
         rule: "merge by union: additions and removals of both sides are kept".to_owned(),
     }
 }
 
 /// Adds the other system's difference to the belief.
-fn delta(field: &FieldPolicy, contest: &Contest<'_>) -> Resolution {
+fn delta(field: &FieldOwnershipPolicy, contest: &Contest<'_>) -> ConflictResolutionResult {
     // Whether ours is already in their number cannot be told, and counting it twice would corrupt the sum.
     if contest.indeterminate {
         let reason = "nothing tells whether their number already includes ours, so the sum is not certain";
-        return Resolution::Review { reason: reason.to_owned() };
+        return ConflictResolutionResult::ManualReviewRequired { reason: reason.to_owned() };
     }
     let (Some(base), Some(local), Some(external)) =
         (base_of(contest).and_then(number), number(contest.local), number(contest.external))
@@ -182,11 +200,13 @@ fn delta(field: &FieldPolicy, contest: &Contest<'_>) -> Resolution {
     };
     let sum = external.checked_sub(base).and_then(|difference| local.checked_add(difference));
     match sum.and_then(|sum| field.field_type.accept(&Value::text(sum.normalize().to_string()), false).ok()) {
-        Some(value) => Resolution::Merged {
+        Some(value) => ConflictResolutionResult::Merged {
             value,
             rule: "merge by delta: the differences of both sides are added up".to_owned(),
         },
-        None => Resolution::Review { reason: "the sum is outside what the field can hold".to_owned() },
+        None => ConflictResolutionResult::ManualReviewRequired {
+            reason: "the sum is outside what the field can hold".to_owned(),
+        },
     }
 }
 
@@ -198,7 +218,7 @@ fn number(value: &Value) -> Option<Decimal> {
     }
 }
 
-fn extreme(field: &FieldPolicy, contest: &Contest<'_>, greatest: bool) -> Resolution {
+fn extreme(field: &FieldOwnershipPolicy, contest: &Contest<'_>, greatest: bool) -> ConflictResolutionResult {
     let rule = if greatest {
         "merge by max: the greater value stands"
     } else {
@@ -221,7 +241,7 @@ fn extreme(field: &FieldPolicy, contest: &Contest<'_>, greatest: bool) -> Resolu
     } else {
         contest.local
     };
-    Resolution::Merged { value: value.clone(), rule: rule.to_owned() }
+    ConflictResolutionResult::Merged { value: value.clone(), rule: rule.to_owned() }
 }
 
 fn later(left: &Value, right: &Value) -> bool {
@@ -232,22 +252,28 @@ fn later(left: &Value, right: &Value) -> bool {
     }
 }
 
-fn text(field: &FieldPolicy, contest: &Contest<'_>) -> Resolution {
+fn text(field: &FieldOwnershipPolicy, contest: &Contest<'_>) -> ConflictResolutionResult {
     let (Some(base), Some(local), Some(external)) =
         (contest.base.and_then(Value::as_text), contest.local.as_text(), contest.external.as_text())
     else {
         return by_precedence(field, contest);
     };
     match diffy::merge(base, local, external) {
-        Ok(merged) => Resolution::Merged {
+        Ok(merged) => ConflictResolutionResult::Merged {
             value: Value::text(merged),
             rule: "merge by text: both edits are kept, line by line".to_owned(),
         },
-        Err(_) => Resolution::Review { reason: "both sides edited the same lines".to_owned() },
+        Err(_) => ConflictResolutionResult::ManualReviewRequired {
+            reason: "both sides edited the same lines".to_owned(),
+        },
     }
 }
 
-fn expression(field: &FieldPolicy, rule: &crate::policy::cel::Rule, contest: &Contest<'_>) -> Resolution {
+fn expression(
+    field: &FieldOwnershipPolicy,
+    rule: &crate::policy::cel::Rule,
+    contest: &Contest<'_>,
+) -> ConflictResolutionResult {
     let null = Value::Null;
     let inputs =
         [("local", contest.local), ("external", contest.external), ("base", contest.base.unwrap_or(&null))];
@@ -258,9 +284,12 @@ fn expression(field: &FieldPolicy, rule: &crate::policy::cel::Rule, contest: &Co
         field.field_type.accept(&value, true).map_err(|error| error.to_string())
     });
     match value {
-        Ok(value) => Resolution::Merged { value, rule: format!("merge by expression: {}", rule.source()) },
-        Err(error) => {
-            Resolution::Review { reason: format!("the merge expression gave no usable value: {error}") }
-        }
+        Ok(value) => ConflictResolutionResult::Merged {
+            value,
+            rule: format!("merge by expression: {}", rule.source()),
+        },
+        Err(error) => ConflictResolutionResult::ManualReviewRequired {
+            reason: format!("the merge expression gave no usable value: {error}"),
+        },
     }
 }

@@ -4,9 +4,9 @@
 use crate::data::ids::{FieldName, SystemName};
 use crate::data::value::Value;
 use crate::decide::judge::{breaks_rule, normalised};
-use crate::deliver::plan::plan;
 use crate::history::chronicle::Chronicle;
-use crate::history::{Body, Verdict};
+use crate::history::{Body, ReviewAnswer};
+use crate::outgoing::plan::plan;
 use crate::policy::EntityPolicy;
 use crate::record::Record;
 
@@ -42,12 +42,12 @@ pub enum ReviewError {
 }
 
 /// Carries out a person's answer to the open review of a field. The context of the chronicle names the person.
-pub fn answer(
+pub fn answer_review(
     policy: &EntityPolicy,
     chronicle: &mut Chronicle,
     field: &FieldName,
     review: &str,
-    verdict: Verdict,
+    answer: ReviewAnswer,
     note: Option<String>,
 ) -> Result<(), ReviewError> {
     let open = chronicle.record().reviews.get(field).filter(|open| open.id == review);
@@ -55,26 +55,27 @@ pub fn answer(
         return Err(ReviewError::NotOpen(review.to_owned()));
     }
     let existence = field.as_str() == Record::EXISTENCE;
-    let value = match (&verdict, existence) {
-        (Verdict::Keep | Verdict::Superseded, _) | (Verdict::Delete | Verdict::Restore, true) => None,
-        (Verdict::Take { system }, false) => Some(current_value(chronicle.record(), system, field)?),
-        (Verdict::Set { value }, false) => Some(value.clone()),
-        (Verdict::Take { .. } | Verdict::Set { .. }, true) => {
+    let value = match (&answer, existence) {
+        (ReviewAnswer::Keep | ReviewAnswer::Superseded, _)
+        | (ReviewAnswer::Delete | ReviewAnswer::Restore, true) => None,
+        (ReviewAnswer::Take { system }, false) => Some(current_value(chronicle.record(), system, field)?),
+        (ReviewAnswer::Set { value }, false) => Some(value.clone()),
+        (ReviewAnswer::Take { .. } | ReviewAnswer::Set { .. }, true) => {
             return Err(does_not_fit("a value", field, "--keep, --delete or --restore"));
         }
-        (Verdict::Delete | Verdict::Restore, false) => {
+        (ReviewAnswer::Delete | ReviewAnswer::Restore, false) => {
             return Err(does_not_fit("deleting or restoring", field, "--keep, --take SYSTEM or --set VALUE"));
         }
     };
     let value = value.map(|value| accepted(policy, field, value)).transpose()?;
     // What a person keeps is the person's word from now on, also against an owner who meanwhile said otherwise.
-    let kept = (verdict == Verdict::Keep).then(|| chronicle.record().fields.get(field)).flatten();
+    let kept = (answer == ReviewAnswer::Keep).then(|| chronicle.record().fields.get(field)).flatten();
     let value = value.or_else(|| kept.map(|belief| belief.value.clone()));
     let dot = chronicle.record().vector.next(&SystemName::operator());
     let seq = chronicle.push(Body::ReviewDecided {
         field: field.clone(),
         review: review.to_owned(),
-        verdict: verdict.clone(),
+        answer: answer.clone(),
         note,
     });
     chronicle.set_cause(Some(seq));
@@ -84,14 +85,17 @@ pub fn answer(
         let from = chronicle.record().fields.get(field).map(|belief| belief.value.clone());
         chronicle.push(Body::FieldChanged { field: field.clone(), from, value, dot, rule });
     } else {
-        match verdict {
-            Verdict::Delete => {
+        match answer {
+            ReviewAnswer::Delete => {
                 chronicle.push(Body::Deleted { dot, rule });
             }
-            Verdict::Restore => {
+            ReviewAnswer::Restore => {
                 chronicle.push(Body::Restored { dot, rule });
             }
-            Verdict::Keep | Verdict::Superseded | Verdict::Take { .. } | Verdict::Set { .. } => {}
+            ReviewAnswer::Keep
+            | ReviewAnswer::Superseded
+            | ReviewAnswer::Take { .. }
+            | ReviewAnswer::Set { .. } => {}
         }
     }
     plan(policy, chronicle, None);

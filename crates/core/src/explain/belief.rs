@@ -6,7 +6,7 @@ use crate::data::ids::{EntityName, FieldName, RecordId, SystemName};
 use crate::data::time::Timestamp;
 use crate::data::value::Value;
 use crate::data::version::{Dot, VersionVector};
-use crate::history::{Body, Event, Evidence, Failure, Loser, Verdict};
+use crate::history::{Body, Evidence, Failure, IntegrationEvent, Loser, ReviewAnswer};
 use crate::policy::EntityPolicy;
 use crate::record::intent::{IntentStatus, Operation};
 use crate::record::{Belief, Copy, Record, Review};
@@ -49,7 +49,7 @@ pub struct Why {
     /// The values that did not prevail against it.
     pub losers: Vec<Loser>,
     /// How far the value has come in each system of the entity.
-    pub delivered: BTreeMap<SystemName, Delivered>,
+    pub propagation: BTreeMap<SystemName, Propagation>,
     /// The open question, if a person has to decide.
     pub review: Option<Review>,
     /// Whether the record is deleted.
@@ -58,9 +58,9 @@ pub struct Why {
 
 /// How far the value has come in one system.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-pub struct Delivered {
+pub struct Propagation {
     /// How it stands.
-    pub status: DeliveryStatus,
+    pub status: PropagationStatus,
     /// When it came to stand so; absent where no given event tells.
     pub at: Option<Timestamp>,
     /// What stands there instead, where that is known and differs.
@@ -74,7 +74,7 @@ pub struct Delivered {
 /// The ways in which a belief stands to one system's copy.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum DeliveryStatus {
+pub enum PropagationStatus {
     /// The copy provably holds it.
     Confirmed,
     /// It is planned, not sent yet.
@@ -97,20 +97,20 @@ pub enum DeliveryStatus {
     Missing,
 }
 
-impl DeliveryStatus {
+impl PropagationStatus {
     /// The word in plain output and, with underscores, in JSON.
     pub fn as_str(self) -> &'static str {
         match self {
-            DeliveryStatus::Confirmed => "confirmed",
-            DeliveryStatus::Pending => "pending",
-            DeliveryStatus::Sent => "sent",
-            DeliveryStatus::Unknown => "unknown",
-            DeliveryStatus::Held => "held",
-            DeliveryStatus::Contested => "contested",
-            DeliveryStatus::NotMapped => "not mapped",
-            DeliveryStatus::Tolerated => "tolerated",
-            DeliveryStatus::ReadOnly => "read only",
-            DeliveryStatus::Missing => "missing",
+            PropagationStatus::Confirmed => "confirmed",
+            PropagationStatus::Pending => "pending",
+            PropagationStatus::Sent => "sent",
+            PropagationStatus::Unknown => "unknown",
+            PropagationStatus::Held => "held",
+            PropagationStatus::Contested => "contested",
+            PropagationStatus::NotMapped => "not mapped",
+            PropagationStatus::Tolerated => "tolerated",
+            PropagationStatus::ReadOnly => "read only",
+            PropagationStatus::Missing => "missing",
         }
     }
 }
@@ -118,7 +118,12 @@ impl DeliveryStatus {
 /// Why `field` holds what it holds; `None` if nothing is believed of it or the entity has no such field.
 ///
 /// `events` is the record's history, in order; with a part of it the answer lacks what that part does not tell.
-pub fn why(policy: &EntityPolicy, record: &Record, events: &[Event], field: &FieldName) -> Option<Why> {
+pub fn why(
+    policy: &EntityPolicy,
+    record: &Record,
+    events: &[IntegrationEvent],
+    field: &FieldName,
+) -> Option<Why> {
     let belief = record.fields.get(field)?;
     let rule = field_sentence(policy, field)?;
     let event = events.iter().find(|event| event.seq == belief.seq);
@@ -126,9 +131,9 @@ pub fn why(policy: &EntityPolicy, record: &Record, events: &[Event], field: &Fie
     let now = policy.short_digest();
     let policy_digest = event.and_then(|event| event.policy.clone()).unwrap_or_else(|| now.clone());
     let evidence = event.and_then(|event| event.evidence.clone());
-    let delivered = policy.systems.keys().map(|system| {
-        let place = Place { policy, record, events, system, field, belief };
-        (system.clone(), place.delivered())
+    let propagation = policy.systems.keys().map(|system| {
+        let place = FieldInCopy { policy, record, events, system, field, belief };
+        (system.clone(), place.propagation())
     });
     Some(Why {
         entity: record.entity.clone(),
@@ -147,7 +152,7 @@ pub fn why(policy: &EntityPolicy, record: &Record, events: &[Event], field: &Fie
         believed_by: format!("{}-{}", record.id, belief.seq),
         actor: event.and_then(|event| event.actor.clone()),
         losers: losers(events, field, belief),
-        delivered: delivered.collect(),
+        propagation: propagation.collect(),
         review: record.reviews.get(field).cloned(),
         deleted: record.deleted.is_some(),
     })
@@ -173,7 +178,7 @@ impl Why {
             let lost = format!("{} of {} ({})", short_value(&loser.value), loser.system, loser.dot);
             lines.push(format!("Did not prevail: {lost}: {}.", clean(&loser.reason)));
         }
-        lines.extend(self.delivered.iter().map(|(system, delivered)| delivered.line(system)));
+        lines.extend(self.propagation.iter().map(|(system, propagation)| propagation.line(system)));
         if let Some(review) = &self.review {
             lines.push(format!("A person has to decide: review {}: {}.", review.id, clean(&review.reason)));
         }
@@ -198,7 +203,7 @@ impl Why {
     }
 }
 
-impl Delivered {
+impl Propagation {
     fn line(&self, system: &SystemName) -> String {
         let at = self.at.map(|at| format!(" since {at}")).unwrap_or_default();
         let content = self.content.as_ref().map(|content| format!("; it holds {}", short_value(content)));
@@ -210,7 +215,12 @@ impl Delivered {
 
 /// The words stored with the decision. A conflict that was resolved later without changing the value explains
 /// the present belief better than the change that first made it.
-fn decided(events: &[Event], event: Option<&Event>, field: &FieldName, belief: &Belief) -> Option<String> {
+fn decided(
+    events: &[IntegrationEvent],
+    event: Option<&IntegrationEvent>,
+    field: &FieldName,
+    belief: &Belief,
+) -> Option<String> {
     let resolved = events.iter().rev().find_map(|event| match &event.body {
         Body::ConflictResolved { field: of, dot, rule, .. } if of == field && *dot == belief.dot => {
             Some(rule)
@@ -225,7 +235,7 @@ fn decided(events: &[Event], event: Option<&Event>, field: &FieldName, belief: &
 }
 
 /// The values that did not prevail against the present belief, in order of time.
-fn losers(events: &[Event], field: &FieldName, belief: &Belief) -> Vec<Loser> {
+fn losers(events: &[IntegrationEvent], field: &FieldName, belief: &Belief) -> Vec<Loser> {
     let begin = decision_begins(events, belief.seq);
     let mut out: Vec<Loser> = Vec::new();
     for event in events {
@@ -243,8 +253,8 @@ fn losers(events: &[Event], field: &FieldName, belief: &Belief) -> Vec<Loser> {
                     reason: reason.clone(),
                 });
             }
-            Body::ReviewDecided { field: of, review, verdict, .. } if of == field && event.seq >= begin => {
-                out.extend(set_aside(events, review, verdict, event.actor.as_deref(), belief));
+            Body::ReviewDecided { field: of, review, answer, .. } if of == field && event.seq >= begin => {
+                out.extend(set_aside(events, review, answer, event.actor.as_deref(), belief));
             }
             _ => {}
         }
@@ -260,17 +270,17 @@ fn losers(events: &[Event], field: &FieldName, belief: &Belief) -> Vec<Loser> {
 
 /// What a person's answer set aside.
 fn set_aside(
-    events: &[Event],
+    events: &[IntegrationEvent],
     review: &str,
-    verdict: &Verdict,
+    answer: &ReviewAnswer,
     actor: Option<&str>,
     belief: &Belief,
 ) -> Vec<Loser> {
-    if *verdict == Verdict::Superseded {
+    if *answer == ReviewAnswer::Superseded {
         return Vec::new();
     }
     let question = events.iter().rev().find_map(|event| match &event.body {
-        Body::ReviewRequested { review: asked, .. } if asked.id == review => Some(asked),
+        Body::ManualReviewRequested { review: asked, .. } if asked.id == review => Some(asked),
         _ => None,
     });
     let Some(question) = question else { return Vec::new() };
@@ -289,9 +299,9 @@ fn set_aside(
 }
 
 /// The first event of the decision that `seq` belongs to: those recorded together for one cause.
-fn decision_begins(events: &[Event], seq: u64) -> u64 {
+fn decision_begins(events: &[IntegrationEvent], seq: u64) -> u64 {
     let Some(at) = events.iter().position(|event| event.seq == seq) else { return seq };
-    let same = |other: &&Event| {
+    let same = |other: &&IntegrationEvent| {
         other.recorded_at == events[at].recorded_at
             && other.received_at == events[at].received_at
             && other.source == events[at].source
@@ -300,22 +310,22 @@ fn decision_begins(events: &[Event], seq: u64) -> u64 {
 }
 
 /// One field in one system, with everything known about it.
-struct Place<'a> {
+struct FieldInCopy<'a> {
     policy: &'a EntityPolicy,
     record: &'a Record,
-    events: &'a [Event],
+    events: &'a [IntegrationEvent],
     system: &'a SystemName,
     field: &'a FieldName,
     belief: &'a Belief,
 }
 
-impl Place<'_> {
-    fn delivered(&self) -> Delivered {
+impl FieldInCopy<'_> {
+    fn propagation(&self) -> Propagation {
         let Some(mapping) = self.policy.mappings.get(self.system) else {
-            return plain(DeliveryStatus::NotMapped, None);
+            return plain(PropagationStatus::NotMapped, None);
         };
         if !mapping.columns.contains_key(self.field) {
-            return plain(DeliveryStatus::NotMapped, None);
+            return plain(PropagationStatus::NotMapped, None);
         }
         match self.record.live_copy(self.system) {
             Some(copy) => self.in_copy(copy, mapping.is_writable(self.field)),
@@ -323,49 +333,49 @@ impl Place<'_> {
         }
     }
 
-    fn in_copy(&self, copy: &Copy, writable: bool) -> Delivered {
+    fn in_copy(&self, copy: &Copy, writable: bool) -> Propagation {
         let shadow = copy.fields.get(self.field);
-        if shadow.is_some_and(|shadow| shadow.stands_for(&self.belief.value)) {
-            return plain(DeliveryStatus::Confirmed, self.stands_since());
+        if shadow.is_some_and(|shadow| shadow.is_equivalent_to(&self.belief.value)) {
+            return plain(PropagationStatus::Confirmed, self.stands_since());
         }
         let content = shadow.map(|shadow| shadow.content.clone());
         let (status, at, reason) = if let Some(review) = self.record.reviews.get(self.field) {
-            (DeliveryStatus::Contested, Some(review.opened_at), None)
+            (PropagationStatus::Contested, Some(review.opened_at), None)
         } else if shadow.is_some_and(|shadow| shadow.tolerated) {
-            (DeliveryStatus::Tolerated, self.stands_since(), None)
+            (PropagationStatus::Tolerated, self.stands_since(), None)
         } else if !writable {
-            (DeliveryStatus::ReadOnly, self.stands_since(), None)
+            (PropagationStatus::ReadOnly, self.stands_since(), None)
         } else {
             self.on_its_way()
         };
-        Delivered { status, at, content, reason }
+        Propagation { status, at, content, reason }
     }
 
-    fn without_copy(&self) -> Delivered {
+    fn without_copy(&self) -> Propagation {
         let planned = self.record.intents.get(self.system).map(|intent| intent.operation);
         let is_create = planned == Some(Operation::Create);
         let (status, at, reason) = if is_create || self.record.held.contains_key(self.system) {
             self.on_its_way()
         } else {
-            (DeliveryStatus::Missing, None, None)
+            (PropagationStatus::Missing, None, None)
         };
-        Delivered { status, at, content: None, reason }
+        Propagation { status, at, content: None, reason }
     }
 
-    fn on_its_way(&self) -> (DeliveryStatus, Option<Timestamp>, Option<String>) {
+    fn on_its_way(&self) -> (PropagationStatus, Option<Timestamp>, Option<String>) {
         let intent = self.record.intents.get(self.system);
         if let Some(intent) = intent.filter(|intent| intent.fields.contains_key(self.field)) {
             let status = match intent.status {
-                IntentStatus::Planned => DeliveryStatus::Pending,
-                IntentStatus::Sent => DeliveryStatus::Sent,
-                IntentStatus::Unknown => DeliveryStatus::Unknown,
+                IntentStatus::Planned => PropagationStatus::Pending,
+                IntentStatus::Sent => PropagationStatus::Sent,
+                IntentStatus::Unknown => PropagationStatus::Unknown,
             };
             return (status, self.intent_since(&intent.key), None);
         }
         match self.record.held.get(self.system) {
-            Some(held) => (DeliveryStatus::Held, self.held_since(), Some(held.reason.clone())),
+            Some(held) => (PropagationStatus::Held, self.held_since(), Some(held.reason.clone())),
             // The difference waits for the intent in flight, or for the next step.
-            None => (DeliveryStatus::Pending, None, None),
+            None => (PropagationStatus::Pending, None, None),
         }
     }
 
@@ -400,6 +410,6 @@ impl Place<'_> {
     }
 }
 
-fn plain(status: DeliveryStatus, at: Option<Timestamp>) -> Delivered {
-    Delivered { status, at, content: None, reason: None }
+fn plain(status: PropagationStatus, at: Option<Timestamp>) -> Propagation {
+    Propagation { status, at, content: None, reason: None }
 }

@@ -5,22 +5,22 @@ use crate::data::ids::{FieldName, RemoteId, SystemName};
 use crate::data::value::Value;
 use crate::data::version::{Dot, VersionVector};
 use crate::history::{
-    Body, Classification, ConfirmedBy, Event, Evidence, Failure, FieldRelation, FieldSeen, FieldStored,
-    LinkReason, Loser, Strength, Verdict,
+    Body, Classification, ConfirmedBy, Evidence, Failure, FieldRelation, FieldSeen, FieldStored,
+    IntegrationEvent, LinkReason, Loser, ReviewAnswer, Strength,
 };
 use crate::policy::OnRefused;
-use crate::record::intent::{Operation, Outgoing};
+use crate::record::intent::{Operation, OutgoingField};
 use crate::record::observation::Channel;
 use crate::record::{Record, Review, Side};
 use std::collections::BTreeMap;
 
 /// The event on one line with its time of recording: `10:08:03 - crm correction scheduled: email = "…"`.
-pub fn event_line(event: &Event) -> String {
+pub fn event_line(event: &IntegrationEvent) -> String {
     format!("{} - {}", event.recorded_at.clock(), event_words(event))
 }
 
 /// The event in words, without its time. Never contains a line break or a control character.
-pub fn event_words(event: &Event) -> String {
+pub fn event_words(event: &IntegrationEvent) -> String {
     match &event.body {
         Body::Linked { system, remote_id, how } => linked(event, system, remote_id, how),
         Body::Observed { system, channel, class, copy_vector, dot, fields, gone, .. } => {
@@ -35,9 +35,9 @@ pub fn event_words(event: &Event) -> String {
         Body::ConflictResolved { field, value, dot, rule, losers } => {
             resolved(field, value, dot, rule, losers)
         }
-        Body::ReviewRequested { field, review } => review_requested(field, review),
-        Body::ReviewDecided { field, review, verdict, note } => {
-            review_decided(event, field, review, verdict, note.as_deref())
+        Body::ManualReviewRequested { field, review } => manual_review_requested(field, review),
+        Body::ReviewDecided { field, review, answer, note } => {
+            review_decided(event, field, review, answer, note.as_deref())
         }
         Body::Refused { system, field, dot, reason, then, .. } if is_existence(field) => {
             let what = format!("{system}'s change of the record's existence ({dot}) refused");
@@ -109,7 +109,7 @@ struct Seen<'a> {
     dot: Option<&'a Dot>,
 }
 
-fn linked(event: &Event, system: &SystemName, remote_id: &RemoteId, how: &LinkReason) -> String {
+fn linked(event: &IntegrationEvent, system: &SystemName, remote_id: &RemoteId, how: &LinkReason) -> String {
     let id = short_text(remote_id.as_str());
     match how {
         LinkReason::FirstSeen => format!("record begins with {system} copy {id}"),
@@ -122,7 +122,12 @@ fn linked(event: &Event, system: &SystemName, remote_id: &RemoteId, how: &LinkRe
     }
 }
 
-fn observed(event: &Event, seen: &Seen<'_>, fields: &BTreeMap<FieldName, FieldSeen>, gone: bool) -> String {
+fn observed(
+    event: &IntegrationEvent,
+    seen: &Seen<'_>,
+    fields: &BTreeMap<FieldName, FieldSeen>,
+    gone: bool,
+) -> String {
     let what = if gone {
         "the copy is gone".to_owned()
     } else if fields.is_empty() {
@@ -203,7 +208,7 @@ fn resolved(field: &FieldName, value: &Value, dot: &Dot, rule: &str, losers: &[L
     out
 }
 
-fn review_requested(field: &FieldName, review: &Review) -> String {
+fn manual_review_requested(field: &FieldName, review: &Review) -> String {
     let believed = review.believed.iter().map(|side| format!("believed {}", short_value(&side.value)));
     let shown =
         review.proposed.iter().map(|(system, side)| format!("{system} shows {}", short_value(&side.value)));
@@ -213,21 +218,21 @@ fn review_requested(field: &FieldName, review: &Review) -> String {
 }
 
 fn review_decided(
-    event: &Event,
+    event: &IntegrationEvent,
     field: &FieldName,
     review: &str,
-    verdict: &Verdict,
+    answer: &ReviewAnswer,
     note: Option<&str>,
 ) -> String {
     let what = format!("review {review} of {}", subject(field));
-    let answer = match verdict {
-        Verdict::Keep => "the believed value stays".to_owned(),
-        Verdict::Take { system } => format!("{system}'s value is taken"),
-        Verdict::Set { value } => format!("the value is {}", short_value(value)),
-        Verdict::Delete => "the record is deleted everywhere".to_owned(),
-        Verdict::Restore => "the record lives on".to_owned(),
+    let answer = match answer {
+        ReviewAnswer::Keep => "the believed value stays".to_owned(),
+        ReviewAnswer::Take { system } => format!("{system}'s value is taken"),
+        ReviewAnswer::Set { value } => format!("the value is {}", short_value(value)),
+        ReviewAnswer::Delete => "the record is deleted everywhere".to_owned(),
+        ReviewAnswer::Restore => "the record lives on".to_owned(),
         // Nobody answered: the note is the engine's own reason.
-        Verdict::Superseded => {
+        ReviewAnswer::Superseded => {
             let reason = note.map_or_else(|| "the question no longer arises".to_owned(), clean);
             return format!("{what} closed: {reason}");
         }
@@ -255,7 +260,7 @@ fn consequence_of_delete(then: OnRefused) -> &'static str {
 fn planned(
     system: &SystemName,
     operation: Operation,
-    fields: &BTreeMap<FieldName, Outgoing>,
+    fields: &BTreeMap<FieldName, OutgoingField>,
     correction: bool,
 ) -> String {
     let what = if correction { "correction".to_owned() } else { operation.to_string() };
@@ -325,11 +330,11 @@ fn proof(evidence: Option<&Evidence>) -> String {
     evidence.map(|evidence| format!(" ({})", clean(&evidence.to_string()))).unwrap_or_default()
 }
 
-fn by_actor(event: &Event) -> String {
+fn by_actor(event: &IntegrationEvent) -> String {
     event.actor.as_deref().map(|actor| format!(" by {}", short_text(actor))).unwrap_or_default()
 }
 
-fn of_actor(event: &Event) -> String {
+fn of_actor(event: &IntegrationEvent) -> String {
     event.actor.as_deref().map(|actor| format!(" ({})", short_text(actor))).unwrap_or_default()
 }
 

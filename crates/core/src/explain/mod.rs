@@ -12,7 +12,7 @@ mod view;
 #[cfg(test)]
 mod tests;
 
-pub use belief::{Delivered, DeliveryStatus, Why, why};
+pub use belief::{Propagation, PropagationStatus, Why, why};
 pub use line::{event_line, event_words};
 pub use rules::{delete_sentence, field_sentence, match_sentence, policy_sentences};
 pub use short::{SHORT_CHARS_MAX, short_text, short_value};

@@ -3,7 +3,9 @@
 use super::short::spoken;
 use crate::data::ids::{FieldName, SystemName};
 use crate::policy::OnRefused;
-use crate::policy::{EditAgainstDelete, EntityPolicy, FieldPolicy, Merge, Normalize, Owner, Strategy};
+use crate::policy::{
+    EditAgainstDelete, EntityPolicy, FieldOwnershipPolicy, Merge, Normalize, Owner, Strategy,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One sentence for each field, in order of name.
@@ -78,7 +80,7 @@ pub fn match_sentence(policy: &EntityPolicy) -> String {
     )
 }
 
-fn authority(policy: &EntityPolicy, field: &FieldName, rule: &FieldPolicy) -> String {
+fn authority(policy: &EntityPolicy, field: &FieldName, rule: &FieldOwnershipPolicy) -> String {
     match &rule.owner {
         Owner::System(owner) => format!("{field} belongs to {owner}"),
         Owner::Shared => {
@@ -87,18 +89,22 @@ fn authority(policy: &EntityPolicy, field: &FieldName, rule: &FieldPolicy) -> St
     }
 }
 
-fn proposals(rule: &FieldPolicy) -> Option<String> {
+fn proposals(rule: &FieldOwnershipPolicy) -> Option<String> {
     let who = names(&rule.proposals.iter().collect::<Vec<_>>(), "and");
     (!who.is_empty()).then(|| format!("{who} may propose a change that has seen the latest value"))
 }
 
-fn outsiders(policy: &EntityPolicy, field: &FieldName, rule: &FieldPolicy) -> Option<String> {
+fn outsiders(policy: &EntityPolicy, field: &FieldName, rule: &FieldOwnershipPolicy) -> Option<String> {
     let outside = outside(policy, field, rule);
     (!outside.is_empty()).then(|| format!("{} may not change it", names(&outside, "and")))
 }
 
 /// The systems that hold the field and may never change it.
-fn outside<'a>(policy: &'a EntityPolicy, field: &FieldName, rule: &FieldPolicy) -> Vec<&'a SystemName> {
+fn outside<'a>(
+    policy: &'a EntityPolicy,
+    field: &FieldName,
+    rule: &FieldOwnershipPolicy,
+) -> Vec<&'a SystemName> {
     match &rule.owner {
         Owner::Shared => Vec::new(),
         Owner::System(owner) => holders(policy, field)
@@ -108,7 +114,7 @@ fn outside<'a>(policy: &'a EntityPolicy, field: &FieldName, rule: &FieldPolicy) 
     }
 }
 
-fn crossing(policy: &EntityPolicy, field: &FieldName, rule: &FieldPolicy) -> String {
+fn crossing(policy: &EntityPolicy, field: &FieldName, rule: &FieldOwnershipPolicy) -> String {
     match &rule.strategy {
         Strategy::OwnerWins => match &rule.owner {
             Owner::System(owner) => format!("{owner}'s value stays"),
@@ -130,7 +136,7 @@ fn crossing(policy: &EntityPolicy, field: &FieldName, rule: &FieldPolicy) -> Str
     }
 }
 
-fn latest_valid(policy: &EntityPolicy, field: &FieldName, rule: &FieldPolicy) -> String {
+fn latest_valid(policy: &EntityPolicy, field: &FieldName, rule: &FieldOwnershipPolicy) -> String {
     let mut out = "a valid one stands".to_owned();
     let trusted: Vec<&SystemName> = holders(policy, field)
         .into_iter()
@@ -167,7 +173,7 @@ fn spelling(normalize: Normalize) -> Option<String> {
 }
 
 /// Whether any value of a holder can be refused at all.
-fn can_refuse(policy: &EntityPolicy, field: &FieldName, rule: &FieldPolicy) -> bool {
+fn can_refuse(policy: &EntityPolicy, field: &FieldName, rule: &FieldOwnershipPolicy) -> bool {
     rule.valid.is_some()
         || rule.transitions.is_some()
         || !rule.proposals.is_empty()

@@ -7,14 +7,16 @@ use crate::data::time::Timestamp;
 use crate::data::value::{Digest, Value};
 use crate::data::version::{Causality, Dot, VersionVector};
 use crate::history::{
-    Body, Classification, ConfirmedBy, Event, Evidence, Failure, FieldRelation, FieldSeen, FieldStored,
-    LinkReason, Loser, Verdict,
+    Body, Classification, ConfirmedBy, Evidence, Failure, FieldRelation, FieldSeen, FieldStored,
+    IntegrationEvent, LinkReason, Loser, ReviewAnswer,
 };
 use crate::policy::OnRefused;
 use crate::policy::mapping::{Empty, Nulls};
-use crate::policy::spec::{ColumnSpec, DeleteSpec, EntitySpec, FieldSpec, MappingSpec, MatchKey, OneOrMany};
+use crate::policy::spec::{
+    ColumnSpec, DeleteSpec, EntitySpec, FieldSpec, MappingSpec, MatchKeySpec, OneOrMany,
+};
 use crate::policy::{EditAgainstDelete, EntityPolicy, SystemTraits};
-use crate::record::intent::{Intent, IntentStatus, Operation, Outgoing};
+use crate::record::intent::{Intent, IntentStatus, Operation, OutgoingField};
 use crate::record::observation::Channel;
 use crate::record::{Belief, Copy, Record, Review, Shadow, Side};
 use std::collections::{BTreeMap, BTreeSet};
@@ -48,7 +50,7 @@ fn mapping(fields: &[&str]) -> MappingSpec {
 
 fn policy_with(change: impl FnOnce(&mut EntitySpec)) -> EntityPolicy {
     let mut spec = EntitySpec {
-        match_on: vec![MatchKey::Field("email".into())],
+        match_on: vec![MatchKeySpec::Field("email".into())],
         fields: BTreeMap::from([
             (
                 "email".into(),
@@ -102,8 +104,8 @@ fn policy() -> EntityPolicy {
     policy_with(|_| {})
 }
 
-fn event(seq: u64, minute: i64, body: Body) -> Event {
-    Event {
+fn event(seq: u64, minute: i64, body: Body) -> IntegrationEvent {
+    IntegrationEvent {
         entity: "customer".into(),
         record: "r1".into(),
         seq,
@@ -218,8 +220,10 @@ fn deletes_and_matching_have_sentences() {
             edit_against_delete: EditAgainstDelete::EditWins,
         };
         spec.systems.get_mut("billing").unwrap().delete = false;
-        spec.match_on =
-            vec![MatchKey::Field("email".into()), MatchKey::Fields(vec!["phone".into(), "status".into()])];
+        spec.match_on = vec![
+            MatchKeySpec::Field("email".into()),
+            MatchKeySpec::Fields(vec!["phone".into(), "status".into()]),
+        ];
     });
     let unmatched = policy_with(|spec| spec.match_on.clear());
     let all = [
@@ -275,7 +279,7 @@ fn the_story_of_the_seeds_reads_line_by_line() {
             operation: Operation::Update,
             fields: BTreeMap::from([(
                 "email".into(),
-                Outgoing { value: "new@example.com".into(), dot: Dot::new("app", 12) },
+                OutgoingField { value: "new@example.com".into(), dot: Dot::new("app", 12) },
             )]),
             correction: true,
         }),
@@ -314,21 +318,21 @@ fn every_other_event_has_its_line() {
         linked(LinkReason::Alias { from: "41".into() }),
         linked(LinkReason::Decided),
         observed(Classification::New, FieldRelation::Sequential),
-        Body::ReviewRequested { field: "email".into(), review: review() },
-        Body::ReviewRequested {
+        Body::ManualReviewRequested { field: "email".into(), review: review() },
+        Body::ManualReviewRequested {
             field: Record::EXISTENCE.into(),
             review: Review { believed: None, proposed: BTreeMap::new(), ..review() },
         },
         Body::ReviewDecided {
             field: "email".into(),
             review: "r1-9".into(),
-            verdict: Verdict::Take { system: "crm".into() },
+            answer: ReviewAnswer::Take { system: "crm".into() },
             note: Some("called the customer".into()),
         },
         Body::ReviewDecided {
             field: "email".into(),
             review: "r1-9".into(),
-            verdict: Verdict::Superseded,
+            answer: ReviewAnswer::Superseded,
             note: None,
         },
         Body::Refused {
@@ -483,7 +487,7 @@ fn record() -> Record {
         copy.fields.insert("email".into(), shadow);
         record.copies.insert(system.into(), copy);
     }
-    let outgoing = Outgoing { value: "new@example.com".into(), dot: Dot::new("app", 12) };
+    let outgoing = OutgoingField { value: "new@example.com".into(), dot: Dot::new("app", 12) };
     let intent = Intent {
         key: "k".into(),
         operation: Operation::Update,
@@ -496,7 +500,7 @@ fn record() -> Record {
     record
 }
 
-fn history() -> Vec<Event> {
+fn history() -> Vec<IntegrationEvent> {
     let mut first = event(
         1,
         1,
@@ -562,11 +566,11 @@ fn why_tells_the_value_its_rule_the_losers_and_the_deliveries() {
     "#);
     let json = serde_json::to_value(&why).unwrap();
     for key in
-        ["value", "dot", "version", "rule", "policy_digest", "evidence", "since", "losers", "delivered"]
+        ["value", "dot", "version", "rule", "policy_digest", "evidence", "since", "losers", "propagation"]
     {
         assert!(json.get(key).is_some(), "{key}");
     }
-    assert_eq!(json["delivered"]["crm"]["status"], "pending");
+    assert_eq!(json["propagation"]["crm"]["status"], "pending");
     assert_eq!(json["losers"][0]["system"], "crm");
 }
 
@@ -575,28 +579,28 @@ fn why_knows_each_way_in_which_a_copy_stands() {
     let status = |change: fn(&mut Record)| {
         let mut record = record();
         change(&mut record);
-        why(&policy(), &record, &history(), &"email".into()).unwrap().delivered["crm"].status
+        why(&policy(), &record, &history(), &"email".into()).unwrap().propagation["crm"].status
     };
-    assert_eq!(status(|_| {}), DeliveryStatus::Pending);
+    assert_eq!(status(|_| {}), PropagationStatus::Pending);
     assert_eq!(
         status(|r| r.intents.get_mut("crm").unwrap().status = IntentStatus::Sent),
-        DeliveryStatus::Sent
+        PropagationStatus::Sent
     );
     assert_eq!(
         status(|r| r.intents.get_mut("crm").unwrap().status = IntentStatus::Unknown),
-        DeliveryStatus::Unknown
+        PropagationStatus::Unknown
     );
-    assert_eq!(status(|r| r.copies.get_mut("crm").unwrap().alive = false), DeliveryStatus::Missing);
-    assert_eq!(status(|r| drop(r.reviews.insert("email".into(), review()))), DeliveryStatus::Contested);
+    assert_eq!(status(|r| r.copies.get_mut("crm").unwrap().alive = false), PropagationStatus::Missing);
+    assert_eq!(status(|r| drop(r.reviews.insert("email".into(), review()))), PropagationStatus::Contested);
     let tolerated = |r: &mut Record| {
         r.copies.get_mut("crm").unwrap().fields.get_mut("email").unwrap().tolerated = true;
     };
-    assert_eq!(status(tolerated), DeliveryStatus::Tolerated);
+    assert_eq!(status(tolerated), PropagationStatus::Tolerated);
     let normalised = |r: &mut Record| {
         let shadow = r.copies.get_mut("crm").unwrap().fields.get_mut("email").unwrap();
         shadow.sent_as = Some("new@example.com".into());
     };
-    assert_eq!(status(normalised), DeliveryStatus::Confirmed);
+    assert_eq!(status(normalised), PropagationStatus::Confirmed);
 }
 
 #[test]
@@ -605,9 +609,9 @@ fn a_persons_answer_names_what_it_set_aside() {
     record.fields.get_mut("email").unwrap().dot = Dot::new("operator", 1);
     record.fields.get_mut("email").unwrap().seq = 3;
     record.fields.get_mut("email").unwrap().value = "third@example.com".into();
-    let set = Verdict::Set { value: "third@example.com".into() };
+    let set = ReviewAnswer::Set { value: "third@example.com".into() };
     let decided =
-        Body::ReviewDecided { field: "email".into(), review: "r1-9".into(), verdict: set, note: None };
+        Body::ReviewDecided { field: "email".into(), review: "r1-9".into(), answer: set, note: None };
     let mut decided = event(2, 9, decided);
     decided.actor = Some("ada".into());
     let changed = Body::FieldChanged {
@@ -618,7 +622,7 @@ fn a_persons_answer_names_what_it_set_aside() {
         rule: "ada decided".into(),
     };
     let events = [
-        event(1, 8, Body::ReviewRequested { field: "email".into(), review: review() }),
+        event(1, 8, Body::ManualReviewRequested { field: "email".into(), review: review() }),
         decided,
         event(3, 9, changed),
     ];

@@ -139,7 +139,7 @@ fn field_copy(record: &Record, system: &SystemName, field: &FieldName) -> FieldC
     let believed = record.fields.get(field).map(|belief| &belief.value);
     let state = match believed {
         Some(value) if shadow.content == *value => ContentState::Same,
-        Some(value) if shadow.stands_for(value) => ContentState::Equivalent,
+        Some(value) if shadow.is_equivalent_to(value) => ContentState::Equivalent,
         Some(_) | None if record.is_contested(field) => ContentState::Contested,
         Some(_) | None if shadow.tolerated => ContentState::Tolerated,
         Some(_) => ContentState::Differs,

@@ -4,7 +4,7 @@ use crate::data::ids::{FieldName, RemoteId, SystemName};
 use crate::data::value::{Digest, Value};
 use crate::data::version::{Causality, Dot, VersionVector};
 use crate::policy::OnRefused;
-use crate::record::intent::{Operation, Outgoing};
+use crate::record::intent::{Operation, OutgoingField};
 use crate::record::observation::{Channel, OrderToken};
 use crate::record::{Review, Side};
 use serde::{Deserialize, Serialize};
@@ -223,7 +223,7 @@ pub enum Failure {
 /// What a person decided in a review.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Verdict {
+pub enum ReviewAnswer {
     /// The believed value stays.
     Keep,
     /// The value that the system's copy holds at the moment of the decision.
@@ -326,7 +326,7 @@ pub enum Body {
         losers: Vec<Loser>,
     },
     /// A field, or the record's existence, waits for a person.
-    ReviewRequested {
+    ManualReviewRequested {
         /// Which field.
         field: FieldName,
         /// The question.
@@ -339,7 +339,7 @@ pub enum Body {
         /// Which question.
         review: String,
         /// The answer.
-        verdict: Verdict,
+        answer: ReviewAnswer,
         /// The person's words.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         note: Option<String>,
@@ -393,7 +393,7 @@ pub enum Body {
         operation: Operation,
         /// What it writes.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-        fields: BTreeMap<FieldName, Outgoing>,
+        fields: BTreeMap<FieldName, OutgoingField>,
         /// The difference between what a correction and a plain delivery is: set if it reverts the target's change.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         correction: bool,
@@ -542,7 +542,7 @@ impl Body {
             Body::FieldChanged { .. } => "field_changed",
             Body::ConflictDetected { .. } => "conflict_detected",
             Body::ConflictResolved { .. } => "conflict_resolved",
-            Body::ReviewRequested { .. } => "review_requested",
+            Body::ManualReviewRequested { .. } => "manual_review_requested",
             Body::ReviewDecided { .. } => "review_decided",
             Body::Refused { .. } => "refused",
             Body::Quarantined { .. } => "quarantined",

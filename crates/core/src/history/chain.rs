@@ -2,7 +2,7 @@
 
 use crate::data::ids::RecordId;
 use crate::data::value::Digest;
-use crate::history::Event;
+use crate::history::IntegrationEvent;
 
 /// Where and why a history is not what was written.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -72,7 +72,7 @@ impl ChainVerifier {
     }
 
     /// Checks the next event.
-    pub fn push(&mut self, event: &Event) -> Result<(), HistoryError> {
+    pub fn push(&mut self, event: &IntegrationEvent) -> Result<(), HistoryError> {
         let record = || self.record.clone();
         if event.seq != self.seq + 1 {
             return Err(HistoryError::Gap { record: record(), expected: self.seq + 1, found: event.seq });

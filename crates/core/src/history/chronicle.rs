@@ -5,7 +5,7 @@ use crate::data::value::Digest;
 use crate::data::version::VersionVector;
 use crate::history::fold::apply_body;
 use crate::history::seal::Sealer;
-use crate::history::{Body, Context, Draft, Event, Evidence};
+use crate::history::{Body, Context, Evidence, IntegrationEvent, NewEvent};
 use crate::planted::{Mistake, planted};
 use crate::record::Record;
 
@@ -15,7 +15,7 @@ use crate::record::Record;
 pub struct Chronicle {
     record: Record,
     expected_seq: u64,
-    events: Vec<Event>,
+    events: Vec<IntegrationEvent>,
     context: Context,
     recorded_at: Timestamp,
     cause: Option<u64>,
@@ -34,7 +34,7 @@ impl Chronicle {
     }
 
     /// The events so far, not sealed yet.
-    pub fn events(&self) -> &[Event] {
+    pub fn events(&self) -> &[IntegrationEvent] {
         &self.events
     }
 
@@ -61,17 +61,17 @@ impl Chronicle {
 
     /// Adds an event without inference. Answers its sequence.
     pub fn push(&mut self, body: Body) -> u64 {
-        self.push_draft(Draft::plain(body))
+        self.push_event(NewEvent::plain(body))
     }
 
     /// Adds an event with its evidence. Answers its sequence.
     pub fn push_with(&mut self, body: Body, evidence: Evidence) -> u64 {
-        self.push_draft(Draft::with(body, evidence))
+        self.push_event(NewEvent::with(body, evidence))
     }
 
-    fn push_draft(&mut self, draft: Draft) -> u64 {
+    fn push_event(&mut self, draft: NewEvent) -> u64 {
         let seq = self.record.seq + 1;
-        let mut event = Event {
+        let mut event = IntegrationEvent {
             entity: self.record.entity.clone(),
             record: self.record.id.clone(),
             seq,
@@ -97,7 +97,7 @@ impl Chronicle {
     }
 
     /// Gives the events their hashes and the state its head. The sequence the stored record must stand at comes first.
-    pub fn finish(mut self) -> (u64, Record, Vec<Event>) {
+    pub fn finish(mut self) -> (u64, Record, Vec<IntegrationEvent>) {
         let mut head = self.record.head;
         let mut sealer = Sealer::new();
         for event in &mut self.events {

@@ -26,14 +26,14 @@ pub struct Context {
 
 /// An event that has not been given its place in the history yet.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Draft {
+pub struct NewEvent {
     /// What happened.
     pub body: Body,
     /// Why we think so, where something was inferred.
     pub evidence: Option<Evidence>,
 }
 
-impl Draft {
+impl NewEvent {
     /// A draft without inference.
     pub fn plain(body: Body) -> Self {
         Self { body, evidence: None }
@@ -47,7 +47,7 @@ impl Draft {
 
 /// One line of the history, wire form v1.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-pub struct Event {
+pub struct IntegrationEvent {
     /// The kind of record.
     pub entity: EntityName,
     /// The record; its stream.
@@ -90,7 +90,7 @@ pub struct Event {
     pub hash: Digest,
 }
 
-impl Event {
+impl IntegrationEvent {
     /// The event's own id: `{record}-{seq}`.
     pub fn id(&self) -> String {
         format!("{}-{}", self.record, self.seq)

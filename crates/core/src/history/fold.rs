@@ -4,7 +4,7 @@
 use crate::data::ids::{EntityName, FieldName, RecordId, SystemName};
 use crate::data::value::Value;
 use crate::data::version::{Dot, VersionVector};
-use crate::history::{Body, Event, Failure, FieldSeen, FieldStored, LinkReason};
+use crate::history::{Body, Failure, FieldSeen, FieldStored, IntegrationEvent, LinkReason};
 use crate::planted::{Mistake, planted};
 use crate::policy::OnRefused;
 use crate::record::intent::content_digest;
@@ -14,21 +14,25 @@ use crate::record::{Belief, Copy, Held, Record, Shadow, Tombstone};
 use std::collections::BTreeMap;
 
 /// Folds a whole stream into a state, beginning with nothing.
-pub fn fold<'a>(id: RecordId, entity: EntityName, events: impl IntoIterator<Item = &'a Event>) -> Record {
+pub fn fold<'a>(
+    id: RecordId,
+    entity: EntityName,
+    events: impl IntoIterator<Item = &'a IntegrationEvent>,
+) -> Record {
     let mut record = Record::new(id, entity);
     events.into_iter().for_each(|event| apply(&mut record, event));
     record
 }
 
 /// Applies one event, and moves the record to its sequence and hash.
-pub fn apply(record: &mut Record, event: &Event) {
+pub fn apply(record: &mut Record, event: &IntegrationEvent) {
     apply_body(record, event);
     record.seq = event.seq;
     record.head = event.hash;
 }
 
 /// Applies what the event says, without its place in the chain.
-pub(crate) fn apply_body(record: &mut Record, event: &Event) {
+pub(crate) fn apply_body(record: &mut Record, event: &IntegrationEvent) {
     match &event.body {
         Body::Linked { system, remote_id, how } => match how {
             LinkReason::Alias { .. } => {
@@ -60,7 +64,7 @@ pub(crate) fn apply_body(record: &mut Record, event: &Event) {
             }
         }
         Body::FieldChanged { field, value, dot, .. } => believe(record, event, field, value, dot),
-        Body::ReviewRequested { field, review } => {
+        Body::ManualReviewRequested { field, review } => {
             record.reviews.insert(field.clone(), review.clone());
         }
         Body::ReviewDecided { field, .. } => {
@@ -153,7 +157,7 @@ fn show_presumed(copy: &mut Copy) {
     }
 }
 
-fn believe(record: &mut Record, event: &Event, field: &FieldName, value: &Value, dot: &Dot) {
+fn believe(record: &mut Record, event: &IntegrationEvent, field: &FieldName, value: &Value, dot: &Dot) {
     if planted(Mistake::ShrinkVector) {
         record.vector = VersionVector::new();
     }
@@ -168,7 +172,7 @@ fn believe(record: &mut Record, event: &Event, field: &FieldName, value: &Value,
     record.fields.insert(field.clone(), belief);
     for copy in record.copies.values_mut().filter(|copy| copy.alive) {
         if let Some(shadow) = copy.fields.get_mut(field)
-            && shadow.stands_for(value)
+            && shadow.is_equivalent_to(value)
             && !planted(Mistake::ForgetBase)
         {
             // Equal values are agreement: the copy carries the new belief already.

@@ -15,7 +15,7 @@ mod seal;
 
 pub use body::{
     Body, Classification, ConfirmedBy, Evidence, Failure, FieldRelation, FieldSeen, FieldStored, LinkReason,
-    Loser, Strength, Verdict,
+    Loser, ReviewAnswer, Strength,
 };
 pub use chain::{ChainVerifier, HistoryError};
-pub use event::{Context, Draft, Event};
+pub use event::{Context, IntegrationEvent, NewEvent};

@@ -2,7 +2,7 @@
 
 use crate::data::canonical::{CanonicalError, Writer};
 use crate::data::value::Digest;
-use crate::history::Event;
+use crate::history::IntegrationEvent;
 use serde::Serialize;
 
 /// Hashes events one after the other with one buffer.
@@ -16,7 +16,7 @@ impl Sealer {
     }
 
     /// The hash that the contents demand: of everything but `hash` itself.
-    pub(crate) fn hash(&mut self, event: &Event) -> Digest {
+    pub(crate) fn hash(&mut self, event: &IntegrationEvent) -> Digest {
         match self.write(event) {
             Ok(()) => Digest::of(self.writer.written()),
             // An event is made of maps with text keys and exact numbers, which always serialise.
@@ -25,8 +25,8 @@ impl Sealer {
     }
 
     /// Every member in the order of RFC 8785; what is absent is left out, as in the wire form.
-    fn write(&mut self, event: &Event) -> Result<(), CanonicalError> {
-        let Event {
+    fn write(&mut self, event: &IntegrationEvent) -> Result<(), CanonicalError> {
+        let IntegrationEvent {
             entity,
             record,
             seq,
@@ -85,7 +85,7 @@ impl Sealer {
     }
 }
 
-impl Event {
+impl IntegrationEvent {
     /// The hash that the contents demand. `hash` itself does not enter it.
     pub fn expected_hash(&self) -> Digest {
         Sealer::new().hash(self)

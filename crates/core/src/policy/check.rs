@@ -5,10 +5,11 @@ use crate::policy::cel::Rule;
 use crate::policy::mapping::{ColumnMapping, Mapping};
 use crate::policy::schema::FieldType;
 use crate::policy::spec::{
-    ColumnDetail, ColumnSpec, EntitySpec, FieldSpec, MappingSpec, MatchKey, OneOrMany, PolicyError,
+    ColumnDetail, ColumnSpec, EntitySpec, FieldSpec, MappingSpec, MatchKeySpec, OneOrMany, PolicyError,
 };
 use crate::policy::{
-    DeletePolicy, EntityPolicy, FieldPolicy, Merge, Normalize, OnRefused, Owner, Strategy, SystemTraits,
+    DeletePolicy, EntityPolicy, FieldOwnershipPolicy, Merge, Normalize, OnRefused, Owner, Strategy,
+    SystemTraits,
 };
 use crate::record::Record;
 use std::collections::{BTreeMap, BTreeSet};
@@ -73,7 +74,7 @@ impl Check<'_> {
         names.join(", ")
     }
 
-    fn fields(&mut self) -> BTreeMap<FieldName, FieldPolicy> {
+    fn fields(&mut self) -> BTreeMap<FieldName, FieldOwnershipPolicy> {
         let spec = self.spec;
         if spec.fields.is_empty() {
             self.hole(&["fields"], "the entity has no fields", "Declare at least one field with its owner");
@@ -82,7 +83,7 @@ impl Check<'_> {
         built.into_iter().filter_map(|(name, field)| Some((name.clone(), field?))).collect()
     }
 
-    fn field(&mut self, name: &FieldName, spec: &FieldSpec) -> Option<FieldPolicy> {
+    fn field(&mut self, name: &FieldName, spec: &FieldSpec) -> Option<FieldOwnershipPolicy> {
         let field_type = self.field_type(name, spec);
         let owner = self.owner(name, spec);
         let strategy = match (&field_type, &owner) {
@@ -108,7 +109,7 @@ impl Check<'_> {
         let valid = self.valid(name, spec);
         let transitions = self.transitions(name, spec);
         let normalize = self.normalize(name, spec);
-        Some(FieldPolicy {
+        Some(FieldOwnershipPolicy {
             field_type: field_type?,
             owner: owner?,
             proposals: spec.proposals.iter().cloned().collect(),
@@ -512,8 +513,8 @@ impl Check<'_> {
             .match_on
             .iter()
             .map(|key| match key {
-                MatchKey::Field(field) => vec![field.clone()],
-                MatchKey::Fields(fields) => fields.clone(),
+                MatchKeySpec::Field(field) => vec![field.clone()],
+                MatchKeySpec::Fields(fields) => fields.clone(),
             })
             .collect();
         if keys.iter().any(Vec::is_empty) {

@@ -17,7 +17,7 @@ pub struct EntityPolicy {
     /// The participants and what is declared of them.
     pub systems: BTreeMap<SystemName, SystemTraits>,
     /// The rule of each field.
-    pub fields: BTreeMap<FieldName, FieldPolicy>,
+    pub fields: BTreeMap<FieldName, FieldOwnershipPolicy>,
     /// How each system spells the fields.
     pub mappings: BTreeMap<SystemName, Mapping>,
     /// Alternative keys by which unlinked copies are matched; the fields of one key all have to be equal.
@@ -39,7 +39,7 @@ pub struct SystemTraits {
 
 /// The rule of one field.
 #[derive(Clone, PartialEq, Debug)]
-pub struct FieldPolicy {
+pub struct FieldOwnershipPolicy {
     /// What it holds.
     pub field_type: FieldType,
     /// Who may change it.
@@ -134,7 +134,7 @@ pub enum EditAgainstDelete {
 
 impl EntityPolicy {
     /// The rule of a field, if the entity has it.
-    pub fn field(&self, field: &FieldName) -> Option<&FieldPolicy> {
+    pub fn field(&self, field: &FieldName) -> Option<&FieldOwnershipPolicy> {
         self.fields.get(field)
     }
 

@@ -12,7 +12,7 @@ use std::fmt;
 #[derive(Clone, PartialEq, Debug, Default, Serialize)]
 pub struct EntitySpec {
     /// The keys by which unlinked copies are matched.
-    pub match_on: Vec<MatchKey>,
+    pub match_on: Vec<MatchKeySpec>,
     /// The fields.
     pub fields: BTreeMap<FieldName, FieldSpec>,
     /// The rule of deletes.
@@ -24,7 +24,7 @@ pub struct EntitySpec {
 /// A key of one field, or of several that all have to be equal.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(untagged)]
-pub enum MatchKey {
+pub enum MatchKeySpec {
     /// One field.
     Field(FieldName),
     /// Several fields together.

@@ -1,10 +1,10 @@
 //! Remote names and values to canonical ones, and back.
 
-use crate::data::beside::beside;
 use crate::data::ids::FieldName;
+use crate::data::left_join::left_join;
 use crate::data::value::Value;
 use crate::planted::{Mistake, planted};
-use crate::policy::FieldPolicy;
+use crate::policy::FieldOwnershipPolicy;
 use crate::policy::mapping::{ColumnMapping, Empty, Mapping};
 use crate::policy::schema::FieldType;
 use std::collections::BTreeMap;
@@ -14,12 +14,12 @@ impl Mapping {
     /// reported, as `field (remote name): why`.
     pub fn read(
         &self,
-        policies: &BTreeMap<FieldName, FieldPolicy>,
+        policies: &BTreeMap<FieldName, FieldOwnershipPolicy>,
         raw: &BTreeMap<String, Value>,
     ) -> Result<BTreeMap<FieldName, Value>, Vec<String>> {
         let mut fields = Vec::with_capacity(self.columns.len());
         let mut problems = Vec::new();
-        for (field, column, policy) in beside(&self.columns, policies) {
+        for (field, column, policy) in left_join(&self.columns, policies) {
             let absent = planted(Mistake::AbsentAsNull).then_some(&Value::Null);
             let (Some(policy), Some(value)) = (policy, raw.get(&column.name).or(absent)) else { continue };
             match column.read(policy, value) {
@@ -33,7 +33,12 @@ impl Mapping {
     }
 
     /// A canonical value under its remote name, for writing.
-    pub fn write(&self, field: &FieldName, policy: &FieldPolicy, value: &Value) -> Option<(String, Value)> {
+    pub fn write(
+        &self,
+        field: &FieldName,
+        policy: &FieldOwnershipPolicy,
+        value: &Value,
+    ) -> Option<(String, Value)> {
         let column = self.columns.get(field).filter(|column| !column.read_only)?;
         let raw = match (value.is_null(), column.empty) {
             (true, Empty::Null) if policy.field_type == FieldType::String => Value::text(""),
@@ -46,7 +51,7 @@ impl Mapping {
 
 impl ColumnMapping {
     /// The canonical value, `None` for absent.
-    fn read(&self, policy: &FieldPolicy, raw: &Value) -> Result<Option<Value>, String> {
+    fn read(&self, policy: &FieldOwnershipPolicy, raw: &Value) -> Result<Option<Value>, String> {
         if raw.is_null() {
             return Ok((!planted(Mistake::NullAsAbsent)).then_some(Value::Null));
         }

@@ -70,7 +70,7 @@ impl fmt::Display for IntentStatus {
 
 /// One value on its way to a copy.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Outgoing {
+pub struct OutgoingField {
     /// The believed value.
     pub value: Value,
     /// The change that made us believe it.
@@ -86,7 +86,7 @@ pub struct Intent {
     pub operation: Operation,
     /// The fields it writes; empty for a delete.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub fields: BTreeMap<FieldName, Outgoing>,
+    pub fields: BTreeMap<FieldName, OutgoingField>,
     /// The record's vector when it was planned.
     pub vector: VersionVector,
     /// How far it has come.
@@ -109,7 +109,7 @@ impl Intent {
 }
 
 /// The digest by which a refused write is recognised: the same operation with the same values.
-pub fn content_digest(operation: Operation, fields: &BTreeMap<FieldName, Outgoing>) -> Digest {
+pub fn content_digest(operation: Operation, fields: &BTreeMap<FieldName, OutgoingField>) -> Digest {
     let mut bytes = Vec::with_capacity(128);
     bytes.extend_from_slice(operation.as_str().as_bytes());
     let pairs = fields.iter().map(|(field, outgoing)| (field.as_str(), &outgoing.value));

@@ -93,7 +93,7 @@ impl fmt::Display for OrderToken {
 /// What the copy was shown to be.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Shown {
+pub enum CopyState {
     /// These fields with these contents; a field that is not here is absent, which says nothing about it.
     Present(BTreeMap<FieldName, Value>),
     /// The system reported, or a direct read confirmed, that the copy is gone.
@@ -110,7 +110,7 @@ pub struct Observation {
     /// Which copy.
     pub remote_id: RemoteId,
     /// What was shown.
-    pub shown: Shown,
+    pub shown: CopyState,
     /// By which road.
     pub channel: Channel,
     /// The system's word on order, if it gives one.
@@ -129,7 +129,7 @@ pub struct Observation {
     pub confirmed: bool,
     /// Whether the copy last changed, as far as we know, so long before this was shown that even a lagging read
     /// shows at least that state. Without it a difference may be an older state, unless the source gives a true order.
-    pub settled: bool,
+    pub quiescent: bool,
     /// Whether it comes from a change log that shows our own writes too, in true order.
     pub in_log: bool,
 }
@@ -138,6 +138,6 @@ impl Observation {
     /// Whether its place among the states of the copy is proven, or time enough has passed that it cannot be an
     /// older one than is known.
     pub fn is_in_place(&self) -> bool {
-        self.settled || self.in_log || self.order.as_ref().is_some_and(OrderToken::is_true_order)
+        self.quiescent || self.in_log || self.order.as_ref().is_some_and(OrderToken::is_true_order)
     }
 }

@@ -226,7 +226,7 @@ impl Shadow {
     pub const OLDER_MAX: usize = 4;
 
     /// Whether the copy's content stands for `value`: equal, or what the system made of it.
-    pub fn stands_for(&self, value: &Value) -> bool {
+    pub fn is_equivalent_to(&self, value: &Value) -> bool {
         self.content == *value || self.sent_as.as_ref() == Some(value)
     }
 

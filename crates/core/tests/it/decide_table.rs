@@ -60,7 +60,7 @@ const PLANS: [Plan; 15] = [
 ];
 
 #[derive(Clone, Copy, PartialEq, Debug)]
-enum Shown {
+enum Proposed {
     Valid,
     Invalid,
     Null { clears: bool },
@@ -72,7 +72,7 @@ struct Case {
     relation: Relation,
     plan: Plan,
     on_refused: &'static str,
-    shown: Shown,
+    shown: Proposed,
 }
 
 /// What is there afterwards: the belief, whether a person is asked, what is planned for or in flight to crm, and what
@@ -124,11 +124,11 @@ fn expected(case: &Case) -> After {
     }
     let value = match case.shown {
         // Where nothing was filled, an empty field says nothing.
-        Shown::Null { .. } if case.relation == Relation::First => return stays(false, false),
-        Shown::Null { clears: false } => return refused(),
-        Shown::Null { clears: true } => "null",
-        Shown::Invalid => return refused(),
-        Shown::Valid => "\"3\"",
+        Proposed::Null { .. } if case.relation == Relation::First => return stays(false, false),
+        Proposed::Null { clears: false } => return refused(),
+        Proposed::Null { clears: true } => "null",
+        Proposed::Invalid => return refused(),
+        Proposed::Valid => "\"3\"",
     };
     if case.role == Role::Stranger {
         // At first sight the owner has no copy yet, and the stranger stands in for it.
@@ -175,7 +175,7 @@ fn rules(case: &Case) -> Json {
         Clocks::OneTrusted { .. } => (json!(SKEW_MS), json!(null)),
         Clocks::Trusted { .. } => (json!(SKEW_MS), json!(SKEW_MS)),
     };
-    let nulls = if case.shown == (Shown::Null { clears: true }) { "clear" } else { "ignore" };
+    let nulls = if case.shown == (Proposed::Null { clears: true }) { "clear" } else { "ignore" };
     json!({
         "systems": {"app": {"local": true, "skew": app_skew}, "crm": {"nulls": nulls, "skew": crm_skew}},
         "fields": {"f": {
@@ -200,7 +200,7 @@ fn actual(case: &Case) -> After {
     if case.relation != Relation::First {
         let first = if case.role == Role::Owner { "crm" } else { "app" };
         world.see(shows(first, &json!({"f": "1"})));
-        world.settle();
+        world.drain();
     }
     if matches!(case.relation, Relation::Concurrent | Relation::Indeterminate | Relation::Agreement) {
         world.see(at(shows("app", &json!({"f": "2"})), app_ms));
@@ -211,9 +211,9 @@ fn actual(case: &Case) -> After {
     }
     let value = match (case.relation, case.shown) {
         (Relation::Agreement, _) => json!("2"),
-        (_, Shown::Valid) => json!("3"),
-        (_, Shown::Invalid) => json!("bad"),
-        (_, Shown::Null { .. }) => json!(null),
+        (_, Proposed::Valid) => json!("3"),
+        (_, Proposed::Invalid) => json!("bad"),
+        (_, Proposed::Null { .. }) => json!(null),
     };
     let look = at(shows("crm", &json!({"f": value})), crm_ms);
     world.see(look.clone());
@@ -251,10 +251,10 @@ fn every_strategy_relation_role_refusal_and_value() {
             ] {
                 for on_refused in ["revert", "ignore", "review"] {
                     for shown in [
-                        Shown::Valid,
-                        Shown::Invalid,
-                        Shown::Null { clears: false },
-                        Shown::Null { clears: true },
+                        Proposed::Valid,
+                        Proposed::Invalid,
+                        Proposed::Null { clears: false },
+                        Proposed::Null { clears: true },
                     ] {
                         let case = Case { role, relation, plan, on_refused, shown };
                         assert_eq!(actual(&case), expected(&case), "{case:?}");
@@ -276,15 +276,15 @@ fn what_crosses_a_person_s_value() {
         (Role::Writer, Plan::Latest { precedence: &["crm", "app"], clocks: Clocks::None }, "\"p\""),
     ] {
         let case =
-            Case { role, relation: Relation::Concurrent, plan, on_refused: "revert", shown: Shown::Valid };
+            Case { role, relation: Relation::Concurrent, plan, on_refused: "revert", shown: Proposed::Valid };
         let mut rules = rules(&case);
         rules["fields"]["f"]["on_refused"] = json!("review");
         let mut world = World::new(&rules);
         let first = if role == Role::Owner { "crm" } else { "app" };
         world.see(shows(first, &json!({"f": "1"})));
-        world.settle();
+        world.drain();
         world.see(shows("app", &json!({"f": "bad"})));
-        world.answer("f", avowal_core::history::Verdict::Set { value: "p".into() });
+        world.answer("f", avowal_core::history::ReviewAnswer::Set { value: "p".into() });
         assert_eq!(world.dot("f"), "operator:1");
         world.see(shows("crm", &json!({"f": "3"})));
         assert_eq!(world.belief("f"), wanted, "{role:?}");

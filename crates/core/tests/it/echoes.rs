@@ -1,16 +1,16 @@
 //! Late states, echoes of our own writes, and writes whose outcome is open.
 
-use crate::stories::{rules, settled};
+use crate::stories::{rules, synced};
 use crate::world::{World, shows};
 use avowal_core::history::Failure;
 use serde_json::json;
 
 #[test]
 fn an_hour_late_webhook_with_a_sequence_is_stale() {
-    let mut world = settled();
+    let mut world = synced();
     world.see(shows("crm", &json!({"phone": "2"})).seq(7));
     world.see(shows("crm", &json!({"phone": "3"})).seq(9));
-    world.settle();
+    world.drain();
     let told = world.see(shows("crm", &json!({"phone": "2"})).seq(7).webhook());
     insta::assert_snapshot!(told, @r#"
     stale crm {"phone":"2"}
@@ -21,10 +21,10 @@ fn an_hour_late_webhook_with_a_sequence_is_stale() {
 
 #[test]
 fn an_hour_late_webhook_without_order_is_suspected_and_read_again() {
-    let mut world = settled();
+    let mut world = synced();
     world.see(shows("crm", &json!({"phone": "2"})));
     world.see(shows("crm", &json!({"phone": "3"})));
-    world.settle();
+    world.drain();
     let told = world.see(shows("crm", &json!({"phone": "2"})).webhook());
     insta::assert_snapshot!(told, @r#"
     suspect crm {"phone":"2"}
@@ -45,7 +45,7 @@ fn a_late_state_that_was_empty_is_suspected_too() {
     let mut world = World::new(&rules);
     world.see(shows("crm", &json!({"phone": null, "stage": "lead"})));
     world.see(shows("crm", &json!({"phone": "1", "stage": "lead"})));
-    world.settle();
+    world.drain();
     world.see(shows("crm", &json!({"phone": null, "stage": "lead"})).webhook());
     assert!(world.outcome.unwrap().look_again, "an empty field stood there before");
     assert_eq!(world.belief("phone"), "\"1\"");
@@ -53,7 +53,7 @@ fn a_late_state_that_was_empty_is_suspected_too() {
 
 #[test]
 fn a_source_clock_that_went_back_is_suspected() {
-    let mut world = settled();
+    let mut world = synced();
     world.see(shows("crm", &json!({"phone": "2"})).time(100));
     world.see(shows("crm", &json!({"phone": "9"})).time(40).webhook());
     assert!(world.outcome.unwrap().look_again);
@@ -64,9 +64,9 @@ fn a_source_clock_that_went_back_is_suspected() {
 
 #[test]
 fn a_newer_state_with_the_same_content_bars_the_ones_before_it() {
-    let mut world = settled();
+    let mut world = synced();
     world.see(shows("crm", &json!({"phone": "2"})).seq(3));
-    world.settle();
+    world.drain();
     // In the CRM it went 2 (#3), 8 (#4), 2 (#5). The last state comes first.
     world.see(shows("crm", &json!({"phone": "2"})).seq(5).webhook());
     let told = world.see(shows("crm", &json!({"phone": "8"})).seq(4).webhook());
@@ -78,10 +78,10 @@ fn a_newer_state_with_the_same_content_bars_the_ones_before_it() {
 
 #[test]
 fn an_order_proves_nothing_against_a_write_whose_receipt_had_none() {
-    let mut world = settled();
+    let mut world = synced();
     world.see(shows("crm", &json!({"phone": "1", "stage": "customer"})).seq(3));
     world.see(shows("app", &json!({"phone": "2"})));
-    world.deliver("crm");
+    world.send_to("crm");
     // Before our write somebody had saved the record without a change: #4, and our write was #5.
     world.see(shows("crm", &json!({"phone": "1"})).seq(4).webhook());
     assert!(world.outcome.unwrap().look_again);
@@ -93,7 +93,7 @@ fn an_order_proves_nothing_against_a_write_whose_receipt_had_none() {
 
 #[test]
 fn an_echo_is_known_by_its_key() {
-    let mut world = settled();
+    let mut world = synced();
     world.see(shows("app", &json!({"phone": "2"})));
     world.send("crm");
     let key = world.record.intents["crm"].key.clone();
@@ -110,18 +110,18 @@ fn an_echo_is_known_by_its_key() {
 
 #[test]
 fn an_echo_with_another_value_is_what_the_system_made_of_ours() {
-    let mut world = settled();
+    let mut world = synced();
     world.see(shows("app", &json!({"phone": "030 2"})));
     world.send("crm");
     let key = world.record.intents["crm"].key.clone();
     world.see(shows("crm", &json!({"phone": "+49302"})).key(&key));
-    assert_eq!(world.settle(), "");
+    assert_eq!(world.drain(), "");
     assert_eq!(world.belief("phone"), "\"030 2\"");
 }
 
 #[test]
 fn an_echo_is_presumed_by_equal_values() {
-    let mut world = settled();
+    let mut world = synced();
     world.see(shows("app", &json!({"phone": "2"})));
     world.send("crm");
     let told = world.see(shows("crm", &json!({"phone": "2", "stage": "customer"})));
@@ -137,12 +137,12 @@ fn an_echo_is_presumed_by_equal_values() {
 #[test]
 fn a_late_echo_of_an_earlier_write_never_wins() {
     for log in [false, true] {
-        let mut world = settled();
+        let mut world = synced();
         world.see(shows("app", &json!({"phone": "2"})));
         let first = world.record.intents["crm"].key.clone();
-        world.deliver("crm");
+        world.send_to("crm");
         world.see(shows("app", &json!({"phone": "3"})));
-        world.deliver("crm");
+        world.send_to("crm");
         let echo = shows("crm", &json!({"phone": "2"})).key(&first).seq(10);
         world.see(if log { echo.log() } else { echo });
         assert!(
@@ -155,7 +155,7 @@ fn a_late_echo_of_an_earlier_write_never_wins() {
 
 #[test]
 fn the_log_shows_a_change_before_ours_arrived() {
-    let mut world = settled();
+    let mut world = synced();
     world.see(shows("app", &json!({"phone": "2"})));
     world.send("crm");
     let told = world.see(shows("crm", &json!({"phone": "9"})).log().seq(11));
@@ -164,7 +164,7 @@ fn the_log_shows_a_change_before_ours_arrived() {
     conflict phone: "2" (app:2) against "9" (crm:2)
     resolved phone="2": precedence: app before crm
     "#);
-    let told = world.receipt("crm", &json!({})) + &world.settle();
+    let told = world.receipt("crm", &json!({})) + &world.drain();
     insta::assert_snapshot!(told, @r#"
     confirmed crm by its receipt phone="2"
     "#);
@@ -176,7 +176,7 @@ fn the_log_shows_a_change_before_ours_arrived() {
 
 #[test]
 fn a_change_while_ours_is_on_its_way_is_looked_at_again() {
-    let mut world = settled();
+    let mut world = synced();
     world.see(shows("app", &json!({"phone": "2"})));
     world.send("crm");
     let told = world.see_twice(shows("crm", &json!({"phone": "9"})));
@@ -191,7 +191,7 @@ fn a_change_while_ours_is_on_its_way_is_looked_at_again() {
 #[test]
 fn an_unknown_outcome_is_settled_by_what_is_seen() {
     // It had arrived.
-    let mut world = settled();
+    let mut world = synced();
     world.see(shows("app", &json!({"phone": "2"})));
     world.send("crm");
     world.fail("crm", Failure::Unknown);
@@ -200,13 +200,13 @@ fn an_unknown_outcome_is_settled_by_what_is_seen() {
     confirmed crm by reading it back phone="2"
     "#);
     // It had not: the copy is as it was, the intent stays open for the engine to settle, nothing is planned beside it.
-    let mut world = settled();
+    let mut world = synced();
     world.see(shows("app", &json!({"phone": "2"})));
     world.send("crm");
     world.fail("crm", Failure::Unknown);
     assert_eq!(world.see(shows("crm", &json!({"phone": "1"})).confirmed()), "");
     assert_eq!(world.intent("crm"), "update phone=\"2\"");
     world.fail("crm", Failure::Retry);
-    world.settle();
+    world.drain();
     assert_eq!(world.content("crm", "phone"), "\"2\"");
 }

@@ -1,7 +1,7 @@
 //! Deletes: who may, what an unseen edit means, and what becomes of every answer.
 
 use crate::world::{World, gone, shows};
-use avowal_core::history::Verdict;
+use avowal_core::history::ReviewAnswer;
 use serde_json::{Value as Json, json};
 
 fn rules(owner: Json, on_refused: &str, against: &str) -> Json {
@@ -15,12 +15,12 @@ fn rules(owner: Json, on_refused: &str, against: &str) -> Json {
     })
 }
 
-fn settled(rules: &Json) -> World {
+fn synced(rules: &Json) -> World {
     let mut world = World::new(rules);
     world.see(shows("app", &json!({"name": "ann", "note": null})));
-    world.deliver("crm");
+    world.send_to("crm");
     world.see(shows("crm", &json!({"name": "ann", "note": "vip"})));
-    world.settle();
+    world.drain();
     world
 }
 
@@ -70,7 +70,7 @@ fn every_delete_under_every_rule() {
             for against in ["review", "delete_wins", "edit_wins"] {
                 for deleter in ["app", "crm"] {
                     for unseen in [false, true] {
-                        let mut world = settled(&rules(owner.clone(), on_refused, against));
+                        let mut world = synced(&rules(owner.clone(), on_refused, against));
                         let other = if deleter == "app" { "crm" } else { "app" };
                         if unseen {
                             world.see(shows(other, &json!({"name": "bob"})));
@@ -100,8 +100,8 @@ fn every_delete_under_every_rule() {
 
 #[test]
 fn an_accepted_delete_is_carried_out_once_and_not_undone() {
-    let mut world = settled(&rules(json!("app"), "review", "review"));
-    let told = world.see(gone("app")) + &world.settle();
+    let mut world = synced(&rules(json!("app"), "review", "review"));
+    let told = world.see(gone("app")) + &world.drain();
     insta::assert_snapshot!(told, @r#"
     observed app new app:2, gone
     deleted (app:2): app may delete, and its copy had seen every edit
@@ -116,7 +116,7 @@ fn an_accepted_delete_is_carried_out_once_and_not_undone() {
 
 #[test]
 fn a_copy_that_somebody_else_deleted_first_confirms_ours() {
-    let mut world = settled(&rules(json!("app"), "review", "review"));
+    let mut world = synced(&rules(json!("app"), "review", "review"));
     world.see(gone("app"));
     let told = world.see(gone("crm"));
     insta::assert_snapshot!(told, @r#"
@@ -126,8 +126,8 @@ fn a_copy_that_somebody_else_deleted_first_confirms_ours() {
 
 #[test]
 fn a_refused_delete_is_made_again() {
-    let mut world = settled(&rules(json!("app"), "revert", "review"));
-    let told = world.see(gone("crm")) + &world.settle();
+    let mut world = synced(&rules(json!("app"), "revert", "review"));
+    let told = world.see(gone("crm")) + &world.drain();
     insta::assert_snapshot!(told, @r#"
     observed crm new crm:2, gone
     refused crm (existence)=null: deletes belong to app; crm may not delete (Revert)
@@ -142,25 +142,25 @@ fn a_refused_delete_is_made_again() {
 #[test]
 fn every_answer_to_a_delete_that_nobody_may_decide() {
     let asked = || {
-        let mut world = settled(&rules(json!(null), "review", "review"));
+        let mut world = synced(&rules(json!(null), "review", "review"));
         world.see(gone("crm"));
         world
     };
     let mut world = asked();
-    world.answer("(existence)", Verdict::Delete);
+    world.answer("(existence)", ReviewAnswer::Delete);
     assert_eq!((state(&world), world.intent("app")), ("deleted", "delete".into()));
     let mut world = asked();
-    world.answer("(existence)", Verdict::Restore);
+    world.answer("(existence)", ReviewAnswer::Restore);
     assert_eq!((state(&world), world.intent("crm")), ("lives", "create name=\"ann\" note=\"vip\"".into()));
     let mut world = asked();
-    world.answer("(existence)", Verdict::Keep);
+    world.answer("(existence)", ReviewAnswer::Keep);
     assert_eq!(
         (state(&world), world.intent("crm"), world.intent("app")),
         ("lives", String::new(), String::new())
     );
     // A value is no answer, and a review is answered once.
     let mut world = asked();
-    let error = world.try_answer("(existence)", Verdict::Set { value: "x".into() }).unwrap_err();
+    let error = world.try_answer("(existence)", ReviewAnswer::Set { value: "x".into() }).unwrap_err();
     assert_eq!(
         error.to_string(),
         "a value does not answer a question about whether the record shall exist. Use --keep, --delete or --restore"
@@ -169,7 +169,7 @@ fn every_answer_to_a_delete_that_nobody_may_decide() {
 
 #[test]
 fn the_missed_copy_comes_back_by_itself() {
-    let mut world = settled(&rules(json!(null), "review", "review"));
+    let mut world = synced(&rules(json!(null), "review", "review"));
     world.see(gone("crm"));
     // A lagging read may show what is gone: it is looked at twice.
     world.see(shows("crm", &json!({"name": "ann", "note": "vip"})));
@@ -184,7 +184,7 @@ fn the_missed_copy_comes_back_by_itself() {
 
 /// A record that app deleted, while crm, which has not seen it, edits its copy.
 fn edited_after_delete(against: &str) -> (World, String) {
-    let mut world = settled(&rules(json!("app"), "review", against));
+    let mut world = synced(&rules(json!("app"), "review", against));
     world.see(gone("app"));
     let told = world.see(shows("crm", &json!({"note": "called today"})));
     (world, told)
@@ -222,28 +222,28 @@ fn the_edit_that_brings_a_record_back_is_not_lost() {
     withdrawn crm
     "#);
     assert_eq!((state(&world), world.intent("crm")), ("deleted, asked", String::new()));
-    world.answer("(existence)", Verdict::Restore);
-    world.settle();
+    world.answer("(existence)", ReviewAnswer::Restore);
+    world.drain();
     for system in ["app", "crm"] {
         assert_eq!(world.content(system, "note"), "\"called today\"", "{system}");
     }
     let (mut world, _) = edited_after_delete("review");
-    world.answer("(existence)", Verdict::Keep);
+    world.answer("(existence)", ReviewAnswer::Keep);
     assert_eq!((state(&world), world.intent("crm")), ("deleted", "delete".into()));
 }
 
 /// Providers replay the answer to a key that they know, so each of these writes needs its own.
 #[test]
 fn a_record_that_goes_and_comes_gets_new_keys() {
-    let mut world = settled(&rules(json!("app"), "review", "review"));
+    let mut world = synced(&rules(json!("app"), "review", "review"));
     let mut keys = std::collections::BTreeSet::new();
     for round in 0..3 {
         world.see(gone("app"));
         assert!(keys.insert(world.record.intents["crm"].key.clone()), "delete in round {round}");
-        world.settle();
+        world.drain();
         world.see(shows("app", &json!({"name": "ann", "note": "vip"})).confirmed());
         assert!(keys.insert(world.record.intents["crm"].key.clone()), "create in round {round}");
-        world.settle();
+        world.drain();
         assert_eq!(world.content("crm", "name"), "\"ann\"");
     }
 }

@@ -4,7 +4,7 @@
 
 use crate::fuzz_cases::fuzz;
 use avowal_core::history::fold::fold;
-use avowal_core::history::{ChainVerifier, Event};
+use avowal_core::history::{ChainVerifier, IntegrationEvent};
 use proptest::prelude::*;
 use std::sync::LazyLock;
 
@@ -18,15 +18,15 @@ static LINES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
         .flat_map(|text| {
             text.lines().map(|line| line.trim_end_matches(',').as_bytes().to_vec()).collect::<Vec<_>>()
         })
-        .filter(|line| serde_json::from_slice::<Event>(line).is_ok())
+        .filter(|line| serde_json::from_slice::<IntegrationEvent>(line).is_ok())
         .collect();
     assert!(lines.len() > 20, "the stored histories are there");
     lines
 });
 
 /// Reads a line; an event that differs from what was written must not verify, and none makes a fold panic.
-fn check(line: &[u8], written: &Event) -> Result<(), TestCaseError> {
-    let Ok(event) = serde_json::from_slice::<Event>(line) else { return Ok(()) };
+fn check(line: &[u8], written: &IntegrationEvent) -> Result<(), TestCaseError> {
+    let Ok(event) = serde_json::from_slice::<IntegrationEvent>(line) else { return Ok(()) };
     let folded = fold(event.record.clone(), event.entity.clone(), [&event]);
     prop_assert_eq!(&folded.id, &event.record);
     if event != *written {
@@ -36,7 +36,7 @@ fn check(line: &[u8], written: &Event) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-fn written(at: prop::sample::Index) -> (Vec<u8>, Event) {
+fn written(at: prop::sample::Index) -> (Vec<u8>, IntegrationEvent) {
     let line = LINES[at.index(LINES.len())].clone();
     let event = serde_json::from_slice(&line).unwrap();
     (line, event)

@@ -8,7 +8,7 @@
 use crate::world::{World, gone, shows};
 use avowal_core::data::value::Digest;
 use avowal_core::history::fold::fold;
-use avowal_core::history::{Body, ChainVerifier, Event, Failure, LinkReason, Verdict};
+use avowal_core::history::{Body, ChainVerifier, Failure, IntegrationEvent, LinkReason, ReviewAnswer};
 use avowal_core::record::Record;
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -43,7 +43,7 @@ fn story() -> World {
     world.see(
         shows("crm", &json!({"pay": 105, "tags": ["a", "b", "ü😀"], "email": "nobody"})).seq(7).webhook(),
     );
-    world.answer("pay", Verdict::Take { system: "crm".into() });
+    world.answer("pay", ReviewAnswer::Take { system: "crm".into() });
     world.send("app");
     world.fail("app", Failure::Unknown);
     world.see(shows("app", &json!({"pay": 105, "tags": ["a", "b"]})).confirmed());
@@ -67,7 +67,7 @@ fn story() -> World {
             remote_id: "crm-1b".into(),
             how: LinkReason::Alias { from: "crm-1".into() },
         });
-        avowal_core::deliver::plan::plan(&policy, chronicle, None);
+        avowal_core::outgoing::plan::plan(&policy, chronicle, None);
     });
     world.send("crm");
     world.receipt("crm", &json!({"email": ""}));
@@ -88,9 +88,9 @@ fn story() -> World {
     });
     // A refused delete, an accepted one, and a return.
     world.see(gone("crm"));
-    world.settle();
+    world.drain();
     world.see(gone("app"));
-    world.settle();
+    world.drain();
     world.see(shows("app", &json!({"email": "ann@x.org", "pay": 105, "tags": []})).confirmed());
     world
 }
@@ -110,7 +110,7 @@ fn a_history_of_version_1_reads_verifies_and_folds() {
         std::fs::write(&state_path, state).unwrap();
     }
     let history_text = std::fs::read_to_string(&history_path).unwrap();
-    let history: Vec<Event> = serde_json::from_str(&history_text).unwrap();
+    let history: Vec<IntegrationEvent> = serde_json::from_str(&history_text).unwrap();
     let kinds: BTreeSet<&str> = history.iter().map(|event| event.body.kind()).collect();
     assert_eq!(kinds.len(), 27, "an event of every type: {kinds:?}");
     let mut verifier = ChainVerifier::new("r1".into());

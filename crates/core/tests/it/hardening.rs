@@ -2,7 +2,7 @@
 
 use crate::world::{World, line, shows};
 use avowal_core::data::time::Timestamp;
-use avowal_core::history::{ChainVerifier, Event, HistoryError};
+use avowal_core::history::{ChainVerifier, HistoryError, IntegrationEvent};
 use serde_json::json;
 
 fn world() -> World {
@@ -15,13 +15,13 @@ fn world() -> World {
     }));
     world.see(shows("app", &json!({"email": null, "score": {"x": 0.1, "y": 123456789.12345678}})));
     world.see(shows("app", &json!({"email": "ann@x.org"})));
-    world.deliver("crm");
+    world.send_to("crm");
     world.see(shows("app", &json!({"email": null})).confirmed());
     world.send("crm");
     // The system makes an empty string of our null.
     world.receipt("crm", &json!({"email": ""}));
     world.see(shows("crm", &json!({"email": "bob@x.org"})).seq(3).version("etag").at(5));
-    world.settle();
+    world.drain();
     world
 }
 
@@ -29,7 +29,7 @@ fn world() -> World {
 #[test]
 fn null_survives_storing_and_reading() {
     let world = world();
-    let read: Vec<Event> =
+    let read: Vec<IntegrationEvent> =
         world.history.iter().map(|event| serde_json::from_str(&crate::world::text(event)).unwrap()).collect();
     assert_eq!(read, world.history);
     let froms = world.history.iter().filter(|event| line(event).contains("email null→")).count();
@@ -43,7 +43,7 @@ fn what_a_system_made_of_null_is_no_difference_after_a_restart() {
         "fields": {"email": {"type": "string", "owner": "app"}},
     }));
     world.see(shows("app", &json!({"email": "ann@x.org"})));
-    world.deliver("crm");
+    world.send_to("crm");
     world.see(shows("app", &json!({"email": null})));
     world.send("crm");
     world.receipt("crm", &json!({"email": ""}));
@@ -54,7 +54,8 @@ fn what_a_system_made_of_null_is_no_difference_after_a_restart() {
 
 /// Verifies one event given as text after the ones before it, as `history verify` does.
 fn verify(before: &ChainVerifier, text: &str, place: usize) -> Result<ChainVerifier, String> {
-    let event: Event = serde_json::from_str(text).map_err(|error| format!("event {place}: {error}"))?;
+    let event: IntegrationEvent =
+        serde_json::from_str(text).map_err(|error| format!("event {place}: {error}"))?;
     let mut verifier = before.clone();
     verifier.push(&event).map_err(|error| match error {
         HistoryError::Gap { .. } => format!("event {place}: {error}"),
@@ -100,9 +101,11 @@ fn a_missing_a_doubled_and_a_cut_event_are_found() {
     let cut = verifier.finish(world.record.seq, world.record.head).unwrap_err();
     assert_eq!(cut, HistoryError::Cut { record: "r1".into(), expected: world.record.seq, found: 1 });
     // A whole forged tail has sound hashes; the head in the state betrays it.
-    let forged =
-        avowal_core::history::Event { recorded_at: Timestamp::from_millis(0), ..world.history[1].clone() }
-            .seal();
+    let forged = avowal_core::history::IntegrationEvent {
+        recorded_at: Timestamp::from_millis(0),
+        ..world.history[1].clone()
+    }
+    .seal();
     verifier.push(&forged).unwrap();
     assert!(matches!(verifier.finish(2, world.history[1].hash), Err(HistoryError::Chain { seq: 2, .. })));
 }

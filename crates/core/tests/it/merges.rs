@@ -13,13 +13,13 @@ fn merged(field: &Json, base: &Json, local: &Json, external: &Json) -> String {
     rules["fields"]["f"]["strategy"] = json!("merge");
     let mut world = World::new(&rules);
     world.see(shows("app", &json!({"f": base})));
-    world.settle();
+    world.drain();
     world.see(shows("app", &json!({"f": local})));
     world.see(shows("crm", &json!({"f": external})));
     if world.record.is_contested(&"f".into()) {
         return format!("? {}", world.review("f").reason);
     }
-    world.settle();
+    world.drain();
     assert_eq!(world.content("app", "f"), world.content("crm", "f"), "both hold what was merged");
     world.belief("f")
 }
@@ -122,7 +122,7 @@ fn a_sum_is_never_guessed() {
         "fields": {"f": {"type": "integer", "owner": "shared", "strategy": "merge", "merge": "delta", "precedence": ["app", "crm"]}},
     }));
     world.see(shows("app", &json!({"f": 10})));
-    world.settle();
+    world.drain();
     world.see(shows("app", &json!({"f": 15})));
     world.send("crm");
     world.see_twice(shows("crm", &json!({"f": 17})));
@@ -144,12 +144,12 @@ fn counted(order: &[usize], deltas: &[i64; 3]) -> String {
         "fields": {"f": {"type": "integer", "owner": "shared", "strategy": "merge", "merge": "delta"}},
     }));
     world.see(shows("app", &json!({"f": 1000})));
-    world.settle();
+    world.drain();
     for at in order {
         let shown = 1000 + deltas[*at];
         world.see(shows(systems[*at], &json!({"f": shown})));
     }
-    world.settle();
+    world.drain();
     world.belief("f")
 }
 

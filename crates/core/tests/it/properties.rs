@@ -3,7 +3,7 @@
 use crate::world::{Look, World, gone, policy, shows, text};
 use avowal_core::data::ids::{FieldName, SystemName};
 use avowal_core::data::version::{Causality, VersionVector};
-use avowal_core::history::{Body, Failure, Verdict};
+use avowal_core::history::{Body, Failure, ReviewAnswer};
 use avowal_core::policy::Owner;
 use avowal_core::record::intent::IntentStatus;
 use proptest::prelude::*;
@@ -26,7 +26,7 @@ enum Step {
     Send { system: usize },
     Receipt { system: usize },
     Fail { system: usize, failure: usize },
-    Answer { verdict: usize },
+    Answer { answer: usize },
 }
 
 fn any_step() -> impl Strategy<Value = Step> {
@@ -40,7 +40,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         5 => system.clone().prop_map(|system| Step::Send { system }),
         5 => system.clone().prop_map(|system| Step::Receipt { system }),
         2 => (system, 0..4usize).prop_map(|(system, failure)| Step::Fail { system, failure }),
-        1 => (0..4usize).prop_map(|verdict| Step::Answer { verdict }),
+        1 => (0..4usize).prop_map(|answer| Step::Answer { answer }),
     ]
 }
 
@@ -240,7 +240,7 @@ impl Play {
                     self.world.fail(&system, failures[*failure]);
                 }
             }
-            Step::Answer { verdict } => self.answer(*verdict),
+            Step::Answer { answer } => self.answer(*answer),
         }
         self.laws();
     }
@@ -282,18 +282,18 @@ impl Play {
         self.world.receipt(system, &after);
     }
 
-    fn answer(&mut self, verdict: usize) {
+    fn answer(&mut self, answer: usize) {
         let Some(field) = self.world.record.reviews.keys().next().cloned() else { return };
         let existence = field.as_str() == "(existence)";
-        let verdict = match (verdict, existence) {
-            (0, true) => Verdict::Delete,
-            (1, true) => Verdict::Restore,
-            (2, false) => Verdict::Take { system: "crm".into() },
-            (3, false) => Verdict::Take { system: "app".into() },
-            _ => Verdict::Keep,
+        let answer = match (answer, existence) {
+            (0, true) => ReviewAnswer::Delete,
+            (1, true) => ReviewAnswer::Restore,
+            (2, false) => ReviewAnswer::Take { system: "crm".into() },
+            (3, false) => ReviewAnswer::Take { system: "app".into() },
+            _ => ReviewAnswer::Keep,
         };
         // A value that is not there, or not allowed, is no answer; the question stays open then.
-        let _ = self.world.try_answer(field.as_str(), verdict);
+        let _ = self.world.try_answer(field.as_str(), answer);
     }
 
     /// The laws that hold after every step, beside those that the world checks itself (I11, I12).
@@ -379,9 +379,10 @@ impl Play {
             while !self.world.record.reviews.is_empty() {
                 let (field, review) = self.world.record.reviews.iter().next().unwrap();
                 let _ = review;
-                let verdict = if field.as_str() == "(existence)" { Verdict::Restore } else { Verdict::Keep };
+                let answer =
+                    if field.as_str() == "(existence)" { ReviewAnswer::Restore } else { ReviewAnswer::Keep };
                 let field = field.to_string();
-                self.world.answer(&field, verdict);
+                self.world.answer(&field, answer);
             }
             self.laws();
             if self.world.record.seq == before && self.world.record.intents.is_empty() {
@@ -403,10 +404,13 @@ impl Play {
                 let Some(shadow) = copy.fields.get(field) else {
                     panic!("{field} in {system} was never shown")
                 };
-                assert!(shadow.tolerated || shadow.stands_for(&belief.value), "I2: {field} in {system}");
+                assert!(
+                    shadow.tolerated || shadow.is_equivalent_to(&belief.value),
+                    "I2: {field} in {system}"
+                );
                 let truth = &self.truth[system.as_str()][field.as_str()];
                 // A person may have spelled it as we did: what a system makes of that is the same value.
-                let lies = !shadow.stands_for(&crate::world::value(truth));
+                let lies = !shadow.is_equivalent_to(&crate::world::value(truth));
                 assert!(!lies, "the shadow of {field} in {system} holds {}, not {truth}", shadow.content);
             }
         }

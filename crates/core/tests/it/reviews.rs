@@ -2,7 +2,7 @@
 
 use crate::world::{World, shows};
 use avowal_core::decide::review::ReviewError;
-use avowal_core::history::Verdict;
+use avowal_core::history::ReviewAnswer;
 use serde_json::json;
 
 /// Pay is contested between the two systems; the name is not.
@@ -15,7 +15,7 @@ fn contested() -> World {
         },
     }));
     world.see(shows("app", &json!({"pay": 100, "name": "ann"})));
-    world.settle();
+    world.drain();
     world.see(shows("app", &json!({"pay": 110})));
     world.see(shows("crm", &json!({"pay": 105})));
     world
@@ -25,8 +25,8 @@ fn contested() -> World {
 fn a_contested_field_is_written_nowhere_and_the_others_go_on() {
     let mut world = contested();
     assert_eq!(world.review("pay").proposed.keys().map(ToString::to_string).collect::<Vec<_>>(), ["crm"]);
-    assert_eq!(world.settle(), "");
-    let told = world.see(shows("app", &json!({"name": "bob"}))) + &world.settle();
+    assert_eq!(world.drain(), "");
+    let told = world.see(shows("app", &json!({"name": "bob"}))) + &world.drain();
     insta::assert_snapshot!(told, @r#"
     observed app new app:3, name "ann"→"bob" Sequential
     believe name="bob" (app:3)
@@ -39,19 +39,19 @@ fn a_contested_field_is_written_nowhere_and_the_others_go_on() {
 
 #[test]
 fn every_answer() {
-    for (verdict, wanted) in [
-        (Verdict::Keep, "110"),
-        (Verdict::Take { system: "crm".into() }, "105"),
-        (Verdict::Take { system: "app".into() }, "110"),
-        (Verdict::Set { value: 107.into() }, "107"),
+    for (answer, wanted) in [
+        (ReviewAnswer::Keep, "110"),
+        (ReviewAnswer::Take { system: "crm".into() }, "105"),
+        (ReviewAnswer::Take { system: "app".into() }, "110"),
+        (ReviewAnswer::Set { value: 107.into() }, "107"),
     ] {
         let mut world = contested();
-        world.answer("pay", verdict.clone());
-        world.settle();
+        world.answer("pay", answer.clone());
+        world.drain();
         assert_eq!(
             (world.content("app", "pay"), world.content("crm", "pay")),
             (wanted.into(), wanted.into()),
-            "{verdict:?}"
+            "{answer:?}"
         );
         assert!(world.record.reviews.is_empty());
     }
@@ -65,8 +65,8 @@ fn an_answer_takes_the_present_value() {
     observed crm concurrent crm:2, pay 105→106 Concurrent
     review pay: the policy asks a person whenever changes of this field cross
     "#);
-    world.answer("pay", Verdict::Take { system: "crm".into() });
-    world.settle();
+    world.answer("pay", ReviewAnswer::Take { system: "crm".into() });
+    world.drain();
     assert_eq!(world.content("app", "pay"), "106");
     assert_eq!(world.dot("pay"), "operator:1");
 }
@@ -74,30 +74,36 @@ fn an_answer_takes_the_present_value() {
 #[test]
 fn an_answer_that_does_not_fit_changes_nothing() {
     let mut world = contested();
-    for (verdict, wanted) in [
-        (Verdict::Set { value: (-1).into() }, "pay cannot become -1: the value does not satisfy value >= 0"),
-        (Verdict::Set { value: "much".into() }, "pay cannot become \"much\": \"much\" is not an integer"),
-        (Verdict::Take { system: "erp".into() }, "erp holds no value of pay"),
+    for (answer, wanted) in [
         (
-            Verdict::Delete,
+            ReviewAnswer::Set { value: (-1).into() },
+            "pay cannot become -1: the value does not satisfy value >= 0",
+        ),
+        (
+            ReviewAnswer::Set { value: "much".into() },
+            "pay cannot become \"much\": \"much\" is not an integer",
+        ),
+        (ReviewAnswer::Take { system: "erp".into() }, "erp holds no value of pay"),
+        (
+            ReviewAnswer::Delete,
             "deleting or restoring does not answer a question about the value of pay. Use --keep, --take SYSTEM or --set VALUE",
         ),
     ] {
         let before = world.record.clone();
-        assert_eq!(world.try_answer("pay", verdict).unwrap_err().to_string(), wanted);
+        assert_eq!(world.try_answer("pay", answer).unwrap_err().to_string(), wanted);
         assert_eq!(world.record, before);
     }
     let review = world.review("pay").id.clone();
-    world.answer("pay", Verdict::Keep);
+    world.answer("pay", ReviewAnswer::Keep);
     let policy = world.policy.clone();
     let mut result = Ok(());
     world.step(world.context(), |chronicle| {
-        result = avowal_core::decide::review::answer(
+        result = avowal_core::decide::review::answer_review(
             &policy,
             chronicle,
             &"pay".into(),
             &review,
-            Verdict::Keep,
+            ReviewAnswer::Keep,
             None,
         );
     });
@@ -135,7 +141,7 @@ fn a_question_closes_itself_although_a_provider_spells_the_value_otherwise() {
         "fields": {"phone": {"type": "string", "owner": "shared", "strategy": "manual_review"}},
     }));
     world.see(shows("app", &json!({"phone": "1"})));
-    world.settle();
+    world.drain();
     world.see(shows("app", &json!({"phone": "2"})));
     world.send("erp");
     world.receipt("erp", &json!({"phone": "+2"}));
@@ -160,9 +166,9 @@ fn a_person_s_value_is_normalised_like_any_other() {
         "fields": {"name": {"type": "string", "owner": "shared", "strategy": "manual_review", "normalize": ["trim", "lowercase"]}},
     }));
     world.see(shows("app", &json!({"name": "ann"})));
-    world.settle();
+    world.drain();
     world.see(shows("app", &json!({"name": "bob"})));
     world.see(shows("crm", &json!({"name": "cid"})));
-    world.answer("name", Verdict::Set { value: "  Dan ".into() });
+    world.answer("name", ReviewAnswer::Set { value: "  Dan ".into() });
     assert_eq!(world.belief("name"), "\"dan\"");
 }

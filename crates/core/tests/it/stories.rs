@@ -16,12 +16,12 @@ pub fn rules() -> Json {
 }
 
 /// A customer that stands in both systems and is settled.
-pub fn settled() -> World {
+pub fn synced() -> World {
     let mut world = World::new(&rules());
     world.see(shows("app", &json!({"email": "a@x", "phone": "1", "stage": null})));
-    world.deliver("crm");
+    world.send_to("crm");
     world.see(shows("crm", &json!({"email": "a@x", "phone": "1", "stage": "lead"})));
-    world.settle();
+    world.drain();
     assert!(world.record.intents.is_empty());
     world
 }
@@ -30,9 +30,9 @@ pub fn settled() -> World {
 fn the_first_sight_of_a_customer() {
     let mut world = World::new(&rules());
     let mut told = world.see(shows("app", &json!({"email": "a@x", "phone": "1", "stage": null})));
-    told += &world.deliver("crm");
+    told += &world.send_to("crm");
     told += &world.see(shows("crm", &json!({"email": "a@x", "phone": "1", "stage": "lead"})));
-    told += &world.settle();
+    told += &world.drain();
     insta::assert_snapshot!(told, @r#"
     linked app app-1
     observed app new app:1, email -→"a@x" First, phone -→"1" First, stage -→null First
@@ -52,10 +52,10 @@ fn the_first_sight_of_a_customer() {
 
 #[test]
 fn disjoint_edits_merge() {
-    let mut world = settled();
+    let mut world = synced();
     let mut told = world.see(shows("app", &json!({"email": "b@x", "phone": "1", "stage": "lead"})));
     told += &world.see(shows("crm", &json!({"email": "a@x", "phone": "1", "stage": "customer"})));
-    told += &world.settle();
+    told += &world.drain();
     insta::assert_snapshot!(told, @r#"
     observed app new app:2, email "a@x"→"b@x" Sequential
     believe email="b@x" (app:2)
@@ -76,9 +76,9 @@ fn disjoint_edits_merge() {
 
 #[test]
 fn both_change_the_email_and_the_owner_wins() {
-    let mut world = settled();
+    let mut world = synced();
     world.see(shows("app", &json!({"email": "b@x"})));
-    let told = world.see(shows("crm", &json!({"email": "c@x"}))) + &world.settle();
+    let told = world.see(shows("crm", &json!({"email": "c@x"}))) + &world.drain();
     insta::assert_snapshot!(told, @r#"
     observed crm concurrent crm:2, email "a@x"→"c@x" Concurrent
     conflict email: "b@x" (app:2) against "c@x" (crm:2)
@@ -91,8 +91,8 @@ fn both_change_the_email_and_the_owner_wins() {
 
 #[test]
 fn a_proposal_that_has_seen_the_owner_s_value_passes() {
-    let mut world = settled();
-    let told = world.see(shows("crm", &json!({"email": "c@x"}))) + &world.settle();
+    let mut world = synced();
+    let told = world.see(shows("crm", &json!({"email": "c@x"}))) + &world.drain();
     insta::assert_snapshot!(told, @r#"
     observed crm new crm:2, email "a@x"→"c@x" Sequential
     believe email="c@x" (crm:2)
@@ -105,10 +105,10 @@ fn a_proposal_that_has_seen_the_owner_s_value_passes() {
 
 #[test]
 fn a_value_that_a_person_takes_back_arrives_everywhere() {
-    let mut world = settled();
+    let mut world = synced();
     world.see(shows("app", &json!({"phone": "2"})));
-    world.settle();
-    let told = world.see_twice(shows("app", &json!({"phone": "1"}))) + &world.settle();
+    world.drain();
+    let told = world.see_twice(shows("app", &json!({"phone": "1"}))) + &world.drain();
     insta::assert_snapshot!(told, @r#"
     suspect app {"phone":"1"}
     look again
@@ -124,7 +124,7 @@ fn a_value_that_a_person_takes_back_arrives_everywhere() {
     );
     // And back from the other side.
     world.see_twice(shows("crm", &json!({"phone": "2"})));
-    world.settle();
+    world.drain();
     assert_eq!(
         (world.content("app", "phone"), world.content("crm", "phone")),
         ("\"2\"".into(), "\"2\"".into())
@@ -133,7 +133,7 @@ fn a_value_that_a_person_takes_back_arrives_everywhere() {
     world.see_twice(shows("app", &json!({"phone": "1"})));
     world.see_twice(shows("app", &json!({"phone": "2"})));
     assert_eq!(world.intent("crm"), "", "the difference went away");
-    world.settle();
+    world.drain();
     assert_eq!(
         (world.content("app", "phone"), world.content("crm", "phone")),
         ("\"2\"".into(), "\"2\"".into())
@@ -142,7 +142,7 @@ fn a_value_that_a_person_takes_back_arrives_everywhere() {
 
 #[test]
 fn a_value_taken_back_arrives_through_a_system_that_normalises() {
-    let mut world = settled();
+    let mut world = synced();
     for (typed, stored) in
         [("030 1", "+49301"), ("030 2", "+49302"), ("030 1", "+49301"), ("030 2", "+49302")]
     {
@@ -151,24 +151,24 @@ fn a_value_taken_back_arrives_through_a_system_that_normalises() {
         world.receipt("crm", &json!({"phone": stored}));
         assert_eq!(world.content("crm", "phone"), format!("{stored:?}"));
         assert_eq!(world.content("app", "phone"), format!("{typed:?}"));
-        assert_eq!(world.settle(), "", "nothing more to do");
+        assert_eq!(world.drain(), "", "nothing more to do");
     }
     // A person changes it in the CRM and takes that back; the app follows both times.
     for stored in ["+49303", "+49302"] {
         world.see_twice(shows("crm", &json!({"phone": stored})));
-        world.settle();
+        world.drain();
         assert_eq!(world.content("app", "phone"), format!("{stored:?}"));
     }
     // What we wrote long ago is not what stands there now, so the same spelling is written again.
     world.see_twice(shows("app", &json!({"phone": "030 1"})));
     world.see_twice(shows("crm", &json!({"phone": "+49309"})));
-    world.settle();
+    world.drain();
     assert_eq!(world.content("crm", "phone"), "\"030 1\"");
 }
 
 #[test]
 fn a_copy_that_came_to_agree_has_seen_the_belief() {
-    let mut world = settled();
+    let mut world = synced();
     world.see(shows("app", &json!({"phone": "2"})));
     world.see(shows("crm", &json!({"phone": "2"})));
     let told = world.see(shows("crm", &json!({"phone": "3"})));
@@ -181,7 +181,7 @@ fn a_copy_that_came_to_agree_has_seen_the_belief() {
 
 #[test]
 fn a_normalising_provider_does_not_ping_pong() {
-    let mut world = settled();
+    let mut world = synced();
     world.see(shows("app", &json!({"phone": "030 1"})));
     world.send("crm");
     world.receipt("crm", &json!({"phone": "+49301"}));
@@ -194,8 +194,8 @@ fn a_normalising_provider_does_not_ping_pong() {
 
 #[test]
 fn null_never_clears_unless_declared() {
-    let mut world = settled();
-    let told = world.see(shows("crm", &json!({"phone": null}))) + &world.settle();
+    let mut world = synced();
+    let told = world.see(shows("crm", &json!({"phone": null}))) + &world.drain();
     insta::assert_snapshot!(told, @r#"
     observed crm new crm:2, phone "1"→null Sequential
     refused crm phone=null: null does not clear phone in crm (nulls = "ignore") (Revert)
@@ -207,8 +207,8 @@ fn null_never_clears_unless_declared() {
     rules["systems"]["crm"]["nulls"] = json!("clear");
     let mut world = World::new(&rules);
     world.see(shows("app", &json!({"phone": "1"})));
-    world.settle();
-    let told = world.see(shows("crm", &json!({"phone": null}))) + &world.settle();
+    world.drain();
+    let told = world.see(shows("crm", &json!({"phone": null}))) + &world.drain();
     insta::assert_snapshot!(told, @r#"
     observed crm new crm:1, phone "1"→null Sequential
     believe phone=null (crm:1)
@@ -219,7 +219,7 @@ fn null_never_clears_unless_declared() {
     // At first sight an empty field clears nothing, whatever is declared.
     let mut world = World::new(&rules);
     world.see(shows("app", &json!({"phone": "1"})));
-    let told = world.see(shows("crm", &json!({"phone": null}))) + &world.settle();
+    let told = world.see(shows("crm", &json!({"phone": null}))) + &world.drain();
     insta::assert_snapshot!(told, @r#"
     linked crm crm-1
     observed crm new, phone -→null Concurrent
@@ -231,7 +231,7 @@ fn null_never_clears_unless_declared() {
 
 #[test]
 fn a_missing_key_never_clears() {
-    let mut world = settled();
+    let mut world = synced();
     assert_eq!(world.see(shows("crm", &json!({}))), "");
     let told = world.see(shows("crm", &json!({"stage": "customer"})));
     insta::assert_snapshot!(told, @r#"
@@ -244,8 +244,8 @@ fn a_missing_key_never_clears() {
 
 #[test]
 fn a_stranger_s_change_is_refused_and_corrected() {
-    let mut world = settled();
-    let told = world.see(shows("app", &json!({"stage": "customer"}))) + &world.settle();
+    let mut world = synced();
+    let told = world.see(shows("app", &json!({"stage": "customer"}))) + &world.drain();
     insta::assert_snapshot!(told, @r#"
     observed app new app:2, stage "lead"→"customer" Sequential
     refused app stage="customer": stage belongs to crm; app may not change it (Revert)
@@ -257,8 +257,8 @@ fn a_stranger_s_change_is_refused_and_corrected() {
 
 #[test]
 fn an_invalid_value_is_refused_even_from_the_owner() {
-    let mut world = settled();
-    let told = world.see(shows("app", &json!({"email": "nobody"}))) + &world.settle();
+    let mut world = synced();
+    let told = world.see(shows("app", &json!({"email": "nobody"}))) + &world.drain();
     insta::assert_snapshot!(told, @r#"
     observed app new app:2, email "a@x"→"nobody" Sequential
     refused app email="nobody": the value does not satisfy value.contains('@') (Revert)
@@ -274,17 +274,17 @@ fn an_ignored_difference_is_tolerated_until_that_copy_changes_again() {
     rules["fields"]["stage"]["on_refused"] = json!("ignore");
     let mut world = World::new(&rules);
     world.see(shows("crm", &json!({"email": "a@x", "stage": "lead"})));
-    world.settle();
+    world.drain();
     let told = world.see(shows("app", &json!({"stage": "customer"})));
     insta::assert_snapshot!(told, @r#"
     observed app new app:1, stage "lead"→"customer" Sequential
     refused app stage="customer": stage belongs to crm; app may not change it (Ignore)
     "#);
-    assert_eq!(world.settle(), "");
+    assert_eq!(world.drain(), "");
     // The same state again is no change; another one is judged again, and agreement ends the tolerance.
     assert_eq!(world.see(shows("app", &json!({"stage": "customer"}))), "");
     world.see_twice(shows("app", &json!({"stage": "lead"})));
-    let told = world.see(shows("crm", &json!({"stage": "customer"}))) + &world.settle();
+    let told = world.see(shows("crm", &json!({"stage": "customer"}))) + &world.drain();
     insta::assert_snapshot!(told, @r#"
     observed crm new crm:2, stage "lead"→"customer" Sequential
     believe stage="customer" (crm:2)
@@ -304,8 +304,8 @@ fn transitions_bind_the_owner_too() {
         }},
     }));
     world.see(shows("billing", &json!({"status": "trial"})));
-    world.settle();
-    let told = world.see(shows("billing", &json!({"status": "cancelled"}))) + &world.settle();
+    world.drain();
+    let told = world.see(shows("billing", &json!({"status": "cancelled"}))) + &world.drain();
     insta::assert_snapshot!(told, @r#"
     observed billing new billing:2, status "trial"→"cancelled" Sequential
     refused billing status="cancelled": trial may not become cancelled: after trial may come active (Revert)
@@ -325,7 +325,7 @@ fn two_populated_copies_linked_for_the_first_time_have_no_base() {
     let mut world = World::new(&rules);
     world.see(shows("app", &json!({"email": "a@x", "phone": "1"})));
     let told =
-        world.see(shows("crm", &json!({"email": "b@x", "phone": "2", "stage": "lead"}))) + &world.settle();
+        world.see(shows("crm", &json!({"email": "b@x", "phone": "2", "stage": "lead"}))) + &world.drain();
     insta::assert_snapshot!(told, @r#"
     linked crm crm-1
     observed crm concurrent crm:1, email -→"b@x" Concurrent, phone -→"2" Concurrent, stage -→"lead" First
@@ -346,7 +346,7 @@ fn two_populated_copies_linked_for_the_first_time_have_no_base() {
 #[test]
 fn a_stranger_stands_in_while_the_owner_has_no_copy() {
     let mut world = World::new(&rules());
-    let told = world.see(shows("app", &json!({"phone": "1", "stage": "customer"}))) + &world.deliver("crm");
+    let told = world.see(shows("app", &json!({"phone": "1", "stage": "customer"}))) + &world.send_to("crm");
     insta::assert_snapshot!(told, @r#"
     linked app app-1
     observed app new app:1, phone -→"1" First, stage -→"customer" First
@@ -360,9 +360,9 @@ fn a_stranger_stands_in_while_the_owner_has_no_copy() {
     // From then on the owner has a copy, and the stranger is one.
     world.see(shows("app", &json!({"stage": "lead"})));
     assert_eq!(world.intent("app"), "update stage=\"customer\"");
-    world.settle();
+    world.drain();
     world.see(shows("crm", &json!({"stage": "lead"})));
-    world.settle();
+    world.drain();
     assert_eq!(world.content("app", "stage"), "\"lead\"");
 }
 
@@ -376,7 +376,7 @@ fn a_stranger_who_speaks_first_is_remembered_and_judged_when_the_owner_speaks() 
     observed app new app:1, phone -→"1" Agreement, stage -→"customer" First
     withdrawn app
     "#);
-    let told = world.see(shows("crm", &json!({"phone": "1", "stage": "lead"}))) + &world.settle();
+    let told = world.see(shows("crm", &json!({"phone": "1", "stage": "lead"}))) + &world.drain();
     insta::assert_snapshot!(told, @r#"
     observed crm new crm:2, stage -→"lead" First
     believe stage="lead" (crm:2)
@@ -393,12 +393,12 @@ fn nobody_stands_in_for_an_owner_who_has_spoken() {
     rules["deletes"] = json!({"owner": "app", "on_refused": "revert"});
     let mut world = World::new(&rules);
     world.see(shows("crm", &json!({"email": "a@x", "phone": "1", "stage": "lead"})));
-    world.settle();
+    world.drain();
     // The owner's copy is being made again after a delete that was refused.
     world.see(gone("crm"));
     world.see(shows("app", &json!({"stage": "customer"})));
     assert_eq!(world.belief("stage"), "\"lead\"");
-    world.settle();
+    world.drain();
     assert_eq!(
         (world.content("app", "stage"), world.content("crm", "stage")),
         ("\"lead\"".into(), "\"lead\"".into())
@@ -407,7 +407,7 @@ fn nobody_stands_in_for_an_owner_who_has_spoken() {
 
 #[test]
 fn an_unlinked_copy_and_the_same_fact_again_change_nothing() {
-    let mut world = settled();
+    let mut world = synced();
     let before = world.record.clone();
     for _ in 0..3 {
         assert_eq!(world.see(shows("crm", &json!({"email": "a@x", "phone": "1", "stage": "lead"}))), "");

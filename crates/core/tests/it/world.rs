@@ -4,18 +4,18 @@ use avowal_core::data::ids::{FieldName, RemoteId, SystemName};
 use avowal_core::data::time::Timestamp;
 use avowal_core::data::value::Value;
 use avowal_core::decide::lifecycle::link;
-use avowal_core::decide::review::{ReviewError, answer};
+use avowal_core::decide::review::{ReviewError, answer_review};
 use avowal_core::decide::{Outcome, decide};
-use avowal_core::deliver::confirm::{Receipt, confirm, fail, send};
-use avowal_core::deliver::plan::plan;
 use avowal_core::history::chronicle::Chronicle;
 use avowal_core::history::fold::{apply, fold};
 use avowal_core::history::{
-    Body, ChainVerifier, ConfirmedBy, Context, Event, Evidence, Failure, LinkReason, Verdict,
+    Body, ChainVerifier, ConfirmedBy, Context, Evidence, Failure, IntegrationEvent, LinkReason, ReviewAnswer,
 };
+use avowal_core::outgoing::confirm::{Receipt, confirm, fail, send};
+use avowal_core::outgoing::plan::plan;
 use avowal_core::policy::spec::{ColumnDetail, ColumnSpec, EntitySpec, MappingSpec, PolicyError};
 use avowal_core::policy::{EntityPolicy, SystemTraits};
-use avowal_core::record::observation::{Channel, Observation, OrderToken, Shown};
+use avowal_core::record::observation::{Channel, CopyState, Observation, OrderToken};
 use avowal_core::record::{Record, Review};
 use serde_json::Value as Json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -116,17 +116,17 @@ pub struct Look(pub Observation);
 
 /// What `system` shows: these fields.
 pub fn shows(system: &str, json: &Json) -> Look {
-    look(system, Shown::Present(fields(json)))
+    look(system, CopyState::Present(fields(json)))
 }
 
 /// The copy in `system` is gone.
 pub fn gone(system: &str) -> Look {
     // As a second look has confirmed it: a first read may lag behind the making of the copy.
-    let Look(observation) = look(system, Shown::Gone);
+    let Look(observation) = look(system, CopyState::Gone);
     Look(Observation { confirmed: true, ..observation })
 }
 
-fn look(system: &str, shown: Shown) -> Look {
+fn look(system: &str, shown: CopyState) -> Look {
     Look(Observation {
         system: system.into(),
         entity: "customer".into(),
@@ -140,7 +140,7 @@ fn look(system: &str, shown: Shown) -> Look {
         occurred_at: None,
         received_at: Timestamp::from_millis(START_MS),
         confirmed: false,
-        settled: true,
+        quiescent: true,
         in_log: false,
     })
 }
@@ -196,7 +196,7 @@ pub struct World {
     /// The state.
     pub record: Record,
     /// The whole history.
-    pub history: Vec<Event>,
+    pub history: Vec<IntegrationEvent>,
     /// The outcome of the last observation.
     pub outcome: Option<Outcome>,
     /// Whether every step is checked by writing and reading it, which costs time. On unless turned off.
@@ -296,17 +296,17 @@ impl World {
     }
 
     /// Sends the planned change and takes the receipt of exactly that.
-    pub fn deliver(&mut self, system: &str) -> String {
+    pub fn send_to(&mut self, system: &str) -> String {
         let sent = self.send(system);
         sent + &self.receipt(system, &serde_json::json!({}))
     }
 
     /// Delivers until nothing is planned.
-    pub fn settle(&mut self) -> String {
+    pub fn drain(&mut self) -> String {
         let mut told = String::new();
         for _ in 0..10 {
             let Some(system) = self.record.intents.keys().next().cloned() else { return told };
-            told += &self.deliver(system.as_str());
+            told += &self.send_to(system.as_str());
         }
         panic!("no quiescence after 10 writes:\n{told}");
     }
@@ -323,12 +323,12 @@ impl World {
     }
 
     /// A person answers the open review of a field.
-    pub fn answer(&mut self, field: &str, verdict: Verdict) -> String {
-        self.try_answer(field, verdict).unwrap()
+    pub fn answer(&mut self, field: &str, answer: ReviewAnswer) -> String {
+        self.try_answer(field, answer).unwrap()
     }
 
     /// A person tries to answer the open review of a field.
-    pub fn try_answer(&mut self, field: &str, verdict: Verdict) -> Result<String, ReviewError> {
+    pub fn try_answer(&mut self, field: &str, answer: ReviewAnswer) -> Result<String, ReviewError> {
         let field = FieldName::new(field);
         let review = self.review(field.as_str()).id.clone();
         let policy = self.policy.clone();
@@ -336,7 +336,7 @@ impl World {
         let context =
             Context { source: Some(SystemName::operator()), actor: Some("ann".to_owned()), ..self.context() };
         let told = self.step(context, |chronicle| {
-            result = answer(&policy, chronicle, &field, &review, verdict, None);
+            result = answer_review(&policy, chronicle, &field, &review, answer, None);
         });
         result.map(|()| told)
     }
@@ -357,7 +357,7 @@ impl World {
 
     /// I11 and I12: the state is the fold of the events, byte for byte, also after they were written and read
     /// again; the sequence is dense and the chain verifies.
-    fn check_laws(&mut self, state: &Record, events: &[Event]) {
+    fn check_laws(&mut self, state: &Record, events: &[IntegrationEvent]) {
         let mut folded = self.record.clone();
         if !self.thorough {
             events.iter().for_each(|event| apply(&mut folded, event));
@@ -367,7 +367,8 @@ impl World {
         for event in events {
             self.verifier.push(event).unwrap();
             let text = serde_json::to_string(event).unwrap();
-            let read: Event = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
+            let read: IntegrationEvent =
+                serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
             assert_eq!(&read, event, "an event changes when it is written and read");
             apply(&mut folded, &read);
         }
@@ -434,7 +435,7 @@ pub fn text(state: &impl serde::Serialize) -> String {
 }
 
 /// One event in a few words.
-pub fn line(event: &Event) -> String {
+pub fn line(event: &IntegrationEvent) -> String {
     match &event.body {
         Body::Linked { system, remote_id, .. } => format!("linked {system} {remote_id}"),
         Body::Observed { system, class, dot, fields, gone, .. } => {
@@ -459,8 +460,8 @@ pub fn line(event: &Event) -> String {
             )
         }
         Body::ConflictResolved { field, value, rule, .. } => format!("resolved {field}={value}: {rule}"),
-        Body::ReviewRequested { field, review } => format!("review {field}: {}", review.reason),
-        Body::ReviewDecided { field, verdict, .. } => format!("decided {field}: {verdict:?}"),
+        Body::ManualReviewRequested { field, review } => format!("review {field}: {}", review.reason),
+        Body::ReviewDecided { field, answer, .. } => format!("decided {field}: {answer:?}"),
         Body::Refused { system, field, value, reason, then, .. } => {
             format!("refused {system} {field}={value}: {reason} ({then:?})")
         }

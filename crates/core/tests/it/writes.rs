@@ -5,7 +5,7 @@ use avowal_core::history::{Body, Failure};
 use serde_json::json;
 use std::collections::BTreeMap;
 
-fn settled() -> World {
+fn synced() -> World {
     let mut world = World::new(&json!({
         "systems": {"app": {"local": true}, "crm": {}},
         "fields": {
@@ -14,19 +14,19 @@ fn settled() -> World {
         },
     }));
     world.see(shows("app", &json!({"a": "1", "b": "1"})));
-    world.settle();
+    world.drain();
     world
 }
 
 #[test]
 fn one_change_is_in_flight_and_later_ones_fold_into_the_next() {
-    let mut world = settled();
+    let mut world = synced();
     let mut told = world.see(shows("app", &json!({"a": "2"})));
     told += &world.send("crm");
     told += &world.see(shows("app", &json!({"a": "3"})));
     told += &world.see(shows("app", &json!({"b": "3"})));
     told += &world.receipt("crm", &json!({}));
-    told += &world.settle();
+    told += &world.drain();
     insta::assert_snapshot!(told, @r#"
     observed app new app:2, a "1"→"2" Sequential
     believe a="2" (app:2)
@@ -46,7 +46,7 @@ fn one_change_is_in_flight_and_later_ones_fold_into_the_next() {
 
 #[test]
 fn an_unsent_change_is_replaced() {
-    let mut world = settled();
+    let mut world = synced();
     world.see(shows("app", &json!({"a": "2"})));
     let told = world.see(shows("app", &json!({"a": "3", "b": "3"})));
     insta::assert_snapshot!(told, @r#"
@@ -59,7 +59,7 @@ fn an_unsent_change_is_replaced() {
 
 #[test]
 fn a_refused_write_is_held_until_its_content_changes() {
-    let mut world = settled();
+    let mut world = synced();
     world.see(shows("app", &json!({"a": "2"})));
     world.send("crm");
     assert_eq!(world.fail("crm", Failure::Rejected), "failed crm: Rejected\n");
@@ -71,14 +71,14 @@ fn a_refused_write_is_held_until_its_content_changes() {
 
 #[test]
 fn a_held_write_goes_out_again_when_a_person_releases_it() {
-    let mut world = settled();
+    let mut world = synced();
     world.see(shows("app", &json!({"a": "2"})));
     world.send("crm");
     world.fail("crm", Failure::Rejected);
     let policy = world.policy.clone();
     world.step(world.context(), |chronicle| {
         chronicle.push(Body::Released { system: "crm".into() });
-        avowal_core::deliver::plan::plan(&policy, chronicle, None);
+        avowal_core::outgoing::plan::plan(&policy, chronicle, None);
     });
     assert_eq!(world.intent("crm"), "update a=\"2\"");
 }
@@ -92,7 +92,7 @@ fn every_failure_leaves_the_right_thing_behind() {
         (Failure::Missing, "update a=\"2\"", "failed crm: Missing\nplan update crm a=\"2\"\n"),
         (Failure::Rejected, "", "failed crm: Rejected\n"),
     ] {
-        let mut world = settled();
+        let mut world = synced();
         world.see(shows("app", &json!({"a": "2"})));
         world.send("crm");
         assert_eq!(world.fail("crm", failure), told);
@@ -102,7 +102,7 @@ fn every_failure_leaves_the_right_thing_behind() {
 
 #[test]
 fn an_unknown_outcome_raises_what_may_be_there_but_not_what_is_there() {
-    let mut world = settled();
+    let mut world = synced();
     world.see(shows("app", &json!({"a": "2"})));
     world.send("crm");
     world.fail("crm", Failure::Unknown);
@@ -143,7 +143,7 @@ fn a_copy_is_made_only_with_a_key_to_know_it_by() {
 #[test]
 fn the_same_difference_has_the_same_key_and_another_one_another() {
     let keys = |steps: &dyn Fn(&mut World)| {
-        let mut world = settled();
+        let mut world = synced();
         steps(&mut world);
         let mut out = BTreeMap::new();
         for event in &world.history {
@@ -164,7 +164,7 @@ fn the_same_difference_has_the_same_key_and_another_one_another() {
     let there_and_back = keys(&|world| {
         for a in ["2", "1", "2", "1"] {
             world.see_twice(shows("app", &json!({"a": a})));
-            world.settle();
+            world.drain();
         }
     });
     assert!(there_and_back.values().all(|contents| contents.len() == 1), "{there_and_back:?}");
@@ -172,7 +172,7 @@ fn the_same_difference_has_the_same_key_and_another_one_another() {
     let corrections = keys(&|world| {
         for a in ["7", "8", "7"] {
             world.see_twice(shows("crm", &json!({"a": a})));
-            world.settle();
+            world.drain();
         }
     });
     assert_eq!(corrections.len(), 4, "{corrections:?}");

@@ -5,8 +5,8 @@ use crate::world::{World, raw};
 use avowal_core::data::ids::RemoteId;
 use avowal_core::data::value::Value;
 use avowal_core::record::intent::{Intent, IntentStatus};
-use avowal_engine::connector::{ConnectorError, ConnectorErrorKind, Write};
-use avowal_engine::store::{Store, StoreError};
+use avowal_engine::ports::connector::{ConnectorError, ConnectorErrorKind, Write};
+use avowal_engine::ports::store::{Store, StoreError};
 use avowal_engine::{EngineError, WriteRate};
 use avowal_testkit::fake::{Call, Fate, Fault, Kind, Profile, Put, Witness};
 use avowal_testkit::memory::CommitFault;
@@ -67,7 +67,7 @@ impl Witness for Watch {
             Call::Ended(key) => {
                 seen.under_way.remove(key);
             }
-            Call::Shown { .. } | Call::Read(_) | Call::Find => {}
+            Call::Returned { .. } | Call::Read(_) | Call::Find => {}
         }
     }
 }
@@ -107,7 +107,7 @@ async fn a_batch_is_marked_while_another_is_written() {
         // Two writes are a batch at most.
         let Seen { most, marked, .. } = *watch.seen();
         assert!(most == 1 && marked > 2, "{most} under way, {marked} marked");
-        world.check_settled().await;
+        world.check_in_sync().await;
     }
 }
 
@@ -200,7 +200,7 @@ async fn creates_and_what_is_bounded_in_its_rate_go_one_by_one() {
     rename_all(&world, 6, "Bea");
     world.sync().await;
     assert_eq!(watch.seen().marked, 1);
-    world.check_settled().await;
+    world.check_in_sync().await;
 }
 
 #[tokio::test]
@@ -215,7 +215,7 @@ async fn what_befalls_one_batch_leaves_the_others_alone() {
             for n in 0..6 {
                 assert_eq!(world.get("crm", &email(n), "name"), json!("Bea"), "{fault:?} after {pass}, {n}");
             }
-            world.check_settled().await;
+            world.check_in_sync().await;
         }
     }
 }
@@ -230,7 +230,7 @@ async fn a_batch_that_is_told_to_pause_stops_those_behind_it() {
     let written = world.system("crm").written_at().split_off(before);
     let early = written.iter().filter(|at| **at < written[1] + 5_000).count();
     assert_eq!(early, 2, "{written:?}");
-    world.check_settled().await;
+    world.check_in_sync().await;
 }
 
 /// Edits that fill many pages of the log, some pages with the copies of the page before.
@@ -254,7 +254,7 @@ async fn check_many_pages(world: &World, place: &str) {
         assert_eq!(world.get("app", &email(n), "phone"), json!(phone), "{place}");
     }
     assert_eq!(world.get("crm", "new@x.org", "name"), json!("Zoë"), "{place}");
-    world.check_settled().await;
+    world.check_in_sync().await;
 }
 
 #[tokio::test]
@@ -265,7 +265,7 @@ async fn every_change_of_many_pages_is_in_the_history_once() {
     check_many_pages(&world, "").await;
     let events = world.events().await;
     let seen = |system: &str| {
-        let of_system = |event: &&avowal_core::history::Event| {
+        let of_system = |event: &&avowal_core::history::IntegrationEvent| {
             event.body.kind() == "observed"
                 && event.source.as_ref().is_some_and(|from| from.as_str() == system)
         };
@@ -339,7 +339,7 @@ async fn a_feed_that_fails_between_pages_keeps_what_has_come() {
     assert!(report.systems["app"].problem.is_some(), "{report:?}");
     // Three pages of two changes each came before.
     let events = world.events().await;
-    let of_app = |event: &&avowal_core::history::Event| {
+    let of_app = |event: &&avowal_core::history::IntegrationEvent| {
         event.body.kind() == "observed" && event.source.as_ref().is_some_and(|from| from.as_str() == "app")
     };
     assert_eq!(

@@ -2,7 +2,7 @@
 
 use crate::world::World;
 use avowal_engine::EngineError;
-use avowal_engine::store::StoreError;
+use avowal_engine::ports::store::StoreError;
 use avowal_testkit::fake::Profile;
 use avowal_testkit::memory::CommitFault;
 use serde_json::json;
@@ -63,7 +63,7 @@ async fn whatever_becomes_of_the_nth_commit_the_end_is_the_same() {
                 assert_eq!(world.everywhere("0@x.org", "credit"), [json!(6), json!(6)], "{place}");
                 assert_eq!(world.get("crm", "0@x.org", "name"), json!("Bea"), "{place}");
                 assert_eq!(world.get("app", "9@x.org", "phone"), json!("9"), "{place}");
-                world.check_settled().await;
+                world.check_in_sync().await;
                 if world.store.is_unmet() {
                     assert!(n > 10, "the story has enough commits: {n}");
                     break;

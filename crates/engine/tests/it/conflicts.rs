@@ -13,7 +13,7 @@ async fn linked(profile: Profile) -> World {
     );
     world.add("crm", json!({"email": "a@x.org", "stage": "lead"}));
     world.sync().await;
-    world.check_settled().await;
+    world.check_in_sync().await;
     world
 }
 
@@ -42,7 +42,7 @@ async fn disjoint_edits_are_all_kept() {
             );
         }
         assert_eq!(world.count_of("conflict_detected").await, 0, "{name}");
-        world.check_settled().await;
+        world.check_in_sync().await;
     }
 }
 
@@ -64,7 +64,7 @@ async fn crossing_edits_are_decided_by_owner_precedence_and_merge() {
         assert_eq!(world.everywhere(email, "phone"), both(json!("crm")), "{name}: precedence crm before app");
         assert_eq!(world.everywhere(email, "tags"), both(json!(["b", "c", "d"])), "{name}: union");
         assert_eq!(world.everywhere(email, "credit"), both(json!(12)), "{name}: 10 + 5 - 3");
-        world.check_settled().await;
+        world.check_in_sync().await;
     }
 }
 
@@ -76,7 +76,7 @@ async fn a_field_changed_by_someone_who_may_not_is_put_back() {
         world.sync().await;
         assert_eq!(world.everywhere("a@x.org", "stage"), [json!("lead"), json!("lead")], "{name}");
         assert_eq!(world.count_of("refused").await, 1, "{name}");
-        world.check_settled().await;
+        world.check_in_sync().await;
     }
 }
 
@@ -93,7 +93,7 @@ async fn a_value_that_a_person_puts_back_arrives_everywhere() {
             world.sync().await;
             let all = [json!(phone), json!(phone), json!(phone)];
             assert_eq!(world.everywhere("a@x.org", "phone"), all, "{name}, round {round}");
-            world.check_settled().await;
+            world.check_in_sync().await;
         }
     }
 }
@@ -108,7 +108,7 @@ async fn two_populated_copies_that_meet_are_concurrent_where_they_differ() {
         assert_eq!(world.everywhere("a@x.org", "name"), [json!("App"), json!("App")], "{name}");
         assert_eq!(world.everywhere("a@x.org", "phone"), [json!("crm"), json!("crm")], "{name}");
         assert_eq!(world.count_of("conflict_resolved").await, 2, "{name}");
-        world.check_settled().await;
+        world.check_in_sync().await;
     }
 }
 
@@ -125,7 +125,7 @@ async fn absent_never_clears_and_null_only_where_it_is_declared_to() {
     world.edit("crm", "a@x.org", json!({"phone": null}));
     world.sync().await;
     assert_eq!(world.everywhere("a@x.org", "phone"), [json!(null), json!(null)], "null clears in crm");
-    world.check_settled().await;
+    world.check_in_sync().await;
 }
 
 #[tokio::test]
@@ -150,7 +150,7 @@ async fn an_edit_between_our_look_and_our_write_is_not_overwritten() {
         assert!(edited && world.system("crm").calls().writes > writes, "{name}");
         assert_eq!(world.everywhere("a@x.org", "phone"), [json!("crm"), json!("crm")], "{name}: {report:?}");
         assert_eq!(world.count_of("conflict_resolved").await, 1, "{name}");
-        world.check_settled().await;
+        world.check_in_sync().await;
     }
 }
 

@@ -33,7 +33,7 @@ async fn busy(one: Profile, other: Profile) -> World {
     }
     world.add("crm", json!({"email": "0@x.org", "phone": "2"}));
     world.sync().await;
-    world.check_settled().await;
+    world.check_in_sync().await;
     // So that even a read that lags shows what the first run has made.
     world.clock.advance(2_000);
     world.edit("app", "0@x.org", json!({"phone": "app", "name": "Bea", "credit": 4}));
@@ -68,7 +68,7 @@ async fn a_run_that_is_dropped_anywhere_is_finished_by_the_next() {
             // A create that may or may not have arrived, where nothing can tell, is shown and never repeated.
             world.sync().await;
             check_end(&world, &story);
-            world.check_settled().await;
+            world.check_in_sync().await;
             if ended {
                 assert!(times > 20, "the story is long enough: {times}");
                 break;
@@ -88,7 +88,7 @@ async fn a_run_that_is_dropped_again_and_again_gets_there() {
             polls += 3;
         }
         check_end(&world, "dropped again and again");
-        world.check_settled().await;
+        world.check_in_sync().await;
     }
 }
 
@@ -103,7 +103,7 @@ async fn a_process_that_dies_in_the_middle_of_a_write_leaves_one_effect() {
                 world.check_laws().await;
                 world.sync().await;
                 check_end(&world, &format!("{name}, {fault:?} at write {pass}"));
-                world.check_settled().await;
+                world.check_in_sync().await;
             }
         }
     }

@@ -84,7 +84,7 @@ async fn it_takes_webhooks_while_it_runs() {
     rest().await;
     world.system("crm").edit("customer", &id, crate::world::raw(&json!({"name": "Bea"})));
     for delivery in world.system("crm").take_deliveries() {
-        engine.deliver(&"crm".into(), &delivery).await;
+        engine.receive_delivery(&"crm".into(), &delivery).await;
     }
     rest().await;
     assert_eq!(world.get("app", "a@x.org", "name"), json!("Bea"));

@@ -23,12 +23,12 @@ async fn a_delete_arrives_everywhere_and_stays() {
                 world.full_sync().await;
             }
             assert_eq!(world.counts(), [3, 3, 3], "{name}, {deleter}");
-            world.check_settled().await;
+            world.check_in_sync().await;
             // The same key later is a new record.
             world.add(deleter, json!({"email": "1@x.org", "name": "Again"}));
             world.sync().await;
             assert_eq!(world.counts(), [4, 4, 4], "{name}, {deleter}");
-            world.check_settled().await;
+            world.check_in_sync().await;
         }
     }
 }
@@ -47,7 +47,7 @@ async fn an_edit_that_had_not_seen_the_delete_is_answered_as_declared() {
         world.system("app").delete(CUSTOMER, &id);
         world.sync().await;
         assert_eq!(world.counts(), expected, "{answer}");
-        world.check_settled().await;
+        world.check_in_sync().await;
         if answer == "edit_wins" {
             assert_eq!(world.everywhere("a@x.org", "name"), [json!("Edited"), json!("Edited")]);
         }
@@ -68,7 +68,7 @@ async fn a_delete_of_a_system_that_may_not_is_put_back() {
         world.full_sync().await;
         assert_eq!(world.counts(), [1, 1], "{name}: {}", world.story());
         assert_eq!(world.get("crm", "a@x.org", "name"), json!("Ann"), "{name}");
-        world.check_settled().await;
+        world.check_in_sync().await;
     }
 }
 
@@ -96,7 +96,7 @@ async fn too_many_deletes_wait_for_a_person() {
         world.settings.guards.deletes_approved.insert("crm".into());
         let report = world.sync().await;
         assert_eq!((report.held.len(), world.counts()), (0, vec![20, 20]), "{name}");
-        world.check_settled().await;
+        world.check_in_sync().await;
     }
 }
 
@@ -113,7 +113,7 @@ async fn a_few_deletes_pass_the_guard() {
     }
     let report = world.sync().await;
     assert_eq!((report.held.len(), world.counts()), (0, vec![5, 5]));
-    world.check_settled().await;
+    world.check_in_sync().await;
 }
 
 #[tokio::test]
@@ -135,7 +135,7 @@ async fn a_listing_that_lacks_rows_deletes_nothing_that_a_read_still_finds() {
         world.system("crm").delete_silently(CUSTOMER, &gone);
         world.full_sync().await;
         assert_eq!(world.counts(), [5, 5], "{name}");
-        world.check_settled().await;
+        world.check_in_sync().await;
     }
 }
 
@@ -150,6 +150,6 @@ async fn a_copy_that_cannot_be_read_yet_is_not_taken_for_deleted() {
     world.clock.advance(10_000);
     world.sync().await;
     assert_eq!(world.counts(), [1, 1]);
-    assert_eq!(world.count_of("deleted").await + world.count_of("review_requested").await, 0);
-    world.check_settled().await;
+    assert_eq!(world.count_of("deleted").await + world.count_of("manual_review_requested").await, 0);
+    world.check_in_sync().await;
 }

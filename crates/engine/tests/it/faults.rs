@@ -4,7 +4,7 @@ use crate::world::{CUSTOMER, World, unreachable};
 use avowal_core::data::value::Value;
 use avowal_core::record::intent::Operation;
 use avowal_engine::WriteRate;
-use avowal_engine::connector::{ConnectorError, ConnectorErrorKind};
+use avowal_engine::ports::connector::{ConnectorError, ConnectorErrorKind};
 use avowal_testkit::fake::{Fault, FeedKind, Profile};
 use serde_json::json;
 
@@ -38,7 +38,7 @@ async fn a_create_of_unknown_outcome_never_makes_two_copies() {
             let story = format!("{name}, {fault:?}");
             if can_tell(&profile) || fault == Fault::TimeoutAfter {
                 assert_eq!(world.counts(), [1, 1], "{story}");
-                world.check_settled().await;
+                world.check_in_sync().await;
             } else {
                 // Nobody can tell: it stays open and is shown, and nothing is sent again.
                 assert_eq!(world.counts(), [1, 0], "{story}");
@@ -66,7 +66,7 @@ async fn an_update_of_unknown_outcome_arrives_once() {
             world.system("crm").fail_writes(faults.clone());
             world.sync().await;
             assert_eq!(world.get("crm", "a@x.org", "name"), json!("Bea"), "{name}, {faults:?}");
-            world.check_settled().await;
+            world.check_in_sync().await;
         }
     }
 }
@@ -83,7 +83,7 @@ async fn a_delete_of_unknown_outcome_is_settled() {
             world.system("crm").fail_operation(Operation::Delete, [fault.clone()]);
             world.sync().await;
             assert_eq!(world.counts(), [0, 0], "{name}, {fault:?}");
-            world.check_settled().await;
+            world.check_in_sync().await;
         }
     }
 }
@@ -115,7 +115,7 @@ async fn an_unknown_create_that_meets_a_refusal_and_an_edit_is_not_made_twice() 
         world.clock.advance(120_000);
         world.sync().await;
         assert_eq!(world.get("crm", "b@x.org", "name"), json!("Bea"), "{fault:?}");
-        world.check_settled().await;
+        world.check_in_sync().await;
     }
 }
 
@@ -146,7 +146,7 @@ async fn an_edit_in_the_target_while_our_write_is_unknown_is_not_lost() {
             let story = format!("{name}, {fault:?}");
             assert_eq!(world.everywhere("a@x.org", "phone"), [json!("crm"), json!("crm")], "{story}");
             assert_eq!(world.everywhere("a@x.org", "name"), [json!("App"), json!("App")], "{story}");
-            world.check_settled().await;
+            world.check_in_sync().await;
         }
     }
 }
@@ -162,7 +162,7 @@ async fn a_system_that_asks_for_a_pause_gets_it() {
     assert_eq!(world.counts(), [10, 10]);
     let at = world.system("crm").written_at();
     assert!(at[1] - at[0] >= 3_000, "the next write came after {} ms", at[1] - at[0]);
-    world.check_settled().await;
+    world.check_in_sync().await;
 }
 
 #[tokio::test]
@@ -174,7 +174,7 @@ async fn a_long_pause_is_kept_too() {
     world.sync().await;
     let at = world.system("crm").written_at();
     assert!(at[1] - at[0] >= 300_000, "the next write came after {} ms", at[1] - at[0]);
-    world.check_settled().await;
+    world.check_in_sync().await;
 }
 
 #[tokio::test]
@@ -197,7 +197,7 @@ async fn a_record_that_is_refused_holds_up_nobody() {
         world.sync().await;
         assert_eq!(world.counts(), [10, 10], "{name}");
         assert_eq!(world.quarantine().await.len(), 0);
-        world.check_settled().await;
+        world.check_in_sync().await;
     }
 }
 
@@ -212,9 +212,9 @@ async fn a_system_that_is_away_is_reported_and_catches_up_later() {
         world.system("crm").set_down(Some(unreachable()));
         world.edit("app", "0@x.org", json!({"name": "App"}));
         world.edit("crm", "1@x.org", json!({"name": "Crm"}));
-        let began = avowal_engine::clock::Clock::now(world.clock.as_ref()).millis();
+        let began = avowal_engine::ports::clock::Clock::now(world.clock.as_ref()).millis();
         let report = world.sync().await;
-        let took = avowal_engine::clock::Clock::now(world.clock.as_ref()).millis() - began;
+        let took = avowal_engine::ports::clock::Clock::now(world.clock.as_ref()).millis() - began;
         assert!(took < 5_000, "{name}: nothing to wait for, but it waited {took} ms");
         assert!(report.systems["crm"].problem.as_deref().unwrap().contains("no route to host"), "{name}");
         assert_eq!(world.get("billing", "0@x.org", "name"), json!("App"), "{name}: the others go on");
@@ -224,7 +224,7 @@ async fn a_system_that_is_away_is_reported_and_catches_up_later() {
         for (email, value) in [("0@x.org", "App"), ("1@x.org", "Crm")] {
             assert_eq!(world.everywhere(email, "name"), [json!(value), json!(value), json!(value)], "{name}");
         }
-        world.check_settled().await;
+        world.check_in_sync().await;
     }
 }
 
@@ -245,7 +245,7 @@ async fn a_feed_that_has_lost_our_place_is_made_up_for_by_a_listing() {
         assert!(report.is_complete(), "{name}");
         assert_eq!(world.get("app", "1@x.org", "name"), json!("Crm"), "{name}");
         assert_eq!(world.counts(), [5, 5], "{name}: one came, one went");
-        world.check_settled().await;
+        world.check_in_sync().await;
     }
 }
 
@@ -263,7 +263,7 @@ async fn a_listing_whose_cursor_expires_begins_again() {
     world.sync().await;
     world.sync().await;
     assert_eq!(world.counts(), [7, 7]);
-    world.check_settled().await;
+    world.check_in_sync().await;
 }
 
 #[tokio::test]
@@ -283,7 +283,7 @@ async fn the_rate_bounds_every_write() {
             // Two at once and four a second: seven need at least 1.25 seconds.
             assert!(window[6] - window[0] >= 1_250, "seven writes in {} ms", window[6] - window[0]);
         }
-        world.check_settled().await;
+        world.check_in_sync().await;
     }
 }
 
@@ -312,7 +312,7 @@ async fn lagging_reads_do_not_fool_anybody() {
             world.sync().await;
             assert_eq!(world.everywhere("a@x.org", "name"), [json!("A"), json!("A")], "{story}");
             world.clock.advance(5_000);
-            world.check_settled().await;
+            world.check_in_sync().await;
         }
     }
 }

@@ -21,7 +21,7 @@ async fn two_full_systems_are_linked_by_key_without_a_single_duplicate() {
         world.sync().await;
         assert_eq!(world.counts(), [35, 35], "{name}");
         assert_eq!(world.records().await.len(), 35, "{name}");
-        world.check_settled().await;
+        world.check_in_sync().await;
     }
 }
 
@@ -51,7 +51,7 @@ async fn three_systems_come_together_whichever_is_listed_first() {
         world.sync().await;
         assert_eq!(world.counts(), [12, 12, 12], "{order:?}");
         assert_eq!(world.records().await.len(), 12, "{order:?}");
-        world.check_settled().await;
+        world.check_in_sync().await;
     }
 }
 
@@ -72,7 +72,7 @@ async fn a_key_that_only_its_owner_may_set_links_copies_that_came_before_the_own
     world.sync().await;
     assert_eq!(world.counts(), [5, 5, 5]);
     assert_eq!(world.records().await.len(), 5);
-    world.check_settled().await;
+    world.check_in_sync().await;
 }
 
 #[tokio::test]
@@ -96,7 +96,7 @@ async fn a_second_copy_with_the_same_key_is_set_aside_and_the_others_go_on() {
     world.system("app").delete("customer", &"app-2".into());
     world.full_sync().await;
     assert_eq!(world.counts(), [2, 2]);
-    world.check_settled().await;
+    world.check_in_sync().await;
 }
 
 #[tokio::test]
@@ -108,7 +108,7 @@ async fn a_row_made_in_both_systems_at_once_is_linked_instead_of_created_again()
     world.sync().await;
     assert_eq!(world.counts(), [1, 1]);
     assert_eq!(world.everywhere("a@x.org", "stage"), [json!("lead"), json!("lead")]);
-    world.check_settled().await;
+    world.check_in_sync().await;
 }
 
 #[tokio::test]
@@ -130,7 +130,7 @@ async fn what_a_first_attempt_finds_there_is_a_strangers_copy() {
     world.system("crm").set_feed_stuck(false);
     world.sync().await;
     assert_eq!(world.counts(), [1, 1]);
-    world.check_settled().await;
+    world.check_in_sync().await;
 }
 
 #[tokio::test]
@@ -148,7 +148,7 @@ async fn a_copy_without_keys_is_known_by_the_key_of_the_write_that_made_it() {
         assert_eq!(world.counts(), [1, 1], "{name}");
         world.sync().await;
         assert_eq!(world.counts(), [1, 1], "{name}");
-        world.check_settled().await;
+        world.check_in_sync().await;
     }
 }
 
@@ -184,7 +184,7 @@ async fn references_wait_for_their_referents_and_arrive_in_one_run() {
             let owner = world.id("crm", &format!("{number}@x.org"));
             assert_eq!(order["customer"].as_text(), Some(owner.as_str()), "{name}");
         }
-        world.check_settled().await;
+        world.check_in_sync().await;
     }
 }
 
@@ -212,7 +212,7 @@ async fn a_reference_to_something_unknown_is_set_aside_and_comes_in_with_it() {
     world.sync().await;
     assert_eq!(world.system("crm").rows("an_order").len(), 2);
     assert_eq!(world.quarantine().await, []);
-    world.check_settled().await;
+    world.check_in_sync().await;
 }
 
 #[tokio::test]
@@ -226,5 +226,5 @@ async fn a_create_whose_key_holds_a_reference_is_looked_up_by_the_targets_own_id
     let engine = world.engine();
     let _ = engine.sync(avowal_engine::SyncOptions::default(), &avowal_engine::Unwatched).await.unwrap();
     assert_eq!(world.system("crm").rows("an_order").len(), 1);
-    world.check_settled().await;
+    world.check_in_sync().await;
 }

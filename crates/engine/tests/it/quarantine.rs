@@ -2,7 +2,7 @@
 
 use crate::world::{CUSTOMER, World, customer};
 use avowal_core::data::value::Value;
-use avowal_engine::store::{QuarantineItem, Store};
+use avowal_engine::ports::store::{QuarantineItem, Store};
 use avowal_testkit::fake::{Fault, Profile};
 use serde_json::json;
 
@@ -38,7 +38,7 @@ async fn a_row_that_cannot_be_read_is_set_aside_and_the_others_go_on() {
         world.sync().await;
         assert_eq!(world.counts(), [7, 7], "{name}");
         assert_eq!(world.quarantine().await, [], "{name}");
-        world.check_settled().await;
+        world.check_in_sync().await;
     }
 }
 
@@ -80,7 +80,7 @@ async fn an_item_is_replayed_by_reading_the_copy_anew() {
     world.sync().await;
     assert_eq!(world.counts(), [1, 1]);
     assert_eq!(world.quarantine().await, []);
-    world.check_settled().await;
+    world.check_in_sync().await;
 }
 
 #[tokio::test]
@@ -100,7 +100,7 @@ async fn a_create_that_nobody_can_settle_is_shown_and_a_person_settles_it() {
     world.sync().await;
     assert_eq!(world.counts(), [1, 1]);
     assert_eq!(world.quarantine().await, []);
-    world.check_settled().await;
+    world.check_in_sync().await;
 }
 
 #[tokio::test]

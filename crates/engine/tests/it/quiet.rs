@@ -16,13 +16,13 @@ async fn a_second_run_does_nothing_whatever_the_system_can_prove() {
             }
             world.sync().await;
             assert_eq!(world.counts(), [8, 8], "{left} and {right}");
-            world.check_settled().await;
+            world.check_in_sync().await;
             world.edit("app", "0@x.org", json!({"name": "Ann"}));
             world.edit("crm", "0@x.org", json!({"stage": "customer"}));
             world.sync().await;
             assert_eq!(world.everywhere("0@x.org", "name"), [json!("Ann"), json!("Ann")], "{left}, {right}");
             assert_eq!(world.everywhere("0@x.org", "stage"), [json!("customer"), json!("customer")]);
-            world.check_settled().await;
+            world.check_in_sync().await;
         }
     }
 }
@@ -35,7 +35,7 @@ async fn a_bulk_touch_of_every_row_costs_no_write_and_no_event() {
             world.add("app", json!({"email": format!("{n}@x.org"), "name": "Ann"}));
         }
         world.sync().await;
-        world.check_settled().await;
+        world.check_in_sync().await;
         let (events, writes) = (world.events().await.len(), world.write_calls());
         world.system("app").touch_all(CUSTOMER);
         world.system("crm").touch_all(CUSTOMER);
@@ -46,7 +46,7 @@ async fn a_bulk_touch_of_every_row_costs_no_write_and_no_event() {
         world.edit("app", "7@x.org", json!({"name": "Bea"}));
         world.sync().await;
         assert_eq!(world.get("crm", "7@x.org", "name"), json!("Bea"), "{name}");
-        world.check_settled().await;
+        world.check_in_sync().await;
     }
 }
 
@@ -61,7 +61,7 @@ async fn what_a_system_makes_of_a_value_is_no_change() {
         world.add("app", json!({"email": "a@x.org", "phone": "1 23-4"}));
         world.sync().await;
         assert_eq!(world.everywhere("a@x.org", "phone"), [json!("1 23-4"), json!("1234")], "{name}");
-        world.check_settled().await;
+        world.check_in_sync().await;
         world.edit("app", "a@x.org", json!({"phone": "9 9"}));
         world.sync().await;
         assert_eq!(world.everywhere("a@x.org", "phone"), [json!("9 9"), json!("99")], "{name}");
@@ -69,10 +69,10 @@ async fn what_a_system_makes_of_a_value_is_no_change() {
         world.edit("app", "a@x.org", json!({"phone": "9-9"}));
         world.sync().await;
         assert_eq!(world.everywhere("a@x.org", "phone"), [json!("9-9"), json!("99")], "{name}");
-        world.check_settled().await;
+        world.check_in_sync().await;
         world.edit("crm", "a@x.org", json!({"phone": "77"}));
         world.sync().await;
         assert_eq!(world.everywhere("a@x.org", "phone"), [json!("77"), json!("77")], "{name}");
-        world.check_settled().await;
+        world.check_in_sync().await;
     }
 }

@@ -57,7 +57,7 @@ async fn day(world: &World, dice: &mut Dice, stages: &mut Stages) {
         }
         for delivery in fake.take_deliveries() {
             if dice.roll(3) > 0 {
-                world.engine().deliver(&system.into(), &delivery).await;
+                world.engine().receive_delivery(&system.into(), &delivery).await;
             }
         }
         match dice.roll(4) {
@@ -201,5 +201,5 @@ async fn last_word(world: &World, dice: &mut Dice) {
         let stands = fake.row(CUSTOMER, &id).unwrap().remove("phone");
         assert_eq!(stands, Some(value(&phone)), "{email} in {system}: {}", world.story());
     }
-    world.check_settled().await;
+    world.check_in_sync().await;
 }

@@ -1,9 +1,9 @@
 //! Deliveries: once, late, twice, partial, out of order, lost.
 
 use crate::world::{CUSTOMER, World, raw};
-use avowal_engine::Delivered;
-use avowal_engine::connector::Delivery;
-use avowal_engine::store::Store;
+use avowal_engine::DeliveryOutcome;
+use avowal_engine::ports::connector::Delivery;
+use avowal_engine::ports::store::Store;
 use avowal_testkit::fake::Profile;
 use avowal_testkit::memory::CommitFault;
 use serde_json::json;
@@ -29,16 +29,20 @@ async fn the_same_delivery_twice_is_taken_once() {
         let delivery = world.system("crm").take_deliveries().remove(0);
         let engine = world.engine();
         let crm = "crm".into();
-        assert_eq!(engine.deliver(&crm, &delivery).await, Delivered::Accepted, "{name}");
+        assert_eq!(engine.receive_delivery(&crm, &delivery).await, DeliveryOutcome::Accepted, "{name}");
         let events = world.events().await.len();
         for _ in 0..3 {
-            assert_eq!(engine.deliver(&crm, &delivery).await, Delivered::Duplicate, "{name}");
+            assert_eq!(engine.receive_delivery(&crm, &delivery).await, DeliveryOutcome::Duplicate, "{name}");
         }
         assert_eq!(world.events().await.len(), events, "{name}");
         world.sync().await;
         assert_eq!(world.everywhere("a@x.org", "phone"), [json!("2"), json!("2")], "{name}");
-        assert_eq!(world.engine().deliver(&crm, &delivery).await, Delivered::Duplicate, "{name}: a restart");
-        world.check_settled().await;
+        assert_eq!(
+            world.engine().receive_delivery(&crm, &delivery).await,
+            DeliveryOutcome::Duplicate,
+            "{name}: a restart"
+        );
+        world.check_in_sync().await;
     }
 }
 
@@ -52,10 +56,14 @@ async fn a_late_delivery_with_an_old_value_never_wins() {
             world.edit("app", "a@x.org", json!({"phone": phone}));
             world.sync().await;
         }
-        assert_eq!(world.engine().deliver(&"crm".into(), &old).await, Delivered::Accepted, "{name}");
+        assert_eq!(
+            world.engine().receive_delivery(&"crm".into(), &old).await,
+            DeliveryOutcome::Accepted,
+            "{name}"
+        );
         world.sync().await;
         assert_eq!(world.everywhere("a@x.org", "phone"), [json!("3"), json!("3")], "{name}");
-        world.check_settled().await;
+        world.check_in_sync().await;
     }
 }
 
@@ -68,11 +76,11 @@ async fn a_partial_delivery_clears_nothing() {
         world.system("crm").edit(CUSTOMER, &id, part.clone());
         world.system("crm").take_deliveries();
         let delivery = world.system("crm").delivery(CUSTOMER, &id, Some(part));
-        world.engine().deliver(&"crm".into(), &delivery).await;
+        world.engine().receive_delivery(&"crm".into(), &delivery).await;
         world.sync().await;
         assert_eq!(world.everywhere("a@x.org", "phone"), [json!("2"), json!("2")], "{name}");
         assert_eq!(world.everywhere("a@x.org", "name"), [json!("Ann"), json!("Ann")], "{name}");
-        world.check_settled().await;
+        world.check_in_sync().await;
     }
 }
 
@@ -89,13 +97,13 @@ async fn deliveries_in_any_order_with_losses_end_in_agreement() {
             let deliveries = world.system("crm").take_deliveries();
             let engine = world.engine();
             for at in order {
-                engine.deliver(&"crm".into(), &deliveries[at]).await;
+                engine.receive_delivery(&"crm".into(), &deliveries[at]).await;
                 world.check_laws().await;
             }
             world.sync().await;
             assert_eq!(world.everywhere("a@x.org", "phone"), [json!("3"), json!("3")], "{name}, {order:?}");
             assert_eq!(world.everywhere("a@x.org", "name"), [json!("C"), json!("C")], "{name}, {order:?}");
-            world.check_settled().await;
+            world.check_in_sync().await;
         }
     }
 }
@@ -108,12 +116,12 @@ async fn our_own_writes_come_back_as_echoes_and_change_nothing() {
         world.sync().await;
         let writes = world.write_calls();
         for delivery in world.system("crm").take_deliveries() {
-            world.engine().deliver(&"crm".into(), &delivery).await;
+            world.engine().receive_delivery(&"crm".into(), &delivery).await;
         }
         world.sync().await;
         assert_eq!(world.write_calls(), writes, "{name}");
         assert_eq!(world.everywhere("a@x.org", "phone"), [json!("2"), json!("2")], "{name}");
-        world.check_settled().await;
+        world.check_in_sync().await;
     }
 }
 
@@ -130,7 +138,7 @@ async fn an_echo_that_arrives_before_the_receipt_is_no_second_change() {
             let ready =
                 std::future::poll_fn(|context| std::task::Poll::Ready(run.as_mut().poll(context))).await;
             for delivery in world.system("crm").take_deliveries() {
-                world.engine().deliver(&"crm".into(), &delivery).await;
+                world.engine().receive_delivery(&"crm".into(), &delivery).await;
             }
             if ready.is_ready() {
                 break;
@@ -140,7 +148,7 @@ async fn an_echo_that_arrives_before_the_receipt_is_no_second_change() {
         world.sync().await;
         assert_eq!(world.counts(), [2, 2], "{name}");
         assert_eq!(world.everywhere("a@x.org", "phone"), [json!("2"), json!("2")], "{name}");
-        world.check_settled().await;
+        world.check_in_sync().await;
     }
 }
 
@@ -152,14 +160,17 @@ async fn a_delivery_is_answered_only_when_it_is_durable() {
     let engine = world.engine();
     let crm = "crm".into();
     world.store.fail_commit(1, CommitFault::Full);
-    let busy = engine.deliver(&crm, &delivery).await;
-    assert!(matches!(&busy, Delivered::Busy { reason } if reason.contains("full")), "{busy:?}");
+    let busy = engine.receive_delivery(&crm, &delivery).await;
+    assert!(matches!(&busy, DeliveryOutcome::Busy { reason } if reason.contains("full")), "{busy:?}");
     world.store.fail_commit(1, CommitFault::UnknownApplied);
-    let taken = engine.deliver(&crm, &delivery).await;
-    assert!(matches!(taken, Delivered::Accepted | Delivered::Duplicate), "{taken:?}");
+    let taken = engine.receive_delivery(&crm, &delivery).await;
+    assert!(matches!(taken, DeliveryOutcome::Accepted | DeliveryOutcome::Duplicate), "{taken:?}");
     // Without a true order the body only hints at a change; the hint is there once.
     assert_eq!(world.store.inner.counts().await.unwrap().signals, 1);
     let nonsense = Delivery { body: b"{".to_vec(), id: "x".into(), ..delivery };
-    assert!(matches!(engine.deliver(&crm, &nonsense).await, Delivered::Refused { .. }));
-    assert!(matches!(engine.deliver(&"nobody".into(), &nonsense).await, Delivered::Refused { .. }));
+    assert!(matches!(engine.receive_delivery(&crm, &nonsense).await, DeliveryOutcome::Refused { .. }));
+    assert!(matches!(
+        engine.receive_delivery(&"nobody".into(), &nonsense).await,
+        DeliveryOutcome::Refused { .. }
+    ));
 }

@@ -4,12 +4,12 @@ use crate::bumpy::BumpyStore;
 use avowal_core::data::ids::{EntityName, RecordId, RemoteId, SystemName};
 use avowal_core::data::value::Value;
 use avowal_core::history::fold::fold;
-use avowal_core::history::{Body, ChainVerifier, Event};
+use avowal_core::history::{Body, ChainVerifier, IntegrationEvent};
 use avowal_core::policy::spec::{ColumnDetail, ColumnSpec, EntitySpec, MappingSpec};
 use avowal_core::policy::{EntityPolicy, SystemTraits};
 use avowal_core::record::{Copy, Record};
-use avowal_engine::connector::{ConnectorError, ConnectorErrorKind, Fields};
-use avowal_engine::store::Store;
+use avowal_engine::ports::connector::{ConnectorError, ConnectorErrorKind, Fields};
+use avowal_engine::ports::store::Store;
 use avowal_engine::{
     Engine, EngineError, EngineParts, Settings, SyncOptions, SyncReport, SystemPort, Unwatched, WriteRate,
 };
@@ -165,7 +165,7 @@ impl World {
     /// The whole history, one event a line, for the message of a failed test.
     pub fn story(&self) -> String {
         let events = futures::FutureExt::now_or_never(self.events()).unwrap();
-        let line = |event: &Event| {
+        let line = |event: &IntegrationEvent| {
             let mut json = serde_json::to_value(&event.body).unwrap();
             let payload = json["payload"].take();
             format!("{} {:3} {:18} {payload}", event.record, event.seq, event.body.kind())
@@ -173,7 +173,7 @@ impl World {
         events.iter().map(line).collect::<Vec<_>>().join("\n")
     }
 
-    pub async fn events(&self) -> Vec<Event> {
+    pub async fn events(&self) -> Vec<IntegrationEvent> {
         self.store.inner.scan_events(None, 1_000_000).await.unwrap()
     }
 
@@ -185,7 +185,7 @@ impl World {
     /// The laws that hold at every moment: state = fold, chains verify, links are a partial bijection, no key
     /// has had two effects.
     pub async fn check_laws(&self) {
-        let mut streams: BTreeMap<RecordId, Vec<Event>> = BTreeMap::new();
+        let mut streams: BTreeMap<RecordId, Vec<IntegrationEvent>> = BTreeMap::new();
         for event in self.events().await {
             streams.entry(event.record.clone()).or_default().push(event);
         }
@@ -213,7 +213,7 @@ impl World {
 
     /// The laws, and agreement: every row is linked, every copy holds what is believed, nothing waits, and one
     /// more run does nothing at all.
-    pub async fn check_settled(&self) {
+    pub async fn check_in_sync(&self) {
         self.check_laws().await;
         self.check_agreement().await;
         self.check_idle().await;
@@ -267,7 +267,7 @@ impl World {
             let stored = shown.get(field).unwrap_or(&Value::Null);
             if let Some(shadow) = shadow {
                 assert!(is_reference || shadow.content == *stored, "{field} in {system}: {}", story());
-                let agrees = shadow.stands_for(&belief.value) || shadow.tolerated;
+                let agrees = shadow.is_equivalent_to(&belief.value) || shadow.tolerated;
                 assert!(agrees, "{field} in {system} stands at {stored}: {}", story());
             } else {
                 assert!(belief.value.is_null(), "{field} never reached {system}: {}", story());

@@ -4,7 +4,7 @@ use super::secret;
 use async_trait::async_trait;
 use avowal_core::data::ids::SystemName;
 use avowal_core::data::time::Timestamp;
-use avowal_engine::connector::Delivery;
+use avowal_engine::ports::connector::Delivery;
 use avowal_server::listen::{bind, serve};
 use avowal_server::signature::Secret;
 use avowal_server::webhook::{BODY_BYTES_MAX, DeliveryAnswer, IN_FLIGHT_MAX, Inbox, WebhookEndpoint, router};

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use avowal_core::data::ids::RecordId;
 use avowal_core::data::time::Timestamp;
-use avowal_engine::clock::Clock;
+use avowal_engine::ports::clock::Clock;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::watch;

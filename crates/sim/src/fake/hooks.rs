@@ -2,7 +2,7 @@
 
 use super::Fault;
 use avowal_core::data::ids::RemoteId;
-use avowal_engine::connector::{ConnectorError, Fields, Write};
+use avowal_engine::ports::connector::{ConnectorError, Fields, Write};
 
 /// The kinds of calls beside writes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -57,7 +57,7 @@ pub struct Put<'a> {
 #[derive(Clone, Copy, Debug)]
 pub enum Call<'a> {
     /// It is shown this version of a row.
-    Shown {
+    Returned {
         /// Which row.
         id: &'a RemoteId,
         /// Which version.

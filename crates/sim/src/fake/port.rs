@@ -8,11 +8,11 @@ use avowal_core::data::time::Timestamp;
 use avowal_core::data::value::Value;
 use avowal_core::record::intent::Operation;
 use avowal_core::record::observation::OrderToken;
-use avowal_engine::connector::{
+use avowal_engine::ports::connector::{
     Capabilities, Change, Connector, ConnectorError, ConnectorErrorKind, Delivery, Fields, Finding,
-    OrderKind, Page, Shown, Write, WriteOutcome,
+    OrderKind, Page, RemoteState, Write, WriteOutcome,
 };
-use avowal_engine::store::Cursor;
+use avowal_engine::ports::store::Cursor;
 use std::collections::BTreeMap;
 
 #[async_trait]
@@ -125,7 +125,7 @@ impl Connector for FakeSystem {
         }
         let one = |id: &RemoteId| match state.rows.at(entity, id, self.read_at_ms(&state, id)) {
             Some(version) => Change { correlation: None, ..self.change(&state, id, version) },
-            None => Change::bare(id.clone(), Shown::Gone),
+            None => Change::bare(id.clone(), RemoteState::Gone),
         };
         Ok(ids.iter().map(one).collect())
     }
@@ -171,14 +171,16 @@ impl Connector for FakeSystem {
         let (Some(entity), Some(id)) = (text("entity"), text("id")) else { return Err(wrong()) };
         let id = RemoteId::new(id);
         let shown = match (self.profile.bodies, &body["fields"]) {
-            (false, _) => Shown::Unknown,
-            (true, serde_json::Value::Null) => Shown::Gone,
-            (true, fields) => Shown::Present(serde_json::from_value(fields.clone()).map_err(|_| wrong())?),
+            (false, _) => RemoteState::Unknown,
+            (true, serde_json::Value::Null) => RemoteState::Gone,
+            (true, fields) => {
+                RemoteState::Present(serde_json::from_value(fields.clone()).map_err(|_| wrong())?)
+            }
         };
-        if let (Shown::Present(_), Some(seq), Some(witness), true) =
+        if let (RemoteState::Present(_), Some(seq), Some(witness), true) =
             (&shown, body["seq"].as_u64(), &self.state().witness, self.has_true_order())
         {
-            witness.called(&self.name, Call::Shown { id: &id, seq });
+            witness.called(&self.name, Call::Returned { id: &id, seq });
         }
         let order = match self.profile.capabilities.order {
             OrderKind::CommitLog | OrderKind::Counter => body["seq"].as_u64().map(OrderToken::Sequence),
@@ -222,7 +224,7 @@ impl FakeSystem {
     /// One version of a row as the connector shows it, and as the engine may believe it.
     fn change(&self, state: &State, id: &RemoteId, version: &Version) -> Change {
         if let Some(witness) = state.witness.as_ref().filter(|_| state.is_readable(id, version)) {
-            witness.called(&self.name, Call::Shown { id, seq: version.seq });
+            witness.called(&self.name, Call::Returned { id, seq: version.seq });
         }
         self.image(state, id, version)
     }
@@ -238,12 +240,12 @@ impl FakeSystem {
     /// One version of a row as it was.
     fn image(&self, state: &State, id: &RemoteId, version: &Version) -> Change {
         let shown = match &version.fields {
-            None => Shown::Gone,
-            Some(_) if !state.is_readable(id, version) => Shown::Unreadable {
+            None => RemoteState::Gone,
+            Some(_) if !state.is_readable(id, version) => RemoteState::Unreadable {
                 reason: "the row holds bytes that are no text".to_owned(),
                 payload: "\u{fffd}\u{fffd}".to_owned(),
             },
-            Some(fields) => Shown::Present(fields.clone()),
+            Some(fields) => RemoteState::Present(fields.clone()),
         };
         let at_ms = version.at_ms.saturating_add(state.skew_ms);
         let at = Timestamp::from_millis(at_ms);
@@ -270,7 +272,7 @@ impl FakeSystem {
             return None;
         }
         match self.profile.feed {
-            FeedKind::Ids => Some(Change::bare(id.clone(), Shown::Unknown)),
+            FeedKind::Ids => Some(Change::bare(id.clone(), RemoteState::Unknown)),
             FeedKind::Images | FeedKind::Present => Some(self.change(state, id, version)),
         }
     }

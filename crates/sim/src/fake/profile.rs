@@ -1,6 +1,6 @@
 //! What kinds of systems there are, by what they let the engine prove.
 
-use avowal_engine::connector::{Capabilities, OrderKind};
+use avowal_engine::ports::connector::{Capabilities, OrderKind};
 
 /// What a change feed shows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,7 +1,7 @@
 //! The rows behind a fake system, with everything that ever stood in them.
 
 use avowal_core::data::ids::{EntityName, RemoteId};
-use avowal_engine::connector::Fields;
+use avowal_engine::ports::connector::Fields;
 use std::collections::BTreeMap;
 
 /// What stood in a row from one change to the next.

@@ -8,7 +8,7 @@ use avowal_core::policy::EntityPolicy;
 use avowal_core::policy::mapping::Mapping;
 use avowal_core::policy::schema::FieldType;
 use avowal_core::record::{Copy, Record};
-use avowal_engine::store::{CopyKey, QuarantineItem, Store};
+use avowal_engine::ports::store::{CopyKey, QuarantineItem, Store};
 use std::collections::BTreeMap;
 
 /// The most differences that are told of one seed, and events of each.
@@ -62,7 +62,7 @@ impl<'a> Ending<'a> {
         system: &SystemName,
         entity: &EntityName,
         copy: &Copy,
-    ) -> Option<avowal_engine::connector::Fields> {
+    ) -> Option<avowal_engine::ports::connector::Fields> {
         self.run.systems.get(system)?.fakes.get(entity)?.row(entity.as_str(), &copy.remote_id)
     }
 
@@ -136,7 +136,7 @@ impl<'a> Ending<'a> {
         mapping: &Mapping,
         system: &SystemName,
         copy: &Copy,
-        row: &avowal_engine::connector::Fields,
+        row: &avowal_engine::ports::connector::Fields,
         field: &FieldName,
     ) -> Option<String> {
         let rules = policy.field(field)?;

@@ -2,15 +2,15 @@
 
 use super::Plan;
 use super::run::{Run, WORKDAY_MS};
-use super::taste::Taste;
+use super::value_source::ValueSource;
 use crate::dice::{self, Dice};
 use avowal_core::data::ids::{EntityName, FieldName, RemoteId, SystemName};
 use avowal_core::data::value::Value;
 use avowal_core::policy::mapping::Nulls;
 use avowal_core::policy::schema::FieldType;
-use avowal_core::policy::{EntityPolicy, FieldPolicy, Owner};
-use avowal_engine::connector::{Delivery, Fields};
-use avowal_engine::store::{CopyKey, Store};
+use avowal_core::policy::{EntityPolicy, FieldOwnershipPolicy, Owner};
+use avowal_engine::ports::connector::{Delivery, Fields};
+use avowal_engine::ports::store::{CopyKey, Store};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Of a hundred entries, so many add a record, and so many remove one.
@@ -64,7 +64,7 @@ pub(super) type Edits = BTreeMap<(u32, EntityName, Option<FieldName>), u64>;
 /// Everybody.
 pub(super) struct People {
     dice: Dice,
-    tastes: BTreeMap<(EntityName, FieldName), Taste>,
+    sources: BTreeMap<(EntityName, FieldName), ValueSource>,
     /// Counts up, so that no two values of a key are the same.
     count: u64,
     edits: Edits,
@@ -77,12 +77,12 @@ type Thing = BTreeMap<FieldName, Value>;
 
 impl People {
     pub(super) fn new(plan: &Plan, seed: u64) -> Self {
-        let tastes = plan.policies.values().flat_map(|policy| {
+        let sources = plan.policies.values().flat_map(|policy| {
             let names = policy.fields.keys();
-            names.map(|field| ((policy.entity.clone(), field.clone()), Taste::of(policy, field)))
+            names.map(|field| ((policy.entity.clone(), field.clone()), ValueSource::of(policy, field)))
         });
         let dice = Dice::new(dice::hash(seed, "people"));
-        Self { dice, tastes: tastes.collect(), count: 0, edits: Edits::new(), things: BTreeMap::new() }
+        Self { dice, sources: sources.collect(), count: 0, edits: Edits::new(), things: BTreeMap::new() }
     }
 
     pub(super) fn edits(&self) -> &Edits {
@@ -91,12 +91,12 @@ impl People {
 
     /// Fields for which nothing was found that their rule accepts.
     pub(super) fn without_values(&self) -> BTreeSet<String> {
-        let empty = self.tastes.iter().filter(|(_, taste)| **taste == Taste::Nothing);
+        let empty = self.sources.iter().filter(|(_, values)| **values == ValueSource::Nothing);
         empty.map(|((entity, field), _)| format!("{entity}.{field}")).collect()
     }
 
     /// Fills the systems with what stands there before the first link.
-    pub(super) fn settle_in(&mut self, run: &mut Run<'_>) {
+    pub(super) fn fill_systems(&mut self, run: &mut Run<'_>) {
         for policy in ordered(run.plan) {
             for _ in 0..run.plan.records {
                 let thing = self.thing(policy);
@@ -209,14 +209,14 @@ impl People {
         self.count += 1;
         let mut thing = Thing::new();
         for (field, rules) in &policy.fields {
-            let Some(taste) = self.tastes.get(&(policy.entity.clone(), field.clone())) else { continue };
+            let Some(values) = self.sources.get(&(policy.entity.clone(), field.clone())) else { continue };
             let first = match (&rules.field_type, &rules.transitions) {
                 (FieldType::Enum { values }, Some(_)) => values.first().map(Value::text),
                 (FieldType::Ref { entity }, _) => {
                     let known = self.things.get(entity).map_or(0, Vec::len);
                     (known > 0).then(|| Value::Int(self.dice.place(known) as i64))
                 }
-                _ => taste.next(rules, &Value::Null, self.count, &mut self.dice),
+                _ => values.next(rules, &Value::Null, self.count, &mut self.dice),
             };
             thing.extend(first.map(|value| (field.clone(), value)));
         }
@@ -387,9 +387,10 @@ impl People {
             return self.some_row(run, system, entity).map(|id| Value::text(id.as_str()));
         }
         let now = rules.field_type.accept(now, true).unwrap_or(Value::Null);
-        let mistake = self.dice.chance(MISTAKES_PER_CENT).then(|| Taste::mistaken(rules, &now)).flatten();
-        let taste = self.tastes.get(&(policy.entity.clone(), field.clone()))?;
-        let next = mistake.or_else(|| taste.next(rules, &now, self.count, &mut self.dice))?;
+        let mistake =
+            self.dice.chance(MISTAKES_PER_CENT).then(|| ValueSource::mistaken(rules, &now)).flatten();
+        let values = self.sources.get(&(policy.entity.clone(), field.clone()))?;
+        let next = mistake.or_else(|| values.next(rules, &now, self.count, &mut self.dice))?;
         Some(rules.field_type.export(&next))
     }
 
@@ -397,10 +398,10 @@ impl People {
     fn some_field(&mut self, policy: &EntityPolicy, system: &SystemName) -> Option<FieldName> {
         let mapping = policy.mappings.get(system)?;
         let weighed = |field: &FieldName| {
-            let taste = self.tastes.get(&(policy.entity.clone(), field.clone()))?;
+            let values = self.sources.get(&(policy.entity.clone(), field.clone()))?;
             let theirs = if may_change(policy.field(field)?, system) { WEIGHT } else { 1 };
             let plain = if is_key(policy, field) { 1 } else { WEIGHT };
-            (*taste != Taste::Nothing).then(|| (field.clone(), theirs * plain))
+            (*values != ValueSource::Nothing).then(|| (field.clone(), theirs * plain))
         };
         let fields: Vec<(FieldName, u64)> = mapping.columns.keys().filter_map(weighed).collect();
         let mut place = self.dice.roll(fields.iter().map(|(_, weight)| weight).sum());
@@ -413,7 +414,7 @@ impl People {
 }
 
 /// Whether the system is one that the rules let change the field.
-pub(super) fn may_change(rules: &FieldPolicy, system: &SystemName) -> bool {
+pub(super) fn may_change(rules: &FieldOwnershipPolicy, system: &SystemName) -> bool {
     match &rules.owner {
         Owner::Shared => true,
         Owner::System(owner) => owner == system || rules.proposals.contains(system),

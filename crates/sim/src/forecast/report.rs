@@ -2,7 +2,7 @@
 
 use super::Plan;
 use super::run::Played;
-use super::tally::{Day, OfField, Opponents};
+use super::seed_figures::{Day, OfField, Writers};
 use avowal_core::data::ids::{EntityName, FieldName, SystemName};
 use avowal_core::policy::OnRefused;
 use avowal_core::policy::Owner;
@@ -40,7 +40,7 @@ pub struct Forecast {
     /// The fields in which something was contested or refused, most contested first.
     pub fields: Vec<FieldForecast>,
     /// The fields over which two systems fight.
-    pub fights: Vec<Fight>,
+    pub flapping: Vec<FlappingField>,
     /// What guards stopped, in their words.
     pub held: Vec<String>,
     /// Why things were set aside in quarantine, most frequent first, at most ten.
@@ -136,7 +136,7 @@ pub struct Refusals {
 
 /// Two systems that correct each other.
 #[derive(Clone, PartialEq, Debug, Serialize)]
-pub struct Fight {
+pub struct FlappingField {
     /// Of which entity.
     pub entity: EntityName,
     /// Over which field.
@@ -166,11 +166,11 @@ pub struct Reason {
 
 /// Sums up what was played.
 pub(super) fn sum_up(plan: &Plan, played: &[Played]) -> Forecast {
-    let days: Vec<&Day> = played.iter().flat_map(|run| &run.tally.days).collect();
+    let days: Vec<&Day> = played.iter().flat_map(|run| &run.figures.days).collect();
     let of = |figure: fn(&Day) -> u64| average(days.iter().map(|day| figure(day)));
     let edits: u64 = days.iter().map(|day| day.edits).sum();
     let extra: u64 = days.iter().map(|day| day.corrections + day.repeats).sum();
-    let links = |figure: fn(&Day) -> u64| average(played.iter().map(|run| figure(&run.tally.link))).mean;
+    let links = |figure: fn(&Day) -> u64| average(played.iter().map(|run| figure(&run.figures.link))).mean;
     let diverged: Vec<Diverged> = played.iter().filter_map(diverged).collect();
     Forecast {
         seeds: played.len() as u64,
@@ -196,7 +196,7 @@ pub(super) fn sum_up(plan: &Plan, played: &[Played]) -> Forecast {
         extra_writes_per_edit: share(extra, edits),
         rounds: average(played.iter().flat_map(|run| run.rounds.iter().copied())),
         fields: fields(played, days.len() as u64),
-        fights: fights(plan, played),
+        flapping: flapping(plan, played),
         held: played
             .iter()
             .flat_map(|run| run.held.iter().cloned())
@@ -222,7 +222,7 @@ fn diverged(run: &Played) -> Option<Diverged> {
 
 fn fields(played: &[Played], days: u64) -> Vec<FieldForecast> {
     let mut sums: BTreeMap<&(EntityName, FieldName), OfField> = BTreeMap::new();
-    for (name, field) in played.iter().flat_map(|run| &run.tally.fields) {
+    for (name, field) in played.iter().flat_map(|run| &run.figures.fields) {
         let sum = sums.entry(name).or_default();
         sum.edits += field.edits;
         sum.conflicts += field.conflicts;
@@ -251,30 +251,30 @@ fn fields(played: &[Played], days: u64) -> Vec<FieldForecast> {
     told.collect()
 }
 
-fn fights(plan: &Plan, played: &[Played]) -> Vec<Fight> {
-    let mut sums: BTreeMap<&Opponents, Fight> = BTreeMap::new();
-    for (opponents, bouts) in played.iter().flat_map(|run| &run.tally.fights) {
-        let fight = sums.entry(opponents).or_insert_with(|| Fight {
-            entity: opponents.entity.clone(),
-            field: opponents.field.clone(),
-            corrected: opponents.corrected.clone(),
-            prevails: opponents.prevails.clone(),
+fn flapping(plan: &Plan, played: &[Played]) -> Vec<FlappingField> {
+    let mut sums: BTreeMap<&Writers, FlappingField> = BTreeMap::new();
+    for (writers, corrections) in played.iter().flat_map(|run| &run.figures.flapping) {
+        let fight = sums.entry(writers).or_insert_with(|| FlappingField {
+            entity: writers.entity.clone(),
+            field: writers.field.clone(),
+            corrected: writers.corrected.clone(),
+            prevails: writers.prevails.clone(),
             times: 0,
             worst: 0,
-            rule: bouts.rule.clone(),
-            advice: advice(plan, opponents),
+            rule: corrections.rule.clone(),
+            advice: advice(plan, writers),
         });
-        fight.times += bouts.times;
-        fight.worst = fight.worst.max(bouts.worst);
+        fight.times += corrections.times;
+        fight.worst = fight.worst.max(corrections.worst);
     }
-    let mut sorted: Vec<Fight> = sums.into_values().collect();
+    let mut sorted: Vec<FlappingField> = sums.into_values().collect();
     sorted.sort_by_key(|fight| std::cmp::Reverse(fight.times));
     sorted
 }
 
 /// What would end the fight, by the rule that leads to it.
-fn advice(plan: &Plan, opponents: &Opponents) -> String {
-    let Opponents { entity, field, corrected, .. } = opponents;
+fn advice(plan: &Plan, writers: &Writers) -> String {
+    let Writers { entity, field, corrected, .. } = writers;
     let path = format!("[entities.{entity}.fields] {field}");
     let rules = plan.policies.get(entity).and_then(|policy| policy.field(field));
     match rules.map(|rules| (&rules.owner, rules.on_refused, rules.proposals.contains(corrected))) {
@@ -298,7 +298,7 @@ fn advice(plan: &Plan, opponents: &Opponents) -> String {
 
 fn reasons(played: &[Played]) -> Vec<Reason> {
     let mut sums: BTreeMap<&String, u64> = BTreeMap::new();
-    for (reason, times) in played.iter().flat_map(|run| &run.tally.aside) {
+    for (reason, times) in played.iter().flat_map(|run| &run.figures.aside) {
         *sums.entry(reason).or_default() += times;
     }
     let mut sorted: Vec<_> = sums.into_iter().collect();

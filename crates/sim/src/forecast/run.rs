@@ -3,19 +3,19 @@
 use super::Plan;
 use super::agreement::{self, Difference};
 use super::people::{Action, People};
+use super::seed_figures::{SeedFigures, count_events};
 use super::system::{SimulatedSystem, Weather};
-use super::tally::{Tally, tally};
 use crate::dice::{self, Dice};
 use crate::fake::ManualClock;
 use crate::memory::MemoryStore;
 use avowal_core::data::ids::{FieldName, SystemName};
-use avowal_core::history::Verdict;
+use avowal_core::history::ReviewAnswer;
 use avowal_core::record::Record;
-use avowal_engine::clock::Clock;
-use avowal_engine::connector::{Connector, Delivery};
-use avowal_engine::store::{Due, OpenReview, Store};
+use avowal_engine::ports::clock::Clock;
+use avowal_engine::ports::connector::{Connector, Delivery};
+use avowal_engine::ports::store::{Due, OpenReview, Store};
 use avowal_engine::{
-    Delivered, Engine, EngineError, EngineParts, SyncOptions, SyncReport, SystemPort, Unwatched,
+    DeliveryOutcome, Engine, EngineError, EngineParts, SyncOptions, SyncReport, SystemPort, Unwatched,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -45,7 +45,7 @@ const LATE_WEBHOOK_MS_MAX: u64 = 600_000;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Played {
     pub(super) seed: u64,
-    pub(super) tally: Tally,
+    pub(super) figures: SeedFigures,
     /// How many rounds over all systems each burst of work took.
     pub(super) rounds: Vec<u64>,
     /// What does not agree at the end.
@@ -77,7 +77,7 @@ pub(super) struct Run<'a> {
 pub(super) fn play(plan: &Plan, seed: u64) -> Played {
     let mut run = Run::new(plan, seed);
     let mut people = People::new(plan, seed);
-    people.settle_in(&mut run);
+    people.fill_systems(&mut run);
     run.night(false);
     run.clock.advance(MORNING_MS);
     let began_ms = run.now_ms();
@@ -92,7 +92,7 @@ pub(super) fn play(plan: &Plan, seed: u64) -> Played {
     run.calm_down();
     let events = run.now(run.memory.scan_events(None, MANY)).and_then(Result::ok).unwrap_or_default();
     let quarantined = run.now(run.memory.quarantined(MANY)).and_then(Result::ok).unwrap_or_default();
-    run.played.tally = tally(plan, &events, &quarantined, began_ms, people.edits());
+    run.played.figures = count_events(plan, &events, &quarantined, began_ms, people.edits());
     run.played.without_values = people.without_values();
     run.played.seed = seed;
     run.played
@@ -157,7 +157,7 @@ impl<'a> Run<'a> {
             match action {
                 Action::Look { system } => {
                     self.looks.remove(&(at_ms, system.clone()));
-                    self.settle(&system);
+                    self.sync_until_quiet(&system);
                 }
                 Action::Deliver { system, delivery } => self.deliver(&system, delivery),
                 other => people.act(self, other),
@@ -202,10 +202,10 @@ impl<'a> Run<'a> {
     }
 
     fn deliver(&mut self, system: &SystemName, delivery: Delivery) {
-        match self.now(self.engine.deliver(system, &delivery)) {
-            Some(Delivered::Accepted) => self.settle(system),
-            Some(Delivered::Duplicate | Delivered::Refused { .. }) | None => {}
-            Some(Delivered::Busy { .. }) => {
+        match self.now(self.engine.receive_delivery(system, &delivery)) {
+            Some(DeliveryOutcome::Accepted) => self.sync_until_quiet(system),
+            Some(DeliveryOutcome::Duplicate | DeliveryOutcome::Refused { .. }) | None => {}
+            Some(DeliveryOutcome::Busy { .. }) => {
                 let at_ms = self.now_ms() + 5_000;
                 self.plan_at(at_ms, Action::Deliver { system: system.clone(), delivery });
             }
@@ -213,7 +213,7 @@ impl<'a> Run<'a> {
     }
 
     /// A system has its turn, then everybody for whom there is something to do, until there is nothing.
-    fn settle(&mut self, first: &SystemName) {
+    fn sync_until_quiet(&mut self, first: &SystemName) {
         let mut rounds = 0;
         let mut turns = BTreeSet::from([first.clone()]);
         while rounds < ROUNDS_MAX && self.round(&turns) {
@@ -277,12 +277,13 @@ impl<'a> Run<'a> {
     fn answer(&mut self) {
         let open = self.now(self.memory.open_reviews(MANY)).and_then(Result::ok).unwrap_or_default();
         for question in open {
-            let verdict = self.verdict(&question);
+            let answer = self.answer_to(&question);
             let decided =
-                self.now(self.engine.decide_review(&question.review.id, verdict, "a simulated person", None));
+                self.now(self.engine.decide_review(&question.review.id, answer, "a simulated person", None));
             if let Some(Err(_)) = decided {
                 // What was proposed is not allowed, or has gone by now.
-                let keep = if is_existence(&question.field) { Verdict::Restore } else { Verdict::Keep };
+                let keep =
+                    if is_existence(&question.field) { ReviewAnswer::Restore } else { ReviewAnswer::Keep };
                 let _ = self.now(self.engine.decide_review(
                     &question.review.id,
                     keep,
@@ -293,18 +294,18 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn verdict(&mut self, question: &OpenReview) -> Verdict {
+    fn answer_to(&mut self, question: &OpenReview) -> ReviewAnswer {
         let takes = self.dice.chance(50);
         match (is_existence(&question.field), question.review.proposed.keys().next()) {
             (true, _) => {
                 if takes {
-                    Verdict::Delete
+                    ReviewAnswer::Delete
                 } else {
-                    Verdict::Restore
+                    ReviewAnswer::Restore
                 }
             }
-            (false, Some(system)) if takes => Verdict::Take { system: system.clone() },
-            (false, _) => Verdict::Keep,
+            (false, Some(system)) if takes => ReviewAnswer::Take { system: system.clone() },
+            (false, _) => ReviewAnswer::Keep,
         }
     }
 

@@ -5,11 +5,11 @@ use crate::dice::Dice;
 use crate::fake::{FakeSystem, Fate, Fault, FeedKind, Kind, ManualClock, Profile};
 use async_trait::async_trait;
 use avowal_core::data::ids::{EntityName, RemoteId, SystemName};
-use avowal_engine::connector::{
+use avowal_engine::ports::connector::{
     Capabilities, Change, Connector, ConnectorError, ConnectorErrorKind, Delivery, Fields, Finding,
     OrderKind, Page, Write, WriteOutcome,
 };
-use avowal_engine::store::Cursor;
+use avowal_engine::ports::store::Cursor;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -2,10 +2,10 @@
 
 use avowal_core::data::ids::{EntityName, RecordId, RemoteId, SystemName};
 use avowal_core::data::time::Timestamp;
-use avowal_core::history::Event;
+use avowal_core::history::IntegrationEvent;
 use avowal_core::record::Record;
 use avowal_core::record::intent::{Intent, Operation};
-use avowal_engine::store::{
+use avowal_engine::ports::store::{
     Commit, CommitOutcome, CopyKey, Counts, Cursor, CursorName, Located, MatchKey, QuarantineItem,
     RecordCommit, Signal,
 };
@@ -17,7 +17,7 @@ type Link = (SystemName, EntityName, RemoteId);
 #[derive(Debug, Default)]
 pub(super) struct Tables {
     pub(super) records: BTreeMap<RecordId, Record>,
-    pub(super) events: BTreeMap<(RecordId, u64), Event>,
+    pub(super) events: BTreeMap<(RecordId, u64), IntegrationEvent>,
     pub(super) links: BTreeMap<Link, RecordId>,
     pub(super) match_keys: BTreeMap<RecordId, BTreeSet<String>>,
     /// `match_keys` by key.
@@ -136,8 +136,8 @@ impl Tables {
         for (id, state) in &states {
             for link in links_of(state) {
                 let holder = self.links.get(&link).filter(|holder| !states.contains_key(holder));
-                let rival = claimed.insert(link.clone(), id);
-                if holder.is_some() || rival.is_some() {
+                let earlier = claimed.insert(link.clone(), id);
+                if holder.is_some() || earlier.is_some() {
                     let (system, entity, remote_id) = link;
                     return Some(format!(
                         "{entity} {remote_id} in {system} is already linked to another record than {id}"

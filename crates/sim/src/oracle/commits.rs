@@ -6,10 +6,10 @@ use super::truth::{Edit, Truth, essence, includes};
 use crate::scenario::{ENTITY, KEY};
 use avowal_core::data::value::Value;
 use avowal_core::history::fold::apply;
-use avowal_core::history::{Body, Event, FieldRelation, Strength};
+use avowal_core::history::{Body, FieldRelation, IntegrationEvent, Strength};
 use avowal_core::record::Record;
 use avowal_core::record::intent::Operation;
-use avowal_engine::store::{Commit, CursorKind, RecordCommit};
+use avowal_engine::ports::store::{Commit, CursorKind, RecordCommit};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What is known of one record's stream.
@@ -95,7 +95,13 @@ impl Oracle {
         judge_fold(truth, stream, commit);
     }
 
-    fn judge_event(&self, truth: &mut Truth, stream: &mut Stream, commit: &RecordCommit, event: &Event) {
+    fn judge_event(
+        &self,
+        truth: &mut Truth,
+        stream: &mut Stream,
+        commit: &RecordCommit,
+        event: &IntegrationEvent,
+    ) {
         match &event.body {
             Body::FieldChanged { field, value, .. } => {
                 self.judge_belief(truth, stream, commit, event, field.as_str(), value);
@@ -131,7 +137,7 @@ impl Oracle {
                     );
                 }
             }
-            Body::ReviewRequested { .. } => {
+            Body::ManualReviewRequested { .. } => {
                 let source = event.source.as_ref().map(ToString::to_string).unwrap_or_default();
                 truth.figures.entry(source).or_default().reviews += 1;
             }
@@ -173,7 +179,7 @@ impl Oracle {
         truth: &mut Truth,
         stream: &Stream,
         commit: &RecordCommit,
-        event: &Event,
+        event: &IntegrationEvent,
         field: &str,
         value: &Value,
     ) {
@@ -190,7 +196,7 @@ impl Oracle {
             truth.accuse("I4", Some(&stream.thing), what);
         }
         let thing = stream.thing.clone();
-        if field != KEY && !is_computed(field) && truth.maker(&thing, field, value).is_none() {
+        if field != KEY && !is_computed(field) && truth.author(&thing, field, value).is_none() {
             let what = format!("{}: {source} is said to have put {value} into {field}", event.id());
             truth.accuse("I20", Some(&thing), format!("{what}, and nobody ever did"));
         }
@@ -203,7 +209,8 @@ impl Oracle {
         if !truth.is_unique(&thing, field, value) || !truth.is_unique(&thing, field, before) {
             return;
         }
-        let (Some(old), Some(new)) = (truth.maker(&thing, field, before), truth.maker(&thing, field, value))
+        let (Some(old), Some(new)) =
+            (truth.author(&thing, field, before), truth.author(&thing, field, value))
         else {
             return;
         };
@@ -234,7 +241,7 @@ impl Oracle {
         if to.is_null() || !truth.is_unique(&thing, field, to) || !truth.is_unique(&thing, field, before) {
             return;
         }
-        let (Some(old), Some(new)) = (truth.maker(&thing, field, before), truth.maker(&thing, field, to))
+        let (Some(old), Some(new)) = (truth.author(&thing, field, before), truth.author(&thing, field, to))
         else {
             return;
         };

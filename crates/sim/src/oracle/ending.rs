@@ -5,26 +5,26 @@ use super::{Oracle, chain, commits};
 use crate::scenario::{ENTITY, KEY, ProfileKind};
 use avowal_core::data::ids::{FieldName, RemoteId, SystemName};
 use avowal_core::data::value::Value;
-use avowal_core::history::Event;
+use avowal_core::history::IntegrationEvent;
 use avowal_core::record::Record;
-use avowal_engine::connector::Fields;
-use avowal_engine::store::QuarantineItem;
+use avowal_engine::ports::connector::Fields;
+use avowal_engine::ports::store::QuarantineItem;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A row, by system and id.
-pub type Place = (String, RemoteId);
+pub type RowKey = (String, RemoteId);
 
 /// Everything that stands at the end.
 #[derive(Clone, Debug, Default)]
 pub struct Ending {
     /// What the systems hold.
-    pub rows: BTreeMap<Place, Fields>,
+    pub rows: BTreeMap<RowKey, Fields>,
     /// What the engine holds.
     pub records: Vec<Record>,
     /// What it has set aside.
     pub quarantine: Vec<QuarantineItem>,
     /// How it came there.
-    pub events: Vec<Event>,
+    pub events: Vec<IntegrationEvent>,
 }
 
 impl Oracle {
@@ -39,7 +39,7 @@ impl Oracle {
 
     /// I17 and I2: a row belongs to one record, or is set aside.
     fn judge_links(&self, ending: &Ending) {
-        let mut holders: BTreeMap<Place, usize> = BTreeMap::new();
+        let mut holders: BTreeMap<RowKey, usize> = BTreeMap::new();
         for record in &ending.records {
             for (system, copy) in &record.copies {
                 *holders.entry((system.to_string(), copy.remote_id.clone())).or_default() += 1;
@@ -272,7 +272,7 @@ impl Oracle {
         let all_shown = edits.iter().all(|edit| edit.shown);
         let rows_gone = truth.removals.iter().any(|removal| removal.thing == thing);
         let made_at_once = truth.rows.values().filter(|row| row.thing == thing && !row.ours).count() > 1;
-        let reviewed = ending.events.iter().any(|event| event.body.kind() == "review_requested");
+        let reviewed = ending.events.iter().any(|event| event.body.kind() == "manual_review_requested");
         // Who takes back exactly what we have just added leaves the number as it was, and nothing to see.
         let taken_back = edits.iter().any(|edit| {
             edits

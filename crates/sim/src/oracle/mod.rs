@@ -10,7 +10,7 @@ mod truth;
 mod writes;
 
 pub(crate) use commits::same;
-pub use ending::{Ending, Place};
+pub use ending::{Ending, RowKey};
 pub(crate) use truth::normalised;
 pub use truth::{Edit, Vector, Version};
 
@@ -18,7 +18,7 @@ use crate::fake::{Call, Put, Witness};
 use crate::scenario::Scenario;
 use avowal_core::data::ids::RemoteId;
 use avowal_core::data::value::Value;
-use avowal_engine::connector::Capabilities;
+use avowal_engine::ports::connector::Capabilities;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -188,7 +188,7 @@ impl Witness for Oracle {
 
     fn called(&self, system: &str, call: Call<'_>) {
         match call {
-            Call::Shown { id, seq } => self.truth().show(system, id, seq),
+            Call::Returned { id, seq } => self.truth().show(system, id, seq),
             Call::Read(_) | Call::Find => self.looked(system),
             Call::Write(write) => self.write_begins(system, write),
             Call::Ended(key) => self.write_ends(system, key),

@@ -5,7 +5,7 @@ use crate::fake::Put;
 use crate::scenario::KEY;
 use avowal_core::data::ids::RemoteId;
 use avowal_core::data::value::Value;
-use avowal_engine::connector::Fields;
+use avowal_engine::ports::connector::Fields;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Which edits of each system something includes, for one field of one thing.
@@ -61,7 +61,7 @@ pub struct Version {
 
 /// What stands in one field, and which edits it includes.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Stand {
+pub(super) struct FieldTruth {
     /// The person's edit that put it there, if one did.
     pub(super) edit: Option<usize>,
     pub(super) vector: Vector,
@@ -75,7 +75,7 @@ pub(super) struct Row {
     pub(super) ours: bool,
     /// By which write.
     pub(super) made_by: String,
-    pub(super) fields: BTreeMap<String, Stand>,
+    pub(super) fields: BTreeMap<String, FieldTruth>,
     /// Which edits stood in it, by version.
     past: Vec<(u64, Vec<usize>)>,
 }
@@ -146,7 +146,7 @@ impl Truth {
     }
 
     /// The last edit that put this value, or what a system makes of it, into this field.
-    pub(super) fn maker(&self, thing: &str, field: &str, value: &Value) -> Option<&Edit> {
+    pub(super) fn author(&self, thing: &str, field: &str, value: &Value) -> Option<&Edit> {
         let known = self.by_value.get(&(thing.to_owned(), field.to_owned()))?;
         let found = known.iter().rev().find(|(known, _)| known == value).or_else(|| {
             let spelled = essence(value);
@@ -189,7 +189,7 @@ impl Truth {
         from: Value,
         value: &Value,
         saw: Vector,
-    ) -> Stand {
+    ) -> FieldTruth {
         let count =
             self.counts.entry((thing.to_owned(), field.to_owned(), put.system.to_owned())).or_default();
         *count += 1;
@@ -212,7 +212,7 @@ impl Truth {
         });
         let known = self.by_value.entry((thing.to_owned(), field.to_owned())).or_default();
         known.push((value.clone(), no));
-        Stand { edit: Some(no), vector }
+        FieldTruth { edit: Some(no), vector }
     }
 }
 
@@ -270,10 +270,10 @@ impl Oracle {
             }
             let stand = if put.key.is_some() {
                 let mut vector = old.vector;
-                if let Some(maker) = truth.maker(&thing, field, after) {
-                    join(&mut vector, &maker.vector);
+                if let Some(author) = truth.author(&thing, field, after) {
+                    join(&mut vector, &author.vector);
                 }
-                Stand { edit: None, vector }
+                FieldTruth { edit: None, vector }
             } else {
                 truth.edit(put, &thing, field, before.clone(), after, old.vector)
             };

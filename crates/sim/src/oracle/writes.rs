@@ -7,7 +7,7 @@ use crate::fake::Put;
 use crate::scenario::{KEY, ProfileKind};
 use avowal_core::data::value::Value;
 use avowal_core::record::intent::Operation;
-use avowal_engine::connector::Write;
+use avowal_engine::ports::connector::Write;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What is under way, and what nobody knows.

@@ -2,8 +2,8 @@
 
 use avowal_core::data::ids::{RecordId, SystemName};
 use avowal_core::data::time::Timestamp;
-use avowal_engine::bucket::Shares;
-use avowal_engine::store::{Commit, CommitOutcome, Signal, Store};
+use avowal_engine::ports::bucket::Shares;
+use avowal_engine::ports::store::{Commit, CommitOutcome, Signal, Store};
 use avowal_sim::memory::MemoryStore;
 use avowal_sim::play::play_followed;
 use avowal_sim::scenario::Scenario;

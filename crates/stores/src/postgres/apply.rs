@@ -2,14 +2,16 @@
 
 use super::codec_list;
 use super::column;
-use super::draft::{Draft, EventRow, LinkKey, LinkRow, RecordRow, bucket_of, key_bucket, link_bucket};
+use super::draft::{
+    EventRow, LinkKey, LinkRow, PreparedCommit, RecordRow, bucket_of, key_bucket, link_bucket,
+};
 use super::error::Fault;
 use super::facts::{Facts, Stored};
 use super::in_order::in_order;
 use super::rest;
 use super::session::{Link, Param};
-use avowal_engine::bucket::Bucket;
-use avowal_engine::store::CursorName;
+use avowal_engine::ports::bucket::Bucket;
+use avowal_engine::ports::store::CursorName;
 use std::collections::{BTreeMap, BTreeSet};
 use tokio_postgres::types::ToSql;
 
@@ -147,7 +149,12 @@ impl Step {
 
 /// Writes the drafts into the open transaction. Answers whether all of it went in: somebody may have written a row
 /// since it was looked for, which only the next look shows.
-pub(super) async fn write(link: &Link, drafts: &[&Draft], facts: &Facts, slot: i16) -> Result<bool, Fault> {
+pub(super) async fn write(
+    link: &Link,
+    drafts: &[&PreparedCommit],
+    facts: &Facts,
+    slot: i16,
+) -> Result<bool, Fault> {
     let mut steps = Vec::new();
     deliveries(drafts, &mut steps);
     cursors(drafts, facts, &mut steps);
@@ -190,7 +197,7 @@ macro_rules! columns {
 }
 pub(super) use columns;
 
-fn deliveries(drafts: &[&Draft], steps: &mut Vec<Step>) {
+fn deliveries(drafts: &[&PreparedCommit], steps: &mut Vec<Step>) {
     let mut rows: Vec<(i16, &str, String, i64)> = drafts
         .iter()
         .flat_map(|draft| &draft.deliveries)
@@ -212,7 +219,7 @@ fn deliveries(drafts: &[&Draft], steps: &mut Vec<Step>) {
     steps.push(Step::exact(ADD_DELIVERIES, params, rows.len()));
 }
 
-fn cursors(drafts: &[&Draft], facts: &Facts, steps: &mut Vec<Step>) {
+fn cursors(drafts: &[&PreparedCommit], facts: &Facts, steps: &mut Vec<Step>) {
     type Row<'a> = (&'a CursorName, String);
     let moved: BTreeMap<&CursorName, String> = drafts
         .iter()
@@ -236,7 +243,10 @@ fn cursors(drafts: &[&Draft], facts: &Facts, steps: &mut Vec<Step>) {
 }
 
 /// The records of all drafts with what is stored of them, in the order of their key.
-fn by_key<'a>(drafts: &[&'a Draft], facts: &'a Facts) -> Vec<(&'a str, &'a RecordRow, Option<&'a Stored>)> {
+fn by_key<'a>(
+    drafts: &[&'a PreparedCommit],
+    facts: &'a Facts,
+) -> Vec<(&'a str, &'a RecordRow, Option<&'a Stored>)> {
     let mut rows: Vec<_> = drafts
         .iter()
         .flat_map(|draft| &draft.records)
@@ -246,7 +256,7 @@ fn by_key<'a>(drafts: &[&'a Draft], facts: &'a Facts) -> Vec<(&'a str, &'a Recor
     rows
 }
 
-fn records(drafts: &[&Draft], facts: &Facts, steps: &mut Vec<Step>) -> Result<(), Fault> {
+fn records(drafts: &[&PreparedCommit], facts: &Facts, steps: &mut Vec<Step>) -> Result<(), Fault> {
     type Row<'a> = (&'a str, &'a RecordRow, [Option<String>; 4]);
     let (mut new, mut old): (Vec<Row<'_>>, Vec<Row<'_>>) = (Vec::new(), Vec::new());
     for (id, row, stored) in by_key(drafts, facts) {
@@ -281,7 +291,7 @@ fn records(drafts: &[&Draft], facts: &Facts, steps: &mut Vec<Step>) -> Result<()
     Ok(())
 }
 
-fn events(drafts: &[&Draft], slot: i16, steps: &mut Vec<Step>) {
+fn events(drafts: &[&PreparedCommit], slot: i16, steps: &mut Vec<Step>) {
     let rows: Vec<&EventRow> = drafts.iter().flat_map(|draft| &draft.events).collect();
     if rows.is_empty() {
         return;
@@ -311,7 +321,7 @@ fn events(drafts: &[&Draft], slot: i16, steps: &mut Vec<Step>) {
     steps.push(Step::any(COUNT_EVENTS, vec![Box::new(slot), Box::new(number)]));
 }
 
-fn links(drafts: &[&Draft], facts: &Facts, steps: &mut Vec<Step>) {
+fn links(drafts: &[&PreparedCommit], facts: &Facts, steps: &mut Vec<Step>) {
     type Gone<'a> = (&'a LinkKey, &'a str);
     type Row<'a> = (&'a LinkKey, &'a str, &'a LinkRow);
     let (mut gone, mut new, mut old): (Vec<Gone<'_>>, Vec<Row<'_>>, Vec<Row<'_>>) = Default::default();
@@ -353,7 +363,7 @@ fn links(drafts: &[&Draft], facts: &Facts, steps: &mut Vec<Step>) {
     }
 }
 
-fn match_keys(drafts: &[&Draft], facts: &Facts, steps: &mut Vec<Step>) {
+fn match_keys(drafts: &[&PreparedCommit], facts: &Facts, steps: &mut Vec<Step>) {
     type Row<'a> = (i16, &'a str, &'a str, &'a str);
     let (mut gone, mut new): (Vec<Row<'_>>, Vec<Row<'_>>) = Default::default();
     for (id, row, stored) in by_key(drafts, facts) {
@@ -380,7 +390,7 @@ fn match_keys(drafts: &[&Draft], facts: &Facts, steps: &mut Vec<Step>) {
     }
 }
 
-fn intents(drafts: &[&Draft], facts: &Facts, steps: &mut Vec<Step>) -> Result<(), Fault> {
+fn intents(drafts: &[&PreparedCommit], facts: &Facts, steps: &mut Vec<Step>) -> Result<(), Fault> {
     type Gone<'a> = (&'a str, &'a str);
     type Row<'a> = (&'a str, &'a RecordRow, &'a str, &'a super::draft::IntentRow);
     let (mut gone, mut put): (Vec<Gone<'_>>, Vec<Row<'_>>) = Default::default();
@@ -412,7 +422,7 @@ fn intents(drafts: &[&Draft], facts: &Facts, steps: &mut Vec<Step>) -> Result<()
     }
     let delays: Vec<_> = drafts.iter().flat_map(|draft| draft.delays.values()).collect();
     if !delays.is_empty() {
-        type Delay<'a> = &'a avowal_engine::store::IntentDelay;
+        type Delay<'a> = &'a avowal_engine::ports::store::IntentDelay;
         let params = columns!(delays;
             buckets: i16 = |row: &Delay<'_>| bucket_of(row.record.as_str()),
             records: String = |row: &Delay<'_>| row.record.as_str().to_owned(),
@@ -426,7 +436,7 @@ fn intents(drafts: &[&Draft], facts: &Facts, steps: &mut Vec<Step>) -> Result<()
     Ok(())
 }
 
-fn reviews(drafts: &[&Draft], facts: &Facts, steps: &mut Vec<Step>) {
+fn reviews(drafts: &[&PreparedCommit], facts: &Facts, steps: &mut Vec<Step>) {
     type Gone<'a> = (&'a str, &'a str);
     type Row<'a> = (&'a str, &'a RecordRow, &'a str, &'a super::draft::ReviewRow);
     let (mut gone, mut put): (Vec<Gone<'_>>, Vec<Row<'_>>) = Default::default();

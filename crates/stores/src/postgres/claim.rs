@@ -8,7 +8,7 @@ use super::error::Fault;
 use super::in_order::in_order;
 use super::session::{Link, Server};
 use async_trait::async_trait;
-use avowal_engine::lanes::{Claim, Hold, Lane};
+use avowal_engine::ports::lanes::{Claim, Hold, Lane};
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -4,18 +4,20 @@ use super::column;
 use super::error::Fault;
 use crate::codec;
 use avowal_core::data::ids::{EntityName, RecordId, SystemName};
-use avowal_core::history::Event;
+use avowal_core::history::IntegrationEvent;
 use avowal_core::record::Record;
 use avowal_core::record::intent::{Intent, IntentStatus};
-use avowal_engine::bucket::Bucket;
-use avowal_engine::store::{Commit, CopyKey, CursorMove, IntentDelay, QuarantineItem, RecordCommit, Signal};
+use avowal_engine::ports::bucket::Bucket;
+use avowal_engine::ports::store::{
+    Commit, CopyKey, CursorMove, IntentDelay, QuarantineItem, RecordCommit, Signal,
+};
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{Hash, Hasher};
 
 /// A commit of the port, spelled in columns.
 #[derive(Default)]
-pub(super) struct Draft {
+pub(super) struct PreparedCommit {
     /// The last state of each record.
     pub(super) records: BTreeMap<String, RecordRow>,
     /// For each part of the commit: which record, where it must stand, and where it goes.
@@ -34,7 +36,7 @@ pub(super) struct Draft {
     pub(super) touched: Vec<u64>,
 }
 
-impl Draft {
+impl PreparedCommit {
     /// The systems that have something to do when it is durable.
     pub(super) fn stirs(&self) -> BTreeSet<String> {
         let intents = self.records.values().flat_map(|record| record.intents.keys().cloned());
@@ -126,7 +128,7 @@ pub(super) struct EventRow {
     pub(super) hash: Vec<u8>,
 }
 
-impl Draft {
+impl PreparedCommit {
     /// Spells a commit.
     pub(super) fn new(commit: Commit) -> Result<Self, Fault> {
         let mut draft = Self::default();
@@ -253,7 +255,7 @@ fn intent(record: &Record, system: &SystemName) -> (String, IntentRow) {
 }
 
 impl EventRow {
-    fn new(event: &Event) -> Result<Self, Fault> {
+    fn new(event: &IntegrationEvent) -> Result<Self, Fault> {
         let text = |text: &Option<String>| text.as_deref().map(column::text);
         Ok(Self {
             bucket: Bucket::of_record(&event.record),

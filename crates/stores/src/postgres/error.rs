@@ -1,7 +1,7 @@
 //! What can go wrong on the way to a database server, and the one place that maps it to the port's errors.
 
 use crate::codec::Damage;
-use avowal_engine::store::StoreError;
+use avowal_engine::ports::store::StoreError;
 use tokio_postgres::Error;
 use tokio_postgres::error::SqlState;
 

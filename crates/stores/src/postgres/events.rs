@@ -7,7 +7,7 @@ use super::session::Link;
 use crate::codec;
 use avowal_core::data::ids::{EntityName, RecordId, SystemName};
 use avowal_core::data::time::Timestamp;
-use avowal_core::history::Event;
+use avowal_core::history::IntegrationEvent;
 use tokio_postgres::Row;
 
 const OF_RECORD: &str =
@@ -32,7 +32,7 @@ pub(super) async fn of_record(
     record: &RecordId,
     from_seq: u64,
     limit: usize,
-) -> Result<Vec<Event>, Fault> {
+) -> Result<Vec<IntegrationEvent>, Fault> {
     let from_seq = i64::try_from(from_seq).unwrap_or(i64::MAX);
     let (id, limit) = (record.as_str(), column::limit(limit));
     let rows = link.query(OF_RECORD, &[&bucket_of(id), &id, &from_seq, &limit]).await?;
@@ -45,7 +45,7 @@ pub(super) async fn scan(
     link: &Link,
     after: Option<&(RecordId, u64)>,
     limit: usize,
-) -> Result<Vec<Event>, Fault> {
+) -> Result<Vec<IntegrationEvent>, Fault> {
     let mut from = after.map_or_else(String::new, |(record, _)| record.as_str().to_owned());
     let mut passed = after.map(|(record, seq)| (record.as_str().to_owned(), *seq));
     let mut events = Vec::new();
@@ -85,7 +85,11 @@ fn prefix(streams: &[(String, u64, u64)], wanted: usize) -> &[(String, u64, u64)
     &streams[..enough.map_or(streams.len(), |at| at + 1)]
 }
 
-async fn of_streams(link: &Link, streams: &[(String, u64, u64)], limit: usize) -> Result<Vec<Event>, Fault> {
+async fn of_streams(
+    link: &Link,
+    streams: &[(String, u64, u64)],
+    limit: usize,
+) -> Result<Vec<IntegrationEvent>, Fault> {
     let buckets: Vec<i16> = streams.iter().map(|(id, ..)| bucket_of(id)).collect();
     let ids: Vec<&str> = streams.iter().map(|(id, ..)| id.as_str()).collect();
     let after: Vec<i64> =
@@ -94,7 +98,7 @@ async fn of_streams(link: &Link, streams: &[(String, u64, u64)], limit: usize) -
     rows.iter().map(event).collect()
 }
 
-fn event(row: &Row) -> Result<Event, Fault> {
+fn event(row: &Row) -> Result<IntegrationEvent, Fault> {
     let record: String = row.try_get(0)?;
     let seq: i64 = row.try_get(1)?;
     let place = |column: &str| format!("events row {record}-{seq}, {column}");
@@ -105,7 +109,7 @@ fn event(row: &Row) -> Result<Event, Fault> {
     let payload: String = row.try_get(6)?;
     let evidence: Option<String> = row.try_get(8)?;
     let cause: Option<i64> = row.try_get(11)?;
-    Ok(Event {
+    Ok(IntegrationEvent {
         entity: EntityName::from(row.try_get::<_, String>(2)?),
         seq: column::from_number(seq, || place("seq"))?,
         source: row.try_get::<_, Option<String>>(4)?.map(SystemName::from),

@@ -1,14 +1,14 @@
 //! What a group of commits needs to know before it may be written. Rows that must not move meanwhile are locked,
 //! each kind in the order of its key, so that two processes never wait for each other in a circle.
 
-use super::draft::{DeliveryKey, Draft, LinkKey, bucket_of};
+use super::draft::{DeliveryKey, LinkKey, PreparedCommit, bucket_of};
 use super::error::Fault;
 use super::in_order::in_order;
 use super::session::Link;
 use super::{codec_list, column};
 use avowal_core::data::ids::{EntityName, SystemName};
-use avowal_engine::bucket::Bucket;
-use avowal_engine::store::{Cursor, CursorKind, CursorName};
+use avowal_engine::ports::bucket::Bucket;
+use avowal_engine::ports::store::{Cursor, CursorKind, CursorName};
 use std::collections::{BTreeMap, BTreeSet};
 use tokio_postgres::Row;
 
@@ -63,14 +63,14 @@ pub(super) struct Stored {
 
 impl Facts {
     /// Begins a transaction, and locks and reads what the drafts touch.
-    pub(super) async fn gather(link: &Link, drafts: &[&Draft]) -> Result<Self, Fault> {
+    pub(super) async fn gather(link: &Link, drafts: &[&PreparedCommit]) -> Result<Self, Fault> {
         let mut facts = Self::default();
         facts.lock(link, drafts).await?;
         facts.look_up(link, drafts).await?;
         Ok(facts)
     }
 
-    async fn lock(&mut self, link: &Link, drafts: &[&Draft]) -> Result<(), Fault> {
+    async fn lock(&mut self, link: &Link, drafts: &[&PreparedCommit]) -> Result<(), Fault> {
         let keys: BTreeSet<i16> = drafts.iter().flat_map(|draft| &draft.sole).map(|key| key.lock()).collect();
         let keys: Vec<i16> = keys.into_iter().collect();
         let records: BTreeSet<&String> = drafts.iter().flat_map(|draft| draft.records.keys()).collect();
@@ -116,7 +116,7 @@ impl Facts {
         Ok(())
     }
 
-    async fn look_up(&mut self, link: &Link, drafts: &[&Draft]) -> Result<(), Fault> {
+    async fn look_up(&mut self, link: &Link, drafts: &[&PreparedCommit]) -> Result<(), Fault> {
         let mut buckets: Vec<i16> = Vec::new();
         let mut links: Vec<&LinkKey> = Vec::new();
         for (id, record) in drafts.iter().flat_map(|draft| &draft.records) {

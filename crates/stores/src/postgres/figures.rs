@@ -4,7 +4,7 @@ use super::column;
 use super::error::Fault;
 use super::session::Link;
 use avowal_core::data::ids::SystemName;
-use avowal_engine::store::{Counts, OpenCounts};
+use avowal_engine::ports::store::{Counts, OpenCounts};
 
 /// What is not done yet.
 pub(super) async fn open_counts(link: &Link) -> Result<OpenCounts, Fault> {

@@ -9,8 +9,8 @@ use crate::codec;
 use avowal_core::data::ids::{EntityName, FieldName, RecordId, RemoteId, SystemName};
 use avowal_core::data::time::Timestamp;
 use avowal_core::record::Record;
-use avowal_engine::bucket::{Bucket, Share, Shares};
-use avowal_engine::store::{
+use avowal_engine::ports::bucket::{Bucket, Share, Shares};
+use avowal_engine::ports::store::{
     CopyKey, Cursor, CursorName, Due, DueIntent, Located, OpenReview, QuarantineItem, Signal, SignalReason,
 };
 use std::collections::{BTreeMap, BTreeSet};

@@ -3,7 +3,7 @@
 use super::error::Fault;
 use super::session::{Link, SCHEMA, Server};
 use avowal_core::data::value::Digest;
-use avowal_engine::store::StoreError;
+use avowal_engine::ports::store::StoreError;
 use std::collections::BTreeMap;
 
 /// A change of the tables. Once released it never changes again; a later number corrects it.

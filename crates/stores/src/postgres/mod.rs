@@ -27,16 +27,16 @@ mod writer;
 use async_trait::async_trait;
 use avowal_core::data::ids::{EntityName, RecordId, SystemName};
 use avowal_core::data::time::Timestamp;
-use avowal_core::history::Event;
+use avowal_core::history::IntegrationEvent;
 use avowal_core::record::Record;
-use avowal_engine::bucket::Shares;
-use avowal_engine::lanes::{Claim, Lane};
-use avowal_engine::store::{
+use avowal_engine::ports::bucket::Shares;
+use avowal_engine::ports::lanes::{Claim, Lane};
+use avowal_engine::ports::store::{
     BATCH_RECORDS_MAX, Commit, CommitOutcome, CopyKey, Counts, Cursor, CursorName, Due, DueIntent, Located,
     OpenCounts, OpenReview, QuarantineItem, RecordCommit, SharedStore, Signal, Store, StoreError,
 };
 use claim::Claims;
-use draft::Draft;
+use draft::PreparedCommit;
 use error::Fault;
 use pool::{Patience, Pool};
 use session::{Link, Server};
@@ -95,7 +95,8 @@ impl PostgresStore {
 
     async fn write(&self, commit: Commit) -> Result<CommitOutcome, StoreError> {
         let writer = self.refuse_if_read_only()?;
-        let draft = Draft::new(commit).map_err(|fault| fault.into_store_error(self.server.place()))?;
+        let draft =
+            PreparedCommit::new(commit).map_err(|fault| fault.into_store_error(self.server.place()))?;
         let stirs = draft.stirs();
         let outcome = writer.commit(draft).await?;
         match outcome {
@@ -211,7 +212,12 @@ impl Store for PostgresStore {
         read!(self, link => lookup::forget(link, before, limit))
     }
 
-    async fn events(&self, record: &RecordId, from_seq: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
+    async fn events(
+        &self,
+        record: &RecordId,
+        from_seq: u64,
+        limit: usize,
+    ) -> Result<Vec<IntegrationEvent>, StoreError> {
         read!(self, link => events::of_record(link, record, from_seq, limit))
     }
 
@@ -219,7 +225,7 @@ impl Store for PostgresStore {
         &self,
         after: Option<(RecordId, u64)>,
         limit: usize,
-    ) -> Result<Vec<Event>, StoreError> {
+    ) -> Result<Vec<IntegrationEvent>, StoreError> {
         read!(self, link => events::scan(link, after.as_ref(), limit))
     }
 
@@ -273,7 +279,7 @@ impl SharedStore for PostgresStore {
         read!(self, link => lookup::awaited(link, copies))
     }
 
-    async fn stirred(&self, system: &SystemName) {
-        self.wakes.stirred(system.as_str()).await;
+    async fn work_available(&self, system: &SystemName) {
+        self.wakes.work_available(system.as_str()).await;
     }
 }

@@ -5,8 +5,8 @@ use super::column;
 use super::draft::Rest;
 use super::session::Param;
 use avowal_core::data::value::Digest;
-use avowal_engine::bucket::Bucket;
-use avowal_engine::store::{CopyKey, QuarantineItem, Signal};
+use avowal_engine::ports::bucket::Bucket;
+use avowal_engine::ports::store::{CopyKey, QuarantineItem, Signal};
 
 /// The same item again counts up instead of filling the disk.
 const SET_ASIDE: &str =

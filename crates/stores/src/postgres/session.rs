@@ -1,7 +1,7 @@
 //! How the server is reached: the address, the encryption, and what every connection is told first.
 
 use super::error::{Fault, words};
-use avowal_engine::store::StoreError;
+use avowal_engine::ports::store::StoreError;
 use std::collections::HashMap;
 use std::fmt;
 use std::future::poll_fn;

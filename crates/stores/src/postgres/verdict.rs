@@ -2,39 +2,43 @@
 //! before it will have changed.
 
 use super::column;
-use super::draft::{Draft, LinkKey};
+use super::draft::{LinkKey, PreparedCommit};
 use super::facts::Facts;
-use avowal_engine::store::{CommitOutcome, Cursor, CursorName};
+use avowal_engine::ports::store::{CommitOutcome, Cursor, CursorName};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What the accepted commits of a group have laid hands on.
 #[derive(Default)]
-pub(super) struct Claimed {
+pub(super) struct TakenByGroup {
     links: BTreeSet<LinkKey>,
     match_keys: BTreeSet<(String, String)>,
 }
 
 /// Why `draft` may not be written, if so; otherwise what it takes is claimed.
-pub(super) fn refusal(draft: &Draft, facts: &Facts, claimed: &mut Claimed) -> Option<CommitOutcome> {
+pub(super) fn refusal(
+    draft: &PreparedCommit,
+    facts: &Facts,
+    taken: &mut TakenByGroup,
+) -> Option<CommitOutcome> {
     let refusal = repeated_delivery(draft, facts).map(|key| CommitOutcome::Duplicate { key }).or_else(|| {
         moved_cursor(draft, facts)
             .or_else(|| moved_record(draft, facts))
-            .or_else(|| taken_link(draft, facts, claimed))
-            .or_else(|| carried_key(draft, facts, claimed))
+            .or_else(|| taken_link(draft, facts, taken))
+            .or_else(|| carried_key(draft, facts, taken))
             .map(|what| CommitOutcome::Conflict { what })
     });
     if refusal.is_none() {
         for record in draft.records.values() {
-            claimed.links.extend(record.links.keys().cloned());
+            taken.links.extend(record.links.keys().cloned());
             let entity = record.entity.as_str();
             let keys = record.match_keys.iter().map(|key| (entity.to_owned(), key.clone()));
-            claimed.match_keys.extend(keys);
+            taken.match_keys.extend(keys);
         }
     }
     refusal
 }
 
-fn repeated_delivery(draft: &Draft, facts: &Facts) -> Option<String> {
+fn repeated_delivery(draft: &PreparedCommit, facts: &Facts) -> Option<String> {
     let taken = draft
         .deliveries
         .keys()
@@ -42,7 +46,7 @@ fn repeated_delivery(draft: &Draft, facts: &Facts) -> Option<String> {
     taken.map(|(_, key)| key.clone()).or_else(|| draft.delivered_twice.clone())
 }
 
-fn moved_cursor(draft: &Draft, facts: &Facts) -> Option<String> {
+fn moved_cursor(draft: &PreparedCommit, facts: &Facts) -> Option<String> {
     let mut reached: BTreeMap<&CursorName, &Cursor> = BTreeMap::new();
     for step in &draft.cursors {
         let stands = reached.get(&step.name).copied().or_else(|| facts.cursors.get(&step.name));
@@ -61,7 +65,7 @@ fn moved_cursor(draft: &Draft, facts: &Facts) -> Option<String> {
 }
 
 /// A record that comes twice must continue its own first part.
-fn moved_record(draft: &Draft, facts: &Facts) -> Option<String> {
+fn moved_record(draft: &PreparedCommit, facts: &Facts) -> Option<String> {
     let mut reached: BTreeMap<&str, u64> = BTreeMap::new();
     for (id, expected, to) in &draft.steps {
         let stored = facts.records.get(id).map_or(0, |stored| stored.seq);
@@ -75,7 +79,7 @@ fn moved_record(draft: &Draft, facts: &Facts) -> Option<String> {
 }
 
 /// A remote id may go from one record of the commit to another, but not be taken from a record outside it.
-fn taken_link(draft: &Draft, facts: &Facts, claimed: &Claimed) -> Option<String> {
+fn taken_link(draft: &PreparedCommit, facts: &Facts, taken: &TakenByGroup) -> Option<String> {
     let mut own: BTreeSet<&LinkKey> = BTreeSet::new();
     for (id, record) in &draft.records {
         let stored = facts.records.get(id);
@@ -83,7 +87,7 @@ fn taken_link(draft: &Draft, facts: &Facts, claimed: &Claimed) -> Option<String>
             let is_old = stored.is_some_and(|stored| stored.links.contains(key));
             let holder = facts.holders.get(key).filter(|_| !is_old);
             let is_taken = holder.is_some_and(|holder| !draft.records.contains_key(holder));
-            if is_taken || claimed.links.contains(key) || !own.insert(key) {
+            if is_taken || taken.links.contains(key) || !own.insert(key) {
                 let (system, entity, remote_id) = key;
                 return Some(format!(
                     "{entity} {remote_id} in {system} is already linked to another record than {id}"
@@ -95,13 +99,13 @@ fn taken_link(draft: &Draft, facts: &Facts, claimed: &Claimed) -> Option<String>
 }
 
 /// A key that only a record of this commit may carry.
-fn carried_key(draft: &Draft, facts: &Facts, claimed: &Claimed) -> Option<String> {
+fn carried_key(draft: &PreparedCommit, facts: &Facts, taken: &TakenByGroup) -> Option<String> {
     draft.sole.iter().find_map(|sole| {
         let key = (sole.entity.clone(), sole.key.clone());
         let carriers = facts.carriers.get(&key).into_iter().flatten();
         let mut others = carriers.filter(|record| !draft.records.contains_key(*record));
         let other = others.next().map(|record| format!("record {record}"));
-        let other = other.or_else(|| claimed.match_keys.contains(&key).then(|| "a new record".to_owned()))?;
+        let other = other.or_else(|| taken.match_keys.contains(&key).then(|| "a new record".to_owned()))?;
         Some(format!("{other} has come to carry the key {}", sole.key))
     })
 }

@@ -61,7 +61,7 @@ impl Wakes {
     }
 
     /// Returns when another process has told of work for the system.
-    pub(super) async fn stirred(&self, system: &str) {
+    pub(super) async fn work_available(&self, system: &str) {
         self.listening.get_or_init(|| tokio::spawn(Arc::clone(&self.shared).listen()).abort_handle());
         self.shared.waiter(system).notified().await;
     }

@@ -1,7 +1,7 @@
 //! How many processes share the work: each leaves a sign of life now and then.
 
 use super::pool::Pool;
-use avowal_engine::bucket::Share;
+use avowal_engine::ports::bucket::Share;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};

@@ -1,13 +1,13 @@
 //! The one task that writes. It takes all waiting commits that touch different things, writes them in one
 //! transaction and answers then: a durable commit costs a share of a flush and of a few round trips.
 
-use super::draft::Draft;
+use super::draft::PreparedCommit;
 use super::error::{Fault, Remedy, rolled_back, words};
 use super::facts::Facts;
 use super::session::{Link, Server};
-use super::verdict::{Claimed, refusal};
+use super::verdict::{TakenByGroup, refusal};
 use super::{apply, facts, rest};
-use avowal_engine::store::{CommitOutcome, StoreError};
+use avowal_engine::ports::store::{CommitOutcome, StoreError};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,7 +29,7 @@ const TRY_S_MAX: u64 = 90;
 type Answer = Result<CommitOutcome, StoreError>;
 
 struct Job {
-    draft: Draft,
+    draft: PreparedCommit,
     answer: oneshot::Sender<Answer>,
 }
 
@@ -49,7 +49,7 @@ impl Writer {
     }
 
     /// Has the draft written and made durable. A caller that goes away leaves it in the queue: it is done.
-    pub(super) async fn commit(&self, draft: Draft) -> Answer {
+    pub(super) async fn commit(&self, draft: PreparedCommit) -> Answer {
         let stopped = || StoreError::Unavailable("the store's writer has stopped".to_owned());
         let (answer, answered) = oneshot::channel();
         self.jobs.send(Job { draft, answer }).await.map_err(|_| stopped())?;
@@ -90,9 +90,9 @@ impl Group {
             let Some(first) = first else { return };
             let (group, rest) = waiting_with(first, &mut queue);
             put_back = rest;
-            let (drafts, answers): (Vec<Draft>, Vec<_>) =
+            let (drafts, answers): (Vec<PreparedCommit>, Vec<_>) =
                 group.into_iter().map(|job| (job.draft, job.answer)).unzip();
-            let drafts: Vec<&Draft> = drafts.iter().collect();
+            let drafts: Vec<&PreparedCommit> = drafts.iter().collect();
             for (result, answer) in self.run(&drafts).await.into_iter().zip(answers) {
                 // The caller may have gone; the commit stands all the same.
                 let _ = answer.send(result);
@@ -101,7 +101,7 @@ impl Group {
     }
 
     /// Writes the drafts together, or one by one where one of them spoils it for the others.
-    async fn run(&mut self, drafts: &[&Draft]) -> Vec<Answer> {
+    async fn run(&mut self, drafts: &[&PreparedCommit]) -> Vec<Answer> {
         match self.persist(drafts).await {
             Ok(outcomes) => outcomes.into_iter().map(Ok).collect(),
             Err(error) if drafts.len() == 1 => vec![Err(error)],
@@ -119,7 +119,7 @@ impl Group {
     }
 
     /// Tries until the group is written, or cannot be.
-    async fn persist(&mut self, drafts: &[&Draft]) -> Result<Vec<CommitOutcome>, StoreError> {
+    async fn persist(&mut self, drafts: &[&PreparedCommit]) -> Result<Vec<CommitOutcome>, StoreError> {
         let mut tries = 0;
         loop {
             tries += 1;
@@ -144,7 +144,7 @@ impl Group {
         }
     }
 
-    async fn try_once(&mut self, drafts: &[&Draft]) -> Tried {
+    async fn try_once(&mut self, drafts: &[&PreparedCommit]) -> Tried {
         let link = match self.link.take().filter(|link| !link.is_closed()) {
             Some(link) => link,
             None => match connect(&self.server).await {
@@ -206,14 +206,18 @@ impl Group {
     }
 
     /// Writes what may be written into an open transaction. `None`: somebody came in between.
-    async fn write(&self, link: &Link, drafts: &[&Draft]) -> Result<Option<Vec<CommitOutcome>>, Fault> {
+    async fn write(
+        &self,
+        link: &Link,
+        drafts: &[&PreparedCommit],
+    ) -> Result<Option<Vec<CommitOutcome>>, Fault> {
         link.execute("BEGIN").await?;
         let facts = Facts::gather(link, drafts).await?;
-        let mut claimed = Claimed::default();
+        let mut taken = TakenByGroup::default();
         let mut accepted = Vec::new();
         let mut outcomes = Vec::with_capacity(drafts.len());
         for draft in drafts {
-            let refusal = refusal(draft, &facts, &mut claimed);
+            let refusal = refusal(draft, &facts, &mut taken);
             if refusal.is_none() {
                 accepted.push(*draft);
             }

@@ -8,9 +8,9 @@ use super::recent::Recent;
 use super::writer::Task;
 use super::{events, reviews};
 use avowal_core::data::ids::{RecordId, SystemName};
-use avowal_core::history::{Body, Event};
+use avowal_core::history::{Body, IntegrationEvent};
 use avowal_core::record::Record;
-use avowal_engine::store::{
+use avowal_engine::ports::store::{
     Commit, CommitOutcome, CopyKey, CursorMove, DedupeKey, IntentDelay, MatchKey, QuarantineItem,
     RecordCommit, Signal, StoreError,
 };
@@ -78,7 +78,7 @@ fn commit(connection: &Connection, recent: &Recent, encoded: &Encoded) -> Result
         // Where there was no question, is none and none came up in between, no row can be open.
         let was_quiet = change.before.is_none_or(|before| before.state.reviews.is_empty());
         if !was_quiet || !change.state.reviews.is_empty() || asked.contains(&change.state.id) {
-            reviews::settle(connection, change.state)?;
+            reviews::follow_state(connection, change.state)?;
         }
     }
     add_quarantine(connection, &commit.quarantine)?;
@@ -90,12 +90,12 @@ fn commit(connection: &Connection, recent: &Recent, encoded: &Encoded) -> Result
     Ok(())
 }
 
-fn events_of(commit: &Commit) -> impl Iterator<Item = &Event> {
+fn events_of(commit: &Commit) -> impl Iterator<Item = &IntegrationEvent> {
     commit.records.iter().flat_map(|record| &record.events)
 }
 
-fn is_question(event: &Event) -> bool {
-    matches!(event.body, Body::ReviewRequested { .. })
+fn is_question(event: &IntegrationEvent) -> bool {
+    matches!(event.body, Body::ManualReviewRequested { .. })
 }
 
 /// The last part of each record, with the sequence that its first part expects to find.
@@ -167,7 +167,7 @@ fn restate(connection: &Connection, record: &Record, match_keys: &[String]) -> R
     })?;
     reviews::forget(connection, &record.id)?;
     events::each_noted(connection, &record.id, |event| reviews::note(connection, event))?;
-    reviews::settle(connection, record)
+    reviews::follow_state(connection, record)
 }
 
 fn take_deliveries(connection: &Connection, keys: &[DedupeKey]) -> Result<(), Refusal> {

@@ -1,7 +1,7 @@
 //! Opening connections with the settings that the promises rest on.
 
 use super::error::Fault;
-use avowal_engine::store::StoreError;
+use avowal_engine::ports::store::StoreError;
 use rusqlite::{Connection, OpenFlags};
 use std::path::Path;
 

@@ -3,9 +3,9 @@
 use super::error::Fault;
 use super::text;
 use crate::codec;
-use avowal_core::history::Event;
+use avowal_core::history::IntegrationEvent;
 use avowal_core::record::Record;
-use avowal_engine::store::Commit;
+use avowal_engine::ports::store::Commit;
 
 /// What most states take.
 const STATE_BYTES: usize = 3_000;
@@ -60,7 +60,7 @@ impl RowTexts {
 }
 
 impl EventTexts {
-    fn new(event: &Event) -> Result<Self, Fault> {
+    fn new(event: &IntegrationEvent) -> Result<Self, Fault> {
         Ok(Self {
             payload: codec::payload(&event.body)?,
             vector: text::to_json(&event.vector)?,

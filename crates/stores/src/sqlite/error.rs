@@ -1,7 +1,7 @@
 //! What can go wrong in a database file, and the one place that maps it to the port's errors.
 
 use crate::codec::Damage;
-use avowal_engine::store::{CommitOutcome, StoreError};
+use avowal_engine::ports::store::{CommitOutcome, StoreError};
 use rusqlite::ErrorCode;
 use std::io;
 use std::path::Path;

@@ -5,14 +5,18 @@ use super::error::{Fault, Refusal, is_taken};
 use super::text;
 use crate::codec;
 use avowal_core::data::ids::{EntityName, RecordId, SystemName};
-use avowal_core::history::Event;
+use avowal_core::history::IntegrationEvent;
 use rusqlite::{Connection, params};
 
 const SELECT: &str = "SELECT record_id, seq, entity, type, source, actor, payload, vector, evidence, policy, correlation, \
      cause, occurred_at, received_at, recorded_at, prev, hash FROM events";
 
 /// Appends one event. Its place must be free: two writers cannot continue one stream.
-pub(super) fn append(connection: &Connection, event: &Event, texts: &EventTexts) -> Result<(), Refusal> {
+pub(super) fn append(
+    connection: &Connection,
+    event: &IntegrationEvent,
+    texts: &EventTexts,
+) -> Result<(), Refusal> {
     let mut insert = connection.prepare_cached(
         "INSERT INTO events (record_id, seq, entity, type, source, actor, payload, vector, evidence, policy,
              correlation, cause, occurred_at, received_at, recorded_at, prev, hash)
@@ -52,7 +56,7 @@ pub(super) fn of_record(
     record: &RecordId,
     from_seq: u64,
     limit: usize,
-) -> Result<Vec<Event>, Fault> {
+) -> Result<Vec<IntegrationEvent>, Fault> {
     let mut select = connection
         .prepare_cached(&format!("{SELECT} WHERE record_id = ?1 AND seq >= ?2 ORDER BY seq LIMIT ?3"))?;
     let from_seq = i64::try_from(from_seq).unwrap_or(i64::MAX);
@@ -65,7 +69,7 @@ pub(super) fn scan(
     connection: &Connection,
     after: Option<&(RecordId, u64)>,
     limit: usize,
-) -> Result<Vec<Event>, Fault> {
+) -> Result<Vec<IntegrationEvent>, Fault> {
     let mut select = connection.prepare_cached(&format!(
         "{SELECT} WHERE (record_id, seq) > (?1, ?2) ORDER BY record_id, seq LIMIT ?3"
     ))?;
@@ -79,10 +83,10 @@ pub(super) fn scan(
 pub(super) fn each_noted(
     connection: &Connection,
     record: &RecordId,
-    mut visit: impl FnMut(&Event) -> Result<(), Fault>,
+    mut visit: impl FnMut(&IntegrationEvent) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
     let mut select = connection.prepare_cached(&format!(
-        "{SELECT} WHERE record_id = ?1 AND type IN ('review_requested', 'review_decided') ORDER BY seq"
+        "{SELECT} WHERE record_id = ?1 AND type IN ('manual_review_requested', 'review_decided') ORDER BY seq"
     ))?;
     for row in select.query_map([record.as_str()], Row::read)? {
         visit(&row?.into_event()?)?;
@@ -133,13 +137,13 @@ impl Row {
         })
     }
 
-    fn into_event(self) -> Result<Event, Fault> {
+    fn into_event(self) -> Result<IntegrationEvent, Fault> {
         let place = |column: &str| format!("events row {}-{}, {column}", self.record, self.seq);
         let evidence =
             self.evidence.as_deref().map(|json| text::from_json(json, || place("evidence"))).transpose()?;
         let occurred_at =
             self.occurred_at.as_deref().map(|at| text::parsed(at, || place("occurred_at"))).transpose()?;
-        Ok(Event {
+        Ok(IntegrationEvent {
             seq: text::from_column(self.seq, || place("seq"))?,
             body: codec::body(&self.kind, &self.payload, || place("payload"))?,
             vector: text::from_json(&self.vector, || place("vector"))?,

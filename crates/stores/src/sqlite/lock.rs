@@ -1,6 +1,6 @@
 //! One writing process at a time, held by an operating-system lock that a crash releases.
 
-use avowal_engine::store::StoreError;
+use avowal_engine::ports::store::StoreError;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};

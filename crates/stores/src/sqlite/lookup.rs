@@ -4,8 +4,8 @@ use super::error::Fault;
 use super::text;
 use avowal_core::data::ids::{EntityName, RecordId, RemoteId, SystemName};
 use avowal_core::data::time::Timestamp;
-use avowal_engine::bucket::{Bucket, Shares};
-use avowal_engine::store::{
+use avowal_engine::ports::bucket::{Bucket, Shares};
+use avowal_engine::ports::store::{
     CopyKey, Counts, Cursor, CursorName, Due, DueIntent, Located, OpenCounts, QuarantineItem, Signal,
     SignalReason,
 };

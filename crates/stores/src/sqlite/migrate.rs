@@ -2,7 +2,7 @@
 
 use super::error::Fault;
 use avowal_core::data::value::Digest;
-use avowal_engine::store::StoreError;
+use avowal_engine::ports::store::StoreError;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -22,11 +22,11 @@ mod writer;
 use async_trait::async_trait;
 use avowal_core::data::ids::{EntityName, RecordId, RemoteId, SystemName};
 use avowal_core::data::time::Timestamp;
-use avowal_core::history::Event;
+use avowal_core::history::IntegrationEvent;
 use avowal_core::record::Record;
-use avowal_engine::bucket::Shares;
-use avowal_engine::lanes::{Claim, Lane, LocalLanes};
-use avowal_engine::store::{
+use avowal_engine::ports::bucket::Shares;
+use avowal_engine::ports::lanes::{Claim, Lane, LocalLanes};
+use avowal_engine::ports::store::{
     BATCH_RECORDS_MAX, Commit, CommitOutcome, CopyKey, Counts, Cursor, CursorName, Due, DueIntent, Located,
     OpenCounts, OpenReview, QuarantineItem, SharedStore, Signal, Store, StoreError,
 };
@@ -250,7 +250,12 @@ impl Store for SqliteStore {
         Ok(forgotten)
     }
 
-    async fn events(&self, record: &RecordId, from_seq: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
+    async fn events(
+        &self,
+        record: &RecordId,
+        from_seq: u64,
+        limit: usize,
+    ) -> Result<Vec<IntegrationEvent>, StoreError> {
         let record = record.clone();
         self.readers.read(move |connection| events::of_record(connection, &record, from_seq, limit)).await
     }
@@ -259,7 +264,7 @@ impl Store for SqliteStore {
         &self,
         after: Option<(RecordId, u64)>,
         limit: usize,
-    ) -> Result<Vec<Event>, StoreError> {
+    ) -> Result<Vec<IntegrationEvent>, StoreError> {
         self.readers.read(move |connection| events::scan(connection, after.as_ref(), limit)).await
     }
 

@@ -2,7 +2,7 @@
 
 use super::connection::open_reader;
 use super::error::Fault;
-use avowal_engine::store::StoreError;
+use avowal_engine::ports::store::StoreError;
 use rusqlite::Connection;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -3,29 +3,29 @@
 use super::error::Fault;
 use super::text;
 use avowal_core::data::ids::{EntityName, FieldName, RecordId, SystemName};
-use avowal_core::history::{Body, Event};
+use avowal_core::history::{Body, IntegrationEvent};
 use avowal_core::record::{Record, Review, Side};
-use avowal_engine::store::OpenReview;
+use avowal_engine::ports::store::OpenReview;
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::BTreeMap;
 
 /// Opens or closes the question that an event opens or closes.
-pub(super) fn note(connection: &Connection, event: &Event) -> Result<(), Fault> {
+pub(super) fn note(connection: &Connection, event: &IntegrationEvent) -> Result<(), Fault> {
     match &event.body {
-        Body::ReviewRequested { field, review } => {
+        Body::ManualReviewRequested { field, review } => {
             open(connection, &event.record, &event.entity, field, review)
         }
-        Body::ReviewDecided { field, review, verdict, note } => {
+        Body::ReviewDecided { field, review, answer, note } => {
             connection
                 .prepare_cached(
-                    "UPDATE reviews SET status = 'closed', verdict = ?4, note = ?5, closed_by = ?6, closed_at = ?7
+                    "UPDATE reviews SET status = 'closed', answer = ?4, note = ?5, closed_by = ?6, closed_at = ?7
                      WHERE record_id = ?1 AND field = ?2 AND id = ?3",
                 )?
                 .execute(params![
                     event.record.as_str(),
                     field.as_str(),
                     review,
-                    text::to_json(verdict)?,
+                    text::to_json(answer)?,
                     note,
                     event.actor,
                     event.recorded_at.to_string(),
@@ -61,7 +61,7 @@ pub(super) fn note(connection: &Connection, event: &Event) -> Result<(), Fault> 
 }
 
 /// Makes the open rows equal to the state's open questions, whose proposals later observations refresh.
-pub(super) fn settle(connection: &Connection, record: &Record) -> Result<(), Fault> {
+pub(super) fn follow_state(connection: &Connection, record: &Record) -> Result<(), Fault> {
     for (field, review) in &record.reviews {
         open(connection, &record.id, &record.entity, field, review)?;
     }
@@ -107,7 +107,7 @@ fn open(
              VALUES (?1, ?2, ?3, ?4, 'open', ?5, ?6, ?7, ?8)
              ON CONFLICT (record_id, field, id) DO UPDATE SET status = 'open', reason = excluded.reason,
                  believed = excluded.believed, proposed = excluded.proposed, opened_at = excluded.opened_at,
-                 verdict = NULL, note = NULL, closed_by = NULL, closed_at = NULL",
+                 answer = NULL, note = NULL, closed_by = NULL, closed_at = NULL",
         )?
         .execute(params![
             record.as_str(),

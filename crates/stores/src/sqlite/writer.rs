@@ -8,7 +8,7 @@ use super::load::Stored;
 use super::recent::Recent;
 use avowal_core::data::ids::SystemName;
 use avowal_core::record::Record;
-use avowal_engine::store::{CommitOutcome, StoreError};
+use avowal_engine::ports::store::{CommitOutcome, StoreError};
 use rusqlite::Connection;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

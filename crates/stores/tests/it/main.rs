@@ -22,7 +22,7 @@ mod suite {
     use super::fresh;
     avowal_testkit::store_suite!({
         let (folder, store) = fresh();
-        (folder, store as std::sync::Arc<dyn avowal_engine::store::Store>)
+        (folder, store as std::sync::Arc<dyn avowal_engine::ports::store::Store>)
     });
 }
 

@@ -3,7 +3,7 @@
 use super::severed::policy;
 use avowal_core::data::ids::SystemName;
 use avowal_core::data::value::Value;
-use avowal_engine::{Delivered, Engine, EngineParts, Settings, SyncOptions, SystemPort, Unwatched};
+use avowal_engine::{DeliveryOutcome, Engine, EngineParts, Settings, SyncOptions, SystemPort, Unwatched};
 use avowal_stores::postgres::PostgresStore;
 use avowal_testkit::fake::{FakeSystem, ManualClock, Profile};
 use avowal_testkit::postgres::PrivatePostgres;
@@ -95,14 +95,14 @@ async fn webhooks_are_taken_once_by_whichever_node() {
         let answers: Vec<_> = (0..6)
             .map(|n| {
                 let (engine, name, delivery) = (nodes.engines[n % 2].clone(), name.clone(), delivery.clone());
-                tokio::spawn(async move { engine.deliver(&name, &delivery).await })
+                tokio::spawn(async move { engine.receive_delivery(&name, &delivery).await })
             })
             .collect();
         let mut accepted = 0;
         for answer in answers {
             match answer.await.unwrap() {
-                Delivered::Accepted => accepted += 1,
-                Delivered::Duplicate => {}
+                DeliveryOutcome::Accepted => accepted += 1,
+                DeliveryOutcome::Duplicate => {}
                 other => panic!("{other:?}"),
             }
         }

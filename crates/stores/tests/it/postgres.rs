@@ -1,7 +1,7 @@
 //! The Postgres store against the port's suite, on a private server.
 
 use avowal_core::data::time::Timestamp;
-use avowal_engine::store::{Commit, CopyKey, Signal, SignalReason, Store};
+use avowal_engine::ports::store::{Commit, CopyKey, Signal, SignalReason, Store};
 use avowal_stores::postgres::PostgresStore;
 use avowal_testkit::postgres::PrivatePostgres;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ mod suite {
     use super::fresh;
     avowal_testkit::store_suite!({
         let (server, store) = fresh().await;
-        (server, store as std::sync::Arc<dyn avowal_engine::store::Store>)
+        (server, store as std::sync::Arc<dyn avowal_engine::ports::store::Store>)
     });
 }
 
@@ -49,10 +49,10 @@ fn hint_for(system: &str) -> Commit {
     Commit { signals: vec![signal], ..Commit::default() }
 }
 
-async fn is_stirred(store: &PostgresStore, system: &str, within_ms: u64) -> bool {
+async fn is_work_available(store: &PostgresStore, system: &str, within_ms: u64) -> bool {
     let system = system.into();
-    let stirred = store.shared().unwrap().stirred(&system);
-    tokio::time::timeout(Duration::from_millis(within_ms), stirred).await.is_ok()
+    let work_available = store.shared().unwrap().work_available(&system);
+    tokio::time::timeout(Duration::from_millis(within_ms), work_available).await.is_ok()
 }
 
 #[tokio::test]
@@ -62,17 +62,17 @@ async fn work_that_one_process_leaves_wakes_the_others() {
     let (here, there) = (PostgresStore::open(&url).await.unwrap(), PostgresStore::open(&url).await.unwrap());
     for system in ["crm", "app"] {
         // What was left before anybody listened was not heard: everybody looks once.
-        let _ = is_stirred(&here, system, 2_000).await;
+        let _ = is_work_available(&here, system, 2_000).await;
     }
     there.commit(hint_for("crm")).await.unwrap();
-    assert!(is_stirred(&here, "crm", 5_000).await, "the other process is woken");
-    assert!(!is_stirred(&here, "app", 300).await, "for that system only");
+    assert!(is_work_available(&here, "crm", 5_000).await, "the other process is woken");
+    assert!(!is_work_available(&here, "app", 300).await, "for that system only");
     here.commit(hint_for("crm")).await.unwrap();
-    assert!(!is_stirred(&here, "crm", 300).await, "one's own work is no news");
+    assert!(!is_work_available(&here, "crm", 300).await, "one's own work is no news");
     // A channel that was lost is opened again.
     server.restart().unwrap();
-    assert!(is_stirred(&here, "app", 20_000).await, "nobody knows what was missed");
-    let _ = is_stirred(&here, "crm", 1_000).await;
+    assert!(is_work_available(&here, "app", 20_000).await, "nobody knows what was missed");
+    let _ = is_work_available(&here, "crm", 1_000).await;
     there.commit(hint_for("crm")).await.unwrap();
-    assert!(is_stirred(&here, "crm", 5_000).await, "and it is heard again");
+    assert!(is_work_available(&here, "crm", 5_000).await, "and it is heard again");
 }

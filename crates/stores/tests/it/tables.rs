@@ -4,9 +4,9 @@ use super::{customer, folder};
 use avowal_core::data::ids::SystemName;
 use avowal_core::data::value::Value;
 use avowal_core::data::version::Dot;
-use avowal_core::history::{Body, ConfirmedBy, FieldStored, Verdict};
+use avowal_core::history::{Body, ConfirmedBy, FieldStored, ReviewAnswer};
 use avowal_core::record::Review;
-use avowal_engine::store::{Commit, Store};
+use avowal_engine::ports::store::{Commit, Store};
 use avowal_stores::sqlite::SqliteStore;
 use avowal_testkit::store_suite::sample::{Stream, at, delivery, records, unreadable};
 use rusqlite::Connection;
@@ -92,14 +92,14 @@ async fn closed_reviews_keep_their_answer() {
         proposed: Default::default(),
         opened_at: at(2),
     };
-    one.push(Body::ReviewRequested { field: "email".into(), review: review.clone() });
+    one.push(Body::ManualReviewRequested { field: "email".into(), review: review.clone() });
     one.state.reviews.insert("email".into(), review);
     store.commit(one.commit()).await.unwrap();
     one.state.reviews.clear();
-    let (verdict, note) = (Verdict::Keep, Some("asked".to_owned()));
-    one.push(Body::ReviewDecided { field: "email".into(), review: "01-2".to_owned(), verdict, note });
+    let (answer, note) = (ReviewAnswer::Keep, Some("asked".to_owned()));
+    one.push(Body::ReviewDecided { field: "email".into(), review: "01-2".to_owned(), answer, note });
     store.commit(one.commit()).await.unwrap();
-    let sql = "SELECT id, status, opened_at, verdict, note, closed_by, closed_at FROM reviews";
+    let sql = "SELECT id, status, opened_at, answer, note, closed_by, closed_at FROM reviews";
     let expected = [format!("01-2|closed|{}|\"keep\"|asked|a person|{}", at(2), at(1))];
     assert_eq!(rows(&path, sql), expected);
     store.restate(&one.state, &[]).await.unwrap();

@@ -3,8 +3,8 @@
 use super::fresh;
 use avowal_core::data::ids::RecordId;
 use avowal_core::history::Body;
-use avowal_engine::bucket::Shares;
-use avowal_engine::store::{Commit, CommitOutcome, CopyKey, IntentDelay, SignalReason, Store};
+use avowal_engine::ports::bucket::Shares;
+use avowal_engine::ports::store::{Commit, CommitOutcome, CopyKey, IntentDelay, SignalReason, Store};
 use avowal_stores::postgres::PostgresStore;
 use avowal_testkit::memory::MemoryStore;
 use avowal_testkit::postgres::PrivatePostgres;
@@ -80,7 +80,12 @@ fn arbitrary(random: &mut Random, streams: &[Stream]) -> (Commit, Vec<(usize, St
     if random.one_in(3) {
         let remote_id = format!("{}", random.below(2));
         commit.quarantine.push(unreadable("crm", &remote_id, "bad"));
-        commit.signals.push(signal("crm", &remote_id, at(random.below(9) as i64), SignalReason::Settle));
+        commit.signals.push(signal(
+            "crm",
+            &remote_id,
+            at(random.below(9) as i64),
+            SignalReason::UnknownOutcome,
+        ));
     }
     if random.one_in(4) {
         commit.quarantine_closed.push(copy("crm", "1"));

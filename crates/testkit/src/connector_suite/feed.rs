@@ -5,7 +5,7 @@ use super::{
 };
 use avowal_core::data::ids::RemoteId;
 use avowal_core::data::value::Value;
-use avowal_engine::connector::{Change, OrderKind, Shown, WriteOutcome};
+use avowal_engine::ports::connector::{Change, OrderKind, RemoteState, WriteOutcome};
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) fn cases() -> Vec<Case> {
@@ -46,7 +46,7 @@ async fn every_kind_of_change_is_shown(fixture: &dyn Fixture) {
     assert_shows(present(&last[&new]), &person("New"));
     assert_shows(present(&last[&old]), &fields([("note", Value::text("third")), ("name", "Old".into())]));
     if fixture.connector().capabilities(&entity()).deletes_in_feed {
-        assert_eq!(last[&doomed].shown, Shown::Gone);
+        assert_eq!(last[&doomed].shown, RemoteState::Gone);
     }
     if fixture.connector().capabilities(&entity()).order == OrderKind::CommitLog {
         assert!(!last.contains_key(&still), "what did not change is not in a log");

@@ -3,7 +3,7 @@
 use super::{Case, Fixture, assert_shows, case, entity, fields, person, present, read_one};
 use avowal_core::data::ids::RemoteId;
 use avowal_core::data::value::Value;
-use avowal_engine::connector::{Change, Shown};
+use avowal_engine::ports::connector::{Change, RemoteState};
 use std::collections::BTreeSet;
 
 pub(super) fn cases() -> Vec<Case> {
@@ -60,11 +60,11 @@ async fn reads_come_in_the_order_asked(fixture: &dyn Fixture) {
     let ids: Vec<_> = read.iter().map(|change| change.id.clone()).collect();
     assert_eq!(ids, asked);
     assert_shows(present(&read[0]), &person("Carl"));
-    assert_eq!(read[1].shown, Shown::Gone);
+    assert_eq!(read[1].shown, RemoteState::Gone);
     assert_shows(present(&read[2]), &person("Ann"));
     // An id that no system gives is gone as well, and never a piece of a query.
     let strange = read_one(fixture, &RemoteId::new("no' or '1'='1")).await;
-    assert_eq!(strange.shown, Shown::Gone);
+    assert_eq!(strange.shown, RemoteState::Gone);
 }
 
 async fn find_finds_equal_contents(fixture: &dyn Fixture) {

@@ -5,7 +5,7 @@ use super::{
     update,
 };
 use avowal_core::data::value::Value;
-use avowal_engine::connector::{Fields, WriteOutcome};
+use avowal_engine::ports::connector::{Fields, WriteOutcome};
 
 pub(super) fn cases() -> Vec<Case> {
     vec![

@@ -6,7 +6,7 @@ use super::{
 };
 use avowal_core::data::ids::RemoteId;
 use avowal_core::data::value::Value;
-use avowal_engine::connector::{Expected, Shown, Write, WriteOutcome};
+use avowal_engine::ports::connector::{Expected, RemoteState, Write, WriteOutcome};
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
@@ -131,7 +131,7 @@ async fn a_delete_removes(fixture: &dyn Fixture) {
     let bob = fixture.insert(person("Bob")).await;
     confirmed(&write_one(fixture, delete("k1", &ann)).await);
     assert_eq!(fixture.count().await, 1);
-    assert_eq!(read_one(fixture, &ann).await.shown, Shown::Gone);
+    assert_eq!(read_one(fixture, &ann).await.shown, RemoteState::Gone);
     assert_shows(present(&read_one(fixture, &bob).await), &person("Bob"));
     let again = write_one(fixture, delete("k2", &ann)).await;
     assert!(matches!(again, WriteOutcome::Missing | WriteOutcome::Confirmed { .. }), "{again:?}");

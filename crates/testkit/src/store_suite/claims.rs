@@ -3,9 +3,9 @@
 use super::sample::{Stream, at, delivery, records, signal};
 use super::{committed, conflicts};
 use avowal_core::data::ids::{RecordId, SystemName};
-use avowal_engine::bucket::{Bucket, Share, Shares};
-use avowal_engine::lanes::{Claim, Lane};
-use avowal_engine::store::{Commit, CommitOutcome, Due, MatchKey, SignalReason, Store};
+use avowal_engine::ports::bucket::{Bucket, Share, Shares};
+use avowal_engine::ports::lanes::{Claim, Lane};
+use avowal_engine::ports::store::{Commit, CommitOutcome, Due, MatchKey, SignalReason, Store};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -168,8 +168,10 @@ pub async fn one_of_many_begins_wins(store: Arc<dyn Store>) {
 
 /// Old deliveries are forgotten, as many as asked for; younger ones stay.
 pub async fn old_deliveries_are_forgotten(store: Arc<dyn Store>) {
-    let deliveries = (0..10)
-        .map(|n| avowal_engine::store::DedupeKey { received_at: at(n), ..delivery("crm", &format!("d{n}")) });
+    let deliveries = (0..10).map(|n| avowal_engine::ports::store::DedupeKey {
+        received_at: at(n),
+        ..delivery("crm", &format!("d{n}"))
+    });
     committed(&*store, Commit { dedupe: deliveries.collect(), ..Commit::default() }).await;
     assert_eq!(store.prune(at(5), 3).await, Ok(3));
     assert_eq!(store.prune(at(5), 100).await, Ok(2));

@@ -4,7 +4,7 @@ use super::sample::Stream;
 use super::{committed, verify_history};
 use avowal_core::data::ids::RecordId;
 use avowal_core::history::Body;
-use avowal_engine::store::{Commit, CommitOutcome, Store};
+use avowal_engine::ports::store::{Commit, CommitOutcome, Store};
 use std::sync::Arc;
 
 /// Commits of many tasks are all durable, and every stream is dense.
@@ -33,14 +33,14 @@ pub async fn many_writers_all_durable(store: Arc<dyn Store>) {
 }
 
 /// Of several commits that continue one record from the same place, exactly one goes through.
-pub async fn one_of_many_rivals_wins(store: Arc<dyn Store>) {
+pub async fn one_of_many_competing_commits_wins(store: Arc<dyn Store>) {
     let mut first = Stream::linked("01", "crm", "1");
     committed(&*store, first.commit()).await;
     let tasks: Vec<_> = (0..12)
         .map(|n| {
-            let (store, mut rival) = (Arc::clone(&store), first.clone());
-            rival.plan("crm", &format!("k{n}"));
-            tokio::spawn(async move { store.commit(rival.commit()).await.unwrap() })
+            let (store, mut competing) = (Arc::clone(&store), first.clone());
+            competing.plan("crm", &format!("k{n}"));
+            tokio::spawn(async move { store.commit(competing.commit()).await.unwrap() })
         })
         .collect();
     let mut won = 0;

@@ -2,7 +2,7 @@
 
 use super::sample::{Stream, copy, delivery, feed, moved, records, signal, unreadable};
 use super::{committed, conflicts, contents};
-use avowal_engine::store::{
+use avowal_engine::ports::store::{
     BATCH_RECORDS_MAX, Commit, CommitOutcome, Cursor, SignalReason, Store, StoreError,
 };
 use std::sync::Arc;
@@ -32,11 +32,11 @@ pub async fn conflict_leaves_nothing(store: Arc<dyn Store>) {
 pub async fn stale_sequence(store: Arc<dyn Store>) {
     let mut one = Stream::linked("01", "crm", "1");
     committed(&*store, one.commit()).await;
-    let mut rival = one.clone();
+    let mut competing = one.clone();
     one.plan("crm", "k1");
     committed(&*store, one.commit()).await;
-    rival.plan("crm", "k2");
-    conflicts(&*store, rival.commit()).await;
+    competing.plan("crm", "k2");
+    conflicts(&*store, competing.commit()).await;
 }
 
 /// A record that is not there stands at sequence 0.

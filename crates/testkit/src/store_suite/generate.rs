@@ -6,11 +6,11 @@ use avowal_core::data::time::Timestamp;
 use avowal_core::data::value::{Digest, Value};
 use avowal_core::data::version::{Causality, Dot, VersionVector};
 use avowal_core::history::{
-    Body, Classification, ConfirmedBy, Event, Evidence, Failure, FieldRelation, FieldSeen, FieldStored,
-    LinkReason, Loser, Strength, Verdict,
+    Body, Classification, ConfirmedBy, Evidence, Failure, FieldRelation, FieldSeen, FieldStored,
+    IntegrationEvent, LinkReason, Loser, ReviewAnswer, Strength,
 };
 use avowal_core::policy::OnRefused;
-use avowal_core::record::intent::{Intent, IntentStatus, Operation, Outgoing};
+use avowal_core::record::intent::{Intent, IntentStatus, Operation, OutgoingField};
 use avowal_core::record::observation::{Channel, OrderToken};
 use avowal_core::record::{Belief, Copy, Held, Record, Review, Shadow, Side, Tombstone};
 use std::collections::BTreeMap;
@@ -133,8 +133,8 @@ impl Random {
         }
     }
 
-    fn outgoing(&mut self) -> BTreeMap<FieldName, Outgoing> {
-        let one = |random: &mut Self| Outgoing { value: random.value(2), dot: random.dot() };
+    fn outgoing(&mut self) -> BTreeMap<FieldName, OutgoingField> {
+        let one = |random: &mut Self| OutgoingField { value: random.value(2), dot: random.dot() };
         self.some(2, |random| (random.field(), one(random))).into_iter().collect()
     }
 
@@ -214,7 +214,7 @@ impl Random {
     pub fn append(&mut self, stream: &mut Stream, bodies: Vec<Body>) {
         let strengths = [Strength::Unknown, Strength::Inferred, Strength::Proven];
         for body in bodies {
-            let event = Event {
+            let event = IntegrationEvent {
                 entity: stream.state.entity.clone(),
                 record: stream.state.id.clone(),
                 seq: 0,
@@ -334,13 +334,13 @@ impl Random {
             dot: random.dot(),
             reason: random.text(),
         };
-        let verdicts = [
-            Verdict::Keep,
-            Verdict::Take { system: "crm".into() },
-            Verdict::Set { value: self.value(2) },
-            Verdict::Delete,
-            Verdict::Restore,
-            Verdict::Superseded,
+        let answers = [
+            ReviewAnswer::Keep,
+            ReviewAnswer::Take { system: "crm".into() },
+            ReviewAnswer::Set { value: self.value(2) },
+            ReviewAnswer::Delete,
+            ReviewAnswer::Restore,
+            ReviewAnswer::Superseded,
         ];
         let review = format!("asked-{}", self.bits());
         vec![
@@ -359,11 +359,11 @@ impl Random {
                 rule: self.text(),
                 losers: self.some(2, loser),
             },
-            Body::ReviewRequested { field: self.field(), review: self.review(review.clone()) },
+            Body::ManualReviewRequested { field: self.field(), review: self.review(review.clone()) },
             Body::ReviewDecided {
                 field: self.field(),
                 review,
-                verdict: self.pick(&verdicts),
+                answer: self.pick(&answers),
                 note: self.maybe(Self::text),
             },
             Body::Refused {

@@ -4,10 +4,10 @@ use avowal_core::data::ids::{RecordId, SystemName};
 use avowal_core::data::time::Timestamp;
 use avowal_core::data::value::Value;
 use avowal_core::data::version::Dot;
-use avowal_core::history::{Body, Event, LinkReason};
-use avowal_core::record::intent::{Intent, IntentStatus, Operation, Outgoing};
+use avowal_core::history::{Body, IntegrationEvent, LinkReason};
+use avowal_core::record::intent::{Intent, IntentStatus, Operation, OutgoingField};
 use avowal_core::record::{Belief, Copy, Record, Shadow};
-use avowal_engine::store::{
+use avowal_engine::ports::store::{
     Commit, CopyKey, Cursor, CursorKind, CursorMove, CursorName, DedupeKey, QuarantineItem, RecordCommit,
     Signal, SignalReason,
 };
@@ -23,7 +23,7 @@ pub struct Stream {
     /// The state after all events so far. Cases may change it freely before `step`.
     pub state: Record,
     committed_seq: u64,
-    events: Vec<Event>,
+    events: Vec<IntegrationEvent>,
 }
 
 impl Stream {
@@ -73,7 +73,7 @@ impl Stream {
         let intent = Intent {
             key: key.to_owned(),
             operation: Operation::Update,
-            fields: [("email".into(), Outgoing { value: Value::text("new"), dot: Dot::new("app", 1) })]
+            fields: [("email".into(), OutgoingField { value: Value::text("new"), dot: Dot::new("app", 1) })]
                 .into(),
             vector: self.state.vector.clone(),
             status: IntentStatus::Planned,
@@ -97,7 +97,7 @@ impl Stream {
 
     /// Appends one event.
     pub fn push(&mut self, body: Body) {
-        let event = Event {
+        let event = IntegrationEvent {
             entity: self.state.entity.clone(),
             record: self.state.id.clone(),
             seq: self.state.seq + 1,
@@ -119,8 +119,8 @@ impl Stream {
     }
 
     /// Appends an event with a context of its own; its place in the stream is set here.
-    pub fn push_event(&mut self, event: Event) {
-        let event = Event { seq: self.state.seq + 1, prev: self.state.head, ..event }.seal();
+    pub fn push_event(&mut self, event: IntegrationEvent) {
+        let event = IntegrationEvent { seq: self.state.seq + 1, prev: self.state.head, ..event }.seal();
         self.state.seq = event.seq;
         self.state.head = event.hash;
         self.events.push(event);

@@ -4,8 +4,8 @@ use super::committed;
 use super::sample::{Stream, at, copy, records, signal};
 use avowal_core::data::time::Timestamp;
 use avowal_core::record::intent::{IntentStatus, Operation};
-use avowal_engine::bucket::Shares;
-use avowal_engine::store::{Commit, DueIntent, IntentDelay, SignalReason, Store};
+use avowal_engine::ports::bucket::Shares;
+use avowal_engine::ports::store::{Commit, DueIntent, IntentDelay, SignalReason, Store};
 use std::sync::Arc;
 
 async fn due(store: &dyn Store, system: &str, now: Timestamp, limit: usize) -> Vec<(String, u32)> {
@@ -107,7 +107,7 @@ pub async fn intents_in_flight_are_found(store: Arc<dyn Store>) {
 /// Signals come when they are due, longest due first, until they are done.
 pub async fn signals_are_followed_in_order(store: Arc<dyn Store>) {
     let reasons =
-        [SignalReason::Settle, SignalReason::Webhook, SignalReason::SecondLook, SignalReason::Replay];
+        [SignalReason::UnknownOutcome, SignalReason::Webhook, SignalReason::SecondLook, SignalReason::Replay];
     let signals = reasons.iter().zip([30, 10, 20, 10]).map(|(reason, s)| signal("crm", "1", at(s), *reason));
     committed(&*store, Commit { signals: signals.collect(), ..Commit::default() }).await;
     assert_eq!(store.due_signals(&"crm".into(), Shares::ALL, at(9), 10).await, Ok(vec![]));
@@ -117,7 +117,10 @@ pub async fn signals_are_followed_in_order(store: Arc<dyn Store>) {
     assert_eq!(store.due_signals(&"crm".into(), Shares::ALL, at(20), 1).await.unwrap(), due[..1]);
     assert_eq!(
         due[0],
-        avowal_engine::store::Signal { id: due[0].id, ..signal("crm", "1", at(10), SignalReason::Webhook) }
+        avowal_engine::ports::store::Signal {
+            id: due[0].id,
+            ..signal("crm", "1", at(10), SignalReason::Webhook)
+        }
     );
     // Following one and putting it back with a delay is one commit.
     let again = signal("crm", "1", at(40), SignalReason::Webhook);

@@ -5,9 +5,9 @@ use super::sample::{Stream, at, copy, records};
 use super::{Contents, committed, contents, verify_history};
 use avowal_core::data::value::Value;
 use avowal_core::data::version::Dot;
-use avowal_core::history::{Body, Event};
+use avowal_core::history::{Body, IntegrationEvent};
 use avowal_core::record::{Record, Tombstone};
-use avowal_engine::store::{Commit, Store};
+use avowal_engine::ports::store::{Commit, Store};
 use std::sync::Arc;
 
 /// Random states, replaced again and again, load as they were committed.
@@ -44,7 +44,7 @@ pub async fn round_trip_of_every_event(store: Arc<dyn Store>) {
     let seed = 7;
     let mut random = Random::new(seed);
     let mut stream = Stream::new("01");
-    let mut written: Vec<Event> = Vec::new();
+    let mut written: Vec<IntegrationEvent> = Vec::new();
     for _ in 0..20 {
         let bodies = random.bodies();
         random.append(&mut stream, bodies);
@@ -132,7 +132,7 @@ pub async fn scans_are_ordered(store: Arc<dyn Store>) {
     let Contents { records, events, .. } = contents(&*store).await;
     let ids: Vec<_> = records.iter().map(|record| record.id.as_str()).collect();
     assert_eq!(ids, ["a", "b", "c"]);
-    let places: Vec<_> = events.iter().map(Event::id).collect();
+    let places: Vec<_> = events.iter().map(IntegrationEvent::id).collect();
     assert_eq!(places, ["a-1", "a-2", "b-1", "b-2", "c-1", "c-2"]);
     let page = store.scan_events(Some(("a".into(), 1)), 2).await.unwrap();
     assert_eq!(page, events[1..3]);

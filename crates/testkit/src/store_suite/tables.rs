@@ -4,9 +4,9 @@ use super::committed;
 use super::sample::{Stream, at, copy, delivery, feed, moved, unreadable};
 use avowal_core::data::value::Value;
 use avowal_core::data::version::{Dot, VersionVector};
-use avowal_core::history::{Body, Verdict};
+use avowal_core::history::{Body, ReviewAnswer};
 use avowal_core::record::{Review, Side};
-use avowal_engine::store::{Commit, Cursor, CursorKind, CursorName, QuarantineItem, Store};
+use avowal_engine::ports::store::{Commit, Cursor, CursorKind, CursorName, QuarantineItem, Store};
 use std::sync::Arc;
 
 /// A delivery is known once it is committed; asking again changes nothing about that.
@@ -36,7 +36,7 @@ fn question(id: &str, opened_at: i64) -> Review {
 }
 
 fn ask(stream: &mut Stream, field: &str, review: Review) {
-    stream.push(Body::ReviewRequested { field: field.into(), review: review.clone() });
+    stream.push(Body::ManualReviewRequested { field: field.into(), review: review.clone() });
     stream.state.reviews.insert(field.into(), review);
 }
 
@@ -55,7 +55,7 @@ pub async fn reviews_open_and_close(store: Arc<dyn Store>) {
     one.push(Body::ReviewDecided {
         field: "phone".into(),
         review: "01-3".to_owned(),
-        verdict: Verdict::Take { system: "crm".into() },
+        answer: ReviewAnswer::Take { system: "crm".into() },
         note: Some("asked the customer".to_owned()),
     });
     committed(&*store, one.commit()).await;

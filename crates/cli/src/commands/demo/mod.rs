@@ -268,7 +268,7 @@ async fn wait_until_delivered(stage: &Stage, field: &str, system: &str) -> Resul
     loop {
         let why = stage.ask(&["why", "customer", ADA, field])?;
         let digits = why["value"].as_str().map(plain_phone).unwrap_or_default();
-        if digits.ends_with("5555") && why["delivered"][system]["status"] == "confirmed" {
+        if digits.ends_with("5555") && why["propagation"][system]["status"] == "confirmed" {
             return Ok(());
         }
         if began.elapsed().as_secs() > 15 {

@@ -3,14 +3,14 @@
 use async_trait::async_trait;
 use avowal_core::data::ids::{EntityName, RecordId, RemoteId, SystemName};
 use avowal_core::data::time::Timestamp;
-use avowal_core::history::Event;
+use avowal_core::history::IntegrationEvent;
 use avowal_core::record::Record;
-use avowal_engine::bucket::Shares;
-use avowal_engine::connector::{
+use avowal_engine::ports::bucket::Shares;
+use avowal_engine::ports::connector::{
     Capabilities, Change, Connector, ConnectorError, Delivery, Fields, Finding, Page, Write, WriteOutcome,
 };
-use avowal_engine::lanes::{Claim, Lane};
-use avowal_engine::store::{
+use avowal_engine::ports::lanes::{Claim, Lane};
+use avowal_engine::ports::store::{
     Commit, CommitOutcome, CopyKey, Counts, Cursor, CursorName, Due, DueIntent, Located, OpenCounts,
     OpenReview, QuarantineItem, SharedStore, Signal, Store, StoreError,
 };
@@ -129,7 +129,12 @@ impl Store for PointedStore {
         self.inner.due_signals(system, shares, now, limit).await
     }
 
-    async fn events(&self, record: &RecordId, from_seq: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
+    async fn events(
+        &self,
+        record: &RecordId,
+        from_seq: u64,
+        limit: usize,
+    ) -> Result<Vec<IntegrationEvent>, StoreError> {
         self.inner.events(record, from_seq, limit).await
     }
 
@@ -137,7 +142,7 @@ impl Store for PointedStore {
         &self,
         after: Option<(RecordId, u64)>,
         limit: usize,
-    ) -> Result<Vec<Event>, StoreError> {
+    ) -> Result<Vec<IntegrationEvent>, StoreError> {
         self.inner.scan_events(after, limit).await
     }
 

@@ -10,9 +10,9 @@ use avowal_core::history::fold::fold;
 use avowal_core::policy::schema::FieldType;
 use avowal_core::policy::spec::{EntitySpec, FieldSpec, MappingSpec};
 use avowal_core::policy::{EntityPolicy, SystemTraits};
-use avowal_engine::clock::Clock;
-use avowal_engine::connector::{Binding, Column, Connector};
-use avowal_engine::store::Store;
+use avowal_engine::ports::clock::Clock;
+use avowal_engine::ports::connector::{Binding, Column, Connector};
+use avowal_engine::ports::store::Store;
 use avowal_engine::{Engine, EngineParts, Settings, SyncOptions, SyncReport, SystemPort, Unwatched};
 use avowal_sim::dice::Dice;
 use avowal_stores::sqlite::SqliteStore;
@@ -100,12 +100,12 @@ impl Scene {
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         runtime.block_on(async {
             let (engine, _) = self.engine(&points);
-            settle(&engine).await;
+            sync_until_quiet(&engine).await;
             for system in SYSTEMS {
                 self.edit(system);
             }
             points.pass("after the edits");
-            settle(&engine).await;
+            sync_until_quiet(&engine).await;
         });
     }
 
@@ -190,7 +190,7 @@ impl Scene {
         runtime.block_on(async {
             let (engine, store) = self.engine(&Points::new(&self.folder, 0));
             assert_history(store.as_ref(), when).await;
-            let more = settle(&engine).await;
+            let more = sync_until_quiet(&engine).await;
             assert_eq!((more.written(), more.events), (0, 0), "{when}: there was something left to do");
         });
     }
@@ -242,7 +242,7 @@ impl Scene {
     }
 }
 
-async fn settle(engine: &Engine) -> SyncReport {
+async fn sync_until_quiet(engine: &Engine) -> SyncReport {
     let report = engine.sync(SyncOptions { full: false }, &Unwatched).await.unwrap();
     assert!(report.is_complete() && report.held.is_empty(), "{report:?}");
     report

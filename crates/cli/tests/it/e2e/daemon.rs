@@ -1,6 +1,6 @@
 //! `avowal run`: what one system's people do appears in the others within seconds, and SIGTERM ends it cleanly.
 
-use super::row::{Place, Row, Rows};
+use super::row::{Peer, Row, Rows};
 use super::world::{World, eventually};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -17,27 +17,27 @@ const STOP: Duration = Duration::from_secs(5);
 fn edits_travel_within_seconds_and_sigterm_stops_it() {
     let world = World::new();
     let base: Rows = (0..20).map(|n| (format!("c{n:05}"), Row::of_app(n))).collect();
-    world.fill(Place::App, &base);
+    world.fill(Peer::App, &base);
     let mut running = world.spawn(&["run"]);
-    let listed = || Place::ALL.iter().all(|place| world.rows(*place).len() == base.len());
+    let listed = || Peer::ALL.iter().all(|place| world.rows(*place).len() == base.len());
     let began = Instant::now();
     while !listed() {
         assert!(began.elapsed() < FIRST_LISTING, "the copies are not made: {}", running.log());
         std::thread::sleep(Duration::from_millis(50));
     }
 
-    travels(&world, Place::App, "full_name", &[(Place::Billing, TABLES), (Place::Crm, SERVICE)]);
-    travels(&world, Place::Billing, "name", &[(Place::App, TABLES), (Place::Crm, SERVICE)]);
-    travels(&world, Place::Crm, "name", &[(Place::App, SERVICE), (Place::Billing, SERVICE)]);
+    travels(&world, Peer::App, "full_name", &[(Peer::Billing, TABLES), (Peer::Crm, SERVICE)]);
+    travels(&world, Peer::Billing, "name", &[(Peer::App, TABLES), (Peer::Crm, SERVICE)]);
+    travels(&world, Peer::Crm, "name", &[(Peer::App, SERVICE), (Peer::Billing, SERVICE)]);
 
     // A system that goes away and comes back is followed again without a restart.
     let mut world = world;
     world.postgres.stop().unwrap();
-    world.edit_one(Place::App, "c00007", "full_name", "While billing was away");
+    world.edit_one(Peer::App, "c00007", "full_name", "While billing was away");
     std::thread::sleep(Duration::from_millis(500));
     world.postgres.restart().unwrap();
     eventually("billing catches up", Duration::from_secs(30), || {
-        world.rows(Place::Billing)["c00007"].name.as_deref() == Some("While billing was away")
+        world.rows(Peer::Billing)["c00007"].name.as_deref() == Some("While billing was away")
     });
     assert!(running.child.try_wait().unwrap().is_none(), "it ended by itself: {}", running.log());
 
@@ -53,7 +53,7 @@ fn edits_travel_within_seconds_and_sigterm_stops_it() {
 }
 
 #[track_caller]
-fn travels(world: &World, from: Place, column: &'static str, to: &[(Place, Duration)]) {
+fn travels(world: &World, from: Peer, column: &'static str, to: &[(Peer, Duration)]) {
     let name = format!("Edited in {}", from.name());
     world.edit_one(from, "c00003", column, name.as_str());
     for (place, limit) in to {

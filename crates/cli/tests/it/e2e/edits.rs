@@ -2,7 +2,7 @@
 //! time by hand.
 
 use super::Chance;
-use super::row::{Place, Row, Rows, column};
+use super::row::{Peer, Row, Rows, column};
 use super::world::World;
 use serde_json::{Value, json};
 use std::collections::btree_map::Entry;
@@ -23,7 +23,7 @@ enum Edit {
 
 /// What people did: by customer, system and field.
 #[derive(Default)]
-pub struct Edits(BTreeMap<String, BTreeMap<(&'static str, Place), Edit>>);
+pub struct Edits(BTreeMap<String, BTreeMap<(&'static str, Peer), Edit>>);
 
 impl Edits {
     /// `count` edits over a third as many customers or more: some alone, some of different fields, some of the same.
@@ -35,7 +35,7 @@ impl Edits {
             let code = *chance.pick(&codes);
             let clash = chance.below(3) == 0;
             let field = *chance.pick(&FIELDS);
-            for place in Place::ALL {
+            for place in Peer::ALL {
                 if made == count || chance.below(3) == 0 {
                     continue;
                 }
@@ -53,7 +53,7 @@ impl Edits {
     }
 
     /// One field of every customer in one system.
-    pub fn of_every(base: &Rows, place: Place, field: &'static str, value: impl Fn(&str) -> String) -> Self {
+    pub fn of_every(base: &Rows, place: Peer, field: &'static str, value: impl Fn(&str) -> String) -> Self {
         let edit = |code: &String| BTreeMap::from([((field, place), Edit::Set(Some(value(code))))]);
         Self(base.keys().map(|code| (code.clone(), edit(code))).collect())
     }
@@ -68,7 +68,7 @@ impl Edits {
 
     /// Carries them out in all systems.
     pub fn make(&self, world: &World, base: &Rows) {
-        for place in Place::ALL {
+        for place in Peer::ALL {
             let mut changes: BTreeMap<String, Vec<(&'static str, Value)>> = BTreeMap::new();
             for (code, edits) in &self.0 {
                 let mine = edits.iter().filter(|((_, of), _)| *of == place);
@@ -91,7 +91,7 @@ impl Edits {
             let row = rows.get_mut(code).unwrap();
             for field in FIELDS {
                 let of = |place| edits.get(&(field, place));
-                decide(row, field, [of(Place::App), of(Place::Billing), of(Place::Crm)]);
+                decide(row, field, [of(Peer::App), of(Peer::Billing), of(Peer::Crm)]);
             }
         }
         rows
@@ -111,7 +111,7 @@ impl Edit {
     }
 }
 
-fn edit(chance: &mut Chance, base: &Row, field: &str, place: Place, number: usize) -> Edit {
+fn edit(chance: &mut Chance, base: &Row, field: &str, place: Peer, number: usize) -> Edit {
     let other = |chance: &mut Chance, all: &[&str], present: &Option<String>| {
         let rest: Vec<_> = all.iter().filter(|value| Some(**value) != present.as_deref()).collect();
         Edit::Set(Some((**chance.pick(&rest)).to_owned()))

@@ -1,6 +1,6 @@
 //! What goes wrong around the engine: each time a clear message, the others go on, and nothing is lost.
 
-use super::row::{Place, Row, Rows};
+use super::row::{Peer, Row, Rows};
 use super::world::{Ran, World};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::process::CommandExt as _;
@@ -36,16 +36,16 @@ fn a_wrong_policy_is_refused_with_its_place_and_cure() {
 
 #[test]
 fn an_unreachable_system_is_left_alone_and_catches_up() {
-    let (mut world, mut rows) = World::settled(200);
+    let (mut world, mut rows) = World::synced(200);
     world.postgres.stop().unwrap();
     rows.get_mut("c00001").unwrap().name = Some("While billing was away".to_owned());
-    world.edit_one(Place::App, "c00001", "full_name", "While billing was away");
+    world.edit_one(Peer::App, "c00001", "full_name", "While billing was away");
     rows.get_mut("c00002").unwrap().stage = Some("lead".to_owned());
-    world.edit_one(Place::Crm, "c00002", "stage", "lead");
+    world.edit_one(Peer::Crm, "c00002", "stage", "lead");
     let ran = world.run(&["sync"]);
     ran.assert(1, &["billing", "not in agreement"]);
     assert!(!ran.words().contains("a-test-password"), "a secret in the message: {ran}");
-    for place in [Place::App, Place::Crm] {
+    for place in [Peer::App, Peer::Crm] {
         super::row::assert_equal(place.name(), &world.rows(place), &rows);
     }
     world.postgres.restart().unwrap();
@@ -54,9 +54,9 @@ fn an_unreachable_system_is_left_alone_and_catches_up() {
 
     world.pocketbase.stop().unwrap();
     rows.get_mut("c00003").unwrap().name = Some("While the CRM was away".to_owned());
-    world.edit_one(Place::Billing, "c00003", "name", "While the CRM was away");
+    world.edit_one(Peer::Billing, "c00003", "name", "While the CRM was away");
     world.run(&["sync"]).assert(1, &["crm", "not in agreement"]);
-    super::row::assert_equal("app", &world.rows(Place::App), &rows);
+    super::row::assert_equal("app", &world.rows(Peer::App), &rows);
     world.pocketbase.restart().unwrap();
     world.sync();
     world.assert_all(&rows);
@@ -66,7 +66,7 @@ fn an_unreachable_system_is_left_alone_and_catches_up() {
 
 #[test]
 fn a_wrong_password_is_named_and_nothing_is_taken_for_deleted() {
-    let (world, rows) = World::settled(20);
+    let (world, rows) = World::synced(20);
     world.reconfigure("env:CRM_PASSWORD", "not-the-password");
     let ran = world.run(&["sync", "--full"]);
     ran.assert(1, &["crm", "not in agreement"]);
@@ -78,33 +78,33 @@ fn a_wrong_password_is_named_and_nothing_is_taken_for_deleted() {
 
 #[test]
 fn a_dropped_table_is_no_delete_of_everything() {
-    let (world, mut rows) = World::settled(200);
+    let (world, mut rows) = World::synced(200);
     world.billing("ALTER TABLE customers RENAME TO moved");
     rows.get_mut("c00001").unwrap().name = Some("While the table was away".to_owned());
-    world.edit_one(Place::App, "c00001", "full_name", "While the table was away");
+    world.edit_one(Peer::App, "c00001", "full_name", "While the table was away");
     world.run(&["sync"]).assert(1, &["billing", "customers", "not in agreement"]);
-    super::row::assert_equal("crm", &world.rows(Place::Crm), &rows);
+    super::row::assert_equal("crm", &world.rows(Peer::Crm), &rows);
     world.billing("ALTER TABLE moved RENAME TO customers");
     world.sync();
     world.assert_all(&rows);
 
     world.app().execute_batch("DROP TABLE customers").unwrap();
-    world.edit_one(Place::Billing, "c00002", "name", "While the app was empty");
+    world.edit_one(Peer::Billing, "c00002", "name", "While the app was empty");
     world.run(&["sync"]).assert(1, &["app", "customers", "not in agreement"]);
-    assert_eq!(world.rows(Place::Billing).len(), rows.len());
-    assert_eq!(world.rows(Place::Crm)["c00002"].name.as_deref(), Some("While the app was empty"));
+    assert_eq!(world.rows(Peer::Billing).len(), rows.len());
+    assert_eq!(world.rows(Peer::Crm)["c00002"].name.as_deref(), Some("While the app was empty"));
 }
 
 #[test]
 fn a_bad_row_waits_in_quarantine_and_the_others_go_on() {
-    let (world, mut rows) = World::settled(20);
+    let (world, mut rows) = World::synced(20);
     // SQLite keeps a text in an integer column.
     world.app().execute("UPDATE customers SET credit = 'many' WHERE code = 'c00001'", []).unwrap();
     rows.get_mut("c00002").unwrap().name = Some("A good edit".to_owned());
-    world.edit_one(Place::App, "c00002", "full_name", "A good edit");
+    world.edit_one(Peer::App, "c00002", "full_name", "A good edit");
     let synced = world.json(&["sync"]);
     assert_eq!(synced["quarantined"], 1, "{synced}");
-    for place in [Place::Billing, Place::Crm] {
+    for place in [Peer::Billing, Peer::Crm] {
         super::row::assert_equal(place.name(), &world.rows(place), &rows);
     }
     world.run(&["quarantine", "list"]).assert(0, &["app", "credit"]);
@@ -125,7 +125,7 @@ fn a_bad_row_waits_in_quarantine_and_the_others_go_on() {
 fn a_full_disk_loses_nothing() {
     let rows: Rows = (0..1_000).map(|n| (format!("c{n:05}"), Row::nth(n))).collect();
     let world = World::new();
-    for place in Place::ALL {
+    for place in Peer::ALL {
         world.fill(place, &rows);
     }
     let full = SmallDisk::mount(&world.path("small"), 1 << 20);
@@ -151,16 +151,16 @@ fn a_full_disk_loses_nothing() {
 
 #[test]
 fn a_read_only_file_is_named() {
-    let (world, mut rows) = World::settled(20);
+    let (world, mut rows) = World::synced(20);
     let Some(as_nobody) = Unprivileged::over(&world) else { return };
     // The app's file may be read, not written: the others go on.
     as_nobody.read_only("app.db");
     rows.get_mut("c00001").unwrap().name = Some("Edited in billing".to_owned());
-    world.edit_one(Place::Billing, "c00001", "name", "Edited in billing");
+    world.edit_one(Peer::Billing, "c00001", "name", "Edited in billing");
     let ran = as_nobody.run(&["sync"]);
     println!("{ran}");
     ran.assert(1, &["app", "not in agreement"]);
-    super::row::assert_equal("crm", &world.rows(Place::Crm), &rows);
+    super::row::assert_equal("crm", &world.rows(Peer::Crm), &rows);
     as_nobody.writable("app.db");
     as_nobody.run(&["sync"]).assert(0, &[]);
     world.assert_all(&rows);

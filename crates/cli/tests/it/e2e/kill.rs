@@ -1,6 +1,6 @@
 //! SIGKILL at random moments, again and again: nothing lost, nothing doubled, the history whole.
 
-use super::row::{Place, Row, Rows, column};
+use super::row::{Peer, Row, Rows, column};
 use super::world::World;
 use super::{Chance, scale};
 use std::collections::BTreeMap;
@@ -22,7 +22,7 @@ fn killed_at_random_moments_it_loses_and_doubles_nothing() {
     world.reconfigure("[store]", SETTINGS);
     count_effects(&world);
     // All of them are in the app only: the kills come between creates, which are the easiest to double.
-    world.fill(Place::App, &rows);
+    world.fill(Peer::App, &rows);
     let mut edited: BTreeMap<String, u64> = BTreeMap::new();
     let kills = scale(50, 12);
     let (mut killed, mut left_unknown) = (0, 0);
@@ -92,9 +92,9 @@ fn edit_some(world: &World, rows: &mut Rows, chance: &mut Chance) -> Vec<String>
         let n = chance.below(rows.len());
         let Some((code, row)) = rows.iter_mut().nth(n) else { continue };
         row.credit += 1;
-        changes.insert(code.clone(), vec![(column(Place::App, "credit"), row.credit.into())]);
+        changes.insert(code.clone(), vec![(column(Peer::App, "credit"), row.credit.into())]);
     }
-    world.edit(Place::App, &changes);
+    world.edit(Peer::App, &changes);
     changes.into_keys().collect()
 }
 

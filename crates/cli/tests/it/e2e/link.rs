@@ -1,7 +1,7 @@
 //! The main job: customers that all three systems know are linked, edited everywhere at once, and agree by the policy.
 
 use super::edits::Edits;
-use super::row::{Place, Row, Rows};
+use super::row::{Peer, Row, Rows};
 use super::world::World;
 use super::{Chance, scale, touch};
 
@@ -27,20 +27,20 @@ fn three_systems_are_linked_edited_and_agree() {
 fn first_link(world: &World, base: &Rows) {
     let known_to_billing_only = |n: usize| n % 10 == 3;
     let differs_in_crm = |n: usize| n % 50 == 7;
-    let as_shown_by = |place: Place| -> Rows {
+    let as_shown_by = |place: Peer| -> Rows {
         let shown = base.iter().enumerate().map(|(n, (code, row))| {
             let mut row = row.clone();
-            if known_to_billing_only(n) && place != Place::Billing {
+            if known_to_billing_only(n) && place != Peer::Billing {
                 row.note = None;
             }
-            if differs_in_crm(n) && place != Place::Crm {
+            if differs_in_crm(n) && place != Peer::Crm {
                 row.phone = Some(format!("+33{n:08}"));
             }
             (code.clone(), row)
         });
         shown.collect()
     };
-    for place in Place::ALL {
+    for place in Peer::ALL {
         world.fill(place, &as_shown_by(place));
     }
     let synced = world.sync();
@@ -49,7 +49,7 @@ fn first_link(world: &World, base: &Rows) {
     world.assert_all(base);
     world.assert_quiet();
     let checked = world.json(&["check"]);
-    for place in Place::ALL {
+    for place in Peer::ALL {
         assert_eq!(checked["systems"][place.name()]["status"], "fits", "{checked}");
     }
 }
@@ -70,8 +70,8 @@ fn edits_everywhere(world: &World, base: &Rows, chance: &mut Chance) -> Rows {
 fn two_fields_of_every_row_at_once(world: &World, base: &Rows) -> Rows {
     let half: Rows =
         base.iter().take(base.len() / 2).map(|(code, row)| (code.clone(), row.clone())).collect();
-    let edits = Edits::of_every(&half, Place::App, "name", |code| format!("Renamed {code}"))
-        .and(Edits::of_every(&half, Place::Billing, "note", |code| format!("Noted {code}")));
+    let edits = Edits::of_every(&half, Peer::App, "name", |code| format!("Renamed {code}"))
+        .and(Edits::of_every(&half, Peer::Billing, "note", |code| format!("Noted {code}")));
     let expected = edits.expected(base);
     let kept = expected.iter().filter(|(code, row)| {
         row.name == Some(format!("Renamed {code}")) && row.note == Some(format!("Noted {code}"))

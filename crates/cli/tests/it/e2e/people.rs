@@ -1,6 +1,6 @@
 //! What people do on ordinary days: change their minds, clear fields, delete and make again.
 
-use super::row::{Place, Row, Rows};
+use super::row::{Peer, Row, Rows};
 use super::world::World;
 use avowal_testkit::pocketbase::Method;
 use serde_json::{Value, json};
@@ -11,28 +11,28 @@ fn name(rows: &mut Rows, code: &str, name: &str) {
 
 #[test]
 fn a_mind_changed_back_arrives_everywhere() {
-    let (world, mut rows) = World::settled(10);
+    let (world, mut rows) = World::synced(10);
     // A → B → A, with a sync between.
-    world.edit_one(Place::App, "c00001", "full_name", "Somebody else");
+    world.edit_one(Peer::App, "c00001", "full_name", "Somebody else");
     name(&mut rows, "c00001", "Somebody else");
     world.sync();
     world.assert_all(&rows);
-    world.edit_one(Place::App, "c00001", "full_name", "Person 1");
+    world.edit_one(Peer::App, "c00001", "full_name", "Person 1");
     name(&mut rows, "c00001", "Person 1");
     world.sync();
     world.assert_all(&rows);
 
     // The way back is made by another system's people.
-    world.edit_one(Place::Crm, "c00002", "name", "Somebody else");
+    world.edit_one(Peer::Crm, "c00002", "name", "Somebody else");
     world.sync();
-    world.edit_one(Place::Billing, "c00002", "name", "Person 2");
+    world.edit_one(Peer::Billing, "c00002", "name", "Person 2");
     world.sync();
     world.assert_all(&rows);
 
     // A → B → A within one sync is no difference, and what the others did meanwhile stands.
-    world.edit_one(Place::App, "c00003", "full_name", "Somebody else");
-    world.edit_one(Place::App, "c00003", "full_name", "Person 3");
-    world.edit_one(Place::Billing, "c00003", "note", "meanwhile");
+    world.edit_one(Peer::App, "c00003", "full_name", "Somebody else");
+    world.edit_one(Peer::App, "c00003", "full_name", "Person 3");
+    world.edit_one(Peer::Billing, "c00003", "note", "meanwhile");
     rows.get_mut("c00003").unwrap().note = Some("meanwhile".to_owned());
     world.sync();
     world.assert_all(&rows);
@@ -40,7 +40,7 @@ fn a_mind_changed_back_arrives_everywhere() {
     // There and back again several times, each way seen.
     for turn in 0..3 {
         let wanted = if turn % 2 == 0 { "There" } else { "Back" };
-        world.edit_one(Place::Billing, "c00004", "name", wanted);
+        world.edit_one(Peer::Billing, "c00004", "name", wanted);
         world.sync();
         name(&mut rows, "c00004", wanted);
         world.assert_all(&rows);
@@ -51,13 +51,13 @@ fn a_mind_changed_back_arrives_everywhere() {
 
 #[test]
 fn a_missing_key_never_clears_and_null_clears_where_declared() {
-    let (world, mut rows) = World::settled(10);
+    let (world, mut rows) = World::synced(10);
     // Null in a table, "" in PocketBase: somebody cleared the field.
-    world.edit_one(Place::App, "c00001", "phone_number", Value::Null);
+    world.edit_one(Peer::App, "c00001", "phone_number", Value::Null);
     rows.get_mut("c00001").unwrap().phone = None;
-    world.edit_one(Place::Billing, "c00002", "note", Value::Null);
+    world.edit_one(Peer::Billing, "c00002", "note", Value::Null);
     rows.get_mut("c00002").unwrap().note = None;
-    world.edit_one(Place::Crm, "c00003", "note", "");
+    world.edit_one(Peer::Crm, "c00003", "note", "");
     rows.get_mut("c00003").unwrap().note = None;
     world.sync();
     world.assert_all(&rows);
@@ -67,9 +67,9 @@ fn a_missing_key_never_clears_and_null_clears_where_declared() {
         "note = \"note\" }\n\n[entities.customer.systems.billing]",
         "note = { name = \"note\", nulls = \"ignore\" } }\n\n[entities.customer.systems.billing]",
     );
-    world.edit_one(Place::App, "c00004", "note", Value::Null);
+    world.edit_one(Peer::App, "c00004", "note", Value::Null);
     world.sync();
-    for place in [Place::Billing, Place::Crm] {
+    for place in [Peer::Billing, Peer::Crm] {
         assert_eq!(world.rows(place)["c00004"].note, rows["c00004"].note, "{}", place.name());
     }
 
@@ -81,9 +81,9 @@ fn a_missing_key_never_clears_and_null_clears_where_declared() {
         .pocketbase
         .request(Method::PATCH, "/api/collections/customers", Some(&json!({ "fields": fields })))
         .unwrap();
-    world.edit_one(Place::Crm, "c00005", "name", "Renamed without a note");
+    world.edit_one(Peer::Crm, "c00005", "name", "Renamed without a note");
     world.sync();
-    for place in [Place::App, Place::Billing] {
+    for place in [Peer::App, Peer::Billing] {
         let found = world.rows(place);
         assert_eq!(found["c00005"].name.as_deref(), Some("Renamed without a note"));
         assert_eq!(found["c00005"].note, rows["c00005"].note, "{}", place.name());
@@ -93,7 +93,7 @@ fn a_missing_key_never_clears_and_null_clears_where_declared() {
 
 #[test]
 fn deletes_and_copies_made_again() {
-    let (world, mut rows) = World::settled(10);
+    let (world, mut rows) = World::synced(10);
     // The app may delete.
     world.app().execute("DELETE FROM customers WHERE code = 'c00001'", []).unwrap();
     rows.remove("c00001");
@@ -121,7 +121,7 @@ fn deletes_and_copies_made_again() {
         let mut row = Row::of_app(4);
         row.name = Some(format!("Came back {again}"));
         row.note = None;
-        world.fill(Place::App, &Rows::from([("c00004".to_owned(), row.clone())]));
+        world.fill(Peer::App, &Rows::from([("c00004".to_owned(), row.clone())]));
         rows.insert("c00004".to_owned(), row);
         world.sync();
         world.assert_all(&rows);
@@ -132,12 +132,12 @@ fn deletes_and_copies_made_again() {
 
 #[test]
 fn too_many_deletes_are_held_until_a_person_agrees() {
-    let (world, rows) = World::settled(100);
+    let (world, rows) = World::synced(100);
     world.app().execute("DELETE FROM customers WHERE code >= 'c00030'", []).unwrap();
     let held = world.run(&["sync"]);
     held.assert(3, &["Held by a guard", "approve-deletes"]);
-    assert_eq!(world.rows(Place::Billing).len(), 100);
-    assert_eq!(world.rows(Place::Crm).len(), 100);
+    assert_eq!(world.rows(Peer::Billing).len(), 100);
+    assert_eq!(world.rows(Peer::Crm).len(), 100);
     world.json(&["sync", "--approve-deletes", "billing", "--approve-deletes", "crm"]);
     let rest: Rows = rows.into_iter().take(30).collect();
     world.assert_all(&rest);
@@ -146,14 +146,14 @@ fn too_many_deletes_are_held_until_a_person_agrees() {
 
 #[test]
 fn who_decided_can_be_asked() {
-    let (world, _) = World::settled(10);
+    let (world, _) = World::synced(10);
     // Both sides at once: the app owns the e-mail.
-    world.edit_one(Place::Crm, "c00001", "email", "agent@example.com");
-    world.edit_one(Place::App, "c00001", "email", "customer@example.com");
+    world.edit_one(Peer::Crm, "c00001", "email", "agent@example.com");
+    world.edit_one(Peer::App, "c00001", "email", "customer@example.com");
     world.sync();
     let why = world.json(&["why", "customer", "email=customer@example.com", "email"]);
     for key in
-        ["value", "dot", "version", "rule", "policy_digest", "evidence", "since", "losers", "delivered"]
+        ["value", "dot", "version", "rule", "policy_digest", "evidence", "since", "losers", "propagation"]
     {
         assert!(!why[key].is_null(), "{key} is missing: {why}");
     }

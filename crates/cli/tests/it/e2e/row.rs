@@ -5,20 +5,20 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// One of the three systems.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Place {
+pub enum Peer {
     App,
     Billing,
     Crm,
 }
 
-impl Place {
-    pub const ALL: [Place; 3] = [Place::App, Place::Billing, Place::Crm];
+impl Peer {
+    pub const ALL: [Peer; 3] = [Peer::App, Peer::Billing, Peer::Crm];
 
     pub fn name(self) -> &'static str {
         match self {
-            Place::App => "app",
-            Place::Billing => "billing",
-            Place::Crm => "crm",
+            Peer::App => "app",
+            Peer::Billing => "billing",
+            Peer::Crm => "crm",
         }
     }
 }
@@ -61,7 +61,7 @@ impl Row {
     }
 
     /// Reads a copy; `null`, and the empty text where the system has no null, say that a field is not set.
-    pub fn read(place: Place, object: &Value) -> (String, Row) {
+    pub fn read(place: Peer, object: &Value) -> (String, Row) {
         let named = |field: &str| &object[column(place, field)];
         let text = |field: &str| named(field).as_str().filter(|text| !text.is_empty()).map(str::to_owned);
         let tags = match named("tags") {
@@ -85,7 +85,7 @@ impl Row {
     }
 
     /// The copy as the system's own columns.
-    pub fn columns(&self, place: Place, code: &str) -> Vec<(&'static str, Value)> {
+    pub fn columns(&self, place: Peer, code: &str) -> Vec<(&'static str, Value)> {
         let tags: Vec<&String> = self.tags.iter().collect();
         [
             ("code", json!(code)),
@@ -105,17 +105,17 @@ impl Row {
 }
 
 /// The remote name of a field.
-pub fn column(place: Place, field: &str) -> &'static str {
+pub fn column(place: Peer, field: &str) -> &'static str {
     match (place, field) {
         (_, "code") => "code",
         (_, "email") => "email",
-        (Place::App, "name") => "full_name",
-        (Place::App, "phone") => "phone_number",
-        (Place::Billing, "billing_status") => "status",
-        (Place::Billing | Place::Crm, "name") => "name",
-        (Place::Billing | Place::Crm, "phone") => "phone",
+        (Peer::App, "name") => "full_name",
+        (Peer::App, "phone") => "phone_number",
+        (Peer::Billing, "billing_status") => "status",
+        (Peer::Billing | Peer::Crm, "name") => "name",
+        (Peer::Billing | Peer::Crm, "phone") => "phone",
         (_, "stage") => "stage",
-        (Place::App | Place::Crm, "billing_status") => "billing_status",
+        (Peer::App | Peer::Crm, "billing_status") => "billing_status",
         (_, "tags") => "tags",
         (_, "credit") => "credit",
         (_, "note") => "note",

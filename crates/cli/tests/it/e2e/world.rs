@@ -1,6 +1,6 @@
 //! Three real systems in temporary places, and the binary between them.
 
-use super::row::{Place, Row, Rows, assert_equal};
+use super::row::{Peer, Row, Rows, assert_equal};
 use avowal_testkit::pocketbase::{self, PocketBase};
 use avowal_testkit::postgres::PrivatePostgres;
 use rusqlite::Connection;
@@ -41,10 +41,10 @@ impl World {
     }
 
     /// The first `count` customers, known to all three systems and linked.
-    pub fn settled(count: usize) -> (Self, Rows) {
+    pub fn synced(count: usize) -> (Self, Rows) {
         let rows: Rows = (0..count).map(|n| (format!("c{n:05}"), Row::nth(n))).collect();
         let world = Self::new();
-        for place in Place::ALL {
+        for place in Peer::ALL {
             world.fill(place, &rows);
         }
         let synced = world.sync();
@@ -101,10 +101,10 @@ impl World {
     }
 
     /// Adds customers, as the system's own users would.
-    pub fn fill(&self, place: Place, rows: &Rows) {
+    pub fn fill(&self, place: Peer, rows: &Rows) {
         let columns: Vec<_> = rows.iter().map(|(code, row)| row.columns(place, code)).collect();
         match place {
-            Place::App => {
+            Peer::App => {
                 let mut app = self.app();
                 let transaction = app.transaction().unwrap();
                 for row in &columns {
@@ -112,11 +112,11 @@ impl World {
                 }
                 transaction.commit().unwrap();
             }
-            Place::Billing => {
+            Peer::Billing => {
                 let rows: Vec<_> = columns.iter().map(|row| insert(&for_postgres(row))).collect();
                 self.billing_many(&rows);
             }
-            Place::Crm => {
+            Peer::Crm => {
                 let records: Vec<Value> = columns
                     .into_iter()
                     .map(|row| {
@@ -129,14 +129,14 @@ impl World {
     }
 
     /// Edits customers, as the system's own users would: the columns of some rows, by code.
-    pub fn edit(&self, place: Place, changes: &BTreeMap<String, Vec<(&'static str, Value)>>) {
+    pub fn edit(&self, place: Peer, changes: &BTreeMap<String, Vec<(&'static str, Value)>>) {
         let update = |code: &str, columns: &[(&'static str, Value)]| {
             let sets: Vec<_> =
                 columns.iter().map(|(name, value)| format!("{name} = {}", literal(value))).collect();
             format!("UPDATE {TABLE} SET {} WHERE code = {}", sets.join(", "), literal(&Value::from(code)))
         };
         match place {
-            Place::App => {
+            Peer::App => {
                 let mut app = self.app();
                 let transaction = app.transaction().unwrap();
                 for (code, columns) in changes {
@@ -144,12 +144,12 @@ impl World {
                 }
                 transaction.commit().unwrap();
             }
-            Place::Billing => {
+            Peer::Billing => {
                 let updates: Vec<_> =
                     changes.iter().map(|(code, columns)| update(code, &for_postgres(columns))).collect();
                 self.billing_many(&updates);
             }
-            Place::Crm => {
+            Peer::Crm => {
                 let ids = self.crm_ids();
                 let updates: Vec<_> = changes
                     .iter()
@@ -164,7 +164,7 @@ impl World {
     }
 
     /// Edits one field of one customer.
-    pub fn edit_one(&self, place: Place, code: &str, column: &'static str, value: impl Into<Value>) {
+    pub fn edit_one(&self, place: Peer, code: &str, column: &'static str, value: impl Into<Value>) {
         self.edit(place, &BTreeMap::from([(code.to_owned(), vec![(column, value.into())])]));
     }
 
@@ -177,14 +177,14 @@ impl World {
 
     /// All customers of a system. Two with one code fail the test.
     #[track_caller]
-    pub fn rows(&self, place: Place) -> Rows {
+    pub fn rows(&self, place: Peer) -> Rows {
         let objects = match place {
-            Place::App => self.app_objects(),
-            Place::Billing => {
+            Peer::App => self.app_objects(),
+            Peer::Billing => {
                 let json = self.billing("SELECT coalesce(json_agg(row_to_json(c)), '[]') FROM customers c");
                 serde_json::from_str(&json).unwrap()
             }
-            Place::Crm => self.pocketbase.all(TABLE).unwrap(),
+            Peer::Crm => self.pocketbase.all(TABLE).unwrap(),
         };
         let mut rows = Rows::new();
         for object in &objects {
@@ -207,7 +207,7 @@ impl World {
     /// Compares all three systems with what is expected.
     #[track_caller]
     pub fn assert_all(&self, expected: &Rows) {
-        for place in Place::ALL {
+        for place in Peer::ALL {
             assert_equal(place.name(), &self.rows(place), expected);
         }
     }

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use avowal_connectors::http::{Auth, HttpConnector, HttpObject, HttpOptions, Secret};
 use avowal_core::data::ids::{EntityName, RemoteId};
 use avowal_core::data::value::Value;
-use avowal_engine::connector::{Connector, Fields, OrderKind, Shown, WriteOutcome};
+use avowal_engine::ports::connector::{Connector, Fields, OrderKind, RemoteState, WriteOutcome};
 use avowal_testkit::connector_suite::{self, Fixture, REFUSED_NAME};
 use avowal_testkit::crm::{Crm, CrmOptions, Fail, Lies};
 use serde_json::json;
@@ -192,7 +192,7 @@ async fn a_phone_number_comes_back_as_stored() {
     else {
         panic!("a receipt");
     };
-    assert_eq!(after.shown, Shown::Present(fields([("phone", "+15550102000")])));
+    assert_eq!(after.shown, RemoteState::Present(fields([("phone", "+15550102000")])));
     assert_eq!(after.version.as_deref(), Some("\"1\""));
     assert_eq!(after.correlation.as_deref(), Some("key-1"));
     crm.stop().await;

@@ -3,7 +3,7 @@
 use super::{Server, carry_out, connector, fields, thing, write};
 use avowal_connectors::http::{Auth, HttpConnector, HttpObject, HttpOptions, Login, Rate, Secret};
 use avowal_core::record::intent::Operation;
-use avowal_engine::connector::{Connector as _, ConnectorErrorKind, WriteOutcome};
+use avowal_engine::ports::connector::{Connector as _, ConnectorErrorKind, WriteOutcome};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, StatusCode, header};

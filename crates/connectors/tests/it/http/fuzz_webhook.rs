@@ -4,7 +4,7 @@ use super::{connector, thing};
 use crate::fuzz_cases::fuzz;
 use avowal_connectors::http::{HttpConnector, HttpOptions};
 use avowal_core::data::time::Timestamp;
-use avowal_engine::connector::{Connector as _, Delivery, Shown};
+use avowal_engine::ports::connector::{Connector as _, Delivery, RemoteState};
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 use std::sync::LazyLock;
@@ -35,7 +35,7 @@ fn check(connector: &HttpConnector, declared: &str, body: &[u8]) -> Result<(), T
         prop_assert_eq!(entity, thing());
         prop_assert!(!change.id.as_str().is_empty());
         if !declared.contains("trust = 'body'") {
-            prop_assert_eq!(&change.shown, &Shown::Unknown, "a body is believed that is only a signal");
+            prop_assert_eq!(&change.shown, &RemoteState::Unknown, "a body is believed that is only a signal");
         }
     }
     Ok(())

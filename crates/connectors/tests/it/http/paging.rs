@@ -2,8 +2,8 @@
 
 use super::{Server, thing};
 use avowal_connectors::http::HttpConnector;
-use avowal_engine::connector::{Change, Connector as _, ConnectorErrorKind, Shown};
-use avowal_engine::store::Cursor;
+use avowal_engine::ports::connector::{Change, Connector as _, ConnectorErrorKind, RemoteState};
+use avowal_engine::ports::store::Cursor;
 use axum::Router;
 use axum::extract::{Query, State};
 use axum::http::header;
@@ -170,7 +170,7 @@ async fn an_unreadable_copy_does_not_hide_the_others() {
     let shown: Vec<_> = page
         .changes
         .iter()
-        .map(|change| (change.id.as_str(), matches!(change.shown, Shown::Unreadable { .. })))
+        .map(|change| (change.id.as_str(), matches!(change.shown, RemoteState::Unreadable { .. })))
         .collect();
     let nameless = |n: usize| format!("(no id: item {n})");
     assert_eq!(

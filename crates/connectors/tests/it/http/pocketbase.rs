@@ -5,8 +5,8 @@ use super::{carry_out, fields, thing, write};
 use avowal_connectors::http::{HttpConnector, HttpObject, HttpOptions};
 use avowal_core::data::ids::RemoteId;
 use avowal_core::record::intent::Operation;
-use avowal_engine::connector::{Connector as _, Shown, Write, WriteOutcome};
-use avowal_engine::store::Cursor;
+use avowal_engine::ports::connector::{Connector as _, RemoteState, Write, WriteOutcome};
+use avowal_engine::ports::store::Cursor;
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -165,5 +165,5 @@ async fn a_third_party_service_is_listed_followed_and_written() {
     assert!(matches!(carry_out(&connector, delete.clone()).await, WriteOutcome::Confirmed { .. }));
     assert_eq!(carry_out(&connector, delete).await, WriteOutcome::Missing);
     let gone = connector.read(&thing(), &[id, RemoteId::new("nowhere")]).await.unwrap();
-    assert!(gone.iter().all(|change| change.shown == Shown::Gone), "{gone:?}");
+    assert!(gone.iter().all(|change| change.shown == RemoteState::Gone), "{gone:?}");
 }

@@ -4,7 +4,7 @@ use super::{connector, fields, thing};
 use avowal_connectors::http::HttpOptions;
 use avowal_core::data::time::Timestamp;
 use avowal_core::record::observation::OrderToken;
-use avowal_engine::connector::{Change, Connector as _, ConnectorError, Delivery, Shown};
+use avowal_engine::ports::connector::{Change, Connector as _, ConnectorError, Delivery, RemoteState};
 
 fn check(object: &str, body: &str) -> Result<Vec<Change>, ConnectorError> {
     let connector = connector(HttpOptions::new("https://api.example.com"), object);
@@ -22,21 +22,25 @@ const DELETED: &str = r#"{"type": "contact.deleted", "data": {"id": "c1", "rev":
 #[test]
 fn a_signal_asks_for_a_read_and_vouches_for_nothing() {
     let changes = check("counter = 'rev'\nactor = 'updated_by'", UPDATED).unwrap();
-    assert_eq!(changes[0].shown, Shown::Unknown);
+    assert_eq!(changes[0].shown, RemoteState::Unknown);
     assert_eq!((changes[0].id.as_str(), &changes[0].order), ("c1", &None));
     assert_eq!(changes[0].actor.as_deref(), Some("dana"));
-    assert_eq!(check("", DELETED).unwrap()[0].shown, Shown::Unknown);
+    assert_eq!(check("", DELETED).unwrap()[0].shown, RemoteState::Unknown);
 }
 
 #[test]
 fn a_trusted_body_is_a_fact_with_its_order() {
     let declared = "trust = 'body'\ncounter = 'rev'\nactor = 'updated_by'";
     let changes = check(declared, UPDATED).unwrap();
-    assert_eq!(changes[0].shown, Shown::Present(fields([("name", "Ann")])), "what is absent stays absent");
+    assert_eq!(
+        changes[0].shown,
+        RemoteState::Present(fields([("name", "Ann")])),
+        "what is absent stays absent"
+    );
     assert_eq!(changes[0].order, Some(OrderToken::Sequence(7)));
     assert_eq!(changes[0].occurred_at, Some("2026-11-22T10:00:00Z".parse().unwrap()));
     let gone = check(declared, DELETED).unwrap();
-    assert_eq!((&gone[0].shown, &gone[0].order), (&Shown::Gone, &Some(OrderToken::Sequence(8))));
+    assert_eq!((&gone[0].shown, &gone[0].order), (&RemoteState::Gone, &Some(OrderToken::Sequence(8))));
 }
 
 #[test]
@@ -47,9 +51,12 @@ fn other_shapes_can_be_declared() {
         {"kind": "deal.changed", "objectId": 6}, {"kind": "contact.erased", "objectId": 7}]"#;
     let changes = check(batch, body).unwrap();
     assert_eq!(changes.len(), 2);
-    assert_eq!((changes[0].id.as_str(), &changes[0].shown), ("5", &Shown::Present(fields([("note", "x")]))));
+    assert_eq!(
+        (changes[0].id.as_str(), &changes[0].shown),
+        ("5", &RemoteState::Present(fields([("note", "x")])))
+    );
     assert_eq!(changes[0].order, Some(OrderToken::Sequence(3)));
-    assert_eq!((changes[1].id.as_str(), &changes[1].shown), ("7", &Shown::Gone));
+    assert_eq!((changes[1].id.as_str(), &changes[1].shown), ("7", &RemoteState::Gone));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::{Server, carry_out, fields, thing, write};
 use avowal_core::data::ids::RemoteId;
 use avowal_core::data::value::Value;
 use avowal_core::record::intent::Operation;
-use avowal_engine::connector::{Connector as _, Expected, Fields, Shown, Write, WriteOutcome};
+use avowal_engine::ports::connector::{Connector as _, Expected, Fields, RemoteState, Write, WriteOutcome};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::Request;
@@ -101,7 +101,7 @@ async fn a_success_is_believed_as_far_as_it_goes() {
     else {
         panic!("a receipt")
     };
-    assert_eq!(after.shown, Shown::Present(fields([("name", "BOB")])));
+    assert_eq!(after.shown, RemoteState::Present(fields([("name", "BOB")])));
 
     let made = |body| outcome_of(create(), 201, &[], body);
     assert!(matches!(
@@ -157,7 +157,7 @@ async fn without_a_precondition_the_copy_is_looked_at_first() {
     assert_eq!(*writes.lock().unwrap(), 1);
     // The answer shows another copy than the one asked for: it has been merged away, or worse.
     let other = connector.read(&thing(), &[RemoteId::new("2")]).await.unwrap();
-    assert!(matches!(other[0].shown, Shown::Unreadable { .. }), "{other:?}");
+    assert!(matches!(other[0].shown, RemoteState::Unreadable { .. }), "{other:?}");
 }
 
 #[tokio::test]

@@ -111,7 +111,7 @@ CREATE TABLE reviews (
     believed  TEXT,
     proposed  TEXT NOT NULL,
     opened_at TEXT NOT NULL,
-    verdict   TEXT,
+    answer    TEXT,
     note      TEXT,
     closed_by TEXT,
     closed_at TEXT,

@@ -1,0 +1,220 @@
+//! Intents are derived: for every system, the difference between belief and shadow over mapped, writable,
+//! uncontested fields. A refused change simply leaves a difference; there is no separate correction machinery.
+
+use crate::data::ids::{FieldName, SystemName};
+use crate::data::left_join::left_join;
+use crate::data::value::Digest;
+use crate::data::version::Dot;
+use crate::history::Body;
+use crate::history::chronicle::Chronicle;
+use crate::planted::{Mistake, planted};
+use crate::policy::mapping::{ColumnMapping, Mapping};
+use crate::policy::{EntityPolicy, Owner};
+use crate::record::intent::{Intent, Operation, OutgoingField, content_digest};
+use crate::record::{Belief, Copy, Record, Shadow};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+/// What a copy lacks.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Desired {
+    /// What has to be done.
+    pub operation: Operation,
+    /// The fields to write.
+    pub fields: BTreeMap<FieldName, OutgoingField>,
+}
+
+/// Brings the planned intents in line with the differences. An intent that is on its way is left alone: what
+/// has changed since folds into the next one. `corrected` names the system whose own change was just refused.
+pub fn plan(policy: &EntityPolicy, chronicle: &mut Chronicle, corrected: Option<&SystemName>) {
+    for (system, mapping) in &policy.mappings {
+        let record = chronicle.record();
+        let current = record.intents.get(system);
+        if current.is_some_and(Intent::is_open) {
+            continue;
+        }
+        let desired = desired(policy, mapping, record, system);
+        let key = desired.as_ref().map(|desired| idempotency_key(record, system, desired));
+        match (current, desired.zip(key)) {
+            (None, None) => {}
+            // The same difference, sent before, has another key after another change of the target: whoever remembers
+            // the first key would answer without doing anything.
+            (Some(intent), Some((desired, key)))
+                if (intent.attempt == 0 || intent.key == key)
+                    && intent.operation == desired.operation
+                    && intent.fields == desired.fields => {}
+            (_, Some((desired, key))) => {
+                chronicle.push(Body::IntentPlanned {
+                    system: system.clone(),
+                    key,
+                    operation: desired.operation,
+                    fields: desired.fields,
+                    correction: corrected == Some(system),
+                });
+            }
+            (Some(intent), None) => {
+                let key = intent.key.clone();
+                chronicle.push(Body::IntentWithdrawn { system: system.clone(), key });
+            }
+        }
+    }
+}
+
+/// What the system's copy lacks, if anything that may be written.
+pub fn desired(
+    policy: &EntityPolicy,
+    mapping: &Mapping,
+    record: &Record,
+    system: &SystemName,
+) -> Option<Desired> {
+    let desired = match (record.copies.get(system), &record.deleted) {
+        // An intentional delete is never undone, and a copy that nobody has yet is not made.
+        (None, Some(_)) => None,
+        (Some(copy), _) if !copy.alive && (!copy.wanted || record.deleted.is_some()) => None,
+        (None, None) => made(policy, mapping, record),
+        (Some(copy), None) if !copy.alive => made(policy, mapping, record),
+        (Some(_), Some(_)) => (mapping.delete && !record.existence_contested())
+            .then(|| Desired { operation: Operation::Delete, fields: BTreeMap::new() }),
+        (Some(copy), None) => {
+            let mut fields = differences(policy, system, mapping, record, copy);
+            if planted(Mistake::WriteAllFields) && !fields.is_empty() {
+                fields = creation(policy, mapping, record).fields;
+            }
+            (!fields.is_empty()).then_some(Desired { operation: Operation::Update, fields })
+        }
+    }?;
+    let Some(refused) = record.held.get(system) else { return Some(desired) };
+    (refused.content != content_digest(desired.operation, &desired.fields)).then_some(desired)
+}
+
+fn made(policy: &EntityPolicy, mapping: &Mapping, record: &Record) -> Option<Desired> {
+    let desired =
+        (mapping.create && !record.existence_contested()).then(|| creation(policy, mapping, record));
+    desired.filter(|desired| !desired.fields.is_empty())
+}
+
+fn creation(policy: &EntityPolicy, mapping: &Mapping, record: &Record) -> Desired {
+    let has_key = policy.match_on.is_empty()
+        || policy.match_on.iter().any(|key| {
+            key.iter().all(|field| record.fields.get(field).is_some_and(|belief| !belief.value.is_null()))
+        });
+    let fields = left_join(&record.fields, &mapping.columns)
+        .filter(|(field, belief, column)| {
+            has_key && writable(*column, record, field) && !belief.value.is_null()
+        })
+        .map(|(field, belief, _)| outgoing(field, belief))
+        .collect();
+    Desired { operation: Operation::Create, fields }
+}
+
+fn differences(
+    policy: &EntityPolicy,
+    system: &SystemName,
+    mapping: &Mapping,
+    record: &Record,
+    copy: &Copy,
+) -> BTreeMap<FieldName, OutgoingField> {
+    left_join(&record.fields, &mapping.columns)
+        .zip(left_join(&record.fields, &copy.fields))
+        .filter(|((field, _, column), _)| writable(*column, record, field))
+        .filter(|(_, (_, belief, shadow))| match shadow {
+            Some(shadow) => !shadow.tolerated && !shadow.is_equivalent_to(&belief.value),
+            // A field that the copy never showed: nothing is known to stand there.
+            None => !belief.value.is_null(),
+        })
+        .filter(|((field, belief, _), _)| may_be_told(policy, system, field, &belief.dot.system, copy))
+        .map(|((field, belief, _), _)| outgoing(field, belief))
+        .collect()
+}
+
+fn outgoing(field: &FieldName, belief: &Belief) -> (FieldName, OutgoingField) {
+    (field.clone(), OutgoingField { value: belief.value.clone(), dot: belief.dot.clone() })
+}
+
+/// Whether a system may be told another one's value of a field: not of its own fields, unless the other may propose.
+/// What merely stood in for an owner without a copy is not written over the copy that it has now.
+fn may_be_told(
+    policy: &EntityPolicy,
+    system: &SystemName,
+    field: &FieldName,
+    by: &SystemName,
+    copy: &Copy,
+) -> bool {
+    let Some(rules) = policy.field(field) else { return false };
+    match &rules.owner {
+        Owner::System(owner) if owner == system => {
+            // What we made its copy with is not its word yet.
+            let is_ours = copy.fields.get(field).is_some_and(Shadow::is_our_write);
+            by == owner || by.is_operator() || rules.proposals.contains(by) || is_ours
+        }
+        Owner::System(_) | Owner::Shared => true,
+    }
+}
+
+fn writable(column: Option<&ColumnMapping>, record: &Record, field: &FieldName) -> bool {
+    let is_contested = record.is_contested(field) && !planted(Mistake::WriteContested);
+    column.is_some_and(|column| !column.read_only) && !is_contested
+}
+
+/// The most field names that a key spells out.
+const KEY_FIELDS_MAX: usize = 3;
+
+/// A key from business identity with direction: which record, which fields, which changes, to which system.
+///
+/// The same difference always gets the same key. A value that went A→B→A gets a new one, because its dot is new;
+/// a correction after the target has changed the field again gets a new one, because the target's count is new.
+pub fn idempotency_key(record: &Record, system: &SystemName, desired: &Desired) -> String {
+    // Pieces are appended as they are: this is on the way of every change, once for each target.
+    let mut identity = String::with_capacity(256);
+    content_digest(desired.operation, &desired.fields).append_to(&mut identity);
+    if planted(Mistake::ReuseKey) {
+        let short = &Digest::of(identity.as_bytes()).to_string()[..16];
+        return format!("{}.{}.same.{short}.to.{system}", record.entity, record.id);
+    }
+    for outgoing in desired.fields.values() {
+        identity.push(' ');
+        outgoing.dot.append_to(&mut identity);
+    }
+    let copy = record.copies.get(system);
+    identity.push(' ');
+    Dot { system: system.clone(), n: record.vector.get(system) }.append_to(&mut identity);
+    identity.push(' ');
+    identity.push_str(copy.and_then(|copy| copy.version.as_deref()).unwrap_or(""));
+    match desired.operation {
+        // A record that was deleted and restored is made, or removed, again: that is another change, although
+        // its contents and the target's count may be what they were.
+        Operation::Create | Operation::Delete => {
+            let _ = write!(identity, " {}", record.vector);
+        }
+        // A copy that was made again is another copy.
+        Operation::Update => {
+            identity.push(' ');
+            identity.push_str(copy.map_or("", |copy| copy.remote_id.as_str()));
+        }
+    }
+    let mut key = String::with_capacity(128);
+    key.push_str(record.entity.as_str());
+    key.push('.');
+    key.push_str(record.id.as_str());
+    key.push('.');
+    push_subject(&mut key, desired);
+    key.push('.');
+    key.push_str(&Digest::of(identity.as_bytes()).to_string()[..16]);
+    key.push_str(".to.");
+    key.push_str(system.as_str());
+    key
+}
+
+/// The fields, if they are few, or the operation.
+fn push_subject(key: &mut String, desired: &Desired) {
+    let Desired { operation, fields } = desired;
+    if fields.is_empty() || fields.len() > KEY_FIELDS_MAX || *operation == Operation::Create {
+        return key.push_str(operation.as_str());
+    }
+    for (at, field) in fields.keys().enumerate() {
+        if at > 0 {
+            key.push('+');
+        }
+        key.push_str(field.as_str());
+    }
+}
