@@ -17,7 +17,9 @@ use clap::Parser as _;
 use failure::Failure;
 use output::Output;
 use std::process::ExitCode;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// Records are maps of small values that come and go on several threads: glibc's allocator took a quarter of all time.
 #[global_allocator]
@@ -47,10 +49,9 @@ fn report(output: &Output, failure: &Failure) -> ExitCode {
 
 /// Logs go to stderr, so that stdout holds only what was asked for.
 fn start_log() {
-    let filter = EnvFilter::try_from_env("AVOWAL_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(output::stderr_has_colours())
-        .init();
+    let wanted = std::env::var("AVOWAL_LOG").ok().and_then(|wanted| wanted.parse::<Targets>().ok());
+    let lines =
+        tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(output::stderr_has_colours());
+    let filter = wanted.unwrap_or_else(|| Targets::new().with_default(LevelFilter::WARN));
+    tracing_subscriber::registry().with(lines.with_filter(filter)).init();
 }

@@ -2,6 +2,7 @@
 
 pub mod connector_suite;
 pub mod crm;
+pub mod http;
 pub mod pocketbase;
 pub mod postgres;
 pub mod store_suite;

@@ -53,11 +53,7 @@ impl PocketBase {
     pub fn start() -> io::Result<Self> {
         let program = find_program()?;
         let folder = tempfile::Builder::new().prefix("avowal-pb-").tempdir()?;
-        let http = reqwest::Client::builder()
-            .timeout(Duration::from_millis(REQUEST_MS_MAX))
-            .no_proxy()
-            .build()
-            .map_err(io::Error::other)?;
+        let http = crate::http::client()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let mut this = Self { program, folder, port: 0, server: None, token: String::new(), http, runtime };
         this.make_superuser()?;
@@ -125,7 +121,10 @@ impl PocketBase {
     /// Sends one request as the superuser and returns the JSON of a successful answer.
     pub fn request(&self, method: Method, path: &str, body: Option<&Value>) -> io::Result<Value> {
         let mut request = self.http.request(method.clone(), format!("{}{path}", self.url()));
-        request = request.header("Authorization", &self.token).header("Content-Type", "application/json");
+        request = request
+            .timeout(Duration::from_millis(REQUEST_MS_MAX))
+            .header("Authorization", &self.token)
+            .header("Content-Type", "application/json");
         if let Some(body) = body {
             request = request.body(body.to_string());
         }

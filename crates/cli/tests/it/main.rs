@@ -8,3 +8,4 @@ mod e2e;
 mod help;
 mod records;
 mod simulate;
+mod tidy;

@@ -57,7 +57,10 @@ impl Client {
         let base = base_url(&options)?;
         let (headers, login) = headers(&options)?;
         let timeout = Duration::from_millis(options.timeout_ms.clamp(100, 600_000));
+        let tls = avowal_tls::client_config()
+            .map_err(|error| wrong("TLS", &format!("cannot be set up: {error}. Install the system's root certificates (package ca-certificates)")))?;
         let mut builder = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls)
             .timeout(timeout)
             .connect_timeout(timeout.min(Duration::from_secs(5)))
             .default_headers(headers)

@@ -167,17 +167,12 @@ impl Session {
     }
 
     fn tls(&self) -> Result<MakeRustlsConnect, ConnectorError> {
-        use rustls_platform_verifier::BuilderVerifierExt;
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .and_then(BuilderVerifierExt::with_platform_verifier)
-            .map_err(|error| {
-                let message = format!("{}: TLS cannot be set up: {error}", self.place);
-                let cure = "Install the system's root certificates (package ca-certificates)";
-                ConnectorError::new(ConnectorErrorKind::Unreachable, message, Some(cure))
-            })?;
-        Ok(MakeRustlsConnect::new(config.with_no_client_auth()))
+        let config = avowal_tls::client_config().map_err(|error| {
+            let message = format!("{}: TLS cannot be set up: {error}", self.place);
+            let cure = "Install the system's root certificates (package ca-certificates)";
+            ConnectorError::new(ConnectorErrorKind::Unreachable, message, Some(cure))
+        })?;
+        Ok(MakeRustlsConnect::new(config))
     }
 }
 

@@ -33,7 +33,7 @@ impl Pair {
         tokio::spawn(serve(listener, router, std::future::pending()));
         let webhook = Some(Target { url, secret: Some(secret(1)) });
         let crm = Crm::start_with(CrmOptions { webhook, ..CrmOptions::default() }).await.unwrap();
-        Self { crm, shelf, person: reqwest::Client::builder().no_proxy().build().unwrap() }
+        Self { crm, shelf, person: avowal_testkit::http::client().unwrap() }
     }
 
     async fn control(&self, path: &str, body: Value) -> Value {

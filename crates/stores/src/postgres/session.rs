@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::future::poll_fn;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
@@ -103,13 +103,9 @@ impl Server {
     }
 
     fn tls(&self) -> Result<MakeRustlsConnect, Fault> {
-        use rustls_platform_verifier::BuilderVerifierExt;
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .and_then(BuilderVerifierExt::with_platform_verifier)
-            .map_err(|error| Fault::Unreachable(format!("TLS cannot be set up: {error}")))?;
-        Ok(MakeRustlsConnect::new(config.with_no_client_auth()))
+        let config = avowal_tls::client_config();
+        let config = config.map_err(|error| Fault::Unreachable(format!("TLS cannot be set up: {error}")))?;
+        Ok(MakeRustlsConnect::new(config))
     }
 }
 

@@ -167,8 +167,7 @@ impl Hooks {
 }
 
 async fn carry(desk: Arc<Mutex<Desk>>, mut jobs: mpsc::UnboundedReceiver<Job>) {
-    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build();
-    let Ok(client) = client else { return };
+    let Ok(client) = crate::http::client() else { return };
     while let Some(job) = jobs.recv().await {
         match job {
             Job::Tell(tell) => {
@@ -208,6 +207,7 @@ fn request(client: &reqwest::Client, target: &Target, id: &str, body: String) ->
     let timestamp = (now_ms() / 1000).to_string();
     let mut request = client
         .post(&target.url)
+        .timeout(Duration::from_secs(10))
         .header("content-type", "application/json")
         .header("webhook-id", id)
         .header("webhook-timestamp", &timestamp);

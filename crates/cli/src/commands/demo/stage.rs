@@ -61,7 +61,9 @@ impl Stage {
         std::fs::write(folder.join("avowal.toml"), CONFIGURATION)?;
         let listen = free_address()?;
         let (crm, crm_url) = start_crm(&program, &listen)?;
-        Ok(Self { folder: folder.to_owned(), program, listen, crm, crm_url, client: reqwest::Client::new() })
+        let tls = avowal_tls::client_config()?;
+        let client = reqwest::Client::builder().tls_backend_preconfigured(tls).no_proxy().build()?;
+        Ok(Self { folder: folder.to_owned(), program, listen, crm, crm_url, client })
     }
 
     /// The app's own database connection, as the app's users have it.

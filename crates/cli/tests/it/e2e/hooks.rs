@@ -94,7 +94,7 @@ impl Nodes {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let crm = runtime.block_on(Crm::start()).unwrap();
-        Self { folder, postgres, runtime, crm, client: reqwest::Client::new() }
+        Self { folder, postgres, runtime, crm, client: avowal_testkit::http::client().unwrap() }
     }
 
     fn command(&self, arguments: &[&str], address: &str) -> Command {

@@ -41,7 +41,7 @@ impl Office {
         let object: HttpObject = toml::from_str(declaration).unwrap();
         let binding = connector_suite::binding("contacts", "id");
         let connector = HttpConnector::new(options, vec![(binding, object)]).unwrap();
-        let person = reqwest::Client::builder().no_proxy().build().unwrap();
+        let person = avowal_testkit::http::client().unwrap();
         Self { crm, connector, person }
     }
 

@@ -65,7 +65,7 @@ impl PocketBase {
     }
 
     async fn make_collection(&self) {
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let client = avowal_testkit::http::client().unwrap();
         let post = |path: &str, token: String, body: serde_json::Value| {
             let request = client.post(format!("{}{path}", self.url)).header("authorization", token);
             request.header("content-type", "application/json").body(body.to_string()).send()
