@@ -1,10 +1,10 @@
 //! The rules of a scenario as the engine reads them.
 
-use crate::fake::Profile;
 use crate::scenario::{ENTITY, KEY, Participant, ProfileKind, Scenario};
 use avowal_core::data::ids::{EntityName, SystemName};
 use avowal_core::policy::spec::{ColumnDetail, ColumnSpec, DeleteSpec, EntitySpec, FieldSpec, MappingSpec};
 use avowal_core::policy::{EntityPolicy, SystemTraits};
+use avowal_fakes::fake::Profile;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
