@@ -8,13 +8,12 @@ use avowal_core::decide::diff::diff;
 use avowal_core::decide::lifecycle::link;
 use avowal_core::history::chronicle::Chronicle;
 use avowal_core::history::{Context, LinkReason};
-use avowal_core::policy::spec::{ColumnSpec, EntitySpec, MappingSpec};
-use avowal_core::policy::{EntityPolicy, SystemTraits};
+use avowal_core::policy::EntityPolicy;
 use avowal_core::record::Record;
 use avowal_core::record::observation::{Channel, CopyState, Observation};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use serde_json::json;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::hint::black_box;
 
 /// 12 fields in 216 bytes, as a provider spells them.
@@ -36,25 +35,10 @@ fn policy() -> EntityPolicy {
         "since": {"type": "date", "owner": "app"},
         "vip": {"type": "boolean", "owner": "crm"},
     });
-    let mut spec = EntitySpec { fields: serde_json::from_value(fields).unwrap(), ..EntitySpec::default() };
-    let mut systems = BTreeMap::new();
-    for (system, local) in [("app", true), ("crm", false), ("erp", false)] {
-        let mapping = MappingSpec {
-            object: "customers".into(),
-            id: "id".into(),
-            fields: spec
-                .fields
-                .keys()
-                .map(|field| (field.clone(), ColumnSpec::Name(field.to_string())))
-                .collect(),
-            create: true,
-            delete: true,
-            ..MappingSpec::default()
-        };
-        spec.systems.insert(system.into(), mapping);
-        systems.insert(system.into(), SystemTraits { local, clock_skew_ms: None });
-    }
-    spec.build(&"customer".into(), &systems, &BTreeSet::from(["customer".into()])).unwrap()
+    avowal_testpolicy::policy(&json!({
+        "fields": fields,
+        "systems": {"app": {"local": true}, "crm": {}, "erp": {}},
+    }))
 }
 
 /// Raw text to what the decision is made on: parsed, mapped, normalised.

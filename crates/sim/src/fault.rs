@@ -1,7 +1,7 @@
 //! What goes wrong. Each fault is decided by hash(seed, effect, attempt), so that taking a step out of a trace
 //! does not move the faults of the others, and each is counted, so that a run can show that it has fired.
 
-use crate::dice::hash;
+use avowal_fakes::dice::hash;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -168,7 +168,8 @@ impl Faults {
         let named = hash(self.seed ^ (fault as u64), effect);
         let attempt = book.attempts.entry((fault, named)).or_default();
         *attempt += 1;
-        let strikes = crate::dice::mix(named.wrapping_add(u64::from(*attempt))) % 1000 < u64::from(*rate);
+        let strikes =
+            avowal_fakes::dice::mix(named.wrapping_add(u64::from(*attempt))) % 1000 < u64::from(*rate);
         if strikes {
             *book.fired.entry(fault).or_default() += 1;
         }

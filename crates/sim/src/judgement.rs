@@ -1,6 +1,5 @@
 //! Judgement, once all is quiet: agreement, nothing more to do, and no harm from what comes again.
 
-use crate::dice::Dice;
 use crate::fault::Fault;
 use crate::oracle::Ending;
 use crate::scenario::{ENTITY, KEY};
@@ -9,6 +8,7 @@ use avowal_core::data::ids::{RecordId, SystemName};
 use avowal_core::data::value::Value;
 use avowal_core::history::Body;
 use avowal_engine::ports::connector::Fields;
+use avowal_fakes::dice::Dice;
 use std::collections::BTreeSet;
 
 impl World {

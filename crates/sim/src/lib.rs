@@ -1,15 +1,10 @@
-//! Deterministic simulation of Avowal: the real core and engine, driven step by step by a seeded scheduler, against
-//! systems whose truth the engine cannot see.
-//!
-//! A seed becomes an explicit [`scenario::Scenario`]; [`play::play`] plays it, and the [`oracle::Oracle`] judges.
+//! In here: scenarios made from seeds, the scheduler that plays them step by step, the oracle and the shrinker.
+//! Never in here: real time, threads of the engine, a real system, and anything that ships; no product crate depends on it.
+//! Begin with [`scenario::Scenario`], which [`play::play`] plays and the [`oracle::Oracle`] judges by the hidden truth.
 
-pub mod dice;
-pub mod fake;
 pub mod fault;
-pub mod forecast;
 mod judgement;
 pub mod many;
-pub mod memory;
 pub mod oracle;
 mod people;
 pub mod play;

@@ -1,12 +1,12 @@
 //! What people do in the simulated systems: insert, edit, delete and merge.
 
-use crate::dice::{Dice, hash};
 use crate::fault::Fault;
 use crate::scenario::{ENTITY, FIELDS, How, KEY};
 use crate::world::World;
 use avowal_core::data::ids::RemoteId;
 use avowal_core::data::value::Value;
 use avowal_engine::ports::connector::Fields;
+use avowal_fakes::dice::{Dice, hash};
 
 impl World {
     /// The row of a thing, if the system has one.

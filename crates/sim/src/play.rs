@@ -1,6 +1,5 @@
 //! Plays a scenario: chaos as its trace says, then healing, then judgement.
 
-use crate::dice::{hash, mix};
 use crate::fault::{Fault, Faults};
 use crate::oracle::{Figures, Violation};
 use crate::scenario::{Action, ENTITY, How, KEY, Scenario};
@@ -12,6 +11,7 @@ use avowal_core::data::value::Value;
 use avowal_core::history::{Body, ReviewAnswer};
 use avowal_engine::ports::connector::{ConnectorError, ConnectorErrorKind, Fields};
 use avowal_engine::ports::store::Store;
+use avowal_fakes::dice::{hash, mix};
 use futures::FutureExt;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

@@ -1,29 +1,28 @@
 //! The rules of a scenario as the engine reads them.
 
-use crate::fake::Profile;
-use crate::scenario::{ENTITY, KEY, Participant, ProfileKind, Scenario};
-use avowal_core::data::ids::{EntityName, SystemName};
-use avowal_core::policy::spec::{ColumnDetail, ColumnSpec, DeleteSpec, EntitySpec, FieldSpec, MappingSpec};
-use avowal_core::policy::{EntityPolicy, SystemTraits};
-use serde_json::json;
-use std::collections::{BTreeMap, BTreeSet};
+use crate::scenario::{ENTITY, KEY, Participant, ProfileKind, Rules, Scenario};
+use avowal_core::data::ids::EntityName;
+use avowal_core::policy::EntityPolicy;
+use avowal_fakes::fake::Profile;
+use avowal_testpolicy::{list, try_policy_of};
+use serde_json::{Map, Value as Json, json};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// The policy of a scenario.
 pub fn policy(scenario: &Scenario) -> Result<Arc<EntityPolicy>, String> {
+    let rules = &scenario.rules;
+    let fields = names(rules).map(|name| (name.to_owned(), field(rules, name)));
+    let systems = scenario.systems.iter().map(|system| (system.name.clone(), mapping(rules, system)));
+    let json = json!({
+        "match_on": [KEY],
+        "deletes": {"owner": rules.deletes, "edit_against_delete": rules.edit_against_delete},
+        "fields": fields.collect::<Map<_, _>>(),
+        "systems": systems.collect::<Map<_, _>>(),
+    });
     let entity = EntityName::new(ENTITY);
-    let traits: BTreeMap<SystemName, SystemTraits> = scenario
-        .systems
-        .iter()
-        .map(|system| {
-            let traits = SystemTraits { local: system.name == "app", clock_skew_ms: None };
-            (SystemName::new(&system.name), traits)
-        })
-        .collect();
-    let policy = spec(scenario).build(&entity, &traits, &BTreeSet::from([entity.clone()]));
-    policy
-        .map(Arc::new)
-        .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+    let policy = try_policy_of(&entity, &json, &BTreeSet::from([entity.clone()]));
+    policy.map(Arc::new).map_err(|errors| list(&errors))
 }
 
 /// What a profile lets the engine prove.
@@ -38,27 +37,13 @@ pub fn profile(participant: &Participant) -> Profile {
     }
 }
 
-fn spec(scenario: &Scenario) -> EntitySpec {
-    let rules = &scenario.rules;
-    let names = [KEY, "name"].into_iter().chain(rules.fields.iter().map(String::as_str));
-    let systems =
-        scenario.systems.iter().map(|system| (SystemName::new(&system.name), mapping(scenario, system)));
-    EntitySpec {
-        match_on: serde_json::from_value(json!([KEY])).unwrap_or_default(),
-        deletes: DeleteSpec {
-            owner: rules.deletes.clone(),
-            on_refused: None,
-            edit_against_delete: serde_json::from_value(json!(rules.edit_against_delete)).unwrap_or_default(),
-        },
-        systems: systems.collect(),
-        fields: names.map(|name| (name.into(), field(scenario, name))).collect(),
-    }
+fn names(rules: &Rules) -> impl Iterator<Item = &str> {
+    [KEY, "name"].into_iter().chain(rules.fields.iter().map(String::as_str))
 }
 
-fn field(scenario: &Scenario, name: &str) -> FieldSpec {
-    let rules = &scenario.rules;
+fn field(rules: &Rules, name: &str) -> Json {
     let precedence = &rules.precedence;
-    let json = match name {
+    match name {
         "stage" => json!({
             "type": "string", "owner": rules.owner, "strategy": "owner_wins", "precedence": precedence,
             "proposals": rules.proposers, "on_refused": rules.on_refused
@@ -71,24 +56,14 @@ fn field(scenario: &Scenario, name: &str) -> FieldSpec {
         _ => json!({
             "type": "string", "owner": "shared", "strategy": "latest_valid_change", "precedence": precedence
         }),
-    };
-    // A spelling that is not known would leave holes, which the check of the policy names.
-    serde_json::from_value(json).unwrap_or_default()
+    }
 }
 
-fn mapping(scenario: &Scenario, system: &Participant) -> MappingSpec {
-    let names = [KEY, "name"].into_iter().map(str::to_owned).chain(scenario.rules.fields.iter().cloned());
-    let column = |name: String| {
-        let detail = ColumnDetail { name: name.clone(), ..ColumnDetail::default() };
-        (name.as_str().into(), ColumnSpec::Full(detail))
-    };
-    MappingSpec {
-        object: "customers".to_owned(),
-        id: "id".to_owned(),
-        fields: names.filter(|name| !system.lacks.contains(name)).map(column).collect(),
-        nulls: serde_json::from_value(json!(scenario.rules.nulls)).unwrap_or_default(),
-        empty: Default::default(),
-        create: true,
-        delete: true,
-    }
+fn mapping(rules: &Rules, system: &Participant) -> Json {
+    let fields = names(rules).filter(|name| !system.lacks.iter().any(|lacking| lacking == name));
+    json!({
+        "local": system.name == "app",
+        "fields": fields.collect::<Vec<_>>(),
+        "nulls": rules.nulls,
+    })
 }

@@ -1,7 +1,7 @@
 //! A seed becomes an explicit scenario: who takes part, under which rules, what can go wrong, and every step.
 
-use crate::dice::Dice;
 use crate::fault::{Fault, Rates};
+use avowal_fakes::dice::Dice;
 use serde::{Deserialize, Serialize};
 
 /// One run, whole: it can be written to a file and played again.

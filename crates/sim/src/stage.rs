@@ -1,10 +1,10 @@
 //! Who decides the faults of a system's calls, and which worker they befall.
 
-use crate::fake::{Fate, Fault as WriteFault, Kind};
 use crate::fault::{Fault, Faults};
 use crate::oracle::Oracle;
 use avowal_core::data::ids::RemoteId;
 use avowal_engine::ports::connector::{ConnectorError, ConnectorErrorKind, Write};
+use avowal_fakes::fake::{Fate, Fault as WriteFault, Kind};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 

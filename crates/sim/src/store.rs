@@ -1,8 +1,6 @@
 //! The store of a simulation: the memory store, seen by one worker, with crashes and lost answers around each commit.
 
-use crate::fake::pause;
 use crate::fault::{Fault, Faults};
-use crate::memory::MemoryStore;
 use crate::oracle::Oracle;
 use async_trait::async_trait;
 use avowal_core::data::ids::{EntityName, RecordId, SystemName};
@@ -15,6 +13,8 @@ use avowal_engine::ports::store::{
     Commit, CommitOutcome, CopyKey, Counts, Cursor, CursorName, Due, DueIntent, Located, OpenCounts,
     OpenReview, QuarantineItem, SharedStore, Signal, Store, StoreError,
 };
+use avowal_fakes::fake::pause;
+use avowal_fakes::memory::MemoryStore;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 

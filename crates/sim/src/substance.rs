@@ -3,7 +3,6 @@
 //! Names in the code, words in messages and the wire form of the history may change; the sum over this must not. It is
 //! how a change of the house proves that it changed no behaviour. Times, hashes, reasons and evidence texts stay out.
 
-use crate::dice::{hash, mix};
 use avowal_core::data::value::Value;
 use avowal_core::data::version::{Causality, Dot};
 use avowal_core::history::{
@@ -14,6 +13,7 @@ use avowal_core::policy::OnRefused;
 use avowal_core::record::intent::Operation;
 use avowal_core::record::observation::Channel;
 use avowal_core::record::{Record, Side};
+use avowal_fakes::dice::{hash, mix};
 use std::fmt::Write as _;
 
 /// The sum over the substance of these events, and of the states and rows that were left.

@@ -1,9 +1,6 @@
 //! The world of one run: systems, workers, one store, deliveries under way, and nothing that is not decided by the seed.
 
-use crate::dice;
-use crate::fake::{FakeSystem, ManualClock, WorkerClock};
 use crate::fault::{Fault, Faults};
-use crate::memory::MemoryStore;
 use crate::oracle::{Declared, Ending, Oracle, Violation};
 use crate::rules;
 use crate::scenario::{ENTITY, Scenario};
@@ -19,6 +16,9 @@ use avowal_engine::{
     DeliveryOutcome, Engine, EngineError, EngineParts, Guards, Settings, SyncOptions, SystemPort, Unwatched,
     WriteRate,
 };
+use avowal_fakes::dice;
+use avowal_fakes::fake::{FakeSystem, ManualClock, WorkerClock};
+use avowal_fakes::memory::MemoryStore;
 use futures::FutureExt;
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;

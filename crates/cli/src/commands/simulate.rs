@@ -10,8 +10,8 @@ use avowal_connectors::{postgres, sqlite};
 use avowal_core::data::ids::{EntityName, SystemName};
 use avowal_core::record::Record;
 use avowal_engine::ports::connector::Capabilities;
-use avowal_sim::forecast::{
-    self, Average, Diverged, FieldForecast, FlappingField, Forecast, Participant, Plan,
+use avowal_forecast::{
+    Average, Diverged, FieldForecast, FlappingField, Forecast, Participant, Plan, forecast,
 };
 use std::collections::BTreeMap;
 
@@ -26,7 +26,7 @@ pub fn run(
     output: &Output,
 ) -> Result<Exit, Failure> {
     let plan = plan(config, simulate)?;
-    let forecast = forecast::forecast(&plan);
+    let forecast = forecast(&plan);
     let exit = if forecast.converges { Exit::Done } else { Exit::Failed };
     if output.is_json() {
         output.json(&forecast)?;

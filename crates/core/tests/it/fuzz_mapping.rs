@@ -1,10 +1,10 @@
 //! Raw contents under any types and mappings: a canonical form, or a reason that names the field; never a panic.
 
 use crate::fuzz_cases::fuzz;
-use crate::world::policy;
 use avowal_core::data::ids::{FieldName, SystemName};
 use avowal_core::data::value::Value;
 use avowal_core::policy::EntityPolicy;
+use avowal_testpolicy::policy;
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;

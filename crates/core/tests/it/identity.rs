@@ -1,7 +1,8 @@
 //! The keys by which unlinked copies are recognised.
 
-use crate::world::{fields, policy};
+use crate::world::fields;
 use avowal_core::decide::identity::{key_of_field, keys_of_copy};
+use avowal_testpolicy::policy;
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 

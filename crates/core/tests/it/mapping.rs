@@ -1,10 +1,11 @@
 //! Absent, null and empty: what each mapping makes of them, both ways.
 
-use crate::world::{policy, value};
+use crate::world::value;
 use avowal_core::data::ids::{FieldName, SystemName};
 use avowal_core::data::value::Value;
 use avowal_core::policy::EntityPolicy;
 use avowal_core::policy::mapping::Mapping;
+use avowal_testpolicy::policy;
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
 

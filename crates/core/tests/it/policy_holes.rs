@@ -1,7 +1,7 @@
 //! Every hole in written rules is refused with its place and its cure, and every right spelling builds.
 
-use crate::world::{list, policy, try_policy};
 use avowal_core::policy::{Merge, Owner, Strategy};
+use avowal_testpolicy::{list, policy, try_policy};
 use serde_json::{Value as Json, json};
 
 /// Sound rules, changed at one place: a JSON pointer and what shall stand there.

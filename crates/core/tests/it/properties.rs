@@ -1,11 +1,12 @@
 //! Random systems, policies and interleavings: the laws hold after every step, and everything comes to rest.
 
-use crate::world::{Look, World, gone, policy, shows, text};
+use crate::world::{Look, World, gone, shows, text};
 use avowal_core::data::ids::{FieldName, SystemName};
 use avowal_core::data::version::{Causality, VersionVector};
 use avowal_core::history::{Body, Failure, ReviewAnswer};
 use avowal_core::policy::Owner;
 use avowal_core::record::intent::IntentStatus;
+use avowal_testpolicy::policy;
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;

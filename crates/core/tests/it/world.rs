@@ -13,92 +13,16 @@ use avowal_core::history::{
 };
 use avowal_core::outgoing::confirm::{Receipt, confirm, fail, send};
 use avowal_core::outgoing::plan::plan;
-use avowal_core::policy::spec::{ColumnDetail, ColumnSpec, EntitySpec, MappingSpec, PolicyError};
-use avowal_core::policy::{EntityPolicy, SystemTraits};
+use avowal_core::policy::EntityPolicy;
 use avowal_core::record::observation::{Channel, CopyState, Observation, OrderToken};
 use avowal_core::record::{Record, Review};
+use avowal_testpolicy::policy;
 use serde_json::Value as Json;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 /// The time at which every world begins, in milliseconds.
 pub const START_MS: i64 = 1_767_261_600_000;
-
-/// Builds a policy from a compact description, as
-/// `{"systems": {"app": {"local": true}}, "fields": {"email": {…}}, "deletes": {…}, "match_on": […]}`.
-///
-/// A system maps all fields under their own names unless it lists `fields`; `nulls`, `empty`, `create`, `delete`,
-/// `read_only` (a list of fields) and `skew` (a trusted clock) may be set.
-pub fn try_policy(rules: &Json) -> Result<EntityPolicy, Vec<PolicyError>> {
-    let (spec, systems) = spec(rules);
-    let entities = BTreeSet::from(["customer".into(), "company".into()]);
-    spec.build(&"customer".into(), &systems, &entities)
-}
-
-/// The written form of the rules and the traits of the systems.
-pub fn spec(rules: &Json) -> (EntitySpec, BTreeMap<SystemName, SystemTraits>) {
-    let part = |name: &str| rules.get(name).cloned();
-    let mut out = EntitySpec {
-        fields: part("fields").map(|json| serde_json::from_value(json).unwrap()).unwrap_or_default(),
-        match_on: part("match_on").map(|json| serde_json::from_value(json).unwrap()).unwrap_or_default(),
-        deletes: part("deletes").map(|json| serde_json::from_value(json).unwrap()).unwrap_or_default(),
-        ..EntitySpec::default()
-    };
-    let mut traits = BTreeMap::new();
-    for (name, json) in rules["systems"].as_object().unwrap() {
-        let system = SystemName::new(name);
-        let declared = SystemTraits {
-            local: json["local"].as_bool().unwrap_or(false),
-            clock_skew_ms: json["skew"].as_u64(),
-        };
-        if json["undeclared"].as_bool() != Some(true) {
-            traits.insert(system.clone(), declared);
-        }
-        out.systems.insert(system, mapping_spec(&out, json));
-    }
-    (out, traits)
-}
-
-fn mapping_spec(spec: &EntitySpec, json: &Json) -> MappingSpec {
-    let names: Vec<FieldName> = match json.get("fields") {
-        Some(list) => serde_json::from_value(list.clone()).unwrap(),
-        None => spec.fields.keys().cloned().collect(),
-    };
-    let read_only: Vec<FieldName> =
-        json.get("read_only").map(|list| serde_json::from_value(list.clone()).unwrap()).unwrap_or_default();
-    let column = |field: &FieldName| {
-        ColumnSpec::Full(ColumnDetail {
-            name: field.to_string(),
-            read_only: read_only.contains(field),
-            ..ColumnDetail::default()
-        })
-    };
-    MappingSpec {
-        object: json["object"].as_str().unwrap_or("customers").to_owned(),
-        id: "id".to_owned(),
-        fields: names.iter().map(|field| (field.clone(), column(field))).collect(),
-        nulls: json
-            .get("nulls")
-            .map(|nulls| serde_json::from_value(nulls.clone()).unwrap())
-            .unwrap_or_default(),
-        empty: json
-            .get("empty")
-            .map(|empty| serde_json::from_value(empty.clone()).unwrap())
-            .unwrap_or_default(),
-        create: json["create"].as_bool().unwrap_or(true),
-        delete: json["delete"].as_bool().unwrap_or(true),
-    }
-}
-
-/// As [`try_policy`], where the rules have no holes.
-pub fn policy(rules: &Json) -> EntityPolicy {
-    try_policy(rules).unwrap_or_else(|errors| panic!("{}", list(&errors)))
-}
-
-/// Holes, one a line.
-pub fn list(errors: &[PolicyError]) -> String {
-    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
-}
 
 /// A JSON value as a canonical one.
 pub fn value(json: &Json) -> Value {

@@ -5,8 +5,7 @@ use avowal_core::data::ids::{EntityName, RecordId, RemoteId, SystemName};
 use avowal_core::data::value::Value;
 use avowal_core::history::fold::fold;
 use avowal_core::history::{Body, ChainVerifier, IntegrationEvent};
-use avowal_core::policy::spec::{ColumnDetail, ColumnSpec, EntitySpec, MappingSpec};
-use avowal_core::policy::{EntityPolicy, SystemTraits};
+use avowal_core::policy::EntityPolicy;
 use avowal_core::record::{Copy, Record};
 use avowal_engine::ports::connector::{ConnectorError, ConnectorErrorKind, Fields};
 use avowal_engine::ports::store::Store;
@@ -14,6 +13,7 @@ use avowal_engine::{
     Engine, EngineError, EngineParts, Settings, SyncOptions, SyncReport, SystemPort, Unwatched, WriteRate,
 };
 use avowal_testkit::fake::{FakeSystem, ManualClock, Profile};
+use avowal_testpolicy::{list, try_policy_of};
 use serde_json::{Value as Json, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -309,24 +309,19 @@ pub fn unreachable() -> ConnectorError {
 
 fn policies(rules: &Json, systems: &[&str]) -> BTreeMap<EntityName, Arc<EntityPolicy>> {
     let rules = rules.as_object().unwrap();
-    let traits: BTreeMap<SystemName, SystemTraits> = systems
-        .iter()
-        .map(|name| (SystemName::new(name), SystemTraits { local: *name == "app", clock_skew_ms: None }))
-        .collect();
     let entities: BTreeSet<EntityName> = rules.keys().map(EntityName::new).collect();
     let build = |(name, rules): (&String, &Json)| {
         let entity = EntityName::new(name);
-        let policy = spec(rules, systems).build(&entity, &traits, &entities);
-        let policy = policy.unwrap_or_else(|errors| panic!("{errors:#?}"));
-        (entity, Arc::new(policy))
+        let policy = try_policy_of(&entity, &cut_down(rules, systems), &entities);
+        (entity, Arc::new(policy.unwrap_or_else(|errors| panic!("{}", list(&errors)))))
     };
     rules.iter().map(build).collect()
 }
 
-fn spec(rules: &Json, systems: &[&str]) -> EntitySpec {
-    let part = |name: &str| rules.get(name).cloned();
-    let mut fields = part("fields").unwrap();
-    for (_, field) in fields.as_object_mut().unwrap() {
+/// The rules without the systems that do not take part.
+fn cut_down(rules: &Json, systems: &[&str]) -> Json {
+    let mut rules = rules.clone();
+    for (_, field) in rules["fields"].as_object_mut().unwrap() {
         for list in ["precedence", "proposals"] {
             if let Some(names) = field.get_mut(list).and_then(Json::as_array_mut) {
                 names.retain(|name| systems.contains(&name.as_str().unwrap()));
@@ -338,39 +333,12 @@ fn spec(rules: &Json, systems: &[&str]) -> EntitySpec {
             *field = json!({"type": field["type"], "owner": "shared", "strategy": "latest_valid_change", "precedence": systems});
         }
     }
-    let mut out = EntitySpec {
-        fields: serde_json::from_value(fields).unwrap(),
-        match_on: part("match_on").map(|json| serde_json::from_value(json).unwrap()).unwrap_or_default(),
-        deletes: part("deletes").map(|json| serde_json::from_value(json).unwrap()).unwrap_or_default(),
-        ..EntitySpec::default()
+    let written = rules.get("systems").cloned().unwrap_or_default();
+    let system = |name: &&str| {
+        let mut system = written.get(*name).cloned().unwrap_or_else(|| json!({}));
+        system["local"] = json!(*name == "app");
+        ((*name).to_owned(), system)
     };
-    for system in systems {
-        let json = rules.get("systems").and_then(|all| all.get(*system)).cloned().unwrap_or(json!({}));
-        let mapping = mapping_spec(&out, &json);
-        out.systems.insert(SystemName::new(system), mapping);
-    }
-    out
-}
-
-fn mapping_spec(spec: &EntitySpec, json: &Json) -> MappingSpec {
-    let column =
-        |name: &str| ColumnSpec::Full(ColumnDetail { name: name.to_owned(), ..ColumnDetail::default() });
-    let listed: Option<Vec<String>> =
-        json.get("fields").map(|list| serde_json::from_value(list.clone()).unwrap());
-    let names = listed.unwrap_or_else(|| spec.fields.keys().map(ToString::to_string).collect());
-    MappingSpec {
-        object: "customers".to_owned(),
-        id: "id".to_owned(),
-        fields: names.iter().map(|name| (name.as_str().into(), column(name))).collect(),
-        nulls: json
-            .get("nulls")
-            .map(|nulls| serde_json::from_value(nulls.clone()).unwrap())
-            .unwrap_or_default(),
-        empty: json
-            .get("empty")
-            .map(|empty| serde_json::from_value(empty.clone()).unwrap())
-            .unwrap_or_default(),
-        create: json.get("create").and_then(Json::as_bool).unwrap_or(true),
-        delete: json.get("delete").and_then(Json::as_bool).unwrap_or(true),
-    }
+    rules["systems"] = systems.iter().map(system).collect::<serde_json::Map<_, _>>().into();
+    rules
 }

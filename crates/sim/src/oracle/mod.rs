@@ -14,11 +14,11 @@ pub use ending::{Ending, RowKey};
 pub(crate) use truth::normalised;
 pub use truth::{Edit, Vector, Version};
 
-use crate::fake::{Call, Put, Witness};
 use crate::scenario::Scenario;
 use avowal_core::data::ids::RemoteId;
 use avowal_core::data::value::Value;
 use avowal_engine::ports::connector::Capabilities;
+use avowal_fakes::fake::{Call, Put, Witness};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -1,11 +1,11 @@
 //! The edit log and the true version vectors.
 
 use super::{Figures, Oracle, Violation};
-use crate::fake::Put;
 use crate::scenario::KEY;
 use avowal_core::data::ids::RemoteId;
 use avowal_core::data::value::Value;
 use avowal_engine::ports::connector::Fields;
+use avowal_fakes::fake::Put;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Which edits of each system something includes, for one field of one thing.

@@ -3,11 +3,11 @@
 
 use super::Oracle;
 use super::truth::{Edit, Truth, Version, includes};
-use crate::fake::Put;
 use crate::scenario::{KEY, ProfileKind};
 use avowal_core::data::value::Value;
 use avowal_core::record::intent::Operation;
 use avowal_engine::ports::connector::Write;
+use avowal_fakes::fake::Put;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What is under way, and what nobody knows.

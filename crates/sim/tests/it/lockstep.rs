@@ -4,7 +4,7 @@ use avowal_core::data::ids::{RecordId, SystemName};
 use avowal_core::data::time::Timestamp;
 use avowal_engine::ports::bucket::Shares;
 use avowal_engine::ports::store::{Commit, CommitOutcome, Signal, Store};
-use avowal_sim::memory::MemoryStore;
+use avowal_fakes::memory::MemoryStore;
 use avowal_sim::play::play_followed;
 use avowal_sim::scenario::Scenario;
 use avowal_stores::postgres::PostgresStore;

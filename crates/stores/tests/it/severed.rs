@@ -1,11 +1,9 @@
 //! Connections that break at the worst moment: a relay between store and server cuts them there.
 
 use super::customer;
-use avowal_core::data::ids::{EntityName, SystemName};
+use avowal_core::data::ids::SystemName;
 use avowal_core::data::value::Value;
 use avowal_core::history::Body;
-use avowal_core::policy::SystemTraits;
-use avowal_core::policy::spec::{ColumnDetail, ColumnSpec, EntitySpec, MappingSpec};
 use avowal_engine::ports::store::{Commit, CommitOutcome, Store, StoreError};
 use avowal_engine::{Engine, EngineParts, Settings, SyncOptions, SystemPort, Unwatched};
 use avowal_stores::postgres::PostgresStore;
@@ -265,29 +263,11 @@ async fn engine_ends_well_on_a_store_that_breaks() {
 }
 
 pub fn policy() -> avowal_core::policy::EntityPolicy {
-    let rule = json!({"email": {"type": "string", "owner": "shared", "strategy": "latest_valid_change", "precedence": ["app", "crm"]}});
-    let mut spec = EntitySpec {
-        fields: serde_json::from_value(rule).unwrap(),
-        match_on: serde_json::from_value(json!(["email"])).unwrap(),
-        ..EntitySpec::default()
-    };
-    let column = ColumnSpec::Full(ColumnDetail { name: "email".to_owned(), ..ColumnDetail::default() });
-    let mapping = MappingSpec {
-        object: "customers".to_owned(),
-        id: "id".to_owned(),
-        fields: [("email".into(), column)].into(),
-        nulls: Default::default(),
-        empty: Default::default(),
-        create: true,
-        delete: true,
-    };
-    let mut traits = BTreeMap::new();
-    for name in ["app", "crm"] {
-        spec.systems.insert(name.into(), mapping.clone());
-        traits.insert(SystemName::new(name), SystemTraits { local: name == "app", clock_skew_ms: None });
-    }
-    let entity = EntityName::new("customer");
-    spec.build(&entity, &traits, &BTreeSet::from([entity.clone()])).unwrap()
+    avowal_testpolicy::policy(&json!({
+        "match_on": ["email"],
+        "fields": {"email": {"type": "string", "owner": "shared", "strategy": "latest_valid_change", "precedence": ["app", "crm"]}},
+        "systems": {"app": {"local": true}, "crm": {}}
+    }))
 }
 
 #[tokio::test]

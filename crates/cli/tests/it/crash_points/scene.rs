@@ -8,14 +8,13 @@ use avowal_core::data::time::Timestamp;
 use avowal_core::history::ChainVerifier;
 use avowal_core::history::fold::fold;
 use avowal_core::policy::schema::FieldType;
-use avowal_core::policy::spec::{EntitySpec, FieldSpec, MappingSpec};
-use avowal_core::policy::{EntityPolicy, SystemTraits};
+use avowal_core::policy::EntityPolicy;
 use avowal_engine::ports::clock::Clock;
 use avowal_engine::ports::connector::{Binding, Column, Connector};
 use avowal_engine::ports::store::Store;
 use avowal_engine::{Engine, EngineParts, Settings, SyncOptions, SyncReport, SystemPort, Unwatched};
-use avowal_sim::dice::Dice;
 use avowal_stores::sqlite::SqliteStore;
+use avowal_testkit::dice::Dice;
 use rusqlite::Connection;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -276,36 +275,16 @@ fn field_type(name: &str) -> FieldType {
 }
 
 fn policy() -> EntityPolicy {
-    let field = |name: &str, rules: serde_json::Value| -> (_, FieldSpec) {
-        (name.into(), serde_json::from_value(rules).unwrap())
-    };
-    let mapping = || MappingSpec {
-        object: "customers".to_owned(),
-        id: "id".to_owned(),
-        fields: FIELDS
-            .iter()
-            .map(|name| ((*name).into(), serde_json::from_value(json!(name)).unwrap()))
-            .collect(),
-        nulls: Default::default(),
-        empty: Default::default(),
-        create: true,
-        delete: true,
-    };
-    let spec = EntitySpec {
-        match_on: serde_json::from_value(json!(["email"])).unwrap(),
-        fields: [
-            field("email", json!({"type": "string", "owner": "app", "strategy": "local_wins"})),
-            field("name", json!({"type": "string", "owner": "shared", "strategy": "latest_valid_change", "precedence": ["app", "crm"]})),
-            field("tags", json!({"type": "set", "owner": "shared", "strategy": "merge", "merge": "union"})),
-            field("credit", json!({"type": "integer", "owner": "shared", "strategy": "merge", "merge": "delta", "precedence": ["app", "crm"]})),
-            field("stage", json!({"type": "string", "owner": "crm", "strategy": "external_wins"})),
-        ]
-        .into(),
-        deletes: serde_json::from_value(json!({"owner": "shared", "edit_against_delete": "delete_wins"})).unwrap(),
-        systems: SYSTEMS.into_iter().map(|system| (SystemName::new(system), mapping())).collect(),
-    };
-    let traits = |system: &str| {
-        (SystemName::new(system), SystemTraits { local: system == "app", clock_skew_ms: None })
-    };
-    spec.build(&entity(), &SYSTEMS.into_iter().map(traits).collect(), &BTreeSet::from([entity()])).unwrap()
+    avowal_testpolicy::policy(&json!({
+        "match_on": ["email"],
+        "fields": {
+            "email": {"type": "string", "owner": "app", "strategy": "local_wins"},
+            "name": {"type": "string", "owner": "shared", "strategy": "latest_valid_change", "precedence": ["app", "crm"]},
+            "tags": {"type": "set", "owner": "shared", "strategy": "merge", "merge": "union"},
+            "credit": {"type": "integer", "owner": "shared", "strategy": "merge", "merge": "delta", "precedence": ["app", "crm"]},
+            "stage": {"type": "string", "owner": "crm", "strategy": "external_wins"}
+        },
+        "deletes": {"owner": "shared", "edit_against_delete": "delete_wins"},
+        "systems": {"app": {"local": true}, "crm": {}}
+    }))
 }

@@ -5,9 +5,6 @@ use super::agreement::{self, Difference};
 use super::people::{Action, People};
 use super::seed_figures::{SeedFigures, count_events};
 use super::system::{SimulatedSystem, Weather};
-use crate::dice::{self, Dice};
-use crate::fake::ManualClock;
-use crate::memory::MemoryStore;
 use avowal_core::data::ids::{FieldName, SystemName};
 use avowal_core::history::ReviewAnswer;
 use avowal_core::record::Record;
@@ -17,9 +14,12 @@ use avowal_engine::ports::store::{Due, OpenReview, Store};
 use avowal_engine::{
     DeliveryOutcome, Engine, EngineError, EngineParts, SyncOptions, SyncReport, SystemPort, Unwatched,
 };
+use avowal_fakes::dice::{self, Dice};
+use avowal_fakes::fake::ManualClock;
+use avowal_fakes::memory::MemoryStore;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 pub(super) const DAY_MS: i64 = 24 * 3_600_000;
 /// People work so long a day; the night begins after it.
@@ -143,7 +143,7 @@ impl<'a> Run<'a> {
     /// Runs something to its end; `None` if it has none.
     pub(super) fn now<F: Future>(&self, work: F) -> Option<F::Output> {
         let mut work = std::pin::pin!(work);
-        let mut context = Context::from_waker(futures::task::noop_waker_ref());
+        let mut context = Context::from_waker(Waker::noop());
         (0..POLLS_MAX).find_map(|_| match work.as_mut().poll(&mut context) {
             Poll::Ready(output) => Some(output),
             Poll::Pending => None,

@@ -3,7 +3,6 @@
 use super::Plan;
 use super::run::{Run, WORKDAY_MS};
 use super::value_source::ValueSource;
-use crate::dice::{self, Dice};
 use avowal_core::data::ids::{EntityName, FieldName, RemoteId, SystemName};
 use avowal_core::data::value::Value;
 use avowal_core::policy::mapping::Nulls;
@@ -11,6 +10,7 @@ use avowal_core::policy::schema::FieldType;
 use avowal_core::policy::{EntityPolicy, FieldOwnershipPolicy, Owner};
 use avowal_engine::ports::connector::{Delivery, Fields};
 use avowal_engine::ports::store::{CopyKey, Store};
+use avowal_fakes::dice::{self, Dice};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Of a hundred entries, so many add a record, and so many remove one.

@@ -1,8 +1,6 @@
-//! What to expect of somebody's own rules: the real engine with these policies, between simulated systems that can do
-//! what the declared ones can, with people who edit.
-//!
-//! Nothing here judges the engine; that is what [`crate::oracle`] is for. A forecast counts what the rules lead to:
-//! conflicts, reviews, refused changes, writes, and fields over which two systems fight.
+//! In here: the real engine under somebody's own rules, between fake systems that can do what the declared ones can,
+//! with people who edit; and the count of what the rules lead to: conflicts, reviews, refused changes, writes, flapping.
+//! Never in here: a real system, and a judgement on the engine (the oracle of `avowal-sim`). Begin with [`forecast`].
 
 mod agreement;
 mod people;

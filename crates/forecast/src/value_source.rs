@@ -1,10 +1,10 @@
 //! What people write into a field: values of its type that its rule accepts.
 
-use crate::dice::Dice;
 use avowal_core::data::ids::FieldName;
 use avowal_core::data::value::Value;
 use avowal_core::policy::schema::FieldType;
 use avowal_core::policy::{EntityPolicy, FieldOwnershipPolicy};
+use avowal_fakes::dice::Dice;
 use serde_json::json;
 
 /// Where the values of one field come from.

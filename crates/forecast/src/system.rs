@@ -1,8 +1,6 @@
 //! A simulated system: one fake for each entity, because what a system proves is declared by entity.
 
 use super::{Participant, Plan};
-use crate::dice::Dice;
-use crate::fake::{FakeSystem, Fate, Fault, FeedKind, Kind, ManualClock, Profile};
 use async_trait::async_trait;
 use avowal_core::data::ids::{EntityName, RemoteId, SystemName};
 use avowal_engine::ports::connector::{
@@ -10,6 +8,8 @@ use avowal_engine::ports::connector::{
     OrderKind, Page, Write, WriteOutcome,
 };
 use avowal_engine::ports::store::Cursor;
+use avowal_fakes::dice::Dice;
+use avowal_fakes::fake::{FakeSystem, Fate, Fault, FeedKind, Kind, ManualClock, Profile};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
