@@ -1,15 +1,19 @@
 //! Runs Avowal's cycle and owns its ports.
 //!
-//! `ports` are traits with their contracts; adapters implement them and never meet each other. `inbound` takes facts
-//! in, `outbound` sends intents out, `run` goes round; its `runner` is the only place that spawns.
+//! `ports` are traits with their contracts; adapters implement them and never meet each other. `parts` is what every
+//! piece holds. `inbound` takes facts in, `outbound` sends intents out, `run` goes round; its `runner` is the only
+//! place that spawns. No room imports a later one, and `inbound` and `outbound` do not import each other.
+#![warn(clippy::wildcard_enum_match_arm)]
 
 mod inbound;
 mod outbound;
+mod parts;
 pub mod ports;
 mod run;
 
-pub use inbound::{Batch, DeliveryOutcome, Ingested, match_keys};
-pub use run::{
-    Engine, EngineError, EngineParts, Guards, OPEN_ITEMS_MAX, OWN_ENTITY, Progress, Settings, Step,
-    SyncOptions, SyncReport, SystemPort, SystemReport, Unwatched, WriteRate,
+pub use inbound::{Batch, DeliveryOutcome, Ingested};
+pub use parts::{
+    EngineError, EngineParts, Guards, Progress, Settings, Step, SyncReport, SystemPort, SystemReport,
+    Unwatched, WriteRate, match_keys,
 };
+pub use run::{Engine, OPEN_ITEMS_MAX, OWN_ENTITY, SyncOptions};

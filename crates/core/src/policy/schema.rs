@@ -55,6 +55,23 @@ pub struct TypeError {
 const SHOWN_CHARS_MAX: usize = 60;
 
 impl FieldType {
+    /// The entity that a field of this type refers to; `None` if it is no reference.
+    pub fn reference(&self) -> Option<&EntityName> {
+        match self {
+            FieldType::Ref { entity } => Some(entity),
+            FieldType::String
+            | FieldType::Integer
+            | FieldType::Decimal
+            | FieldType::Boolean
+            | FieldType::Date
+            | FieldType::Timestamp
+            | FieldType::Enum { .. }
+            | FieldType::Set
+            | FieldType::List
+            | FieldType::Object => None,
+        }
+    }
+
     /// The canonical form of a raw, non-null value, or why it is not of this type.
     ///
     /// Texts are read as numbers, booleans, times and JSON where the type asks for them, because tables and

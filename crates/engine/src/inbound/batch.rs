@@ -9,29 +9,29 @@ use avowal_core::record::observation::Channel;
 /// Facts from one system that become durable together.
 #[derive(Clone, Debug)]
 pub struct Batch {
-    /// Who shows them.
+    /// The system that shows them.
     pub system: SystemName,
-    /// By which road.
+    /// The channel through which they came.
     pub channel: Channel,
     /// The facts, in the system's order.
     pub items: Vec<(EntityName, Change)>,
-    /// Positions that move with them.
+    /// The cursors that move with them.
     pub cursors: Vec<CursorMove>,
     /// The delivery they came with.
     pub dedupe: Option<DedupeKey>,
-    /// Copies that were just read but may have to be read once more: reads may lag behind the feed.
+    /// Copies that were just read and are read once more later, because reads may lag behind the feed.
     pub second_looks: Vec<CopyKey>,
-    /// Signals that they answer.
+    /// The signals that are followed with them, by id.
     pub signals_done: Vec<i64>,
-    /// Whether this is a second look: nothing can tell more.
+    /// Whether this is a second look, so that another read adds nothing.
     pub confirmed: bool,
-    /// How often the copies have been looked at in vain before.
+    /// How often these copies have been read without success before.
     pub attempts: u32,
-    /// Whether a difference found here is drift: no feed had reported it.
+    /// Whether a difference found here is drift, because no feed had reported it.
     pub drift: bool,
     /// When they reached us.
     pub received_at: Timestamp,
-    /// When the system was asked: what it shows is not older than a moment before.
+    /// When the system was asked. What it shows is at most a read lag older than that.
     pub asked_at: Timestamp,
 }
 
@@ -40,16 +40,16 @@ pub struct Batch {
 pub struct Ingested {
     /// Events appended.
     pub events: u64,
-    /// Items set aside.
+    /// Items quarantined.
     pub quarantined: u64,
-    /// The delivery had been taken before.
+    /// Whether the delivery had been taken in before.
     pub duplicate: bool,
-    /// Somebody else moved the position: read it again.
+    /// Whether another worker moved a cursor of the batch, so that it must be read again.
     pub moved: bool,
 }
 
 impl Batch {
-    /// A batch without anything beside its facts.
+    /// A batch of no facts yet, without cursors or signals.
     pub fn new(system: &SystemName, channel: Channel, received_at: Timestamp) -> Self {
         Self {
             system: system.clone(),

@@ -1,133 +1,128 @@
-//! Writes whose outcome nobody knows are settled: sent again where a key makes that harmless, otherwise read back or
+//! Resolves writes of unknown outcome: they are sent again where a key makes that harmless, otherwise read back or
 //! looked up.
 
-use crate::outbound::dispatch::{Dispatched, OutgoingWrite, Turn};
-use crate::outbound::ending::Ending;
-use crate::outbound::endings::Ended;
-use crate::outbound::send::BatchOrder;
+use crate::outbound::outcome::Ending;
+use crate::outbound::outgoing::OutgoingWrite;
+use crate::outbound::record_endings::{Ended, record_endings};
+use crate::outbound::turn::{Dispatched, Target};
+use crate::outbound::write::{BatchOrder, admit, mark_sent, write_batch};
+use crate::parts::error::EngineError;
 use crate::ports::connector::{Change, RemoteState, Write};
-use crate::run::engine::{Engine, EngineError};
-use avowal_core::data::ids::{EntityName, RemoteId, SystemName};
+use avowal_core::data::ids::RemoteId;
 use avowal_core::planted::{Mistake, planted};
 use avowal_core::record::intent::{IntentStatus, Operation};
 
-impl Engine {
-    /// Learns the outcome of writes that nobody knows: by sending them again where a key makes that harmless,
-    /// otherwise by reading or looking up what stands there.
-    pub(crate) async fn resolve_unknown(
-        &self,
-        system: &SystemName,
-        entity: &EntityName,
-        items: Vec<OutgoingWrite>,
-        turn: &Turn,
-        done: &mut Dispatched,
-    ) -> Result<(), EngineError> {
-        let Some(connector) = self.connector(system) else { return Ok(()) };
-        if items.is_empty() {
-            return Ok(());
-        }
-        let capabilities = connector.capabilities(entity);
-        let (moot, items): (Vec<_>, Vec<_>) = items.into_iter().partition(|item| item.linked.is_some());
-        self.close_linked_creates(system, entity, moot, turn, done).await?;
-        if items.is_empty() {
-            return Ok(());
-        }
-        // What was planned before the system's last change would be sent over that change now.
-        let can_repeat = |item: &OutgoingWrite| {
-            (capabilities.idempotent && !(item.is_overtaken && item.write.operation != Operation::Create))
-                || planted(Mistake::ResendWithoutLook)
-        };
-        let (mut rest, items): (Vec<_>, Vec<_>) = items.into_iter().partition(can_repeat);
-        let most = capabilities.batch_writes_max.clamp(1, 500);
-        while !rest.is_empty() && !self.is_paused(system) && !turn.is_over(self.clock.now()) {
-            let room = self.admit(system, rest.len().min(most)).await;
-            let batch: Vec<OutgoingWrite> = rest.drain(..room).collect();
-            let batch = self.take_over(system, batch, done).await?;
-            self.write_batch(system, entity, (batch, BatchOrder::default()), turn, done).await?;
-        }
-        if items.is_empty() {
-            return Ok(());
-        }
-        done.tried += items.len() as u64;
-        let asked_at = self.clock.now();
-        let mut endings = Vec::new();
-        for item in &items {
-            endings.push(match item.status {
-                IntentStatus::Planned | IntentStatus::Unknown => {
-                    self.look_up(system, entity, &item.write).await?
-                }
-                // Whoever sent it is gone, but the request may still be under way: it gets time to arrive.
-                IntentStatus::Sent => {
-                    Ending::StillUnknown { reason: "the run ended before the answer came".to_owned() }
-                }
-            });
-        }
-        self.end_all(system, entity, Ended { items: &items, endings, asked_at }, turn, done).await
+/// Resolves writes of unknown outcome: they are sent again where a key makes that harmless, otherwise read back or
+/// looked up.
+pub(crate) async fn resolve_unknown(
+    target: Target<'_>,
+    items: Vec<OutgoingWrite>,
+    done: &mut Dispatched,
+) -> Result<(), EngineError> {
+    if items.is_empty() {
+        return Ok(());
     }
-
-    /// Creates whose record has been linked with a copy meanwhile: whether they made that one or none, nothing is
-    /// left to create. Sent again, they might make another.
-    async fn close_linked_creates(
-        &self,
-        system: &SystemName,
-        entity: &EntityName,
-        items: Vec<OutgoingWrite>,
-        turn: &Turn,
-        done: &mut Dispatched,
-    ) -> Result<(), EngineError> {
-        let ids: Vec<RemoteId> = items.iter().filter_map(|item| item.linked.clone()).collect();
-        if ids.is_empty() {
-            return Ok(());
-        }
-        done.tried += items.len() as u64;
-        let asked_at = self.clock.now();
-        let copies = self.read_copies(system, entity, &ids).await?;
-        let endings = copies.into_iter().map(|copy| Ending::ReadBack { copy }).collect();
-        self.end_all(system, entity, Ended { items: &items, endings, asked_at }, turn, done).await
+    let is_idempotent = target.capabilities().idempotent;
+    let (linked, items): (Vec<_>, Vec<_>) = items.into_iter().partition(|item| item.linked.is_some());
+    close_linked_creates(target, linked, done).await?;
+    if items.is_empty() {
+        return Ok(());
     }
-
-    /// Whoever sent these is gone, or was stopped and may come back: a new attempt is recorded before anything is
-    /// sent again, so that a late finisher has no say in how it ends. Where the outcome is recorded as unknown, its
-    /// sender has said all it knows.
-    async fn take_over(
-        &self,
-        system: &SystemName,
-        items: Vec<OutgoingWrite>,
-        done: &mut Dispatched,
-    ) -> Result<Vec<OutgoingWrite>, EngineError> {
-        let (left, mut open): (Vec<_>, Vec<_>) =
-            items.into_iter().partition(|item| item.status == IntentStatus::Sent);
-        open.extend(self.mark_sent(system, left, done).await?);
-        Ok(open)
+    // A write that was planned before the system's last change would overwrite that change now.
+    let can_repeat = |item: &OutgoingWrite| {
+        (is_idempotent && !(item.is_overtaken && item.write.operation != Operation::Create))
+            || planted(Mistake::ResendWithoutLook)
+    };
+    let (repeated, items): (Vec<_>, Vec<_>) = items.into_iter().partition(can_repeat);
+    repeat(target, repeated, done).await?;
+    if items.is_empty() {
+        return Ok(());
     }
-
-    async fn look_up(
-        &self,
-        system: &SystemName,
-        entity: &EntityName,
-        write: &Write,
-    ) -> Result<Ending, EngineError> {
-        let Some(connector) = self.connector(system) else { return Ok(Ending::NotDone) };
-        if let (Operation::Update | Operation::Delete, Some(id)) = (write.operation, &write.id) {
-            let copy = self.read_copies(system, entity, std::slice::from_ref(id)).await?.pop();
-            return Ok(copy.map_or(Ending::NotDone, |copy| Ending::ReadBack { copy }));
-        }
-        if planted(Mistake::DoubleCreateAfterTimeout) {
-            return Ok(Ending::NotDone);
-        }
-        if !connector.capabilities(entity).searchable || write.lookup.is_empty() {
-            let reason =
-                format!("{system} cannot be searched, so nobody can tell whether the record was created");
-            return Ok(Ending::StillUnknown { reason });
-        }
-        for fields in &write.lookup {
-            let found = connector.find(entity, fields).await.map_err(|error| self.failed(system, error))?;
-            let present: Vec<Change> =
-                found.into_iter().filter(|copy| matches!(copy.shown, RemoteState::Present(_))).collect();
-            if let Some(copy) = present.into_iter().next() {
-                return Ok(Ending::Found { copy });
+    done.tried += items.len() as u64;
+    let asked_at = target.parts.clock.now();
+    let mut endings = Vec::new();
+    for item in &items {
+        endings.push(match item.status {
+            IntentStatus::Planned | IntentStatus::Unknown => look_up(target, &item.write).await?,
+            // The sender stopped, but its request may still be in flight, so we wait before looking.
+            IntentStatus::Sent => {
+                Ending::StillUnknown { reason: "the run ended before the answer came".to_owned() }
             }
-        }
-        Ok(Ending::NotDone)
+        });
     }
+    record_endings(target, Ended { items: &items, endings, asked_at }, done).await
+}
+
+/// Ends creates whose record has been linked with a copy meanwhile. Whether they made that copy or none, repeating
+/// the create could make a second one.
+async fn close_linked_creates(
+    target: Target<'_>,
+    items: Vec<OutgoingWrite>,
+    done: &mut Dispatched,
+) -> Result<(), EngineError> {
+    let ids: Vec<RemoteId> = items.iter().filter_map(|item| item.linked.clone()).collect();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    done.tried += items.len() as u64;
+    let asked_at = target.parts.clock.now();
+    let copies = target.read_copies(&ids).await?;
+    let endings = copies.into_iter().map(|copy| Ending::ReadBack { copy }).collect();
+    record_endings(target, Ended { items: &items, endings, asked_at }, done).await
+}
+
+/// Sends the writes again with the same keys.
+async fn repeat(
+    target: Target<'_>,
+    mut rest: Vec<OutgoingWrite>,
+    done: &mut Dispatched,
+) -> Result<(), EngineError> {
+    let Target { turn, parts, system, .. } = target;
+    let most = target.batch_writes_max();
+    while !rest.is_empty() && !parts.is_paused(system) && !turn.is_over() {
+        let room = admit(target, rest.len().min(most)).await;
+        let batch: Vec<OutgoingWrite> = rest.drain(..room).collect();
+        let batch = take_over(target, batch, done).await?;
+        write_batch(target, batch, BatchOrder::default(), done).await?;
+    }
+    Ok(())
+}
+
+/// Records a new attempt for those whose sender has stopped and may come back, so that a late worker cannot record
+/// the outcome of the old attempt. An outcome recorded as unknown has no sender left that could record it.
+async fn take_over(
+    target: Target<'_>,
+    items: Vec<OutgoingWrite>,
+    done: &mut Dispatched,
+) -> Result<Vec<OutgoingWrite>, EngineError> {
+    let (left, mut open): (Vec<_>, Vec<_>) =
+        items.into_iter().partition(|item| item.status == IntentStatus::Sent);
+    open.extend(mark_sent(target, left, done).await?);
+    Ok(open)
+}
+
+/// Reads the copy of an update or delete, or searches the copy of a create by its keys.
+async fn look_up(target: Target<'_>, write: &Write) -> Result<Ending, EngineError> {
+    let Target { system, entity, connector, .. } = target;
+    if let (Operation::Update | Operation::Delete, Some(id)) = (write.operation, &write.id) {
+        let copy = target.read_copies(std::slice::from_ref(id)).await?.pop();
+        return Ok(copy.map_or(Ending::NotDone, |copy| Ending::ReadBack { copy }));
+    }
+    if planted(Mistake::DoubleCreateAfterTimeout) {
+        return Ok(Ending::NotDone);
+    }
+    if !target.capabilities().searchable || write.lookup.is_empty() {
+        let reason =
+            format!("{system} cannot be searched, so nobody can tell whether the record was created");
+        return Ok(Ending::StillUnknown { reason });
+    }
+    for fields in &write.lookup {
+        let found = connector.find(entity, fields).await;
+        let found = found.map_err(|error| EngineError::of_system(system, error))?;
+        let is_present = |copy: &Change| matches!(copy.shown, RemoteState::Present(_));
+        if let Some(copy) = found.into_iter().find(is_present) {
+            return Ok(Ending::Found { copy });
+        }
+    }
+    Ok(Ending::NotDone)
 }

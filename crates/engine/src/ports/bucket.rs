@@ -10,25 +10,25 @@ use serde::Serialize;
 pub struct Bucket(u8);
 
 impl Bucket {
-    /// How many there are.
+    /// How many of them there are.
     pub const COUNT: usize = 256;
 
-    /// Of a record, with its events, intents and reviews.
+    /// The bucket of a record, with its events, intents and reviews.
     pub fn of_record(id: &RecordId) -> Self {
         Self::of(&[id.as_str()])
     }
 
-    /// Of a system's copy, with its link and its signals.
+    /// The bucket of a copy, with its link and its signals.
     pub fn of_copy(copy: &CopyKey) -> Self {
         Self::of(&[copy.system.as_str(), copy.entity.as_str(), copy.remote_id.as_str()])
     }
 
-    /// Of a key by which records are matched.
+    /// The bucket of a key by which records are matched.
     pub fn of_match_key(entity: &EntityName, key: &str) -> Self {
         Self::of(&[entity.as_str(), key])
     }
 
-    /// Of a delivery.
+    /// The bucket of a delivery.
     pub fn of_delivery(system: &SystemName, key: &str) -> Self {
         Self::of(&[system.as_str(), key])
     }
@@ -46,7 +46,7 @@ impl Bucket {
         Self(((folded >> 16) ^ folded).to_le_bytes()[0] ^ (folded >> 8).to_le_bytes()[0])
     }
 
-    /// Its number, 0 to 255.
+    /// Its number, from 0 to 255.
     pub fn number(self) -> u8 {
         self.0
     }
@@ -63,7 +63,7 @@ impl Bucket {
 pub struct Share(u8);
 
 impl Share {
-    /// How many there are.
+    /// How many of them there are.
     pub const COUNT: usize = 64;
 
     /// The share of this number, modulo their count.
@@ -82,17 +82,17 @@ impl Share {
 pub struct Shares(u64);
 
 impl Shares {
-    /// All of them.
+    /// All shares.
     pub const ALL: Self = Self(u64::MAX);
-    /// None of them.
+    /// No shares.
     pub const NONE: Self = Self(0);
 
-    /// Adds one.
+    /// Adds a share.
     pub fn insert(&mut self, share: Share) {
         self.0 |= 1 << share.0;
     }
 
-    /// Whether it is among them.
+    /// Whether the set contains the share.
     pub fn contains(self, share: Share) -> bool {
         self.0 & (1 << share.0) != 0
     }
@@ -102,12 +102,12 @@ impl Shares {
         self.contains(bucket.share())
     }
 
-    /// Whether there are none.
+    /// Whether the set is empty.
     pub fn is_empty(self) -> bool {
         self.0 == 0
     }
 
-    /// In order.
+    /// The shares, in order.
     pub fn iter(self) -> impl Iterator<Item = Share> {
         (0..Share::COUNT as u8).map(Share).filter(move |share| self.contains(*share))
     }

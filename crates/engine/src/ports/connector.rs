@@ -28,7 +28,7 @@ pub const PAGES_AHEAD_MAX: usize = 4;
 /// - `list` shows every copy that existed throughout the listing; copies that come and go meanwhile may be
 ///   missing or doubled. `feed_position` taken before the listing makes up for them.
 /// - `write` answers once for each write, in order. It may be called twice with one key and must not have two
-///   effects where `capabilities().idempotent` is set. It never answers `Confirmed` without the system's word.
+///   effects where `capabilities().idempotent` is set. It never answers `Confirmed` unless the system did.
 /// - Nothing remote panics or grows without bound: pages hold at most `limit` changes, replies are cut at a cap.
 /// - Dropping a call half-way leaves the connector usable; a write that was dropped has an unknown outcome.
 ///
@@ -80,16 +80,16 @@ pub trait Connector: Send + Sync {
     /// Turns a verified delivery into changes. `RemoteState::Unknown` asks for a read of the copy.
     fn decode(&self, delivery: &Delivery) -> Result<Vec<(EntityName, Change)>, ConnectorError>;
 
-    /// Resolves when the system says that something may have changed; never, where it cannot say.
+    /// Resolves when the system reports that something may have changed; never, where it cannot report that.
     async fn wait(&self) {
         std::future::pending().await
     }
 }
 
-/// What a connector lets the engine prove. Missing proofs are made up for by reading and by caution.
+/// What a connector lets the engine prove. Where a proof is missing, the engine reads the copy or waits.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Capabilities {
-    /// What orders the states of one copy.
+    /// What orders the states of one copy in this system.
     pub order: OrderKind,
     /// Whether the feed names our own writes by their key.
     pub correlation: bool,
@@ -103,7 +103,7 @@ pub struct Capabilities {
     pub receipt: bool,
     /// Whether the change feed shows deletes.
     pub deletes_in_feed: bool,
-    /// Whether the change feed shows what stood after each change, not what stands now. Without a true order such
+    /// Whether the change feed shows the contents after each change, not the present ones. Without a true order such
     /// contents may be older than what a read has shown, so they only tell that the copy must be read.
     pub images: bool,
     /// Whether there is a change feed at all; without one every sync lists everything.
@@ -120,7 +120,7 @@ pub enum OrderKind {
     CommitLog,
     /// A counter per copy.
     Counter,
-    /// The source's clock: a hint.
+    /// The source's clock, which proves no order.
     Time,
     /// Nothing.
     None,
@@ -131,22 +131,22 @@ pub enum OrderKind {
 pub struct Change {
     /// Which copy.
     pub id: RemoteId,
-    /// What is known of it.
+    /// What is known of the copy.
     pub shown: RemoteState,
-    /// The system's word on order.
+    /// The order token, where the system gives one.
     pub order: Option<OrderToken>,
     /// The opaque version (etag).
     pub version: Option<String>,
     /// The key of our write that made this state, where the system carries it.
     pub correlation: Option<String>,
-    /// Who did it.
+    /// Who made the change, in the system's words.
     pub actor: Option<String>,
-    /// The source's word on when.
+    /// When the change was made, as the system reports.
     pub occurred_at: Option<Timestamp>,
 }
 
 impl Change {
-    /// A fact without any evidence beside it.
+    /// A fact without order, version, key, actor or time.
     pub fn bare(id: RemoteId, shown: RemoteState) -> Self {
         Self { id, shown, order: None, version: None, correlation: None, actor: None, occurred_at: None }
     }
@@ -157,15 +157,15 @@ impl Change {
 pub enum RemoteState {
     /// These fields with these raw contents; missing names are absent.
     Present(Fields),
-    /// It does not exist, by the system's own word.
+    /// It does not exist, as the system reports.
     Gone,
-    /// Something changed; only a read can tell what.
+    /// Something changed, and only a read can show what.
     Unknown,
-    /// It could not be read: the reason, and what came, for the quarantine.
+    /// It could not be read; the reason and the payload are kept in quarantine.
     Unreadable {
         /// Why, with the place.
         reason: String,
-        /// What came, shortened, as text.
+        /// The received contents, shortened, as text.
         payload: String,
     },
 }
@@ -177,7 +177,7 @@ pub struct Page {
     pub changes: Vec<Change>,
     /// Where the next page begins. The engine stores it in the same transaction as the facts.
     pub next: Cursor,
-    /// Whether more is there right now.
+    /// Whether another page can be asked for at once.
     pub more: bool,
 }
 
@@ -194,18 +194,18 @@ pub struct Write {
     pub fields: Fields,
     /// The opaque version that the copy must still have, where the system checks versions.
     pub version: Option<String>,
-    /// What must still hold for the copy's present contents.
+    /// The precondition that the copy's present contents must pass.
     pub expected: Expected,
     /// For a create: a copy with these contents already is that record; answer `Exists` instead of creating.
     pub lookup: Vec<Fields>,
 }
 
-/// A test of a copy's present contents. Raw contents differ in spelling, so equality is the engine's to judge.
+/// A precondition: a test of a copy's present contents. Raw contents differ in spelling, so the engine judges equality.
 #[derive(Clone)]
 pub struct Expected(Arc<dyn Fn(&Fields) -> bool + Send + Sync>);
 
 impl Expected {
-    /// Anything will do.
+    /// A precondition that every copy passes.
     pub fn anything() -> Self {
         Self(Arc::new(|_| true))
     }
@@ -230,11 +230,11 @@ impl fmt::Debug for Expected {
 /// How a write ended.
 #[derive(Clone, PartialEq, Debug)]
 pub enum WriteOutcome {
-    /// The system's word that it holds what was sent, or what it made of it.
+    /// The system reports that it holds what was sent, or what it made of it.
     Confirmed {
         /// The copy's id.
         id: RemoteId,
-        /// The complete copy afterwards, if the system told; otherwise the engine reads it.
+        /// The complete copy afterwards, if the answer shows it; otherwise the engine reads it.
         after: Option<Change>,
     },
     /// Nothing was done: the copy is not what was expected.
@@ -249,19 +249,19 @@ pub enum WriteOutcome {
     },
     /// Nothing was done: the copy does not exist.
     Missing,
-    /// Nothing was done, and never will be with this content.
+    /// Nothing was done, and repeating it with this content is useless.
     Rejected {
         /// The system's words.
         reason: String,
     },
     /// Nothing was done; try again.
     Retry {
-        /// The system's wish, in milliseconds.
+        /// For how long the system asks not to be written to, in milliseconds.
         after_ms: Option<u64>,
         /// In words.
         reason: String,
     },
-    /// Nobody knows whether it was done.
+    /// It may have been done or not.
     Unknown {
         /// In words.
         reason: String,
@@ -312,12 +312,12 @@ pub enum ConnectorErrorKind {
     Unauthorised,
     /// Too many requests.
     RateLimited {
-        /// The system's wish, in milliseconds.
+        /// For how long the system asks not to be called, in milliseconds.
         after_ms: Option<u64>,
     },
     /// A table, column, endpoint or field that the mapping names is not there.
     SchemaDrift,
-    /// The cursor has expired or is not known: list everything again.
+    /// The cursor has expired or is not known, so everything is listed again.
     CursorExpired,
     /// The system answered something that cannot be understood.
     Protocol,
@@ -335,7 +335,7 @@ pub enum Advice {
 }
 
 impl ConnectorErrorKind {
-    /// The one place that maps an error to what is done about it.
+    /// What the engine does after an error of this kind.
     pub fn advice(self) -> Advice {
         match self {
             ConnectorErrorKind::Unreachable => Advice::RetryLater(None),

@@ -17,7 +17,7 @@ pub enum Lane {
         /// Of which entity.
         entity: EntityName,
     },
-    /// Sending and settling the intents of a share of the records.
+    /// Sending the intents of a share of the records, and resolving their outcomes.
     Deliver {
         /// To which system.
         system: SystemName,
@@ -53,30 +53,30 @@ impl fmt::Display for Lane {
     }
 }
 
-/// Keeps some lanes from everybody else. Dropping it gives them back soon, also when its process dies.
+/// Keeps some lanes from every other worker. Dropping it releases them soon, also when its process dies.
 #[async_trait]
 pub trait Hold: Send + Sync {
-    /// Whether it certainly still does. A process that was stopped for a while may have lost its hold, and must
-    /// not go on as if it had not.
+    /// Whether it certainly still keeps them. A process that was stopped for a while may have lost its hold, and must
+    /// then not go on.
     fn is_firm(&self) -> bool;
 
-    /// Gives the lanes back; they are free when this returns.
+    /// Releases the lanes; they are free when this returns.
     async fn release(self: Box<Self>);
 }
 
-/// The right to work on some lanes.
+/// One worker's exclusive right to some lanes, for a while.
 pub struct Claim {
     lanes: BTreeSet<Lane>,
     hold: Option<Box<dyn Hold>>,
 }
 
 impl Claim {
-    /// A right to nothing.
+    /// A claim to no lanes.
     pub fn none() -> Self {
         Self { lanes: BTreeSet::new(), hold: None }
     }
 
-    /// The right to these lanes, as long as `hold` keeps it.
+    /// The claim to these lanes, as long as `hold` keeps them.
     pub fn of(lanes: BTreeSet<Lane>, hold: Box<dyn Hold>) -> Self {
         Self { lanes, hold: Some(hold) }
     }
@@ -86,12 +86,12 @@ impl Claim {
         &self.lanes
     }
 
-    /// Whether it is a right to nothing.
+    /// Whether it is a claim to no lanes.
     pub fn is_empty(&self) -> bool {
         self.lanes.is_empty()
     }
 
-    /// The shares that it names, of whatever kind of work it was asked for.
+    /// The shares of its lanes, whatever kind of work they are for.
     pub fn shares(&self) -> Shares {
         let share = |lane: &Lane| match lane {
             Lane::Feed { .. } => None,
@@ -105,7 +105,7 @@ impl Claim {
         self.hold.as_ref().is_none_or(|hold| hold.is_firm())
     }
 
-    /// Gives the lanes back; they are free when this returns.
+    /// Releases the lanes; they are free when this returns.
     pub async fn release(self) {
         if let Some(hold) = self.hold {
             hold.release().await;

@@ -1,17 +1,17 @@
-//! What goes on for as long as the engine runs: its parts, the cycle, and what named persons do in it.
+//! What goes on for as long as the engine runs: the cycle, and what named persons do in it.
 //!
 //! Never in here: a decision about a record.
-//! Begin with `runner.rs`: the only place that spawns.
+//! Begin with `engine.rs`, then `sync.rs`; `runner.rs` is the only place that spawns.
 
+pub(crate) mod attend;
 pub(crate) mod engine;
+pub(crate) mod housekeeping;
 pub(crate) mod people;
-pub(crate) mod policies;
-pub(crate) mod progress;
+pub(crate) mod prepare;
 pub(crate) mod runner;
-pub(crate) mod turns;
+pub(crate) mod sync;
 
-pub use engine::{Engine, EngineError, EngineParts, Guards, Settings, SystemPort, WriteRate};
+pub use engine::Engine;
 pub use people::OPEN_ITEMS_MAX;
-pub use policies::OWN_ENTITY;
-pub use progress::{Progress, Step, SyncReport, SystemReport, Unwatched};
-pub use runner::SyncOptions;
+pub use prepare::OWN_ENTITY;
+pub use sync::SyncOptions;

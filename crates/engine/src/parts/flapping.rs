@@ -1,4 +1,5 @@
-//! Two writers that keep undoing each other: after a few rounds a person has to part them.
+//! Two writers that keep undoing each other: after `CORRECTIONS_MAX` corrections the write is quarantined until a
+//! person resolves the loop.
 
 use avowal_core::data::ids::{RecordId, SystemName};
 use avowal_core::data::time::Timestamp;
@@ -11,10 +12,10 @@ const CORRECTIONS_MAX: u32 = 5;
 /// How long a correction counts, in milliseconds.
 const WINDOW_MS: i64 = 600_000;
 
-/// The most contents that are remembered; beyond that the old ones are forgotten together.
+/// The most contents that are remembered. Beyond that the expired ones are forgotten, and all of them if none has.
 const REMEMBERED_MAX: usize = 100_000;
 
-/// Which content of which copy.
+/// One content that was written to one copy.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) struct WrittenContent {
     pub(crate) record: RecordId,
@@ -22,6 +23,7 @@ pub(crate) struct WrittenContent {
     pub(crate) content: Digest,
 }
 
+/// How often one content was written as a correction.
 #[derive(Clone, Copy, Debug)]
 struct FlapCount {
     corrections: u32,
@@ -30,13 +32,14 @@ struct FlapCount {
     changes_seen: u64,
 }
 
-/// The corrections of late. Lost at a restart, which begins the count anew.
+/// Recent corrections. They are kept in memory only, so a restart begins the count again.
 #[derive(Debug, Default)]
 pub(crate) struct Flapping(BTreeMap<WrittenContent, FlapCount>);
 
 impl Flapping {
-    /// The content was written; `changes_seen` is how many changes the system itself has made to its copy. Only a
-    /// write after a new change of the system is a correction: a person who goes back and forth elsewhere fights nobody.
+    /// Counts a written content; `changes_seen` is how many changes the system itself has made to its copy. Only a
+    /// write after a new change of the system is a correction: edits that a person makes back and forth in another
+    /// system are not.
     pub(crate) fn wrote(&mut self, what: WrittenContent, changes_seen: u64, now: Timestamp) {
         if self.0.len() >= REMEMBERED_MAX {
             self.0.retain(|_, count| !is_over(count, now));
@@ -53,12 +56,12 @@ impl Flapping {
         }
     }
 
-    /// Whether writing it once more would go on for ever.
+    /// Whether the limit of corrections is reached.
     pub(crate) fn is_flapping(&self, what: &WrittenContent, now: Timestamp) -> bool {
         self.0.get(what).is_some_and(|count| count.corrections >= CORRECTIONS_MAX && !is_over(count, now))
     }
 
-    /// A person has looked at the record.
+    /// Clears the counts after a person handled the record.
     pub(crate) fn forget(&mut self, record: &RecordId) {
         self.0.retain(|what, _| what.record != *record);
     }

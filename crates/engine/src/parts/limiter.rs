@@ -1,11 +1,19 @@
-//! A token bucket per system: bounds how many writes go out.
+//! A token bucket per system limits how many writes go out.
 
-use crate::run::engine::WriteRate;
 use avowal_core::data::time::Timestamp;
+
+/// A limit on writes to one system.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct WriteRate {
+    /// Writes a second, on average; at least 1.
+    pub per_second: u32,
+    /// Writes at once; at least 1.
+    pub burst: u32,
+}
 
 /// A token bucket that is told the time.
 #[derive(Clone, Debug)]
-pub struct Limiter {
+pub(crate) struct Limiter {
     rate: WriteRate,
     /// Thousandths of a token, so that slow rates need no fractions.
     milli_tokens: u64,
@@ -14,13 +22,13 @@ pub struct Limiter {
 
 impl Limiter {
     /// A full bucket. Rates below one are taken as one.
-    pub fn new(rate: WriteRate) -> Self {
+    pub(crate) fn new(rate: WriteRate) -> Self {
         let rate = WriteRate { per_second: rate.per_second.max(1), burst: rate.burst.max(1) };
         Self { rate, milli_tokens: u64::from(rate.burst) * 1000, filled_at: None }
     }
 
     /// Takes up to `wanted` tokens. Answers how many, and if none, after how many milliseconds to ask again.
-    pub fn take(&mut self, wanted: usize, now: Timestamp) -> (usize, u64) {
+    pub(crate) fn take(&mut self, wanted: usize, now: Timestamp) -> (usize, u64) {
         let since =
             self.filled_at.map_or(0, |at| now.millis().saturating_sub(at.millis()).max(0).unsigned_abs());
         let gained = since.saturating_mul(u64::from(self.rate.per_second));

@@ -1,13 +1,13 @@
-//! What a run tells those who watch it.
+//! What a run reports while it goes on and when it ends.
 
 use avowal_core::data::ids::{EntityName, SystemName};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// One piece of news.
+/// One step of a run, as reported to those who watch it.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Step {
-    /// So many copies of a first or full listing have been read so far.
+    /// Copies of a first or full listing have been read.
     Listed {
         /// From which system.
         system: SystemName,
@@ -16,7 +16,7 @@ pub enum Step {
         /// How many so far.
         rows: u64,
     },
-    /// So many facts of a change feed have been taken in this page.
+    /// The facts of one page of a change feed are being taken in.
     Followed {
         /// From which system.
         system: SystemName,
@@ -25,19 +25,19 @@ pub enum Step {
         /// How many.
         changes: u64,
     },
-    /// So many writes were confirmed, and so many wait.
+    /// Writes of one batch were confirmed.
     Wrote {
         /// To which system.
         system: SystemName,
         /// How many in this batch.
         confirmed: u64,
     },
-    /// Nothing can be done for so long.
+    /// Nothing is due for a while, and the run waits.
     Waiting {
         /// Milliseconds.
         ms: u64,
     },
-    /// A system cannot be used; the others go on.
+    /// A system cannot be used. The other systems go on.
     Problem {
         /// Which system.
         system: SystemName,
@@ -48,11 +48,11 @@ pub enum Step {
 
 /// Someone who watches a run.
 pub trait Progress: Send + Sync {
-    /// Takes a piece of news. Must not block.
+    /// Takes note of a step. Must not block.
     fn tell(&self, step: Step);
 }
 
-/// Nobody watches.
+/// A watcher that ignores every step.
 pub struct Unwatched;
 
 impl Progress for Unwatched {
@@ -66,13 +66,13 @@ pub struct SyncReport {
     pub systems: BTreeMap<SystemName, SystemReport>,
     /// Events appended to the history.
     pub events: u64,
-    /// Items set aside in this run.
+    /// Items quarantined in this run.
     pub quarantined: u64,
     /// Reviews that wait for a person, in all.
     pub reviews_open: u64,
     /// Intents that are not confirmed yet, in all.
     pub intents_open: u64,
-    /// What a guard has stopped, with the cure; empty if nothing.
+    /// The writes that a guard holds, each with the cure; empty if there are none.
     pub held: Vec<String>,
 }
 
@@ -83,11 +83,11 @@ pub struct SystemReport {
     pub listed: u64,
     /// Facts taken from the change feed.
     pub followed: u64,
-    /// Copies read because something hinted at a change.
+    /// Copies read because a signal or the feed named them.
     pub read: u64,
     /// Writes that were confirmed.
     pub written: u64,
-    /// Write calls that did not come to a confirmed end.
+    /// Writes that were not confirmed.
     pub failed: u64,
     /// Why the system could not be used, with the cure.
     pub problem: Option<String>,

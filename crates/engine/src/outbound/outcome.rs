@@ -1,32 +1,34 @@
-//! How a write ended, before it is recorded.
+//! What the answer to a write means, before it is recorded.
 
 use crate::ports::connector::{Change, WriteOutcome};
 use avowal_core::data::ids::RemoteId;
 use avowal_core::record::intent::{IntentStatus, Operation};
 
-/// How a write, or the search for its outcome, ended.
+/// How a write ended, or the attempt to resolve its unknown outcome.
 pub(crate) enum Ending {
-    /// The system confirmed it; with the copy as its answer showed it, or as a read showed it afterwards.
+    /// The system confirmed it; with the copy as its answer showed it, or as a read showed it afterwards, if either
+    /// did.
     Confirmed { id: RemoteId, copy: Option<Change>, was_read: bool },
     /// The copy was read after an unknown outcome.
     ReadBack { copy: Change },
     /// A copy was found by its key after an unknown create, or instead of a new one.
     Found { copy: Change },
-    /// Something came between; the copy as it is now, if it could be read.
+    /// The copy was not what the precondition expects; with the copy as it is now, if it could be read.
     Conflict { reason: String, copy: Option<Change> },
     /// The copy does not exist.
     Missing,
     /// Refused for good.
     Rejected { reason: String },
-    /// Provably without effect, try again.
+    /// Provably without effect, so that it may be tried again.
     Retry { after_ms: Option<u64>, reason: String },
-    /// Looked for in vain: it had no effect.
+    /// Looked up and not found, so that it had no effect.
     NotDone,
-    /// Nobody knows.
+    /// The outcome is unknown still.
     StillUnknown { reason: String },
 }
 
 impl Ending {
+    /// What a connector's answer to an operation means.
     pub(crate) fn of(outcome: WriteOutcome, operation: Operation) -> Self {
         match outcome {
             WriteOutcome::Confirmed { id, after } => Ending::Confirmed { id, copy: after, was_read: false },
@@ -44,13 +46,22 @@ impl Ending {
         }
     }
 
-    /// The answer to a write that had been sent before may be the one to the first: it shows what stood there then.
-    pub(crate) fn heard(self, status: IntentStatus) -> Self {
+    /// The ending without a copy that may be out of date: a system that knows the key repeats its answer to the first
+    /// attempt, which shows the copy as it was then.
+    pub(crate) fn without_old_copy(self, status: IntentStatus) -> Self {
         match self {
             Ending::Confirmed { id, .. } if status.is_open() => {
                 Ending::Confirmed { id, copy: None, was_read: false }
             }
-            ending => ending,
+            ending @ (Ending::Confirmed { .. }
+            | Ending::ReadBack { .. }
+            | Ending::Found { .. }
+            | Ending::Conflict { .. }
+            | Ending::Missing
+            | Ending::Rejected { .. }
+            | Ending::Retry { .. }
+            | Ending::NotDone
+            | Ending::StillUnknown { .. }) => ending,
         }
     }
 
@@ -73,11 +84,17 @@ impl Ending {
     pub(crate) fn copy_id(&self) -> Option<&RemoteId> {
         match self {
             Ending::Confirmed { id, .. } => Some(id),
-            other => other.copy().map(|copy| &copy.id),
+            Ending::Conflict { copy, .. } => copy.as_ref().map(|copy| &copy.id),
+            Ending::ReadBack { copy } | Ending::Found { copy } => Some(&copy.id),
+            Ending::Missing
+            | Ending::Rejected { .. }
+            | Ending::Retry { .. }
+            | Ending::NotDone
+            | Ending::StillUnknown { .. } => None,
         }
     }
 
-    /// Whether a first attempt with this ending has made no copy.
+    /// Whether a first attempt with this ending has provably made no copy.
     pub(crate) fn made_nothing(&self) -> bool {
         match self {
             Ending::Found { .. }
@@ -90,7 +107,22 @@ impl Ending {
         }
     }
 
-    /// Puts in what a read has shown.
+    /// The copy that was found instead of being created.
+    pub(crate) fn found(&self) -> Option<&Change> {
+        match self {
+            Ending::Found { copy } => Some(copy),
+            Ending::Confirmed { .. }
+            | Ending::ReadBack { .. }
+            | Ending::Conflict { .. }
+            | Ending::Missing
+            | Ending::Rejected { .. }
+            | Ending::Retry { .. }
+            | Ending::NotDone
+            | Ending::StillUnknown { .. } => None,
+        }
+    }
+
+    /// Adds the copy as a read has shown it.
     pub(crate) fn set_copy(&mut self, change: Change) {
         match self {
             Ending::Confirmed { copy, was_read, .. } => {

@@ -1,0 +1,145 @@
+//! Listing a system: the first listing of an entity, and a full listing that finds what no feed has reported.
+
+use crate::inbound::batch::Batch;
+use crate::inbound::ingest::ingest;
+use crate::inbound::pulled::Pulled;
+use crate::inbound::reading::{Reading, Source};
+use crate::inbound::sweep::sweep;
+use crate::parts::error::EngineError;
+use crate::parts::progress::Step;
+use crate::parts::readiness::{is_read_to_the_end, sweeping};
+use crate::ports::connector::{Page, RemoteState};
+use crate::ports::store::{Cursor, CursorKind, CursorMove};
+use avowal_core::data::ids::RemoteId;
+use avowal_core::data::time::Timestamp;
+use avowal_core::planted::{Mistake, planted};
+use avowal_core::record::observation::Channel;
+use std::collections::BTreeSet;
+
+/// Reads the first listing to its end, if that is not done, and plans the copies that the system lacks.
+pub(crate) async fn first_listing(reading: &mut Reading<'_>) -> Result<Pulled, EngineError> {
+    let mut pulled = Pulled::default();
+    let source = reading.source;
+    let listing = source.cursor_name(CursorKind::Listing);
+    let mut at = source.parts.store.cursor(&listing).await?;
+    if at.as_ref().is_some_and(Cursor::is_done) {
+        return Ok(pulled);
+    }
+    source.anchor_feed().await?;
+    // A listing that begins again was begun by another process, or the feed has lost our place since. Copies may have
+    // been deleted meanwhile, and no feed will report it.
+    let again = at.is_some();
+    let mut present = BTreeSet::new();
+    while !at.as_ref().is_some_and(is_read_to_the_end) {
+        let asked_at = source.parts.clock.now();
+        let page = ask(source, at.as_ref().filter(|cursor| !cursor.0.is_empty())).await?;
+        if !reading.claim.is_firm() {
+            return Ok(pulled);
+        }
+        let to = if page.more { page.next.clone() } else { sweeping() };
+        if page.more && at.as_ref() == Some(&to) {
+            return Err(source.stuck());
+        }
+        reading.report.listed += page.changes.len() as u64;
+        if again {
+            present.extend(page.changes.iter().map(|change| change.id.clone()));
+        }
+        if again && !page.more {
+            // Before the listing counts as done, or a crash in between would hide the missing copies for good.
+            pulled.join(look_for_missing(reading, false, &present).await?);
+        }
+        let mut batch = source.batch(Channel::Listing, page, asked_at);
+        batch.cursors.push(CursorMove { name: listing.clone(), from: at.clone(), to: to.clone() });
+        let ingested = ingest(source.parts, &batch).await?;
+        pulled.add(ingested);
+        tell_listed(reading);
+        at = if ingested.moved { source.parts.store.cursor(&listing).await? } else { Some(to) };
+    }
+    if at.as_ref().is_some_and(Cursor::is_done) {
+        return Ok(pulled);
+    }
+    pulled.events += sweep(source.parts, source.entity).await?;
+    source.move_cursors(vec![CursorMove { name: listing, from: at, to: Cursor::done() }]).await?;
+    Ok(pulled)
+}
+
+/// Lists everything. Differences are recorded as drift if `drift` says so; a linked copy that the complete listing
+/// lacks is read directly before it counts as gone.
+pub(crate) async fn list(reading: &mut Reading<'_>, drift: bool) -> Result<Pulled, EngineError> {
+    let mut pulled = Pulled::default();
+    let source = reading.source;
+    let ask_page = async |at: Option<Cursor>| -> Result<(Timestamp, Page), EngineError> {
+        let asked_at = source.parts.clock.now();
+        Ok((asked_at, ask(source, at.as_ref()).await?))
+    };
+    let mut at: Option<Cursor> = None;
+    let mut present = BTreeSet::new();
+    let mut listed = Some(ask_page(None).await?);
+    while let Some((asked_at, page)) = listed.take() {
+        let to = Some(page.next.clone());
+        if !reading.claim.is_firm() {
+            return Ok(pulled);
+        }
+        if page.more && at == to {
+            return Err(source.stuck());
+        }
+        reading.report.listed += page.changes.len() as u64;
+        present.extend(page.changes.iter().map(|change| change.id.clone()));
+        let more = page.more;
+        let mut batch = source.batch(Channel::Listing, page, asked_at);
+        batch.drift = drift;
+        // The system is asked for the next page while this one is taken in.
+        let next = async { if more { ask_page(to.clone()).await.map(Some) } else { Ok(None) } };
+        let (ingested, next) = futures::join!(ingest(source.parts, &batch), next);
+        pulled.add(ingested?);
+        tell_listed(reading);
+        at = to;
+        listed = next?;
+    }
+    pulled.join(look_for_missing(reading, drift, &present).await?);
+    Ok(pulled)
+}
+
+async fn ask(source: Source<'_>, at: Option<&Cursor>) -> Result<Page, EngineError> {
+    let most = source.parts.settings.batch_records_max;
+    source.connector.list(source.entity, at, most).await.map_err(|error| source.failed(error))
+}
+
+fn tell_listed(reading: &Reading<'_>) {
+    let (system, entity) = (reading.source.system.clone(), reading.source.entity.clone());
+    reading.progress.tell(Step::Listed { system, entity, rows: reading.report.listed });
+}
+
+/// Reads the linked copies that a complete listing lacks, because a listing alone is no proof that they are gone.
+async fn look_for_missing(
+    reading: &mut Reading<'_>,
+    drift: bool,
+    present: &BTreeSet<RemoteId>,
+) -> Result<Pulled, EngineError> {
+    let source = reading.source;
+    let (parts, system, entity) = (source.parts, source.system, source.entity);
+    let mut pulled = Pulled::default();
+    let mut after = None;
+    loop {
+        let most = parts.settings.batch_records_max;
+        let linked = parts.store.scan_copies(system, entity, after, most).await?;
+        let Some((last, _)) = linked.last() else { return Ok(pulled) };
+        after = Some(last.clone());
+        let missing: Vec<RemoteId> =
+            linked.into_iter().map(|(_, copy)| copy).filter(|copy| !present.contains(copy)).collect();
+        if missing.is_empty() {
+            continue;
+        }
+        let asked_at = parts.clock.now();
+        let mut changes = parts.read_copies(system, entity, &missing).await?;
+        if planted(Mistake::DeleteOnAbsence) {
+            changes.iter_mut().for_each(|change| change.shown = RemoteState::Gone);
+        }
+        reading.report.read += changes.len() as u64;
+        let mut batch = Batch::new(system, Channel::Read, asked_at);
+        batch.items = changes.into_iter().map(|change| (entity.clone(), change)).collect();
+        batch.confirmed = true;
+        batch.drift = drift;
+        pulled.add(ingest(parts, &batch).await?);
+    }
+}

@@ -1,0 +1,189 @@
+//! One fact of a batch becomes an observation of its record and is decided, or says why it cannot be yet.
+
+use crate::inbound::batch::Batch;
+use crate::inbound::draft::CommitDraft;
+use crate::inbound::facts::{Content, Fact};
+use crate::inbound::identify::{Matches, identify};
+use crate::inbound::quarantine::payload;
+use crate::parts::assembly::Parts;
+use crate::parts::error::EngineError;
+use crate::parts::translate::Canonical;
+use crate::ports::store::{Located, SignalReason};
+use avowal_core::data::ids::RecordId;
+use avowal_core::decide::decide;
+use avowal_core::decide::diff::diff;
+use avowal_core::history::Body;
+use avowal_core::history::chronicle::Chronicle;
+use avowal_core::planted::{Mistake, planted};
+use avowal_core::record::observation::{Channel, CopyState, Observation};
+use avowal_core::record::{Copy, Record};
+use std::sync::Arc;
+
+/// Takes one fact into the draft.
+pub(crate) async fn observe_fact(
+    draft: &mut CommitDraft<'_>,
+    fact: &Fact<'_>,
+    located: Option<&Located>,
+    matches: &Matches,
+) -> Result<(), EngineError> {
+    match &fact.content {
+        Content::Unreadable { reason, payload } => {
+            if !planted(Mistake::DropUnreadable) {
+                draft.quarantine(&fact.copy, reason.clone(), payload.clone());
+            }
+        }
+        Content::Waits(reason) => wait_for_referent(draft, fact, reason),
+        Content::Read(reason) => draft.ask_for_read(&fact.copy, *reason, 0),
+        Content::Gone => observe_gone(draft, fact, located),
+        Content::Present { fields, .. } => observe_present(draft, fact, fields, located, matches).await?,
+    }
+    Ok(())
+}
+
+/// The referent usually arrives within moments. Until then the copy is read again now and then, and at last
+/// quarantined.
+fn wait_for_referent(draft: &mut CommitDraft<'_>, fact: &Fact<'_>, reason: &str) {
+    let (settings, attempts) = (&draft.parts.settings, draft.batch.attempts);
+    if attempts >= settings.attempts_max {
+        draft.quarantine(&fact.copy, reason.to_owned(), payload(fact.change));
+    } else if !draft.awaited.contains(&fact.copy) {
+        draft.ask_for_read(&fact.copy, SignalReason::Replay, settings.backoff_ms(attempts));
+    }
+}
+
+fn observe_gone(draft: &mut CommitDraft<'_>, fact: &Fact<'_>, located: Option<&Located>) {
+    draft.close_quarantine(&fact.copy);
+    let batch = draft.batch;
+    match draft.record_of(&fact.copy, located) {
+        Some(record) => observe(draft, fact, &record, CopyState::Gone),
+        // A lagging read may miss a copy that was just created, so we look again.
+        None if located.is_none() && batch.channel == Channel::Signal && !batch.confirmed => {
+            draft.ask_for_read(&fact.copy, SignalReason::SecondLook, draft.parts.settings.settle_ms);
+        }
+        None => {}
+    }
+}
+
+async fn observe_present(
+    draft: &mut CommitDraft<'_>,
+    fact: &Fact<'_>,
+    fields: &Canonical,
+    located: Option<&Located>,
+    matches: &Matches,
+) -> Result<(), EngineError> {
+    let known = draft.record_of(&fact.copy, located);
+    if known.is_none() && located.is_some() {
+        // The record was not loaded, because the copy has not changed.
+        draft.close_quarantine(&fact.copy);
+        return Ok(());
+    }
+    let record = match known {
+        Some(record) => Some(record),
+        None => identify(draft, fact, matches).await?,
+    };
+    if let Some(record) = record {
+        draft.close_quarantine(&fact.copy);
+        observe(draft, fact, &record, CopyState::Present(fields.clone()));
+        draft.remember_keys(fact, &record);
+    }
+    Ok(())
+}
+
+/// Decides what a copy shows of its record.
+fn observe(draft: &mut CommitDraft<'_>, fact: &Fact<'_>, record: &RecordId, shown: CopyState) {
+    let (parts, batch) = (draft.parts, draft.batch);
+    let (settings, key) = (&parts.settings, &fact.copy);
+    let context = draft.context(Some(fact.change), &fact.entity);
+    let Some(chronicle) = draft.chronicles.get_mut(record) else { return };
+    let copy = chronicle.record().copies.get(&batch.system);
+    let is_known = copy.is_some_and(|copy| !copy.is_unseen());
+    // The first sight of a copy cannot be older than a known state, and other facts must find its record.
+    if is_known && !is_in_log(parts, batch, fact) && draft.awaited.contains(key) {
+        if copy.is_some_and(|copy| differs(copy, &shown)) {
+            // The read that is due may lag behind what is shown here.
+            draft.ask_for_read(key, SignalReason::SecondLook, settings.settle_ms);
+        }
+        return;
+    }
+    let quiescent = is_quiescent(parts, batch, chronicle.record(), &shown);
+    let observation = observation(parts, batch, fact, shown, quiescent);
+    chronicle.set_context(context);
+    if batch.drift {
+        note_drift(chronicle, &observation);
+    }
+    let outcome = decide(&fact.policy, chronicle, &observation);
+    let looks = !planted(Mistake::SkipSecondLook);
+    if outcome.look_again && !(batch.confirmed && quiescent) && looks {
+        draft.ask_for_read(key, SignalReason::SecondLook, settings.settle_ms);
+    } else if is_before_listing(parts, batch, fact) {
+        // If the listing ends before this commit is durable and we stop then, no sweep would plan what that system
+        // lacks.
+        let delay = settings.settle_ms.max(settings.backoff_ms(batch.attempts));
+        draft.ask_for_read(key, SignalReason::SecondLook, delay);
+    }
+}
+
+fn observation(
+    parts: &Parts,
+    batch: &Batch,
+    fact: &Fact<'_>,
+    shown: CopyState,
+    quiescent: bool,
+) -> Observation {
+    let change = fact.change;
+    Observation {
+        system: batch.system.clone(),
+        entity: fact.entity.clone(),
+        remote_id: change.id.clone(),
+        shown,
+        channel: batch.channel,
+        order: change.order.clone(),
+        version: change.version.clone(),
+        correlation: change.correlation.clone(),
+        actor: change.actor.clone(),
+        occurred_at: change.occurred_at,
+        received_at: batch.received_at,
+        confirmed: batch.confirmed,
+        quiescent,
+        in_log: is_in_log(parts, batch, fact),
+    }
+}
+
+/// Whether the fact came with a log in which our own writes appear, named and in order.
+fn is_in_log(parts: &Parts, batch: &Batch, fact: &Fact<'_>) -> bool {
+    batch.channel == Channel::Feed && parts.systems.has_log(&batch.system, &fact.entity)
+}
+
+/// Whether the copy last changed so long ago that even a lagging read shows at least that state.
+fn is_quiescent(parts: &Parts, batch: &Batch, record: &Record, shown: &CopyState) -> bool {
+    let Some(copy) = record.copies.get(&batch.system) else { return true };
+    let is_first_sight = copy.is_unseen() && matches!(shown, CopyState::Present(_));
+    is_first_sight || parts.was_quiescent(copy.changed_at, batch.asked_at, batch.confirmed)
+}
+
+/// Whether some system has not been listed yet, and no sweep after a listing of ours will look at this record again.
+fn is_before_listing(parts: &Parts, batch: &Batch, fact: &Fact<'_>) -> bool {
+    let all_listed = parts.policies.get(&fact.entity).is_some_and(|full| Arc::ptr_eq(full, &fact.policy));
+    batch.channel != Channel::Listing && !all_listed
+}
+
+/// Whether what is shown differs from the last known content of the copy.
+fn differs(copy: &Copy, shown: &CopyState) -> bool {
+    match shown {
+        CopyState::Present(fields) => !copy.alive || !diff(copy, fields).is_empty(),
+        CopyState::Gone => copy.alive,
+    }
+}
+
+/// Records a difference that no feed had reported.
+fn note_drift(chronicle: &mut Chronicle, observation: &Observation) {
+    let Some(copy) = chronicle.record().copies.get(&observation.system) else { return };
+    let fields: Vec<_> = match &observation.shown {
+        CopyState::Present(shown) => diff(copy, shown).into_iter().map(|found| found.field.clone()).collect(),
+        CopyState::Gone => Vec::new(),
+    };
+    let gone = observation.shown == CopyState::Gone && copy.alive;
+    if !fields.is_empty() || gone {
+        chronicle.push(Body::DriftDetected { system: observation.system.clone(), fields });
+    }
+}

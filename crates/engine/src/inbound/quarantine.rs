@@ -1,0 +1,49 @@
+//! Facts that could not be understood, kept whole with a reason until a person repairs and replays them.
+
+use crate::parts::assembly::Parts;
+use crate::ports::connector::{Change, RemoteState};
+use crate::ports::store::{CopyKey, QuarantineItem};
+use avowal_core::data::value::Value;
+
+/// The most bytes of a payload that are kept in quarantine.
+const PAYLOAD_BYTES_MAX: usize = 64 * 1024;
+
+/// The quarantine item of a fact about `copy`.
+pub(crate) fn quarantine_item(
+    parts: &Parts,
+    copy: &CopyKey,
+    reason: String,
+    payload: String,
+) -> QuarantineItem {
+    QuarantineItem {
+        id: 0,
+        system: copy.system.clone(),
+        entity: copy.entity.clone(),
+        remote_id: Some(copy.remote_id.clone()),
+        record: None,
+        reason,
+        payload,
+        at: parts.clock.now(),
+    }
+}
+
+/// The copy that a quarantine item is about.
+pub(crate) fn copy_of(item: &QuarantineItem) -> Option<CopyKey> {
+    Some(CopyKey {
+        system: item.system.clone(),
+        entity: item.entity.clone(),
+        remote_id: item.remote_id.clone()?,
+    })
+}
+
+/// The fields of a change as JSON text, cut at the limit; empty if it has none.
+pub(crate) fn payload(change: &Change) -> String {
+    let RemoteState::Present(fields) = &change.shown else { return String::new() };
+    let object = Value::Object(fields.clone());
+    let mut text = object.to_string();
+    if text.len() > PAYLOAD_BYTES_MAX {
+        let cut = (0..=PAYLOAD_BYTES_MAX).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        text.truncate(cut);
+    }
+    text
+}

@@ -1,0 +1,253 @@
+//! One write that has ended, and what its recording is made of: the intent is confirmed or failed, what the copy
+//! shows is judged like any observation, and what is left to do is scheduled.
+
+use crate::outbound::outcome::Ending;
+use crate::outbound::outgoing::OutgoingWrite;
+use crate::outbound::turn::Target;
+use crate::parts::translate::Canonical;
+use crate::ports::connector::{Change, RemoteState};
+use crate::ports::store::{Commit, CopyKey, IntentDelay, QuarantineItem, Signal, SignalReason};
+use avowal_core::data::ids::{RecordId, RemoteId};
+use avowal_core::data::time::Timestamp;
+use avowal_core::data::value::Value;
+use avowal_core::decide::decide;
+use avowal_core::decide::lifecycle::link;
+use avowal_core::history::chronicle::Chronicle;
+use avowal_core::history::{Body, ConfirmedBy, Evidence, Failure, LinkReason};
+use avowal_core::outgoing::confirm::{CreateMatch, Receipt, confirm, create_match, fail};
+use avowal_core::outgoing::plan::plan;
+use avowal_core::policy::EntityPolicy;
+use avowal_core::record::Copy;
+use avowal_core::record::intent::{Intent, IntentStatus, Operation};
+use avowal_core::record::observation::{Channel, CopyState, Observation};
+use std::sync::Arc;
+
+/// One write that has ended, and its record.
+pub(crate) struct EndedWrite<'a> {
+    pub(crate) target: Target<'a>,
+    pub(crate) policy: &'a Arc<EntityPolicy>,
+    pub(crate) item: &'a OutgoingWrite,
+    pub(crate) ending: &'a Ending,
+    /// The copy's canonical contents, if it was shown and could be read.
+    pub(crate) shown: Option<&'a Canonical>,
+    /// The other record with which the copy is linked already.
+    pub(crate) linked_elsewhere: Option<&'a RecordId>,
+    /// Whether the system's feed is a commit log.
+    pub(crate) has_log: bool,
+    /// When the system was asked.
+    pub(crate) asked_at: Timestamp,
+    pub(crate) chronicle: Chronicle,
+    /// The commit that records it.
+    pub(crate) commit: &'a mut Commit,
+}
+
+impl EndedWrite<'_> {
+    /// The record's intent to the system, whichever it is by now.
+    fn intent(&self) -> Option<&Intent> {
+        self.chronicle.record().intents.get(self.target.system)
+    }
+
+    /// The copy with which the record is linked in the system.
+    pub(crate) fn linked_copy(&self) -> Option<&RemoteId> {
+        self.chronicle.record().copies.get(self.target.system).map(|copy| &copy.remote_id)
+    }
+
+    pub(crate) fn link(&mut self, id: &RemoteId, how: LinkReason) {
+        link(&mut self.chronicle, self.target.system, id, how);
+    }
+
+    /// Records that the write was not confirmed. Answers whether its intent was still open.
+    pub(crate) fn fail(&mut self, failure: Failure, reason: &str) -> bool {
+        fail(&mut self.chronicle, self.target.system, &self.item.write.key, failure, reason)
+    }
+
+    /// Plans what the copies of the record lack now.
+    pub(crate) fn plan(&mut self) {
+        plan(self.policy, &mut self.chronicle, None);
+    }
+
+    /// Confirms the intent. Answers whether the copy holds what was sent.
+    pub(crate) fn confirm(&mut self, id: &RemoteId, how: LinkReason, by: ConfirmedBy) -> bool {
+        let key = self.item.write.key.as_str();
+        if self.intent().is_none_or(|intent| intent.key != key) {
+            // An echo has confirmed it in the meantime.
+            return true;
+        }
+        if self.item.write.operation == Operation::Create && self.linked_copy() != Some(id) {
+            self.link(id, how);
+        }
+        let copy = self.ending.copy();
+        let nothing = Canonical::new();
+        let receipt = Receipt {
+            system: self.target.system,
+            key,
+            after: self.shown.unwrap_or(&nothing),
+            order: copy.and_then(|copy| copy.order.clone()),
+            version: copy.and_then(|copy| copy.version.clone()),
+            by,
+        };
+        confirm(&mut self.chronicle, &receipt, Evidence::proven(format!("confirmed by {by}")))
+    }
+
+    /// Ends the intent for good, and keeps the write in quarantine for a person.
+    pub(crate) fn reject(&mut self, reason: &str) {
+        if !self.fail(Failure::Rejected, reason) {
+            return;
+        }
+        self.chronicle.push(Body::Quarantined {
+            system: self.target.system.clone(),
+            remote_id: self.item.write.id.clone(),
+            reason: reason.to_owned(),
+        });
+        self.commit.quarantine.push(self.quarantine_item(reason));
+        self.plan();
+    }
+
+    /// Records that the outcome is unknown, and schedules the next attempt to resolve it.
+    pub(crate) fn remain_unknown(&mut self, after_ms: Option<u64>, reason: &str) {
+        let failures = self.item.failures;
+        // Recorded once. Further attempts without success only change the schedule.
+        if self.intent().map(|intent| intent.status) != Some(IntentStatus::Unknown) {
+            self.fail(Failure::Unknown, reason);
+        }
+        let settings = &self.target.parts.settings;
+        if failures == settings.attempts_max {
+            let item = self.quarantine_item(&format!("the outcome stays unknown: {reason}"));
+            self.commit.quarantine.push(item);
+        }
+        self.delay(after_ms.or((failures == 0).then_some(settings.settle_ms)), reason);
+    }
+
+    /// Schedules the next attempt, after `after_ms` or after the usual delay.
+    pub(crate) fn delay(&mut self, after_ms: Option<u64>, reason: &str) {
+        let Self { target, item, .. } = self;
+        self.commit.delays.push(target.turn.delay(&item.record, item.failures, after_ms, reason.to_owned()));
+    }
+
+    /// Delays the next write to a copy that keeps changing. After the first conflict it may be sent at once.
+    pub(crate) fn cool_down(&mut self, reason: &str) {
+        if self.intent().is_none() {
+            return;
+        }
+        if self.item.failures > 0 {
+            self.delay(None, reason);
+        } else {
+            let turn = self.target.turn;
+            let now = IntentDelay {
+                failures: 1,
+                not_before: turn.parts.clock.now(),
+                ..turn.delay(&self.item.record, 0, Some(0), reason.to_owned())
+            };
+            self.commit.delays.push(now);
+        }
+    }
+
+    /// Whether our create made the copy. A copy found by the first attempt existed before it, so it is not ours.
+    pub(crate) fn own_create_match(&self) -> CreateMatch {
+        if !self.item.status.is_open() {
+            return CreateMatch::Unlikely;
+        }
+        let both = self.intent().zip(self.shown);
+        both.map_or(CreateMatch::Unlikely, |(intent, shown)| create_match(self.policy, intent, shown))
+    }
+
+    /// Judges what the copy shows beside what we wrote: another's change in another field is a change like any other.
+    pub(crate) fn observe_copy(&mut self, channel: Channel) {
+        if let Some(copy) = self.ending.copy()
+            && let Some(shown) = self.copy_state(copy)
+        {
+            let is_first_sight = self.known_copy().is_some_and(Copy::is_unseen) && shown != CopyState::Gone;
+            let quiescent = is_first_sight || self.is_quiescent(channel);
+            let in_doubt = is_first_sight && self.own_create_match() == CreateMatch::Possible;
+            let mut observation = self.observation(copy, shown, channel, quiescent);
+            // Another read cannot tell who made the copy.
+            observation.confirmed |= in_doubt;
+            if decide(self.policy, &mut self.chronicle, &observation).look_again {
+                self.ask_for_second_look(&copy.id);
+            }
+        }
+        self.plan();
+    }
+
+    /// Judges that the copy does not exist, as the system answered.
+    pub(crate) fn observe_gone(&mut self, id: &RemoteId) {
+        let gone = Change::bare(id.clone(), RemoteState::Gone);
+        let observation = self.observation(&gone, CopyState::Gone, Channel::Read, true);
+        decide(self.policy, &mut self.chronicle, &observation);
+    }
+
+    /// Asks for a read of the copy after the quiet time.
+    pub(crate) fn ask_for_second_look(&mut self, id: &RemoteId) {
+        let parts = self.target.parts;
+        self.commit.signals.push(Signal {
+            id: 0,
+            copy: CopyKey {
+                system: self.target.system.clone(),
+                entity: self.target.entity.clone(),
+                remote_id: id.clone(),
+            },
+            not_before: parts.in_ms(parts.settings.settle_ms),
+            reason: SignalReason::SecondLook,
+            received_at: parts.clock.now(),
+            attempts: 0,
+        });
+    }
+
+    /// The state of the copy in canonical terms; `None` where it could not be read.
+    fn copy_state(&self, copy: &Change) -> Option<CopyState> {
+        match (&copy.shown, self.shown) {
+            (RemoteState::Gone, _) => Some(CopyState::Gone),
+            (RemoteState::Present(_), Some(fields)) => Some(CopyState::Present(fields.clone())),
+            (RemoteState::Present(_) | RemoteState::Unknown | RemoteState::Unreadable { .. }, _) => None,
+        }
+    }
+
+    /// The record's copy in the system, as known so far.
+    fn known_copy(&self) -> Option<&Copy> {
+        self.chronicle.record().copies.get(self.target.system)
+    }
+
+    /// Whether what is shown cannot be older than the known state. An answer shows what its write left; a read may
+    /// lag behind that, and behind what came before. Another worker may have seen a later change while the answer was
+    /// on its way.
+    fn is_quiescent(&self, channel: Channel) -> bool {
+        let Self { target, item, .. } = self;
+        let is_latest = self.chronicle.record().vector.get(target.system) == item.changes_seen;
+        let changed_at = self.known_copy().map(|copy| copy.changed_at);
+        let was_quiescent =
+            || changed_at.is_none_or(|at| target.parts.was_quiescent(at, self.asked_at, false));
+        is_latest && (channel == Channel::Receipt || was_quiescent())
+    }
+
+    fn observation(&self, copy: &Change, shown: CopyState, channel: Channel, quiescent: bool) -> Observation {
+        Observation {
+            system: self.target.system.clone(),
+            entity: self.target.entity.clone(),
+            remote_id: copy.id.clone(),
+            shown,
+            channel,
+            order: copy.order.clone(),
+            version: copy.version.clone(),
+            correlation: None,
+            actor: copy.actor.clone(),
+            occurred_at: copy.occurred_at,
+            received_at: self.target.parts.clock.now(),
+            confirmed: true,
+            quiescent,
+            in_log: self.has_log && channel == Channel::Receipt,
+        }
+    }
+
+    fn quarantine_item(&self, reason: &str) -> QuarantineItem {
+        QuarantineItem {
+            id: 0,
+            system: self.target.system.clone(),
+            entity: self.target.entity.clone(),
+            remote_id: self.item.write.id.clone(),
+            record: Some(self.item.record.clone()),
+            reason: reason.to_owned(),
+            payload: Value::Object(self.item.write.fields.clone()).to_string(),
+            at: self.target.parts.clock.now(),
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! An intent in its system's names, ready to be sent.
+
+use crate::outbound::turn::Target;
+use crate::parts::error::EngineError;
+use crate::parts::flapping::WrittenContent;
+use crate::ports::connector::Write;
+use avowal_core::data::ids::{RecordId, RemoteId};
+use avowal_core::history::Context;
+use avowal_core::record::Record;
+use avowal_core::record::intent::{Intent, IntentStatus, Operation, content_digest};
+
+/// An intent that is ready to be sent, or whose unknown outcome is to be resolved.
+pub(crate) struct OutgoingWrite {
+    pub(crate) record: RecordId,
+    /// How often it has failed without effect.
+    pub(crate) failures: u32,
+    pub(crate) status: IntentStatus,
+    pub(crate) write: Write,
+    /// The content that the write would leave in the copy.
+    pub(crate) written_content: WrittenContent,
+    /// For a create: the copy with which the record has been linked since.
+    pub(crate) linked: Option<RemoteId>,
+    /// How many changes the system had made to the record when the write was prepared.
+    pub(crate) changes_seen: u64,
+    /// The attempt number. Only the worker that made the attempt records its outcome.
+    pub(crate) attempt: u32,
+    /// Whether the system has changed the record since the intent was planned.
+    pub(crate) is_overtaken: bool,
+}
+
+impl OutgoingWrite {
+    pub(crate) fn new(
+        target: Target<'_>,
+        record: &Record,
+        intent: &Intent,
+        failures: u32,
+        write: Write,
+    ) -> Self {
+        let system = target.system;
+        Self {
+            record: record.id.clone(),
+            failures,
+            status: intent.status,
+            write,
+            written_content: WrittenContent {
+                record: record.id.clone(),
+                system: system.clone(),
+                content: content_digest(intent.operation, &intent.fields),
+            },
+            linked: record
+                .live_copy(system)
+                .filter(|_| intent.operation == Operation::Create)
+                .map(|copy| copy.remote_id.clone()),
+            changes_seen: record.vector.get(system),
+            attempt: intent.attempt,
+            is_overtaken: record.vector.get(system) > intent.vector.get(system),
+        }
+    }
+
+    /// The metadata of the events of this write.
+    pub(crate) fn context(&self, target: Target<'_>) -> Context {
+        let policy = target.parts.policies.get(target.entity);
+        Context {
+            source: None,
+            actor: None,
+            policy: policy.map(|policy| policy.short_digest()),
+            correlation: Some(self.write.key.clone()),
+            occurred_at: None,
+            received_at: target.parts.clock.now(),
+        }
+    }
+}
+
+/// The present states of the records of these writes, in order.
+pub(crate) async fn states(
+    target: Target<'_>,
+    items: &[OutgoingWrite],
+) -> Result<Vec<Option<Record>>, EngineError> {
+    let ids: Vec<RecordId> = items.iter().map(|item| item.record.clone()).collect();
+    Ok(target.parts.store.load(&ids).await?)
+}

@@ -1,0 +1,141 @@
+//! From an intent to a write: canonical fields become the names and raw values of their system.
+
+use crate::outbound::turn::Target;
+use crate::parts::error::EngineError;
+use crate::parts::translate::references;
+use crate::ports::connector::{Expected, Fields, Write};
+use avowal_core::data::ids::{FieldName, RecordId, RemoteId, SystemName};
+use avowal_core::data::value::Value;
+use avowal_core::planted::{Mistake, planted};
+use avowal_core::policy::EntityPolicy;
+use avowal_core::record::intent::{Intent, Operation};
+use avowal_core::record::{Record, Shadow};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// An intent in remote names, or why it has to wait.
+pub(crate) enum Spelled {
+    /// Ready to be sent.
+    Write(Box<Write>),
+    /// Something that it needs is missing, such as the copy of a referenced record in the target.
+    Waits(String),
+}
+
+/// Translates an intent to the names of its system.
+pub(crate) async fn spell(
+    target: Target<'_>,
+    policy: &Arc<EntityPolicy>,
+    record: &Record,
+    intent: &Intent,
+) -> Result<Spelled, EngineError> {
+    let system = target.system;
+    let Some(mapping) = policy.mappings.get(system) else {
+        return Ok(Spelled::Waits("the entity is not mapped any more".into()));
+    };
+    let mut fields = Fields::new();
+    for (field, outgoing) in &intent.fields {
+        let Some(rules) = policy.field(field) else { continue };
+        let value = match rules.field_type.reference().filter(|_| !outgoing.value.is_null()) {
+            None => outgoing.value.clone(),
+            Some(_) => match remote_reference(target, &outgoing.value).await? {
+                Some(id) => Value::text(id.as_str()),
+                None => {
+                    let reason = format!("{field} refers to a record that has no copy in {system} yet");
+                    return Ok(Spelled::Waits(reason));
+                }
+            },
+        };
+        if let Some((name, raw)) = mapping.write(field, rules, &value) {
+            fields.insert(name, raw);
+        }
+    }
+    let copy = record.copies.get(system);
+    let creating = intent.operation == Operation::Create;
+    let lookup = if creating { lookups(policy, record, system, &fields) } else { Vec::new() };
+    let is_checked = !planted(Mistake::SkipPrecondition);
+    Ok(Spelled::Write(Box::new(Write {
+        key: intent.key.clone(),
+        operation: intent.operation,
+        id: if creating { None } else { copy.map(|copy| copy.remote_id.clone()) },
+        fields,
+        version: copy.filter(|_| is_checked && !creating).and_then(|copy| copy.version.clone()),
+        expected: match is_checked {
+            true => expectation(policy, record, system, intent),
+            false => Expected::anything(),
+        },
+        lookup,
+    })))
+}
+
+/// The target's own id of a referenced record, if it has a copy there.
+async fn remote_reference(target: Target<'_>, value: &Value) -> Result<Option<RemoteId>, EngineError> {
+    let Some(id) = value.as_text() else { return Ok(None) };
+    let record = target.parts.store.load(&[RecordId::new(id)]).await?.pop().flatten();
+    Ok(record.and_then(|record| record.live_copy(target.system).map(|copy| copy.remote_id.clone())))
+}
+
+/// The precondition of a write: its fields must still hold what the shadow says. Differences of spelling do not
+/// count.
+fn expectation(
+    policy: &Arc<EntityPolicy>,
+    record: &Record,
+    system: &SystemName,
+    intent: &Intent,
+) -> Expected {
+    let Some(copy) = record.copies.get(system) else { return Expected::anything() };
+    let guarded: Vec<FieldName> = match intent.operation {
+        Operation::Create => return Expected::anything(),
+        Operation::Update => intent.fields.keys().cloned().collect(),
+        // A delete must have seen every field of the copy.
+        Operation::Delete => policy
+            .mappings
+            .get(system)
+            .map(|mapping| mapping.columns.keys().cloned().collect())
+            .unwrap_or_default(),
+    };
+    let references: Vec<&FieldName> = references(policy).map(|(field, _)| field).collect();
+    // A field that was never shown must still be empty.
+    let shadows: BTreeMap<FieldName, Option<Shadow>> = guarded
+        .into_iter()
+        .filter(|field| !references.contains(&field))
+        .map(|field| {
+            let shadow = copy.fields.get(&field).cloned();
+            (field, shadow)
+        })
+        .collect();
+    let (policy, system) = (policy.clone(), system.clone());
+    Expected::when(move |present| {
+        let Some(mapping) = policy.mappings.get(&system) else { return false };
+        let Ok(present) = mapping.read(&policy.fields, present) else { return false };
+        shadows.iter().all(|(field, shadow)| match (present.get(field), shadow) {
+            (None, _) => true,
+            (Some(value), Some(shadow)) => shadow.is_equivalent_to(value),
+            (Some(value), None) => value.is_null(),
+        })
+    })
+}
+
+/// The contents by which a copy that exists already would be recognised. A field that is written is looked up as it
+/// is written, because a reference carries the target's own id.
+fn lookups(policy: &EntityPolicy, record: &Record, system: &SystemName, written: &Fields) -> Vec<Fields> {
+    let Some(mapping) = policy.mappings.get(system) else { return Vec::new() };
+    policy
+        .match_on
+        .iter()
+        .filter_map(|key| {
+            key.iter()
+                .map(|field| {
+                    let value = &record.fields.get(field)?.value;
+                    if value.is_null() {
+                        return None;
+                    }
+                    let column = mapping.columns.get(field)?;
+                    let spelled = written.get(&column.name).cloned();
+                    let spelled = spelled.or_else(|| Some(policy.field(field)?.field_type.export(value)));
+                    Some((column.name.clone(), spelled?))
+                })
+                .collect::<Option<Fields>>()
+        })
+        .filter(|fields| !fields.is_empty())
+        .collect()
+}

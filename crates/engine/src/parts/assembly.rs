@@ -1,0 +1,165 @@
+//! The parts that a caller hands in, and the parts as every piece of the engine holds them.
+
+use crate::parts::awaited::AwaitedReads;
+use crate::parts::error::EngineError;
+use crate::parts::flapping::Flapping;
+use crate::parts::match_keys::match_keys;
+use crate::parts::quarantined::QuarantinedCopies;
+use crate::parts::readiness::Readiness;
+use crate::parts::settings::Settings;
+use crate::parts::systems::{SystemPort, Systems};
+use crate::ports::clock::Clock;
+use crate::ports::connector::{Change, Connector};
+use crate::ports::store::{BATCH_RECORDS_MAX, Commit, CommitOutcome, CopyKey, RecordCommit, Store};
+use avowal_core::data::ids::{EntityName, RemoteId, SystemName};
+use avowal_core::data::time::Timestamp;
+use avowal_core::history::chronicle::Chronicle;
+use avowal_core::planted::{Mistake, planted};
+use avowal_core::policy::EntityPolicy;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// What an engine is made of, as a caller hands it in.
+pub struct EngineParts {
+    /// Where it keeps what it knows.
+    pub store: Arc<dyn Store>,
+    /// Time and ids.
+    pub clock: Arc<dyn Clock>,
+    /// The systems by name.
+    pub systems: BTreeMap<SystemName, SystemPort>,
+    /// The rules by entity.
+    pub policies: BTreeMap<EntityName, Arc<EntityPolicy>>,
+    /// The bounds and delays.
+    pub settings: Settings,
+}
+
+/// The parts as the engine uses them, with what it remembers between two steps. What is remembered here is lost at a
+/// restart and may be: it is loaded again, or counted anew.
+pub(crate) struct Parts {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) systems: Systems,
+    pub(crate) policies: BTreeMap<EntityName, Arc<EntityPolicy>>,
+    pub(crate) settings: Settings,
+    /// When these parts were put together.
+    pub(crate) began_at: Timestamp,
+    /// Which record a new copy belongs to is decided by one task at a time for each entity. Otherwise two tasks would
+    /// begin two records for copies of the same thing.
+    pub(crate) identity: BTreeMap<EntityName, tokio::sync::Mutex<()>>,
+    pub(crate) readiness: Readiness,
+    pub(crate) awaited: AwaitedReads,
+    pub(crate) quarantined: QuarantinedCopies,
+    flapping: Mutex<Flapping>,
+}
+
+impl Parts {
+    /// Puts the parts together.
+    pub(crate) fn new(given: EngineParts) -> Self {
+        let EngineParts { store, clock, systems, policies, mut settings } = given;
+        settings.batch_records_max = settings.batch_records_max.clamp(1, BATCH_RECORDS_MAX);
+        Self {
+            systems: Systems::new(systems, &policies),
+            began_at: clock.now(),
+            identity: policies.keys().map(|name| (name.clone(), tokio::sync::Mutex::default())).collect(),
+            readiness: Readiness::new(store.clone()),
+            awaited: AwaitedReads::new(store.clone()),
+            quarantined: QuarantinedCopies::new(store.clone()),
+            flapping: Mutex::default(),
+            store,
+            clock,
+            policies,
+            settings,
+        }
+    }
+
+    /// The connector of a system.
+    pub(crate) fn connector(&self, system: &SystemName) -> Option<&Arc<dyn Connector>> {
+        self.systems.connector(system)
+    }
+
+    /// Reads copies directly, in the order asked.
+    pub(crate) async fn read_copies(
+        &self,
+        system: &SystemName,
+        entity: &EntityName,
+        ids: &[RemoteId],
+    ) -> Result<Vec<Change>, EngineError> {
+        let Some(connector) = self.connector(system) else { return Ok(Vec::new()) };
+        connector.read(entity, ids).await.map_err(|error| EngineError::of_system(system, error))
+    }
+
+    /// The rules of an entity as they hold now: no creates in systems that have not been listed yet.
+    pub(crate) async fn rules(&self, entity: &EntityName) -> Result<Option<Arc<EntityPolicy>>, EngineError> {
+        let Some(policy) = self.policies.get(entity) else { return Ok(None) };
+        self.readiness.rules(policy).await.map(Some)
+    }
+
+    /// The moment `ms` milliseconds from now.
+    pub(crate) fn in_ms(&self, ms: u64) -> Timestamp {
+        self.clock.now().plus_millis(i64::try_from(ms).unwrap_or(i64::MAX))
+    }
+
+    /// Whether so much time lies between a change of a copy and a question that the answer shows the change. A change
+    /// stamped later than the question gives no time that has passed; then only a second look is quiescent.
+    pub(crate) fn was_quiescent(
+        &self,
+        changed_at: Timestamp,
+        asked_at: Timestamp,
+        is_second_look: bool,
+    ) -> bool {
+        let settle = i64::try_from(self.settings.settle_ms).unwrap_or(i64::MAX);
+        let apart = asked_at.millis().saturating_sub(changed_at.millis());
+        // The clock may have been set while we were not running, so a change from before counts as just made.
+        let running = asked_at.millis().saturating_sub(self.began_at.millis());
+        let is_from_before = changed_at < self.began_at && running < settle;
+        let is_new = changed_at == Timestamp::default();
+        is_new || if apart < 0 { is_second_look } else { apart >= settle && !is_from_before }
+    }
+
+    /// Whether a system has asked for no more writes for now.
+    pub(crate) fn is_paused(&self, system: &SystemName) -> bool {
+        self.pause_left_ms(system).is_some()
+    }
+
+    /// For how many milliseconds a system must not be written to; `None` if it may be.
+    pub(crate) fn pause_left_ms(&self, system: &SystemName) -> Option<u64> {
+        if planted(Mistake::IgnoreRetryAfter) {
+            return None;
+        }
+        let until = self.systems.paused_until(system)?;
+        let left = until.millis().saturating_sub(self.clock.now().millis());
+        u64::try_from(left).ok().filter(|left| *left > 0)
+    }
+
+    /// The recent corrections.
+    pub(crate) fn flapping(&self) -> MutexGuard<'_, Flapping> {
+        self.flapping.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes a commit durable. Its signals count as awaited from before the commit, so that no listing in between
+    /// misses them.
+    pub(crate) async fn commit(&self, commit: Commit) -> Result<CommitOutcome, EngineError> {
+        let copies: Vec<CopyKey> = commit.signals.iter().map(|signal| signal.copy.clone()).collect();
+        self.awaited.add(&copies);
+        let outcome = self.store.commit(commit).await;
+        match &outcome {
+            // The commit may have failed. Copies without a stored signal are forgotten when the system has none left.
+            Ok(CommitOutcome::Committed | CommitOutcome::Unknown { .. }) => {}
+            Ok(CommitOutcome::Conflict { .. } | CommitOutcome::Duplicate { .. }) | Err(_) => {
+                self.awaited.remove(copies.iter());
+            }
+        }
+        Ok(outcome?)
+    }
+
+    /// A record's part of a commit, with the keys by which unlinked copies find it.
+    pub(crate) fn record_commit(&self, chronicle: Chronicle) -> RecordCommit {
+        let (expected_seq, mut state, events) = chronicle.finish();
+        if planted(Mistake::StateBesideHistory) {
+            state.copies.values_mut().for_each(|copy| copy.sent = copy.seen.clone());
+        }
+        let match_keys =
+            self.policies.get(&state.entity).map(|policy| match_keys(policy, &state)).unwrap_or_default();
+        RecordCommit { expected_seq, state, events, match_keys }
+    }
+}

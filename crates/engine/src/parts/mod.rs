@@ -1,0 +1,26 @@
+//! What every piece of the engine holds: the parts handed in, and what is remembered between two steps.
+//!
+//! Never in here: a step of the cycle, or anything that decides about a record.
+//! Begin with `assembly.rs`, which puts the parts together.
+
+pub(crate) mod assembly;
+pub(crate) mod awaited;
+pub(crate) mod claims;
+pub(crate) mod error;
+pub(crate) mod flapping;
+pub(crate) mod limiter;
+pub(crate) mod match_keys;
+pub(crate) mod progress;
+pub(crate) mod quarantined;
+pub(crate) mod readiness;
+pub(crate) mod settings;
+pub(crate) mod systems;
+pub(crate) mod translate;
+
+pub use assembly::EngineParts;
+pub use error::EngineError;
+pub use limiter::WriteRate;
+pub use match_keys::match_keys;
+pub use progress::{Progress, Step, SyncReport, SystemReport, Unwatched};
+pub use settings::{Guards, Settings};
+pub use systems::SystemPort;

@@ -1,0 +1,80 @@
+//! Which systems have been listed once. Before its first listing we do not know which records a system lacks, so no
+//! create is planned there.
+
+use crate::parts::error::EngineError;
+use crate::ports::store::{Cursor, CursorKind, CursorName, Store};
+use avowal_core::data::ids::{EntityName, SystemName};
+use avowal_core::planted::{Mistake, planted};
+use avowal_core::policy::EntityPolicy;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The position of a listing whose last page has been taken, while the missing copies are being planned.
+const SWEEPING: &str = "(sweeping)";
+
+/// The position after the last page of a listing.
+pub(crate) fn sweeping() -> Cursor {
+    Cursor(SWEEPING.to_owned())
+}
+
+/// Whether the last page of a listing has been taken.
+pub(crate) fn is_read_to_the_end(cursor: &Cursor) -> bool {
+    cursor.is_done() || cursor.0 == SWEEPING
+}
+
+/// Which systems and entities have been listed to the end.
+pub(crate) struct Readiness {
+    store: Arc<dyn Store>,
+    /// Those known to be listed. They stay so while this process runs.
+    ready: Mutex<BTreeSet<(SystemName, EntityName)>>,
+}
+
+impl Readiness {
+    pub(crate) fn new(store: Arc<dyn Store>) -> Self {
+        Self { store, ready: Mutex::default() }
+    }
+
+    /// The rules of an entity as they hold now: no creates in systems that have not been listed yet.
+    pub(crate) async fn rules(&self, policy: &Arc<EntityPolicy>) -> Result<Arc<EntityPolicy>, EngineError> {
+        let mut unready = BTreeSet::new();
+        for system in policy.mappings.keys() {
+            if !self.is_ready(system, &policy.entity).await? {
+                unready.insert(system.clone());
+            }
+        }
+        if unready.is_empty() {
+            return Ok(policy.clone());
+        }
+        let mut view = EntityPolicy::clone(policy);
+        for (system, mapping) in &mut view.mappings {
+            mapping.create &= !unready.contains(system);
+        }
+        Ok(Arc::new(view))
+    }
+
+    async fn is_ready(&self, system: &SystemName, entity: &EntityName) -> Result<bool, EngineError> {
+        if planted(Mistake::CreateBeforeListing) {
+            return Ok(true);
+        }
+        let key = (system.clone(), entity.clone());
+        if self.ready.lock().unwrap_or_else(PoisonError::into_inner).contains(&key) {
+            return Ok(true);
+        }
+        let name = CursorName { system: system.clone(), entity: entity.clone(), kind: CursorKind::Listing };
+        let ready = self.store.cursor(&name).await?.as_ref().is_some_and(is_read_to_the_end);
+        if ready {
+            self.ready.lock().unwrap_or_else(PoisonError::into_inner).insert(key);
+        }
+        Ok(ready)
+    }
+
+    /// Whether the first listing has been read to its end and the missing copies have been planned.
+    pub(crate) async fn is_listed(
+        &self,
+        system: &SystemName,
+        entity: &EntityName,
+    ) -> Result<bool, EngineError> {
+        let name = CursorName { system: system.clone(), entity: entity.clone(), kind: CursorKind::Listing };
+        Ok(self.store.cursor(&name).await?.is_some_and(|cursor| cursor.is_done()))
+    }
+}

@@ -1,0 +1,65 @@
+//! The bounds and delays of the engine.
+
+use avowal_core::data::ids::SystemName;
+use std::collections::BTreeSet;
+
+/// Bounds and delays. The defaults suit a handful of systems with up to millions of records.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Settings {
+    /// Facts per page and records per commit; 1 to 1000.
+    pub batch_records_max: usize,
+    /// How long after a change a read of the copy may still show the state before it, in milliseconds.
+    pub settle_ms: u64,
+    /// The first delay after a failure, in milliseconds; doubled each time.
+    pub backoff_min_ms: u64,
+    /// The longest delay after a failure, in milliseconds.
+    pub backoff_max_ms: u64,
+    /// How long `sync` waits for delayed work before it ends with the rest undone, in milliseconds.
+    pub patience_ms: u64,
+    /// How often a copy that cannot be read, or a reference that is not known, is tried before quarantine.
+    pub attempts_max: u32,
+    /// How long the ids of deliveries are remembered, in days. A delivery repeated later is taken in again.
+    pub deliveries_kept_days: u32,
+    /// The limits that hold deletes until a person approves them.
+    pub guards: Guards,
+}
+
+/// Limits on how many deletes one run may send.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Guards {
+    /// Up to this many deletes in one system are always allowed.
+    pub deletes_max: u64,
+    /// More are allowed up to this share of the system's copies, 0 to 1.
+    pub deletes_max_share: f64,
+    /// The systems in which a person has allowed any number of deletes for this run.
+    pub deletes_approved: BTreeSet<SystemName>,
+}
+
+impl Settings {
+    /// The delay after so many failures, in milliseconds.
+    pub(crate) fn backoff_ms(&self, failures: u32) -> u64 {
+        let doubled = self.backoff_min_ms.saturating_mul(1_u64 << failures.min(20));
+        doubled.min(self.backoff_max_ms)
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            batch_records_max: 500,
+            settle_ms: 1_000,
+            backoff_min_ms: 500,
+            backoff_max_ms: 60_000,
+            patience_ms: 20_000,
+            attempts_max: 6,
+            deliveries_kept_days: 30,
+            guards: Guards::default(),
+        }
+    }
+}
+
+impl Default for Guards {
+    fn default() -> Self {
+        Self { deletes_max: 25, deletes_max_share: 0.1, deletes_approved: BTreeSet::new() }
+    }
+}

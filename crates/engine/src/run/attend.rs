@@ -1,0 +1,153 @@
+//! Attending to one system while the daemon runs: it is asked, its signals are followed, and what is due is sent.
+
+use crate::inbound::pull::Pull;
+use crate::inbound::signals::follow_signals;
+use crate::outbound::dispatch::dispatch;
+use crate::outbound::turn::Dispatched;
+use crate::parts::assembly::Parts;
+use crate::parts::error::EngineError;
+use crate::parts::progress::{Progress, Step, SystemReport};
+use crate::ports::connector::Advice;
+use avowal_core::data::ids::SystemName;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// The shortest wait between two turns, in milliseconds.
+const WAIT_MS_MIN: u64 = 20;
+
+/// Attends to one system once: follows its feed to the end, then the signals, then sends what is due. Answers whether
+/// anything happened.
+pub(crate) async fn turn(
+    parts: &Parts,
+    system: &SystemName,
+    progress: &dyn Progress,
+) -> Result<bool, EngineError> {
+    let mut report = SystemReport::default();
+    let mut busy = false;
+    for entity in parts.systems.entities(system) {
+        let pull = Pull { parts, system, entity, report: &mut report, progress };
+        busy |= pull.up_to_date().await?.events > 0;
+    }
+    let (followed, _) = follow_signals(parts, system, &mut report).await?;
+    let mut dispatched = Dispatched::default();
+    dispatch(parts, system, progress, &mut dispatched).await?;
+    if let Some(held) = dispatched.held {
+        progress.tell(Step::Problem { system: system.clone(), message: held });
+    }
+    Ok(busy || followed > 0 || dispatched.tried > 0)
+}
+
+/// How long until something becomes due, in milliseconds; `None` if nothing waits.
+pub(crate) async fn next_wait_ms(parts: &Parts) -> Result<Option<u64>, EngineError> {
+    let now = parts.clock.now();
+    let due = parts.store.next_due().await?;
+    Ok(due.map(|due| due.millis().saturating_sub(now.millis()).max(0).unsigned_abs()))
+}
+
+/// Attends to one system for as long as the daemon runs.
+pub(crate) struct Attendant {
+    parts: Arc<Parts>,
+    system: SystemName,
+    progress: Arc<dyn Progress>,
+    /// How often in a row a turn has failed.
+    failures: u32,
+    /// Whether the feed is installed.
+    is_installed: bool,
+}
+
+impl Attendant {
+    pub(crate) fn new(parts: Arc<Parts>, system: SystemName, progress: Arc<dyn Progress>) -> Self {
+        Self { parts, system, progress, failures: 0, is_installed: false }
+    }
+
+    /// Attends to the system until told to stop.
+    pub(crate) async fn until_stopped(mut self, mut stop: watch::Receiver<bool>) -> Result<(), EngineError> {
+        while !*stop.borrow() {
+            let wait_ms = match self.attend_once().await {
+                Ok(true) => {
+                    self.failures = 0;
+                    continue;
+                }
+                Ok(false) => {
+                    self.failures = 0;
+                    self.idle_ms().await
+                }
+                Err(error) => self.failed(&error),
+            };
+            self.wait_for_work(wait_ms, &mut stop).await;
+        }
+        Ok(())
+    }
+
+    /// One turn for the system, which has its feed installed first. Answers whether anything happened.
+    async fn attend_once(&mut self) -> Result<bool, EngineError> {
+        let (parts, system) = (&self.parts, &self.system);
+        if !self.is_installed
+            && let Some(connector) = parts.connector(system)
+        {
+            connector.install().await.map_err(|error| EngineError::of_system(system, error))?;
+            self.is_installed = true;
+        }
+        turn(parts, system, self.progress.as_ref()).await
+    }
+
+    /// Reports an error, and answers for how long to wait after it.
+    fn failed(&mut self, error: &EngineError) -> u64 {
+        let settings = &self.parts.settings;
+        match error {
+            EngineError::System { error, .. } => {
+                self.failures += 1;
+                self.tell_problem(error.to_string());
+                match error.kind.advice() {
+                    Advice::RetryLater(Some(ms)) => ms,
+                    Advice::RetryLater(None) | Advice::NeedsPerson | Advice::ListAgain => {
+                        settings.backoff_ms(self.failures)
+                    }
+                }
+            }
+            EngineError::Contended { .. } => settings.backoff_ms(0),
+            EngineError::Store(_) | EngineError::Usage(_) => {
+                self.failures += 1;
+                self.tell_problem(error.to_string());
+                settings.backoff_ms(self.failures)
+            }
+        }
+    }
+
+    fn tell_problem(&self, message: String) {
+        self.progress.tell(Step::Problem { system: self.system.clone(), message });
+    }
+
+    /// How long to wait when there is nothing to do: until something becomes due, or until the feed is asked again.
+    async fn idle_ms(&self) -> u64 {
+        let poll = self.parts.systems.poll_ms(&self.system).map_or(1_000, |ms| ms.max(WAIT_MS_MIN));
+        // If the store cannot say what is due, the next turn finds out, and reports why.
+        let due = next_wait_ms(&self.parts).await.unwrap_or_default();
+        due.map_or(poll, |due| due.clamp(WAIT_MS_MIN, poll))
+    }
+
+    /// Waits until a time passes, the system reports a change, another system adds work, or the daemon stops. After a
+    /// failure only time counts, so that a failing system is not asked again at once.
+    async fn wait_for_work(&self, wait_ms: u64, stop: &mut watch::Receiver<bool>) {
+        let (parts, system) = (&self.parts, &self.system);
+        let (Some(connector), Some(work)) = (parts.connector(system), parts.systems.work(system)) else {
+            return;
+        };
+        let healthy = self.failures == 0;
+        tokio::select! {
+            () = parts.clock.sleep(wait_ms) => {}
+            () = connector.wait(), if healthy => {}
+            () = work.notified(), if healthy => {}
+            () = work_available(parts, system), if healthy => {}
+            _ = stop.changed() => {}
+        }
+    }
+}
+
+/// Waits until another process may have left work for a system.
+async fn work_available(parts: &Parts, system: &SystemName) {
+    match parts.store.shared() {
+        Some(shared) => shared.work_available(system).await,
+        None => std::future::pending().await,
+    }
+}

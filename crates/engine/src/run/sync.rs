@@ -1,0 +1,300 @@
+//! One run until nothing is left to do, over all systems.
+
+use crate::inbound::pull::Pull;
+use crate::inbound::pulled::Pulled;
+use crate::inbound::signals::follow_signals;
+use crate::outbound::dispatch::dispatch;
+use crate::outbound::turn::Dispatched;
+use crate::parts::assembly::Parts;
+use crate::parts::error::EngineError;
+use crate::parts::progress::{Progress, Step, SyncReport, SystemReport};
+use crate::ports::bucket::Shares;
+use crate::run::attend::next_wait_ms;
+use crate::run::prepare::prepare;
+use avowal_core::data::ids::{RecordId, SystemName};
+use avowal_core::data::time::Timestamp;
+use std::collections::BTreeSet;
+
+/// What one `sync` shall do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct SyncOptions {
+    /// List everything once more, to find what no feed has reported.
+    pub full: bool,
+}
+
+/// More rounds than any run needs. A run that gets here does not converge, and ends with the rest undone.
+const ROUNDS_MAX: u32 = 10_000;
+
+/// The shortest pause between two rounds that found nothing to do, in milliseconds.
+const WAIT_MS_MIN: u64 = 50;
+
+/// How far that pause grows while nothing can be done, in milliseconds.
+const WAIT_MS_MAX: u64 = 1_000;
+
+/// Runs until nothing is left to do, or what is left does not come within `patience_ms`.
+pub(crate) async fn sync(
+    parts: &Parts,
+    options: SyncOptions,
+    progress: &dyn Progress,
+) -> Result<SyncReport, EngineError> {
+    prepare(parts).await?;
+    let mut run = Run {
+        parts,
+        progress,
+        report: SyncReport::default(),
+        down: BTreeSet::new(),
+        put_off: BTreeSet::new(),
+        elsewhere: false,
+    };
+    run.install().await?;
+    if options.full {
+        run.list_everything().await?;
+    }
+    run.until_quiet().await?;
+    run.finish().await
+}
+
+/// One run in the making.
+struct Run<'a> {
+    parts: &'a Parts,
+    progress: &'a dyn Progress,
+    report: SyncReport,
+    /// Systems that could not be used: left alone for the rest of the run.
+    down: BTreeSet<SystemName>,
+    /// Intents that wait for something that no retry brings about: a person, a referent, a listing.
+    put_off: BTreeSet<(SystemName, RecordId)>,
+    /// Whether another process was found doing something in the last round.
+    elsewhere: bool,
+}
+
+impl Run<'_> {
+    /// Makes sure that every system's feed is installed.
+    async fn install(&mut self) -> Result<(), EngineError> {
+        let parts = self.parts;
+        for system in parts.systems.names() {
+            self.report.system(system);
+            let Some(connector) = parts.connector(system) else { continue };
+            if let Err(error) = connector.install().await {
+                self.give_up(system, EngineError::of_system(system, error))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Lists every system that has been listed before, all of them at once.
+    async fn list_everything(&mut self) -> Result<(), EngineError> {
+        let names = self.usable();
+        let (parts, progress) = (self.parts, self.progress);
+        let listings = names.iter().map(|system| list_system(parts, system, progress));
+        let listed = futures::future::join_all(listings).await;
+        for (system, listing) in names.iter().zip(listed) {
+            let total = self.report.system(system);
+            total.listed += listing.report.listed;
+            total.read += listing.report.read;
+            if listing.pulled.elsewhere {
+                // The worker that reads it meanwhile may not be listing everything, so this is reported.
+                total.problem = Some("another process reads it; run `avowal sync --full` again".to_owned());
+            }
+            self.count(Pulled { elsewhere: false, ..listing.pulled });
+            if let Err(error) = listing.result {
+                self.give_up(system, error)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// One round over all systems. Answers whether anything happened.
+    async fn round(&mut self) -> Result<bool, EngineError> {
+        let mut busy = false;
+        for system in self.usable() {
+            match self.pull_system(&system).await {
+                Ok(more) => busy |= more,
+                Err(error) => self.give_up(&system, error)?,
+            }
+        }
+        // All systems have been asked before anything is sent: what one of them has may be what another lacks.
+        let names = self.usable();
+        let (parts, progress) = (self.parts, self.progress);
+        let sent = futures::future::join_all(names.iter().map(|system| async move {
+            let mut dispatched = Dispatched::default();
+            let result = dispatch(parts, system, progress, &mut dispatched).await;
+            (dispatched, result)
+        }))
+        .await;
+        for (system, (dispatched, result)) in names.iter().zip(sent) {
+            busy |= self.count_dispatched(system, dispatched, result)?;
+        }
+        Ok(busy)
+    }
+
+    /// Counts what was sent to a system. Answers whether that may be what others have waited for.
+    fn count_dispatched(
+        &mut self,
+        system: &SystemName,
+        dispatched: Dispatched,
+        result: Result<(), EngineError>,
+    ) -> Result<bool, EngineError> {
+        let total = self.report.system(system);
+        total.written += dispatched.written;
+        total.failed += dispatched.failed;
+        self.report.events += dispatched.events;
+        self.report.quarantined += dispatched.quarantined;
+        if let Err(error) = result {
+            self.give_up(system, error)?;
+            return Ok(false);
+        }
+        self.elsewhere |= dispatched.elsewhere;
+        if dispatched.tried > 0 {
+            self.put_off.clear();
+        }
+        self.put_off.extend(dispatched.put_off.into_iter().map(|record| (system.clone(), record)));
+        if let Some(held) = dispatched.held
+            && !self.report.held.contains(&held)
+        {
+            self.report.held.push(held);
+        }
+        Ok(dispatched.tried > 0)
+    }
+
+    /// Goes round over all systems until nothing is left to do, or what is left does not come within `patience_ms`.
+    async fn until_quiet(&mut self) -> Result<(), EngineError> {
+        let (parts, patience_ms) = (self.parts, self.parts.settings.patience_ms);
+        let began = parts.clock.now();
+        let mut pause_ms = WAIT_MS_MIN;
+        for _ in 0..ROUNDS_MAX {
+            let busy = self.round().await?;
+            if busy {
+                pause_ms = WAIT_MS_MIN;
+                continue;
+            }
+            let waited = parts.clock.now().millis().saturating_sub(began.millis()).max(0).unsigned_abs();
+            if std::mem::take(&mut self.elsewhere) && waited <= patience_ms {
+                // Other processes are working; what they leave is ours to do.
+                parts.clock.sleep(pause_ms).await;
+                pause_ms = pause_ms.saturating_mul(2).min(WAIT_MS_MAX);
+                continue;
+            }
+            if !self.can_go_on().await? {
+                break;
+            }
+            match next_wait_ms(parts).await? {
+                Some(ms) if waited.saturating_add(ms.max(pause_ms)) <= patience_ms => {
+                    let ms = ms.max(pause_ms);
+                    self.progress.tell(Step::Waiting { ms });
+                    parts.clock.sleep(ms).await;
+                    // Work that is due but not possible yet does not justify asking every system often.
+                    pause_ms = pause_ms.saturating_mul(2).min(WAIT_MS_MAX);
+                }
+                Some(_) | None => break,
+            }
+        }
+        Ok(())
+    }
+
+    /// Brings everything of one system up to date. Answers whether anything happened.
+    async fn pull_system(&mut self, system: &SystemName) -> Result<bool, EngineError> {
+        let (parts, progress) = (self.parts, self.progress);
+        let mut busy = false;
+        for entity in parts.systems.entities(system) {
+            let report = self.report.system(system);
+            let pulled = Pull { parts, system, entity, report, progress }.up_to_date().await?;
+            busy |= pulled.events > 0;
+            self.count(pulled);
+        }
+        let (followed, pulled) = follow_signals(parts, system, self.report.system(system)).await?;
+        self.count(pulled);
+        Ok(busy || followed > 0)
+    }
+
+    /// Whether anything that waits could still be done in this run.
+    async fn can_go_on(&self) -> Result<bool, EngineError> {
+        let counts = self.parts.store.open_counts().await?;
+        let open: u64 = counts
+            .intents
+            .iter()
+            .filter(|(system, ..)| self.is_usable(system))
+            .map(|(.., count)| count)
+            .sum();
+        let waiting = self.put_off.iter().filter(|(system, _)| self.is_usable(system)).count() as u64;
+        Ok(open > waiting || (counts.signals > 0 && self.has_signals().await?))
+    }
+
+    /// Whether a signal waits in a system that can be used.
+    async fn has_signals(&self) -> Result<bool, EngineError> {
+        let ever = Timestamp::from_millis(i64::MAX);
+        for system in self.usable() {
+            if !self.parts.store.due_signals(&system, Shares::ALL, ever, 1).await?.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn is_usable(&self, system: &SystemName) -> bool {
+        self.parts.systems.contains(system) && !self.down.contains(system)
+    }
+
+    fn count(&mut self, pulled: Pulled) {
+        self.report.events += pulled.events;
+        self.report.quarantined += pulled.quarantined;
+        self.elsewhere |= pulled.elsewhere;
+    }
+
+    fn usable(&self) -> Vec<SystemName> {
+        self.parts.systems.names().filter(|system| !self.down.contains(*system)).cloned().collect()
+    }
+
+    /// Leaves a system alone that cannot be used. An error of the store ends the run.
+    fn give_up(&mut self, system: &SystemName, error: EngineError) -> Result<(), EngineError> {
+        match error {
+            EngineError::System { error, .. } => {
+                let message = error.to_string();
+                self.progress.tell(Step::Problem { system: system.clone(), message: message.clone() });
+                self.report.system(system).problem = Some(message);
+                self.down.insert(system.clone());
+                Ok(())
+            }
+            // Its records are decided again in the next run; the other systems go on.
+            error @ EngineError::Contended { .. } => {
+                self.report.system(system).problem = Some(error.to_string());
+                self.down.insert(system.clone());
+                Ok(())
+            }
+            error @ (EngineError::Store(_) | EngineError::Usage(_)) => Err(error),
+        }
+    }
+
+    async fn finish(mut self) -> Result<SyncReport, EngineError> {
+        let counts = self.parts.store.open_counts().await?;
+        self.report.reviews_open = counts.reviews;
+        self.report.intents_open = counts.intents.iter().map(|(_, _, count)| count).sum();
+        Ok(self.report)
+    }
+}
+
+/// What a full listing of one system did.
+struct FullListing {
+    report: SystemReport,
+    pulled: Pulled,
+    result: Result<(), EngineError>,
+}
+
+/// Lists every entity of a system that has been listed before.
+async fn list_system(parts: &Parts, system: &SystemName, progress: &dyn Progress) -> FullListing {
+    let mut report = SystemReport::default();
+    let mut all = Pulled::default();
+    let mut result = Ok(());
+    for entity in parts.systems.entities(system) {
+        let pull = Pull { parts, system, entity, report: &mut report, progress };
+        let pulled = match parts.readiness.is_listed(system, entity).await {
+            Ok(true) => pull.full_listing().await,
+            Ok(false) => continue,
+            Err(error) => Err(error),
+        };
+        match pulled {
+            Ok(pulled) => all.join(pulled),
+            Err(error) => result = result.and(Err(error)),
+        }
+    }
+    FullListing { report, pulled: all, result }
+}
