@@ -20,6 +20,7 @@ use avowal_core::policy::EntityPolicy;
 use avowal_core::record::Record;
 use avowal_core::record::intent::content_digest;
 use avowal_core::record::intent::{IntentStatus, Operation};
+use avowal_core::record::reason::FailureReason;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -170,12 +171,8 @@ impl Engine {
         if items.is_empty() {
             return Ok(());
         }
-        let reason = |item: &OutgoingWrite| {
-            let fields: Vec<&str> = item.write.fields.keys().map(String::as_str).collect();
-            format!(
-                "{system} keeps changing {} back after we write it; find out what does that there, or let {system} own it",
-                fields.join(", ")
-            )
+        let reason = |item: &OutgoingWrite| FailureReason::Flapping {
+            fields: item.write.fields.keys().cloned().collect(),
         };
         let endings = items.iter().map(|item| Ending::Rejected { reason: reason(item) }).collect();
         let asked_at = self.clock.now();

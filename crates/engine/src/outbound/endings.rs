@@ -13,14 +13,16 @@ use avowal_core::data::time::Timestamp;
 use avowal_core::decide::decide;
 use avowal_core::decide::identity::keys_of_copy;
 use avowal_core::decide::lifecycle::link;
+use avowal_core::explain::failure_words;
 use avowal_core::history::chronicle::Chronicle;
-use avowal_core::history::{Body, ConfirmedBy, Evidence, Failure, LinkReason};
+use avowal_core::history::{Basis, Body, ConfirmedBy, Evidence, Failure, LinkReason};
 use avowal_core::outgoing::confirm::{CreateMatch, Receipt, confirm, create_match, fail};
 use avowal_core::outgoing::plan::plan;
 use avowal_core::planted::{Mistake, planted};
 use avowal_core::policy::EntityPolicy;
 use avowal_core::record::intent::{Intent, IntentStatus, Operation};
 use avowal_core::record::observation::{Channel, CopyState, Observation};
+use avowal_core::record::reason::FailureReason;
 use avowal_core::record::{Copy, Record};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -215,14 +217,12 @@ impl Engine {
             let item = &items[at];
             let reason = match (&ending, &shown[at]) {
                 (Ending::Found { copy }, _) if first.get(&copy.id).is_some_and(|first| *first != at) => {
-                    Some("another record has found the same copy, and is linked with it first".to_owned())
+                    Some(FailureReason::FoundByAnother)
                 }
                 (Ending::Found { .. }, Some(fields)) if !item.status.is_open() => {
                     let other_creator =
                         self.possible_creator(policy, system, &item.record, fields, &made_nothing).await?;
-                    other_creator.map(|other| {
-                        format!("the copy there may be that of record {other}, whose create has no known outcome yet")
-                    })
+                    other_creator.map(|record| FailureReason::MayBelongTo { record })
                 }
                 _ => None,
             };
@@ -262,7 +262,7 @@ impl Engine {
     ) -> bool {
         let (system, key) = (end.system, end.item.write.key.as_str());
         if let Some(other) = linked_elsewhere {
-            let reason = format!("the copy with the same key in {system} belongs to record {other} already");
+            let reason = FailureReason::LinkedElsewhere { record: other.clone() };
             self.reject(end, chronicle, commit, &reason);
             return false;
         }
@@ -285,7 +285,7 @@ impl Engine {
                 true
             }
             Ending::ReadBack { copy } if end.shown.is_none() && copy.shown != RemoteState::Gone => {
-                self.still_unknown(end, chronicle, commit, None, "the copy cannot be read");
+                self.still_unknown(end, chronicle, commit, None, &FailureReason::CopyUnreadable);
                 false
             }
             Ending::ReadBack { copy } => {
@@ -293,12 +293,12 @@ impl Engine {
                 // Whatever the copy shows has been judged now. If our values were not in it, they had no effect.
                 let gone = copy.shown == RemoteState::Gone;
                 let failure = if gone { Failure::Missing } else { Failure::Retry };
-                let not_done = fail(chronicle, system, key, failure, "reading it back shows no effect");
+                let not_done = fail(chronicle, system, key, failure, FailureReason::ReadBackShowsNoEffect);
                 plan(end.policy, chronicle, None);
                 !not_done
             }
             Ending::Conflict { reason, .. } => {
-                fail(chronicle, system, key, Failure::Conflict, reason);
+                fail(chronicle, system, key, Failure::Conflict, reason.clone());
                 self.observe_copy(end, chronicle, commit, Channel::Read);
                 plan(end.policy, chronicle, None);
                 self.cool_down(end, chronicle, commit, reason);
@@ -306,7 +306,7 @@ impl Engine {
             }
             Ending::Missing => {
                 if end.item.write.operation == Operation::Update {
-                    fail(chronicle, system, key, Failure::Missing, "the copy does not exist any more");
+                    fail(chronicle, system, key, Failure::Missing, FailureReason::CopyMissing);
                 }
                 let gone = Change::bare(
                     end.item.write.id.clone().unwrap_or_else(|| RemoteId::new("")),
@@ -330,20 +330,20 @@ impl Engine {
                 false
             }
             Ending::Retry { after_ms, reason } => {
-                if fail(chronicle, system, key, Failure::Retry, reason) {
+                if fail(chronicle, system, key, Failure::Retry, reason.clone()) {
                     plan(end.policy, chronicle, None);
                     commit.delays.push(self.delay(
                         &end.item.record,
                         system,
                         end.item.failures,
                         *after_ms,
-                        reason.clone(),
+                        failure_words(reason, system),
                     ));
                 }
                 false
             }
             Ending::NotDone => {
-                fail(chronicle, system, key, Failure::Retry, "looking it up shows no effect");
+                fail(chronicle, system, key, Failure::Retry, FailureReason::LookUpShowsNoEffect);
                 plan(end.policy, chronicle, None);
                 false
             }
@@ -388,7 +388,7 @@ impl Engine {
             version: copy.and_then(|copy| copy.version.clone()),
             by,
         };
-        confirm(chronicle, &receipt, Evidence::proven(format!("confirmed by {by}")))
+        confirm(chronicle, &receipt, Evidence::proven(Basis::Confirmed { by }))
     }
 
     /// A copy with our key exists: it is our own of unknown outcome, or somebody else's of the same thing. Either
@@ -396,8 +396,7 @@ impl Engine {
     fn found(&self, end: &End<'_>, chronicle: &mut Chronicle, commit: &mut Commit, copy: &Change) {
         if end.shown.is_none() {
             // Whatever stands there must not be written over unread.
-            let reason =
-                format!("a copy with the same key exists in {} and cannot be read: {}", end.system, copy.id);
+            let reason = FailureReason::FoundUnreadable { remote_id: copy.id.to_string() };
             return self.reject(end, chronicle, commit, &reason);
         }
         let made = self.own_create_match(end, chronicle);
@@ -416,7 +415,7 @@ impl Engine {
             link(chronicle, end.system, &copy.id, how.clone());
             self.observe_copy(end, chronicle, commit, Channel::Read);
         }
-        let reason = "a copy with the same key exists there; it is linked instead of creating another";
+        let reason = FailureReason::FoundExisting;
         let was_open = fail(chronicle, end.system, end.item.write.key.as_str(), Failure::Conflict, reason);
         if was_open && !is_in_doubt {
             if linked.as_ref() != Some(&copy.id) {
@@ -437,16 +436,16 @@ impl Engine {
         both.map_or(CreateMatch::Unlikely, |(intent, shown)| create_match(end.policy, intent, shown))
     }
 
-    fn reject(&self, end: &End<'_>, chronicle: &mut Chronicle, commit: &mut Commit, reason: &str) {
-        if !fail(chronicle, end.system, &end.item.write.key, Failure::Rejected, reason) {
+    fn reject(&self, end: &End<'_>, chronicle: &mut Chronicle, commit: &mut Commit, reason: &FailureReason) {
+        if !fail(chronicle, end.system, &end.item.write.key, Failure::Rejected, reason.clone()) {
             return;
         }
         chronicle.push(Body::Quarantined {
             system: end.system.clone(),
             remote_id: end.item.write.id.clone(),
-            reason: reason.to_owned(),
+            reason: reason.clone(),
         });
-        commit.quarantine.push(self.refused_write(end, reason));
+        commit.quarantine.push(self.refused_write(end, failure_words(reason, end.system)));
         plan(end.policy, chronicle, None);
     }
 
@@ -456,20 +455,21 @@ impl Engine {
         chronicle: &mut Chronicle,
         commit: &mut Commit,
         after_ms: Option<u64>,
-        reason: &str,
+        reason: &FailureReason,
     ) {
         let key = end.item.write.key.as_str();
         let failures = end.item.failures;
         // Said once; further vain attempts to find out only move the schedule.
         let status = chronicle.record().intents.get(end.system).map(|intent| intent.status);
         if status != Some(IntentStatus::Unknown) {
-            fail(chronicle, end.system, key, Failure::Unknown, reason);
+            fail(chronicle, end.system, key, Failure::Unknown, reason.clone());
         }
+        let reason = failure_words(reason, end.system);
         if failures == self.settings.attempts_max {
-            commit.quarantine.push(self.refused_write(end, &format!("the outcome stays unknown: {reason}")));
+            commit.quarantine.push(self.refused_write(end, format!("the outcome stays unknown: {reason}")));
         }
         let wait = after_ms.or((failures == 0).then_some(self.settings.settle_ms));
-        commit.delays.push(self.delay(&end.item.record, end.system, failures, wait, reason.to_owned()));
+        commit.delays.push(self.delay(&end.item.record, end.system, failures, wait, reason));
     }
 
     fn second_look(&self, end: &End<'_>, id: &RemoteId) -> Signal {
@@ -490,26 +490,21 @@ impl Engine {
     }
 
     /// A copy that keeps changing under us is not raced.
-    fn cool_down(&self, end: &End<'_>, chronicle: &Chronicle, commit: &mut Commit, reason: &str) {
+    fn cool_down(&self, end: &End<'_>, chronicle: &Chronicle, commit: &mut Commit, reason: &FailureReason) {
+        let reason = failure_words(reason, end.system);
         if end.item.failures > 0 && chronicle.record().intents.contains_key(end.system) {
-            commit.delays.push(self.delay(
-                &end.item.record,
-                end.system,
-                end.item.failures,
-                None,
-                reason.to_owned(),
-            ));
+            commit.delays.push(self.delay(&end.item.record, end.system, end.item.failures, None, reason));
         } else if chronicle.record().intents.contains_key(end.system) {
             let now: IntentDelay = IntentDelay {
                 failures: 1,
                 not_before: self.clock.now(),
-                ..self.delay(&end.item.record, end.system, 0, Some(0), reason.to_owned())
+                ..self.delay(&end.item.record, end.system, 0, Some(0), reason)
             };
             commit.delays.push(now);
         }
     }
 
-    fn refused_write(&self, end: &End<'_>, reason: &str) -> QuarantineItem {
+    fn refused_write(&self, end: &End<'_>, reason: String) -> QuarantineItem {
         let payload = avowal_core::data::value::Value::Object(end.item.write.fields.clone()).to_string();
         QuarantineItem {
             id: 0,
@@ -517,7 +512,7 @@ impl Engine {
             entity: end.item.entity.clone(),
             remote_id: end.item.write.id.clone(),
             record: Some(end.item.record.clone()),
-            reason: reason.to_owned(),
+            reason,
             payload,
             at: self.clock.now(),
         }
@@ -604,7 +599,7 @@ fn first_finders(items: &[OutgoingWrite], endings: &[Ending]) -> BTreeMap<Remote
 }
 
 /// What was found is not used yet: the write is tried again, or its outcome asked again.
-fn put_off(status: IntentStatus, reason: String) -> Ending {
+fn put_off(status: IntentStatus, reason: FailureReason) -> Ending {
     match status.is_open() {
         true => Ending::StillUnknown { reason },
         false => Ending::Retry { after_ms: None, reason },
@@ -617,9 +612,10 @@ fn wait_for_referents(
     endings: Vec<Ending>,
     waiting: &BTreeSet<usize>,
 ) -> Vec<Ending> {
-    let reason = || "the copy there refers to a record that is not known yet".to_owned();
     let wait = |(at, ending): (usize, Ending)| match ending {
-        Ending::Found { .. } if waiting.contains(&at) => put_off(items[at].status, reason()),
+        Ending::Found { .. } if waiting.contains(&at) => {
+            put_off(items[at].status, FailureReason::ReferentUnknown)
+        }
         ending => ending,
     };
     endings.into_iter().enumerate().map(wait).collect()

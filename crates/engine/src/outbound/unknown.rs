@@ -10,6 +10,7 @@ use crate::run::engine::{Engine, EngineError};
 use avowal_core::data::ids::{EntityName, RemoteId, SystemName};
 use avowal_core::planted::{Mistake, planted};
 use avowal_core::record::intent::{IntentStatus, Operation};
+use avowal_core::record::reason::FailureReason;
 
 impl Engine {
     /// Learns the outcome of writes that nobody knows: by sending them again where a key makes that harmless,
@@ -57,9 +58,7 @@ impl Engine {
                     self.look_up(system, entity, &item.write).await?
                 }
                 // Whoever sent it is gone, but the request may still be under way: it gets time to arrive.
-                IntentStatus::Sent => {
-                    Ending::StillUnknown { reason: "the run ended before the answer came".to_owned() }
-                }
+                IntentStatus::Sent => Ending::StillUnknown { reason: FailureReason::RunEnded },
             });
         }
         self.end_all(system, entity, Ended { items: &items, endings, asked_at }, turn, done).await
@@ -116,9 +115,7 @@ impl Engine {
             return Ok(Ending::NotDone);
         }
         if !connector.capabilities(entity).searchable || write.lookup.is_empty() {
-            let reason =
-                format!("{system} cannot be searched, so nobody can tell whether the record was created");
-            return Ok(Ending::StillUnknown { reason });
+            return Ok(Ending::StillUnknown { reason: FailureReason::NotSearchable });
         }
         for fields in &write.lookup {
             let found = connector.find(entity, fields).await.map_err(|error| self.failed(system, error))?;

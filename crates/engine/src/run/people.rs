@@ -9,6 +9,7 @@ use avowal_core::history::{Body, Context, Failure, ReviewAnswer};
 use avowal_core::outgoing::confirm::fail;
 use avowal_core::outgoing::plan::plan;
 use avowal_core::record::intent::IntentStatus;
+use avowal_core::record::reason::FailureReason;
 
 /// Whether a commit has taken effect.
 enum Stored {
@@ -25,7 +26,8 @@ fn declare_not_done(chronicle: &mut Chronicle, system: &SystemName) {
     });
     if let Some(key) = unknown.map(|intent| intent.key.clone()) {
         let by = chronicle.context().actor.clone().unwrap_or_else(|| "a person".to_owned());
-        fail(chronicle, system, &key, Failure::Retry, &format!("{by} says that it had no effect"));
+        let reason = FailureReason::NoEffectSaid { by };
+        fail(chronicle, system, &key, Failure::Retry, reason);
     }
 }
 
@@ -60,7 +62,7 @@ impl Engine {
             let Some(state) = state else { continue };
             let mut chronicle =
                 Chronicle::new(state, self.person(by, policy.short_digest()), self.clock.now());
-            answer_review(policy, &mut chronicle, &found.field, review, answer.clone(), note.clone())
+            answer_review(policy, &mut chronicle, &found.subject, review, answer.clone(), note.clone())
                 .map_err(|error| EngineError::Usage(error.to_string()))?;
             match self.commit_one(chronicle, Commit::default()).await? {
                 Stored::Yes => return Ok(found.record),
