@@ -52,7 +52,7 @@ async fn lengthen(store: &SqliteStore, id: &RecordId, length: u64) -> Outcome<()
             link(&mut chronicle, &"app".into(), &"1".into(), LinkReason::FirstSeen);
         }
         for _ in 0..missing.min(1_000) {
-            chronicle.push(Body::Resumed { system: "app".into() });
+            chronicle.push(Body::Released { system: "app".into() });
         }
         commit(store, chronicle).await?;
     }
@@ -63,7 +63,7 @@ async fn change(store: &SqliteStore, id: &RecordId) -> Outcome<f64> {
     let began = Instant::now();
     for _ in 0..CHANGES {
         let mut chronicle = open(store, id).await?;
-        chronicle.push(Body::Resumed { system: "app".into() });
+        chronicle.push(Body::Released { system: "app".into() });
         commit(store, chronicle).await?;
     }
     Ok(began.elapsed().as_secs_f64() * 1000.0 / f64::from(CHANGES))

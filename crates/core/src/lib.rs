@@ -6,6 +6,8 @@
 //! The rooms have an order, and know only those before them: `data` ← `record` ← `policy` ← `history` ← `outgoing` ←
 //! `decide` ← `explain`. A decision ends with the plan that follows from it, so `decide` knows `outgoing`.
 
+#![warn(clippy::wildcard_enum_match_arm)]
+
 pub mod data;
 pub mod decide;
 pub mod explain;

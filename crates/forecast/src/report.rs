@@ -6,6 +6,7 @@ use super::seed_figures::{Day, OfField, Writers};
 use avowal_core::data::ids::{EntityName, FieldName, SystemName};
 use avowal_core::policy::OnRefused;
 use avowal_core::policy::Owner;
+use avowal_core::record::Subject;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -111,8 +112,8 @@ pub struct Unequal {
 pub struct FieldForecast {
     /// Of which entity.
     pub entity: EntityName,
-    /// Which.
-    pub field: FieldName,
+    /// Which, or the record's existence: deletes and restores.
+    pub field: Subject,
     /// Edits.
     pub edits: f64,
     /// Changes that did not see each other.
@@ -221,7 +222,7 @@ fn diverged(run: &Played) -> Option<Diverged> {
 }
 
 fn fields(played: &[Played], days: u64) -> Vec<FieldForecast> {
-    let mut sums: BTreeMap<&(EntityName, FieldName), OfField> = BTreeMap::new();
+    let mut sums: BTreeMap<&(EntityName, Subject), OfField> = BTreeMap::new();
     for (name, field) in played.iter().flat_map(|run| &run.figures.fields) {
         let sum = sums.entry(name).or_default();
         sum.edits += field.edits;

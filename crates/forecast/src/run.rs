@@ -5,9 +5,9 @@ use super::agreement::{self, Difference};
 use super::people::{Action, People};
 use super::seed_figures::{SeedFigures, count_events};
 use super::system::{SimulatedSystem, Weather};
-use avowal_core::data::ids::{FieldName, SystemName};
+use avowal_core::data::ids::SystemName;
 use avowal_core::history::ReviewAnswer;
-use avowal_core::record::Record;
+use avowal_core::record::Subject;
 use avowal_engine::ports::clock::Clock;
 use avowal_engine::ports::connector::{Connector, Delivery};
 use avowal_engine::ports::store::{Due, OpenReview, Store};
@@ -282,8 +282,11 @@ impl<'a> Run<'a> {
                 self.now(self.engine.decide_review(&question.review.id, answer, "a simulated person", None));
             if let Some(Err(_)) = decided {
                 // What was proposed is not allowed, or has gone by now.
-                let keep =
-                    if is_existence(&question.field) { ReviewAnswer::Restore } else { ReviewAnswer::Keep };
+                let keep = if question.subject == Subject::Existence {
+                    ReviewAnswer::Restore
+                } else {
+                    ReviewAnswer::Keep
+                };
                 let _ = self.now(self.engine.decide_review(
                     &question.review.id,
                     keep,
@@ -296,7 +299,7 @@ impl<'a> Run<'a> {
 
     fn answer_to(&mut self, question: &OpenReview) -> ReviewAnswer {
         let takes = self.dice.chance(50);
-        match (is_existence(&question.field), question.review.proposed.keys().next()) {
+        match (question.subject == Subject::Existence, question.review.proposed.keys().next()) {
             (true, _) => {
                 if takes {
                     ReviewAnswer::Delete
@@ -332,10 +335,6 @@ impl<'a> Run<'a> {
             self.played.differences.push(Difference::restless(last.written()));
         }
     }
-}
-
-fn is_existence(field: &FieldName) -> bool {
-    field.as_str() == Record::EXISTENCE
 }
 
 fn engine(

@@ -4,9 +4,11 @@ use super::Plan;
 use super::people::Edits;
 use super::run::DAY_MS;
 use avowal_core::data::ids::{EntityName, FieldName, RecordId, SystemName};
+use avowal_core::explain::{refusal_words, rule_words};
 use avowal_core::history::{Body, IntegrationEvent};
 use avowal_core::policy::OnRefused;
 use avowal_core::policy::Owner;
+use avowal_core::record::Subject;
 use avowal_engine::ports::store::QuarantineItem;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -63,7 +65,7 @@ pub(super) struct Corrections {
 pub(super) struct SeedFigures {
     pub(super) link: Day,
     pub(super) days: Vec<Day>,
-    pub(super) fields: BTreeMap<(EntityName, FieldName), OfField>,
+    pub(super) fields: BTreeMap<(EntityName, Subject), OfField>,
     pub(super) flapping: BTreeMap<Writers, Corrections>,
     /// Why things were set aside, with how often.
     pub(super) aside: BTreeMap<String, u64>,
@@ -135,7 +137,11 @@ impl Counting<'_> {
     }
 
     fn field(&mut self, entity: &EntityName, field: &FieldName) -> &mut OfField {
-        self.ours.fields.entry((entity.clone(), field.clone())).or_default()
+        self.subject(entity, &Subject::Field(field.clone()))
+    }
+
+    fn subject(&mut self, entity: &EntityName, subject: &Subject) -> &mut OfField {
+        self.ours.fields.entry((entity.clone(), subject.clone())).or_default()
     }
 
     fn count(&mut self, event: &IntegrationEvent) {
@@ -148,27 +154,29 @@ impl Counting<'_> {
                     self.field(&event.entity, field).conflicts += 1;
                 }
             }
-            Body::ManualReviewRequested { field, .. } => {
+            Body::ManualReviewRequested { subject, .. } => {
                 self.day(at_ms).reviews += 1;
                 if in_days {
-                    self.field(&event.entity, field).reviews += 1;
+                    self.subject(&event.entity, subject).reviews += 1;
                 }
             }
-            Body::Refused { system, field, reason, then, .. } => {
+            Body::Refused { system, subject, reason, then, .. } => {
                 self.day(at_ms).refused += 1;
+                let reason = refusal_words(reason, subject);
                 if in_days {
-                    let refused = &mut self.field(&event.entity, field).refused;
+                    let refused = &mut self.subject(&event.entity, subject).refused;
                     let entry = refused.entry(system.clone()).or_insert_with(|| (0, reason.clone()));
                     entry.0 += 1;
                 }
-                match then {
-                    OnRefused::Revert => self.dispute(event, field, system, reason),
-                    OnRefused::Ignore | OnRefused::Review => {}
+                match (then, subject) {
+                    (OnRefused::Revert, Subject::Field(field)) => self.dispute(event, field, system, reason),
+                    // A refused delete is no write of a field, so nobody corrects it.
+                    (OnRefused::Revert, Subject::Existence) | (OnRefused::Ignore | OnRefused::Review, _) => {}
                 }
             }
             Body::ConflictResolved { field, rule, losers, .. } => {
                 for loser in losers {
-                    self.dispute(event, field, &loser.system, rule);
+                    self.dispute(event, field, &loser.system, rule_words(rule, field));
                 }
             }
             Body::IntentPlanned { key, fields, correction, .. } => {
@@ -204,22 +212,18 @@ impl Counting<'_> {
             | Body::StaleDropped { .. }
             | Body::StaleSuspected { .. }
             | Body::DriftDetected { .. }
-            | Body::ReconciliationApplied { .. }
-            | Body::SnapshotTaken { .. }
             | Body::PolicyChanged { .. }
-            | Body::Paused { .. }
-            | Body::Resumed { .. }
             | Body::Released { .. } => {}
         }
     }
 
-    fn dispute(&mut self, event: &IntegrationEvent, field: &FieldName, system: &SystemName, rule: &str) {
+    fn dispute(&mut self, event: &IntegrationEvent, field: &FieldName, system: &SystemName, rule: String) {
         let prevails = match self.owner(&event.entity, field) {
             Some(Owner::System(owner)) if owner != *system => owner.to_string(),
             Some(Owner::System(_)) | Some(Owner::Shared) | None => "the others".to_owned(),
         };
         let key = (event.record.clone(), field.clone(), system.clone());
-        self.disputed.insert(key, (prevails, rule.to_owned()));
+        self.disputed.insert(key, (prevails, rule));
     }
 
     fn owner(&self, entity: &EntityName, field: &FieldName) -> Option<Owner> {

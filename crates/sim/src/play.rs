@@ -9,6 +9,7 @@ use crate::world::World;
 use avowal_core::data::ids::{RemoteId, SystemName};
 use avowal_core::data::value::Value;
 use avowal_core::history::{Body, ReviewAnswer};
+use avowal_core::record::Subject;
 use avowal_engine::ports::connector::{ConnectorError, ConnectorErrorKind, Fields};
 use avowal_engine::ports::store::Store;
 use avowal_fakes::dice::{hash, mix};
@@ -337,11 +338,11 @@ impl World {
             self.oracle.answered(review.record.as_str());
             let others: Vec<SystemName> = review.review.proposed.keys().cloned().collect();
             let choice = mix(self.scenario.seed.wrapping_add(at as u64)) % 3;
-            let answer = match (review.field.as_str(), choice, others.first()) {
-                (avowal_core::record::Record::EXISTENCE, 0, _) => ReviewAnswer::Delete,
-                (avowal_core::record::Record::EXISTENCE, _, _) => ReviewAnswer::Restore,
-                (_, 0, _) | (_, _, None) => ReviewAnswer::Keep,
-                (_, _, Some(system)) => ReviewAnswer::Take { system: system.clone() },
+            let answer = match (&review.subject, choice, others.first()) {
+                (Subject::Existence, 0, _) => ReviewAnswer::Delete,
+                (Subject::Existence, _, _) => ReviewAnswer::Restore,
+                (Subject::Field(_), 0, _) | (Subject::Field(_), _, None) => ReviewAnswer::Keep,
+                (Subject::Field(_), _, Some(system)) => ReviewAnswer::Take { system: system.clone() },
             };
             // Answers may be impossible by now, as when the copy is gone; the question stays open then.
             let _ = self.run_now(engine.decide_review(&review.review.id, answer, "op", None));

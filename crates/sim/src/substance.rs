@@ -12,7 +12,7 @@ use avowal_core::history::{
 use avowal_core::policy::OnRefused;
 use avowal_core::record::intent::Operation;
 use avowal_core::record::observation::Channel;
-use avowal_core::record::{Record, Side};
+use avowal_core::record::{Record, Side, Subject};
 use avowal_fakes::dice::{hash, mix};
 use std::fmt::Write as _;
 
@@ -52,8 +52,8 @@ fn stands(record: &Record) -> String {
     for (system, intent) in &record.intents {
         let _ = write!(out, " intent {system} {} {}", operation(intent.operation), intent.key);
     }
-    for field in record.reviews.keys() {
-        let _ = write!(out, " review {field}");
+    for subject in record.reviews.keys() {
+        let _ = write!(out, " review {}", about(subject));
     }
     let _ = write!(out, " deleted {}", dot(record.deleted.as_ref().map(|grave| &grave.dot)));
     out
@@ -85,17 +85,17 @@ fn body(body: &Body) -> String {
                 .collect();
             format!("resolved {field} {value} {dot} {losers:?}")
         }
-        Body::ManualReviewRequested { field, review } => {
+        Body::ManualReviewRequested { subject, review } => {
             let believed = review.believed.as_ref().map(side).unwrap_or_default();
             let proposed: Vec<String> =
                 review.proposed.iter().map(|(system, shown)| format!("{system} {}", side(shown))).collect();
-            format!("review {field} {} {believed} {proposed:?}", review.id)
+            format!("review {} {} {believed} {proposed:?}", about(subject), review.id)
         }
-        Body::ReviewDecided { field, review, answer, note: _ } => {
-            format!("decided {field} {review} {}", answer_word(answer))
+        Body::ReviewDecided { subject, review, answer, note: _ } => {
+            format!("decided {} {review} {}", about(subject), answer_word(answer))
         }
-        Body::Refused { system, field, value, dot, reason: _, then } => {
-            format!("refused {system} {field} {value} {dot} {}", refused(*then))
+        Body::Refused { system, subject, value, dot, reason: _, then } => {
+            format!("refused {system} {} {value} {dot} {}", about(subject), refused(*then))
         }
         Body::Quarantined { system, remote_id, reason: _ } => {
             format!("aside {system} {}", remote_id.as_ref().map(ToString::to_string).unwrap_or_default())
@@ -118,11 +118,7 @@ fn body(body: &Body) -> String {
             format!("suspected {system} {} {}", road(*channel), values(fields))
         }
         Body::DriftDetected { system, fields } => format!("drift {system} {}", names(fields)),
-        Body::ReconciliationApplied { system, fields } => format!("repaired {system} {}", names(fields)),
-        Body::SnapshotTaken { state: _ } => "snapshot".to_owned(),
         Body::PolicyChanged { from, to } => format!("policy {from:?} {to}"),
-        Body::Paused { system, reason: _ } => format!("paused {system}"),
-        Body::Resumed { system } => format!("resumed {system}"),
         Body::Released { system } => format!("released {system}"),
     }
 }
@@ -210,13 +206,19 @@ fn text(thing: Option<&impl std::fmt::Display>) -> String {
     thing.map_or_else(|| "-".to_owned(), ToString::to_string)
 }
 
+/// The spelling is that of the first sum, so that later ones can be compared with it.
+fn about(subject: &Subject) -> &str {
+    match subject {
+        Subject::Existence => "(existence)",
+        Subject::Field(field) => field.as_str(),
+    }
+}
+
 fn link(how: &LinkReason) -> String {
     match how {
         LinkReason::FirstSeen => "first".to_owned(),
         LinkReason::Matched { key } => format!("matched {key}"),
         LinkReason::Created => "created".to_owned(),
-        LinkReason::Alias { from } => format!("alias {from}"),
-        LinkReason::Decided => "decided".to_owned(),
     }
 }
 
@@ -227,7 +229,7 @@ fn answer_word(answer: &ReviewAnswer) -> String {
         ReviewAnswer::Set { value } => format!("set {value}"),
         ReviewAnswer::Delete => "delete".to_owned(),
         ReviewAnswer::Restore => "restore".to_owned(),
-        ReviewAnswer::Superseded => "superseded".to_owned(),
+        ReviewAnswer::Superseded { reason: _ } => "superseded".to_owned(),
     }
 }
 

@@ -4,6 +4,7 @@
 use avowal_core::data::value::Value;
 use avowal_core::data::version::Dot;
 use avowal_core::history::Body;
+use avowal_core::record::reason::BeliefRule;
 use avowal_core::record::{Belief, Shadow};
 use avowal_engine::ports::store::{Commit, CommitOutcome, RecordCommit, Store};
 use avowal_stores::postgres::PostgresStore;
@@ -88,7 +89,7 @@ fn customer(n: usize) -> Stream {
 fn change(stream: &mut Stream) {
     let dot = Dot::new("app", 2);
     let value = Value::text("changed once");
-    let (field, rule) = ("name".into(), "app owns name".to_owned());
+    let (field, rule) = ("name".into(), BeliefRule::OwnerSet { owner: "app".into() });
     stream.push(Body::FieldChanged { field, from: None, value: value.clone(), dot: dot.clone(), rule });
     if let Some(belief) = stream.state.fields.get_mut("name") {
         (belief.value, belief.dot) = (value, dot);

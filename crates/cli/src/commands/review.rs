@@ -5,9 +5,9 @@ use crate::config::Config;
 use crate::failure::{Exit, Failure};
 use crate::output::{Mark, Output};
 use crate::{compose, key};
-use avowal_core::explain::{field_sentence, short_text, short_value};
+use avowal_core::explain::{field_sentence, review_words, short_text, short_value};
 use avowal_core::history::ReviewAnswer;
-use avowal_core::record::{Record, Side};
+use avowal_core::record::{Side, Subject};
 use avowal_engine::OPEN_ITEMS_MAX;
 use avowal_engine::ports::store::{OpenReview, Store};
 
@@ -50,7 +50,8 @@ async fn show(config: &Config, id: &str, output: &Output) -> Result<Exit, Failur
     for (system, side) in &open.review.proposed {
         output.line(format!("{system} shows: {}", side_words(side)));
     }
-    let rule = config.policies.get(&open.entity).and_then(|policy| field_sentence(policy, &open.field));
+    let policy = config.policies.get(&open.entity);
+    let rule = policy.zip(open.subject.field()).and_then(|(policy, field)| field_sentence(policy, field));
     if let Some(rule) = rule {
         output.line(format!("Rule: {rule}"));
     }
@@ -91,13 +92,13 @@ fn answer(config: &Config, open: &OpenReview, arguments: &AnswerArguments) -> Re
         return Ok(ReviewAnswer::Take { system: system.as_str().into() });
     }
     if let Some(text) = &arguments.set {
-        if is_about_existence(open) {
+        let Some(field) = open.subject.field() else {
             return Err(Failure::usage(
                 "the question is whether the record shall exist: use --delete or --restore",
             ));
-        }
+        };
         let policy = key::policy(config, open.entity.as_str())?;
-        return Ok(ReviewAnswer::Set { value: key::value_of(policy, &open.field, text)? });
+        return Ok(ReviewAnswer::Set { value: key::value_of(policy, field, text)? });
     }
     // clap lets exactly one of the five through.
     Ok(match (arguments.delete, arguments.restore) {
@@ -107,12 +108,8 @@ fn answer(config: &Config, open: &OpenReview, arguments: &AnswerArguments) -> Re
     })
 }
 
-fn is_about_existence(open: &OpenReview) -> bool {
-    open.field.as_str() == Record::EXISTENCE
-}
-
 fn answers(open: &OpenReview) -> String {
-    if is_about_existence(open) {
+    if open.subject == Subject::Existence {
         return "--delete, --restore".to_owned();
     }
     let mut answers: Vec<String> =
@@ -122,9 +119,13 @@ fn answers(open: &OpenReview) -> String {
 }
 
 fn line(open: &OpenReview, output: &Output) -> String {
-    let subject = if is_about_existence(open) { "the existence" } else { open.field.as_str() };
+    let subject = match &open.subject {
+        Subject::Existence => "the existence",
+        Subject::Field(field) => field.as_str(),
+    };
+    let reason = pieces(&review_words(&open.review.reason, &open.subject));
     let id = output.mark(Mark::Strong, &open.review.id);
-    format!("{id}: {subject} of {} {}: {}", open.entity, open.record, pieces(&open.review.reason))
+    format!("{id}: {subject} of {} {}: {reason}", open.entity, open.record)
 }
 
 fn side_words(side: &Side) -> String {

@@ -8,7 +8,7 @@ use crate::output::{Mark, Output, counted};
 use avowal_connectors::http::Trust;
 use avowal_connectors::{postgres, sqlite};
 use avowal_core::data::ids::{EntityName, SystemName};
-use avowal_core::record::Record;
+use avowal_core::record::Subject;
 use avowal_engine::ports::connector::Capabilities;
 use avowal_forecast::{
     Average, Diverged, FieldForecast, FlappingField, Forecast, Participant, Plan, forecast,
@@ -194,9 +194,9 @@ impl Telling<'_> {
 
     fn field(&self, field: &FieldForecast) {
         let refused = field.refused.iter().fold(0.0, |sum, refusals| sum + refusals.per_day);
-        let name = match field.field.as_str() {
-            Record::EXISTENCE => format!("{}: deletes", field.entity),
-            name => format!("{}.{name}", field.entity),
+        let name = match &field.field {
+            Subject::Existence => format!("{}: deletes", field.entity),
+            Subject::Field(name) => format!("{}.{name}", field.entity),
         };
         self.line(format!(
             "  {name:<28}{:>10.1}{:>10.1}{:>10.1}{refused:>10.1}",

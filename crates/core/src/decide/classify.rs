@@ -4,7 +4,7 @@ use crate::data::ids::FieldName;
 use crate::data::value::Value;
 use crate::data::version::Dot;
 use crate::decide::diff::Difference;
-use crate::history::{Evidence, FieldRelation};
+use crate::history::{Basis, Evidence, FieldRelation};
 use crate::planted::{Mistake, planted};
 use crate::record::observation::Observation;
 use crate::record::{Copy, Record, Shadow};
@@ -19,29 +19,29 @@ pub fn relate(
     to: &Value,
 ) -> (FieldRelation, Evidence) {
     let Some(belief) = record.fields.get(field) else {
-        return (FieldRelation::First, Evidence::inferred("no system had shown this field before"));
+        return (FieldRelation::First, Evidence::inferred(Basis::NothingBelieved));
     };
     if belief.value == *to {
-        return (FieldRelation::Agreement, Evidence::inferred("the value equals what is believed"));
+        return (FieldRelation::Agreement, Evidence::inferred(Basis::EqualsBelief));
     }
     if base == Some(&belief.dot) {
         // The copy provably carried the belief when it was changed, so order is proven by the shadow.
-        let by = format!("its copy carried {} when it changed", belief.dot);
+        let by = Basis::BeliefSeen { belief: belief.dot.clone() };
         return (FieldRelation::Sequential, Evidence::inferred(by));
     }
     if !on_its_way(record, observation, field) {
         let by = match base {
-            Some(base) => format!("its copy carried {base}, not {}, when it changed", belief.dot),
-            None => format!("its copy had not seen {} when it was first shown", belief.dot),
+            Some(base) => Basis::OtherBeliefSeen { base: base.clone(), belief: belief.dot.clone() },
+            None => Basis::BeliefNotSeen { belief: belief.dot.clone() },
         };
         return (FieldRelation::Concurrent, Evidence::inferred(by));
     }
     if observation.in_log {
         // The change log holds our own writes too, in order. Ours has not come by, so this change is before it.
-        let by = format!("the change log shows it before {} arrived there", belief.dot);
+        let by = Basis::LogBeforeWrite { belief: belief.dot.clone() };
         return (FieldRelation::Concurrent, Evidence::proven(by));
     }
-    let by = format!("{} was on its way to it, and nothing tells whether it had arrived", belief.dot);
+    let by = Basis::WriteInFlight { belief: belief.dot.clone() };
     (FieldRelation::Indeterminate, Evidence::unknown(by))
 }
 

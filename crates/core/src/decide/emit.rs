@@ -1,4 +1,4 @@
-//! A judgement becomes events.
+//! Records the events that follow from a judgement.
 
 use crate::data::ids::FieldName;
 use crate::data::value::Value;
@@ -9,10 +9,11 @@ use crate::history::chronicle::Chronicle;
 use crate::history::{Body, Evidence, FieldSeen, Loser, ReviewAnswer};
 use crate::policy::OnRefused;
 use crate::record::observation::Observation;
-use crate::record::{Belief, Record, Review, Side};
+use crate::record::reason::{BeliefRule, ClosingReason, ReviewReason};
+use crate::record::{Belief, Record, Review, Side, Subject};
 use std::collections::BTreeMap;
 
-/// Who changed what, from which state.
+/// The change that a judgement is about: its observation, dot and vector.
 pub(crate) struct ChangeOrigin<'a> {
     /// The observation.
     pub(crate) observation: &'a Observation,
@@ -40,7 +41,7 @@ pub(crate) fn emit(
         Judgement::Refuse { reason, then } => {
             let body = Body::Refused {
                 system: origin.observation.system.clone(),
-                field: field.clone(),
+                subject: Subject::Field(field.clone()),
                 value: seen.to.clone(),
                 dot: origin.dot.clone(),
                 reason: reason.clone(),
@@ -48,7 +49,7 @@ pub(crate) fn emit(
             };
             chronicle.push_with(body, evidence);
             if then == OnRefused::Review {
-                ask(chronicle, origin, field, &seen.to, reason);
+                ask(chronicle, origin, field, &seen.to, ReviewReason::Refused(reason));
             }
             then == OnRefused::Revert
         }
@@ -69,7 +70,7 @@ fn change(
     field: &FieldName,
     value: Value,
     dot: &Dot,
-    rule: String,
+    rule: BeliefRule,
     evidence: Evidence,
 ) {
     let from = chronicle.record().fields.get(field).map(|belief| belief.value.clone());
@@ -91,16 +92,15 @@ fn conflict(
     let body = Body::ConflictDetected { field: field.clone(), believed, shown };
     chronicle.push_with(body, evidence.clone());
     let system = &origin.observation.system;
-    let theirs = |reason: String| Loser {
-        value: seen.to.clone(),
-        system: system.clone(),
-        dot: origin.dot.clone(),
-        reason,
-    };
     match resolution {
         ConflictResolutionResult::Local { rule } => {
-            let losers = vec![theirs(format!("concurrent with {}; {rule}", belief.dot))];
-            resolved(chronicle, field, belief.value, belief.dot, rule, losers);
+            let theirs = Loser {
+                value: seen.to.clone(),
+                system: system.clone(),
+                dot: origin.dot.clone(),
+                concurrent_with: belief.dot.clone(),
+            };
+            resolved(chronicle, field, belief.value, belief.dot, rule, vec![theirs]);
             true
         }
         ConflictResolutionResult::External { rule } => {
@@ -108,7 +108,7 @@ fn conflict(
                 value: belief.value,
                 system: belief.dot.system.clone(),
                 dot: belief.dot,
-                reason: format!("concurrent with {}; {rule}", origin.dot),
+                concurrent_with: origin.dot.clone(),
             };
             resolved(chronicle, field, seen.to.clone(), origin.dot.clone(), rule.clone(), vec![ours]);
             change(chronicle, field, seen.to.clone(), origin.dot, rule, evidence);
@@ -135,7 +135,7 @@ fn resolved(
     field: &FieldName,
     value: Value,
     dot: Dot,
-    rule: String,
+    rule: BeliefRule,
     losers: Vec<Loser>,
 ) {
     chronicle.push(Body::ConflictResolved { field: field.clone(), value, dot, rule, losers });
@@ -147,7 +147,7 @@ fn ask(
     origin: &ChangeOrigin<'_>,
     field: &FieldName,
     value: &Value,
-    reason: String,
+    reason: ReviewReason,
 ) {
     let record = chronicle.record();
     let review = Review {
@@ -157,10 +157,11 @@ fn ask(
         proposed: BTreeMap::from([(origin.observation.system.clone(), shown_side(origin, value))]),
         opened_at: chronicle.recorded_at(),
     };
-    chronicle.push(Body::ManualReviewRequested { field: field.clone(), review });
+    let subject = Subject::Field(field.clone());
+    chronicle.push(Body::ManualReviewRequested { subject, review });
 }
 
-/// The copies came to agree while a person was asked: the question closes itself, and what they hold is believed.
+/// The copies came to agree while a person was asked: the review closes, and their common value becomes the belief.
 fn close_agreed_review(
     chronicle: &mut Chronicle,
     origin: &ChangeOrigin<'_>,
@@ -168,25 +169,18 @@ fn close_agreed_review(
     value: &Value,
     evidence: Evidence,
 ) {
-    if let Some(review) = chronicle.record().reviews.get(field) {
+    if let Some(review) = chronicle.record().review_of(field) {
         let review = review.id.clone();
-        let note = Some(format!("all copies hold {value}"));
-        chronicle.push(Body::ReviewDecided {
-            field: field.clone(),
-            review,
-            answer: ReviewAnswer::Superseded,
-            note,
-        });
+        close(chronicle, field, review, ClosingReason::CopiesAgree { value: value.clone() });
     }
-    let rule = "all copies came to hold this value while a person was asked".to_owned();
-    change(chronicle, field, value.clone(), origin.dot, rule, evidence);
+    change(chronicle, field, value.clone(), origin.dot, BeliefRule::CopiesAgree, evidence);
 }
 
-/// A contested field changed again: the question is kept up to date, or closes itself when all copies agree
-/// with what is believed.
+/// A contested field changed again: the review is kept up to date, or closes itself when all copies agree with the
+/// belief.
 fn refresh(chronicle: &mut Chronicle, origin: &ChangeOrigin<'_>, field: &FieldName, value: &Value) {
     let record = chronicle.record();
-    let Some(mut review) = record.reviews.get(field).cloned() else { return };
+    let Some(mut review) = record.review_of(field).cloned() else { return };
     let belief = record.fields.get(field).map(|belief| &belief.value);
     let agreed = record.copies.values().filter(|copy| copy.alive).all(|copy| {
         copy.fields
@@ -194,14 +188,7 @@ fn refresh(chronicle: &mut Chronicle, origin: &ChangeOrigin<'_>, field: &FieldNa
             .is_none_or(|shadow| belief.is_some_and(|belief| shadow.is_equivalent_to(belief)))
     });
     if agreed {
-        let body = Body::ReviewDecided {
-            field: field.clone(),
-            review: review.id,
-            answer: ReviewAnswer::Superseded,
-            note: Some("all copies hold what is believed".to_owned()),
-        };
-        chronicle.push(body);
-        return;
+        return close(chronicle, field, review.id, ClosingReason::CopiesHoldBelief);
     }
     let system = origin.observation.system.clone();
     if belief == Some(value) {
@@ -209,7 +196,14 @@ fn refresh(chronicle: &mut Chronicle, origin: &ChangeOrigin<'_>, field: &FieldNa
     } else {
         review.proposed.insert(system, shown_side(origin, value));
     }
-    chronicle.push(Body::ManualReviewRequested { field: field.clone(), review });
+    let subject = Subject::Field(field.clone());
+    chronicle.push(Body::ManualReviewRequested { subject, review });
+}
+
+/// Closes a review that needs no answer any more.
+fn close(chronicle: &mut Chronicle, field: &FieldName, review: String, reason: ClosingReason) {
+    let (subject, answer) = (Subject::Field(field.clone()), ReviewAnswer::Superseded { reason });
+    chronicle.push(Body::ReviewDecided { subject, review, answer, note: None });
 }
 
 fn believed_side(record: &Record, belief: &Belief) -> Side {

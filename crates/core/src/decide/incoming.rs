@@ -13,7 +13,7 @@ use crate::decide::emit::{ChangeOrigin, emit};
 use crate::decide::judge::{Judgement, judge};
 use crate::decide::lifecycle;
 use crate::history::chronicle::Chronicle;
-use crate::history::{Body, Classification, Evidence, FieldRelation, FieldSeen};
+use crate::history::{Basis, Body, Classification, Evidence, FieldRelation, FieldSeen};
 use crate::outgoing::confirm::{CreateMatch, confirm_echo, confirm_probable, create_match, intent_is_shown};
 use crate::outgoing::plan::plan;
 use crate::planted::{Mistake, planted};
@@ -79,10 +79,7 @@ fn stale(chronicle: &mut Chronicle, observation: &Observation) -> Outcome {
             fields,
             order: observation.order.clone(),
         };
-        chronicle.push_with(
-            body,
-            Evidence::proven("the system's own order says that it is older than what is known"),
-        );
+        chronicle.push_with(body, Evidence::proven(Basis::OlderOrder));
     }
     Outcome::decided(Classification::Stale)
 }
@@ -175,14 +172,14 @@ fn recognise_own_write(
     let record = chronicle.record();
     let Some(intent) = record.intents.get(&observation.system) else { return false };
     if observation.correlation.as_deref() == Some(intent.key.as_str()) {
-        let evidence = Evidence::proven("the system carries the key of our write");
+        let evidence = Evidence::proven(Basis::WriteKey);
         confirm_echo(chronicle, observation, shown, evidence);
         return true;
     }
     if intent_is_shown(intent, shown) && !is_of_another_write(record, observation) {
         // An equal value may be a coincidence. It settles the write, because there is nothing left to do; it
         // never hides a difference.
-        let evidence = Evidence::inferred("every value that we sent stands there");
+        let evidence = Evidence::inferred(Basis::SentValues);
         confirm_echo(chronicle, observation, shown, evidence);
         return true;
     }
@@ -219,8 +216,8 @@ fn no_difference(chronicle: &mut Chronicle, observation: &Observation, confirmed
     match observation.channel {
         Channel::Webhook | Channel::Signal if ours => {
             let evidence = match &observation.correlation {
-                Some(_) => Evidence::proven("it carries the key of our write"),
-                None => Evidence::inferred("it shows what we last wrote there (ledger)"),
+                Some(_) => Evidence::proven(Basis::WriteKey),
+                None => Evidence::inferred(Basis::LastWrite),
             };
             let body = Body::EchoRecognised {
                 system,
@@ -263,10 +260,7 @@ fn suspect(
     let fields = diff(copy, shown).into_iter().map(|found| (found.field.clone(), found.to.clone())).collect();
     let body =
         Body::StaleSuspected { system: observation.system.clone(), channel: observation.channel, fields };
-    chronicle.push_with(
-        body,
-        Evidence::inferred("the value stood there before; the copy is read before it is believed"),
-    );
+    chronicle.push_with(body, Evidence::inferred(Basis::EarlierValue));
     Outcome::look_again(Classification::Indeterminate)
 }
 
@@ -424,5 +418,5 @@ fn overall(judged: &[Judged]) -> Evidence {
         matches!(judged.seen.relation, FieldRelation::Concurrent | FieldRelation::Indeterminate)
     };
     let weakest = judged.iter().find(is_contested).or(judged.first());
-    weakest.map_or_else(|| Evidence::inferred("the copy exists again"), |judged| judged.evidence.clone())
+    weakest.map_or_else(|| Evidence::inferred(Basis::CopyExistsAgain), |judged| judged.evidence.clone())
 }

@@ -13,40 +13,41 @@ use crate::policy::mapping::Nulls;
 use crate::policy::{EntityPolicy, FieldOwnershipPolicy, Owner};
 use crate::record::Record;
 use crate::record::observation::{Channel, Observation};
+use crate::record::reason::{BeliefRule, Refusal, ReviewReason};
 
 /// What the policy says about one changed field.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Judgement {
     /// The content equals the belief.
     Agree,
-    /// The content is what we have sent and not heard of yet, though something newer is believed by now: ours has
-    /// arrived, and the system has changed nothing.
+    /// The content equals our unconfirmed write, so the write arrived and the system made no change. The belief may be
+    /// newer by now.
     Arrived {
         /// The change that it carries.
         dot: Dot,
     },
-    /// The content says nothing that could change a belief.
+    /// The content cannot change the belief: it is empty, or the owner has not set the field yet.
     Nothing,
     /// The value becomes the belief.
     Accept {
-        /// Why, in words.
-        rule: String,
+        /// Why.
+        rule: BeliefRule,
     },
     /// The value is not allowed.
     Refuse {
-        /// Why, in words.
-        reason: String,
-        /// What happens to it.
+        /// Why.
+        reason: Refusal,
+        /// What is done with it.
         then: OnRefused,
     },
     /// Two changes did not see each other.
     Conflict {
-        /// What stands.
+        /// How the conflict is resolved.
         resolution: ConflictResolutionResult,
     },
-    /// A person is already asked about this field.
+    /// The field has an open review.
     Contested,
-    /// A person is asked about this field, but all copies have come to agree on a value that may stand.
+    /// All copies agree on a valid value, so the open review closes.
     ClosesReview,
 }
 
@@ -85,29 +86,25 @@ pub fn judge(
     }
     let system = &observation.system;
     let role = match &field.owner {
-        Owner::Shared => format!("{} is shared: every system that holds it may change it", found.field),
-        Owner::System(owner) if owner == system => format!("{} belongs to {owner}", found.field),
+        Owner::Shared => BeliefRule::Shared,
+        Owner::System(owner) if owner == system => BeliefRule::OwnerSet { owner: owner.clone() },
         Owner::System(owner) if field.proposals.contains(system) => {
-            format!(
-                "{} belongs to {owner}, and {system} may propose a change that has seen the latest value",
-                found.field
-            )
+            BeliefRule::Proposal { owner: owner.clone(), system: system.clone() }
         }
-        // The owner holds no copy that could speak, and nobody has spoken who may. Until the owner does, what
-        // another system knows stands in for it.
-        Owner::System(owner) if is_unspoken(record, owner, found.field) && has_seen(relation) => {
-            format!("{} belongs to {owner}, which has no copy yet; {system} stands in for it", found.field)
+        // The owner has no copy and no person has set the field, so another system's value is accepted provisionally.
+        Owner::System(owner) if is_unset(record, owner, found.field) && has_seen(relation) => {
+            BeliefRule::Provisional { owner: owner.clone(), system: system.clone() }
         }
-        // The owner has a copy and has not spoken. What stands here is remembered, and judged when it does.
+        // The owner has a copy without a value. This value is kept in the shadow and judged when the owner sets one.
         Owner::System(_) if relation == FieldRelation::First => return Judgement::Nothing,
-        Owner::System(_) if planted(Mistake::IgnoreOwner) => "everybody may".to_owned(),
+        Owner::System(_) if planted(Mistake::IgnoreOwner) => BeliefRule::Shared,
         Owner::System(_)
             if planted(Mistake::RepairOutsidePolicy) && observation.channel == Channel::Listing =>
         {
-            "a listing shows it".to_owned()
+            BeliefRule::Shared
         }
         Owner::System(owner) => {
-            let reason = format!("{} belongs to {owner}; {system} may not change it", found.field);
+            let reason = Refusal::NotOwner { owner: owner.clone(), system: system.clone() };
             return Judgement::Refuse { reason, then };
         }
     };
@@ -134,32 +131,32 @@ pub fn judge(
     }
 }
 
-/// The change that a value carries which we have sent and not seen there before.
+/// The change that the value carries, if we wrote the value and see it in the copy for the first time.
 fn arrived(record: &Record, observation: &Observation, found: &Difference<'_>) -> Option<Dot> {
     open_write(record, observation, found).or_else(|| first_shown(record, observation, found))
 }
 
-/// It is on its way to the copy, and stands there now.
+/// The change of our write in flight, if its value is in the copy now.
 fn open_write(record: &Record, observation: &Observation, found: &Difference<'_>) -> Option<Dot> {
     let intent = record.intents.get(&observation.system)?;
     let outgoing = intent.fields.get(found.field)?;
     (intent.is_open() && is_spelling_of(found.to, &outgoing.value)).then(|| outgoing.dot.clone())
 }
 
-/// The write is done, and only now the system shows how it spells it.
+/// The change of our confirmed write, if the system shows only now how it spells the value.
 fn first_shown(record: &Record, observation: &Observation, found: &Difference<'_>) -> Option<Dot> {
     let shadow = record.copies.get(&observation.system)?.fields.get(found.field)?;
     shadow.base.clone().filter(|_| shadow.is_first_spelled(found.to))
 }
 
-/// Whether neither the owner nor a person has said anything of the field yet, and the owner has no copy to say it with.
-fn is_unspoken(record: &Record, owner: &SystemName, field: &FieldName) -> bool {
-    let spoke = |system: &SystemName| system == owner || system.is_operator();
+/// Whether the owner has no copy and neither the owner nor a person has set the field.
+fn is_unset(record: &Record, owner: &SystemName, field: &FieldName) -> bool {
+    let may_set = |system: &SystemName| system == owner || system.is_operator();
     !record.copies.contains_key(owner)
-        && record.fields.get(field).is_none_or(|belief| !spoke(&belief.dot.system))
+        && record.fields.get(field).is_none_or(|belief| !may_set(&belief.dot.system))
 }
 
-/// Whether nothing was believed that the change had not seen.
+/// Whether the change included the belief, or there was none.
 fn has_seen(relation: FieldRelation) -> bool {
     match relation {
         FieldRelation::First | FieldRelation::Sequential => true,
@@ -167,7 +164,8 @@ fn has_seen(relation: FieldRelation) -> bool {
     }
 }
 
-/// Whether the copies agree by this change, on another value than the belief, with nobody left who could object.
+/// Whether this change makes all copies agree on another value than the belief, and the owner is among them, so no
+/// review is needed.
 fn closes_review(
     field: &FieldOwnershipPolicy,
     record: &Record,
@@ -200,8 +198,8 @@ fn obeying(
     let value = normalised(field, value);
     match invalid(field, record, &Difference { to: &value, ..found.clone() }) {
         None => ConflictResolutionResult::Merged { value, rule },
-        Some(reason) => ConflictResolutionResult::ManualReviewRequired {
-            reason: format!("{rule}, but {value} is not allowed: {reason}"),
+        Some(refusal) => ConflictResolutionResult::ManualReviewRequired {
+            reason: ReviewReason::MergedInvalid { rule, value, refusal },
         },
     }
 }
@@ -214,7 +212,7 @@ pub fn normalised(field: &FieldOwnershipPolicy, value: Value) -> Value {
     }
 }
 
-/// What `null` says; `None` if it is a clear like any other change.
+/// What a `null` means; `None` if it clears the field, which is a change like any other.
 fn null(
     policy: &EntityPolicy,
     record: &Record,
@@ -226,46 +224,43 @@ fn null(
     let nulls = mapping.and_then(|mapping| mapping.columns.get(found.field)).map(|column| column.nulls);
     let believed = record.fields.get(found.field).is_some_and(|belief| !belief.value.is_null());
     let was_filled = found.from.is_some_and(|from| !from.is_null());
-    // An empty field that was never filled there clears nothing, and neither does one where nothing is believed.
+    // A field that was never filled there cannot be cleared there, and without a belief there is nothing to clear.
     if !believed || !was_filled {
         return Some(Judgement::Nothing);
     }
     match nulls {
         Some(Nulls::Clear) => None,
         Some(Nulls::Ignore) | None => Some(Judgement::Refuse {
-            reason: format!(
-                "null does not clear {} in {} (nulls = \"ignore\")",
-                found.field, observation.system
-            ),
+            reason: Refusal::NullIgnored { system: observation.system.clone() },
             then: field.on_refused,
         }),
     }
 }
 
 /// Why the value is not allowed by itself or after the present one; `None` if it is.
-pub fn invalid(field: &FieldOwnershipPolicy, record: &Record, found: &Difference<'_>) -> Option<String> {
+pub fn invalid(field: &FieldOwnershipPolicy, record: &Record, found: &Difference<'_>) -> Option<Refusal> {
     if let Some(reason) = breaks_rule(field, found.to) {
         return Some(reason);
     }
     let transitions = field.transitions.as_ref()?;
-    // At first sight nothing has moved from anywhere.
+    // The first value that a system shows is no transition.
     found.from?;
     let from = record.fields.get(found.field)?.value.as_text()?;
     let to = found.to.as_text()?;
     let allowed = transitions.get(from)?;
-    (from != to && !allowed.contains(to)).then(|| {
-        let may: Vec<_> = allowed.iter().map(String::as_str).collect();
-        let may = if may.is_empty() { "nothing".to_owned() } else { may.join(", ") };
-        format!("{from} may not become {to}: after {from} may come {may}")
+    (from != to && !allowed.contains(to)).then(|| Refusal::Transition {
+        from: from.to_owned(),
+        to: to.to_owned(),
+        allowed: allowed.iter().cloned().collect(),
     })
 }
 
 /// Why the value breaks the field's `valid` rule; `None` if it does not.
-pub fn breaks_rule(field: &FieldOwnershipPolicy, value: &Value) -> Option<String> {
+pub fn breaks_rule(field: &FieldOwnershipPolicy, value: &Value) -> Option<Refusal> {
     let rule = field.valid.as_ref().filter(|_| !value.is_null())?;
     match rule.holds(value) {
         Ok(true) => None,
-        Ok(false) => Some(format!("the value does not satisfy {}", rule.source())),
-        Err(error) => Some(format!("the rule {} gave no answer for this value: {error}", rule.source())),
+        Ok(false) => Some(Refusal::Invalid { rule: rule.source().to_owned() }),
+        Err(error) => Some(Refusal::RuleFailed { rule: rule.source().to_owned(), error: error.to_string() }),
     }
 }

@@ -5,7 +5,7 @@ use crate::data::value::Value;
 use crate::data::version::Dot;
 use crate::decide::Outcome;
 use crate::history::chronicle::Chronicle;
-use crate::history::{Body, Classification, Evidence, FieldRelation, LinkReason, ReviewAnswer};
+use crate::history::{Basis, Body, Classification, Evidence, FieldRelation, LinkReason, ReviewAnswer};
 use crate::outgoing::confirm::confirm_delete;
 use crate::outgoing::plan::plan;
 use crate::planted::{Mistake, planted};
@@ -13,7 +13,8 @@ use crate::policy::OnRefused;
 use crate::policy::{EditAgainstDelete, EntityPolicy, Owner};
 use crate::record::intent::Operation;
 use crate::record::observation::{Observation, OrderToken};
-use crate::record::{Copy, Record, Review, Side};
+use crate::record::reason::{ClosingReason, DeleteRule, Refusal, RestoreRule, ReviewReason};
+use crate::record::{Copy, Record, Review, Side, Subject};
 use std::collections::BTreeMap;
 
 /// Links a copy to the record. The copy's contents are decided by the observation that follows.
@@ -57,7 +58,7 @@ pub(crate) fn gone(policy: &EntityPolicy, chronicle: &mut Chronicle, observation
         order: observation.order.clone(),
         version: None,
     };
-    let seq = chronicle.push_with(body, Evidence::proven("the system says that the copy does not exist"));
+    let seq = chronicle.push_with(body, Evidence::proven(Basis::CopyMissing));
     chronicle.set_cause(Some(seq));
     drop_intent(chronicle, system);
     if chronicle.record().deleted.is_none() {
@@ -86,7 +87,7 @@ fn judge_delete(
     let rules = &policy.deletes;
     let allowed = match &rules.owner {
         None => {
-            let reason = format!("{system} deleted its copy, and no owner of deletes is declared");
+            let reason = ReviewReason::NoOwnerOfDeletes { system: system.clone() };
             return ask(chronicle, system, dot, reason);
         }
         Some(Owner::Shared) => true,
@@ -94,23 +95,26 @@ fn judge_delete(
     };
     if !allowed {
         let owner = rules.owner.as_ref().map(ToString::to_string).unwrap_or_default();
-        let reason = format!("deletes belong to {owner}; {system} may not delete");
+        let reason = Refusal::MayNotDelete { owner: owner.into(), system: system.clone() };
         return refuse(chronicle, system, dot, reason, rules.on_refused);
     }
     if relation == FieldRelation::Sequential {
-        let rule = format!("{system} may delete, and its copy had seen every edit");
+        let rule = DeleteRule::MayDelete { system: system.clone() };
         chronicle.push(Body::Deleted { dot: dot.clone(), rule });
         return;
     }
-    let names: Vec<_> = unseen.iter().map(FieldName::as_str).collect();
-    let missed = format!("{system} deleted its copy without having seen the latest {}", names.join(", "));
+    let (system, unseen) = (system.clone(), unseen.to_vec());
     match rules.edit_against_delete {
-        EditAgainstDelete::Review => ask(chronicle, system, dot, missed),
+        EditAgainstDelete::Review => {
+            ask(chronicle, &system.clone(), dot, ReviewReason::DeleteAgainstEdit { system, unseen });
+        }
         EditAgainstDelete::DeleteWins => {
-            chronicle.push(Body::Deleted { dot: dot.clone(), rule: format!("{missed}; delete_wins") });
+            let rule = DeleteRule::DeleteWins { system, unseen };
+            chronicle.push(Body::Deleted { dot: dot.clone(), rule });
         }
         EditAgainstDelete::EditWins => {
-            refuse(chronicle, system, dot, format!("{missed}; edit_wins"), OnRefused::Revert);
+            let reason = Refusal::EditWins { system: system.clone(), unseen };
+            refuse(chronicle, &system, dot, reason, OnRefused::Revert);
         }
     }
 }
@@ -137,10 +141,10 @@ fn unseen_edits(policy: &EntityPolicy, record: &Record, system: &SystemName, cop
         .collect()
 }
 
-fn refuse(chronicle: &mut Chronicle, system: &SystemName, dot: &Dot, reason: String, then: OnRefused) {
+fn refuse(chronicle: &mut Chronicle, system: &SystemName, dot: &Dot, reason: Refusal, then: OnRefused) {
     let body = Body::Refused {
         system: system.clone(),
-        field: FieldName::new(Record::EXISTENCE),
+        subject: Subject::Existence,
         value: Value::Null,
         dot: dot.clone(),
         reason: reason.clone(),
@@ -148,16 +152,16 @@ fn refuse(chronicle: &mut Chronicle, system: &SystemName, dot: &Dot, reason: Str
     };
     chronicle.push(body);
     if then == OnRefused::Review {
-        ask(chronicle, system, dot, reason);
+        ask(chronicle, system, dot, ReviewReason::Refused(reason));
     }
 }
 
-fn ask(chronicle: &mut Chronicle, system: &SystemName, dot: &Dot, reason: String) {
+fn ask(chronicle: &mut Chronicle, system: &SystemName, dot: &Dot, reason: ReviewReason) {
     let record = chronicle.record();
     let vector = record.vector.clone();
     let side = Side { value: Value::Null, dot: dot.clone(), vector };
-    let field = FieldName::new(Record::EXISTENCE);
-    let review = match record.reviews.get(&field) {
+    let subject = Subject::Existence;
+    let review = match record.reviews.get(&subject) {
         Some(open) => {
             let mut open = open.clone();
             open.proposed.insert(system.clone(), side);
@@ -171,7 +175,7 @@ fn ask(chronicle: &mut Chronicle, system: &SystemName, dot: &Dot, reason: String
             opened_at: chronicle.recorded_at(),
         },
     };
-    chronicle.push(Body::ManualReviewRequested { field, review });
+    chronicle.push(Body::ManualReviewRequested { subject, review });
 }
 
 /// What a changed copy says about the existence of its record.
@@ -180,23 +184,23 @@ pub(crate) enum Existence {
     Lives,
     /// A person was asked whether the record shall exist; the copy that was missed is there again.
     Answered {
-        /// The answer, in words.
-        note: String,
+        /// Why nobody has to decide any more.
+        reason: ClosingReason,
     },
     /// It was deleted and exists again.
     Restored {
-        /// Why, in words.
-        rule: String,
+        /// Why.
+        rule: RestoreRule,
     },
     /// It stays deleted, and the edit with it.
     StaysDeleted {
-        /// Why, in words.
-        reason: String,
+        /// Why.
+        reason: Refusal,
     },
     /// It was deleted; a person says whether the edit brings it back.
     Asked {
-        /// Why, in words.
-        reason: String,
+        /// Why.
+        reason: ReviewReason,
     },
 }
 
@@ -210,7 +214,7 @@ pub(crate) fn existence(
     if record.deleted.is_none() {
         let answers = revived && record.existence_contested();
         return if answers {
-            Existence::Answered { note: format!("the copy in {system} exists again") }
+            Existence::Answered { reason: ClosingReason::CopyExistsAgain { system: system.clone() } }
         } else {
             Existence::Lives
         };
@@ -221,17 +225,17 @@ pub(crate) fn existence(
         Some(Owner::System(owner)) => owner == system,
     };
     if revived && may_delete {
-        return Existence::Restored { rule: format!("{system} may delete and restore, and made it again") };
+        return Existence::Restored { rule: RestoreRule::MadeAgain { system: system.clone() } };
     }
     match policy.deletes.edit_against_delete {
-        EditAgainstDelete::EditWins => Existence::Restored {
-            rule: format!("{system} edited it without having seen the delete; edit_wins"),
-        },
-        EditAgainstDelete::DeleteWins => Existence::StaysDeleted {
-            reason: format!("{system} edited it without having seen the delete; delete_wins"),
-        },
+        EditAgainstDelete::EditWins => {
+            Existence::Restored { rule: RestoreRule::EditWins { system: system.clone() } }
+        }
+        EditAgainstDelete::DeleteWins => {
+            Existence::StaysDeleted { reason: Refusal::DeleteWins { system: system.clone() } }
+        }
         EditAgainstDelete::Review => {
-            Existence::Asked { reason: format!("{system} changed a record that was deleted elsewhere") }
+            Existence::Asked { reason: ReviewReason::EditAgainstDelete { system: system.clone() } }
         }
     }
 }
@@ -253,7 +257,7 @@ impl Existence {
     pub(crate) fn record(self, chronicle: &mut Chronicle, system: &SystemName, dot: &Dot) {
         match self {
             Existence::Lives => {}
-            Existence::Answered { note } => answer_one(chronicle, system, note),
+            Existence::Answered { reason } => answer_one(chronicle, system, reason),
             Existence::Restored { rule } => {
                 chronicle.push(Body::Restored { dot: dot.clone(), rule });
             }
@@ -264,19 +268,20 @@ impl Existence {
 }
 
 /// The copy in one system is there again. While other copies are missed, the question stays open.
-fn answer_one(chronicle: &mut Chronicle, system: &SystemName, note: String) {
-    let field = FieldName::new(Record::EXISTENCE);
+fn answer_one(chronicle: &mut Chronicle, system: &SystemName, reason: ClosingReason) {
+    let subject = Subject::Existence;
     let record = chronicle.record();
-    if let Some(review) = record.reviews.get(&field) {
+    if let Some(review) = record.reviews.get(&subject) {
         let is_missed = |other: &SystemName| record.copies.get(other).is_some_and(|copy| !copy.alive);
         let mut open = review.clone();
         open.proposed.retain(|other, _| other != system && is_missed(other));
         if !open.proposed.is_empty() {
-            chronicle.push(Body::ManualReviewRequested { field, review: open });
+            chronicle.push(Body::ManualReviewRequested { subject, review: open });
             return;
         }
         let review = open.id;
-        let body = Body::ReviewDecided { field, review, answer: ReviewAnswer::Superseded, note: Some(note) };
+        let answer = ReviewAnswer::Superseded { reason };
+        let body = Body::ReviewDecided { subject, review, answer, note: None };
         chronicle.push(body);
     }
 }

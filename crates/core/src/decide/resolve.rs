@@ -1,4 +1,4 @@
-//! Concurrent changes of one field: which value stands. Every branch begins with what is known by then.
+//! Resolves concurrent changes of one field by its strategy. Every branch begins with what is known by then.
 
 use crate::data::ids::SystemName;
 use crate::data::time::Timestamp;
@@ -6,6 +6,7 @@ use crate::data::value::Value;
 use crate::planted::{Mistake, planted};
 use crate::policy::schema::FieldType;
 use crate::policy::{EntityPolicy, FieldOwnershipPolicy, Merge, Owner, Strategy};
+use crate::record::reason::{BeliefRule, ReviewReason};
 use rust_decimal::Decimal;
 use std::collections::BTreeSet;
 use std::str::FromStr;
@@ -27,34 +28,34 @@ pub struct Contest<'a> {
     pub external_at: Option<Timestamp>,
     /// What stood in the other system's copy before it changed; `None` if it was never shown.
     pub base: Option<&'a Value>,
-    /// Whether nothing tells if the other system had seen our value.
+    /// Whether it is unknown if the other system had seen our value.
     pub indeterminate: bool,
 }
 
-/// What stands.
+/// The result of resolving a conflict.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum ConflictResolutionResult {
     /// The belief stays.
     Local {
-        /// The rule, in words.
-        rule: String,
+        /// The rule.
+        rule: BeliefRule,
     },
     /// The other system's value becomes the belief.
     External {
-        /// The rule, in words.
-        rule: String,
+        /// The rule.
+        rule: BeliefRule,
     },
     /// Both changes are kept in a new value.
     Merged {
         /// The value.
         value: Value,
-        /// The rule, in words.
-        rule: String,
+        /// The rule.
+        rule: BeliefRule,
     },
-    /// Only a person may say.
+    /// Only a person may decide.
     ManualReviewRequired {
-        /// Why, in words.
-        reason: String,
+        /// Why.
+        reason: ReviewReason,
     },
 }
 
@@ -68,9 +69,7 @@ pub fn resolve_field_conflict(
         Strategy::OwnerWins => owner_wins(field, contest),
         Strategy::LatestValidChange => latest(policy, field, contest),
         Strategy::Merge(merge) => merge_values(field, merge, contest),
-        Strategy::ManualReview => ConflictResolutionResult::ManualReviewRequired {
-            reason: "the policy asks a person whenever changes of this field cross".to_owned(),
-        },
+        Strategy::ManualReview => review(ReviewReason::ManualReview),
     }
 }
 
@@ -78,13 +77,13 @@ fn owner_wins(field: &FieldOwnershipPolicy, contest: &Contest<'_>) -> ConflictRe
     match &field.owner {
         // The owner itself changed it, so its value stands whatever was believed.
         Owner::System(owner) if owner == contest.external_system => {
-            ConflictResolutionResult::External { rule: format!("owner_wins: the field belongs to {owner}") }
+            ConflictResolutionResult::External { rule: BeliefRule::OwnerWins { owner: owner.clone() } }
         }
         // The belief is the owner's own, or a person's; a proposal that has not seen it gives way.
         Owner::System(owner) if owner == contest.local_system || contest.local_system.is_operator() => {
-            ConflictResolutionResult::Local { rule: format!("owner_wins: the field belongs to {owner}") }
+            ConflictResolutionResult::Local { rule: BeliefRule::OwnerWins { owner: owner.clone() } }
         }
-        // Two proposals crossed before the owner spoke. Arrival order must not decide.
+        // Two proposals are concurrent and the owner set nothing, so arrival order must not decide.
         Owner::System(_) | Owner::Shared => by_precedence(field, contest),
     }
 }
@@ -102,9 +101,9 @@ fn latest(
     if let (Some((local_skew, external_skew)), Some(local), Some(external)) =
         (skews, contest.local_at, contest.external_at)
     {
-        let apart = external.millis().abs_diff(local.millis());
-        if apart > local_skew.saturating_add(external_skew) {
-            let rule = format!("latest_valid_change: both clocks are trusted and {apart} ms apart");
+        let apart_ms = external.millis().abs_diff(local.millis());
+        if apart_ms > local_skew.saturating_add(external_skew) {
+            let rule = BeliefRule::LatestByClock { apart_ms };
             return if external > local {
                 ConflictResolutionResult::External { rule }
             } else {
@@ -117,25 +116,19 @@ fn latest(
 
 fn by_precedence(field: &FieldOwnershipPolicy, contest: &Contest<'_>) -> ConflictResolutionResult {
     if planted(Mistake::LastArrivalWins) {
-        return ConflictResolutionResult::External { rule: "the last to arrive".to_owned() };
+        return ConflictResolutionResult::External { rule: BeliefRule::Precedence { order: Vec::new() } };
     }
     let place = |system: &SystemName| field.precedence.iter().position(|named| named == system);
-    let order = || {
-        let names: Vec<_> = field.precedence.iter().map(SystemName::as_str).collect();
-        format!("precedence: {}", names.join(" before "))
-    };
+    let rule = || BeliefRule::Precedence { order: field.precedence.clone() };
     match (place(contest.local_system), place(contest.external_system)) {
         (Some(local), Some(external)) if external < local => {
-            ConflictResolutionResult::External { rule: order() }
+            ConflictResolutionResult::External { rule: rule() }
         }
-        (Some(_), Some(_)) => ConflictResolutionResult::Local { rule: order() },
+        (Some(_), Some(_)) => ConflictResolutionResult::Local { rule: rule() },
         (None, _) if contest.local_system.is_operator() => {
-            ConflictResolutionResult::Local { rule: "a person decided this value".to_owned() }
+            ConflictResolutionResult::Local { rule: BeliefRule::SetByPerson }
         }
-        (None, _) | (_, None) => ConflictResolutionResult::ManualReviewRequired {
-            reason: "nothing proves which change is newer, and no precedence is declared between the two"
-                .to_owned(),
-        },
+        (None, _) | (_, None) => review(ReviewReason::NoPrecedence),
     }
 }
 
@@ -154,7 +147,7 @@ fn merge_values(
     }
 }
 
-/// What stood there before both changes.
+/// The value that the copy held before both changes.
 fn base_of<'a>(contest: &Contest<'a>) -> Option<&'a Value> {
     contest.base.filter(|_| !planted(Mistake::MergeWithoutBase))
 }
@@ -181,16 +174,15 @@ fn union(contest: &Contest<'_>) -> ConflictResolutionResult {
     merged.extend(external.difference(&base).cloned());
     ConflictResolutionResult::Merged {
         value: Value::List(merged.into_iter().collect()),
-        rule: "merge by union: additions and removals of both sides are kept".to_owned(),
+        rule: BeliefRule::MergeUnion,
     }
 }
 
 /// Adds the other system's difference to the belief.
 fn delta(field: &FieldOwnershipPolicy, contest: &Contest<'_>) -> ConflictResolutionResult {
-    // Whether ours is already in their number cannot be told, and counting it twice would corrupt the sum.
+    // Their number may already include ours, and counting it twice would corrupt the sum.
     if contest.indeterminate {
-        let reason = "nothing tells whether their number already includes ours, so the sum is not certain";
-        return ConflictResolutionResult::ManualReviewRequired { reason: reason.to_owned() };
+        return review(ReviewReason::SumUncertain);
     }
     let (Some(base), Some(local), Some(external)) =
         (base_of(contest).and_then(number), number(contest.local), number(contest.external))
@@ -200,13 +192,8 @@ fn delta(field: &FieldOwnershipPolicy, contest: &Contest<'_>) -> ConflictResolut
     };
     let sum = external.checked_sub(base).and_then(|difference| local.checked_add(difference));
     match sum.and_then(|sum| field.field_type.accept(&Value::text(sum.normalize().to_string()), false).ok()) {
-        Some(value) => ConflictResolutionResult::Merged {
-            value,
-            rule: "merge by delta: the differences of both sides are added up".to_owned(),
-        },
-        None => ConflictResolutionResult::ManualReviewRequired {
-            reason: "the sum is outside what the field can hold".to_owned(),
-        },
+        Some(value) => ConflictResolutionResult::Merged { value, rule: BeliefRule::MergeDelta },
+        None => review(ReviewReason::SumOutOfRange),
     }
 }
 
@@ -219,11 +206,7 @@ fn number(value: &Value) -> Option<Decimal> {
 }
 
 fn extreme(field: &FieldOwnershipPolicy, contest: &Contest<'_>, greatest: bool) -> ConflictResolutionResult {
-    let rule = if greatest {
-        "merge by max: the greater value stands"
-    } else {
-        "merge by min: the smaller value stands"
-    };
+    let rule = if greatest { BeliefRule::MergeMax } else { BeliefRule::MergeMin };
     let external_greater = match field.field_type {
         FieldType::Integer | FieldType::Decimal => number(contest.external) > number(contest.local),
         // Canonical dates and times in UTC sort as texts only if they are equally long; compare them as times.
@@ -241,14 +224,14 @@ fn extreme(field: &FieldOwnershipPolicy, contest: &Contest<'_>, greatest: bool) 
     } else {
         contest.local
     };
-    ConflictResolutionResult::Merged { value: value.clone(), rule: rule.to_owned() }
+    ConflictResolutionResult::Merged { value: value.clone(), rule }
 }
 
 fn later(left: &Value, right: &Value) -> bool {
     let time = |value: &Value| value.as_text().and_then(|text| jiff::Timestamp::from_str(text).ok());
     match (time(left), time(right)) {
         (Some(left), Some(right)) => left > right,
-        _ => left > right,
+        (Some(_), None) | (None, Some(_)) | (None, None) => left > right,
     }
 }
 
@@ -259,13 +242,10 @@ fn text(field: &FieldOwnershipPolicy, contest: &Contest<'_>) -> ConflictResoluti
         return by_precedence(field, contest);
     };
     match diffy::merge(base, local, external) {
-        Ok(merged) => ConflictResolutionResult::Merged {
-            value: Value::text(merged),
-            rule: "merge by text: both edits are kept, line by line".to_owned(),
-        },
-        Err(_) => ConflictResolutionResult::ManualReviewRequired {
-            reason: "both sides edited the same lines".to_owned(),
-        },
+        Ok(merged) => {
+            ConflictResolutionResult::Merged { value: Value::text(merged), rule: BeliefRule::MergeText }
+        }
+        Err(_) => review(ReviewReason::SameLines),
     }
 }
 
@@ -277,19 +257,20 @@ fn expression(
     let null = Value::Null;
     let inputs =
         [("local", contest.local), ("external", contest.external), ("base", contest.base.unwrap_or(&null))];
-    let value = rule.value(&inputs).map_err(|error| error.to_string()).and_then(|value| {
-        if value.is_null() {
-            return Ok(value);
-        }
-        field.field_type.accept(&value, true).map_err(|error| error.to_string())
-    });
-    match value {
+    let value = match rule.value(&inputs) {
+        Ok(value) => value,
+        Err(error) => return review(ReviewReason::ExpressionFailed { error: error.to_string() }),
+    };
+    let accepted = if value.is_null() { Ok(Value::Null) } else { field.field_type.accept(&value, true) };
+    match accepted {
         Ok(value) => ConflictResolutionResult::Merged {
             value,
-            rule: format!("merge by expression: {}", rule.source()),
+            rule: BeliefRule::MergeExpression { expression: rule.source().to_owned() },
         },
-        Err(error) => ConflictResolutionResult::ManualReviewRequired {
-            reason: format!("the merge expression gave no usable value: {error}"),
-        },
+        Err(_) => review(ReviewReason::ExpressionUnfit { value }),
     }
+}
+
+fn review(reason: ReviewReason) -> ConflictResolutionResult {
+    ConflictResolutionResult::ManualReviewRequired { reason }
 }

@@ -1,4 +1,4 @@
-//! A person's answer. It is judged against the state of the moment, not against the state in which the question
+//! Carries out a person's answer. It is judged against the present state, not against the state in which the question
 //! was asked.
 
 use crate::data::ids::{FieldName, SystemName};
@@ -8,92 +8,100 @@ use crate::history::chronicle::Chronicle;
 use crate::history::{Body, ReviewAnswer};
 use crate::outgoing::plan::plan;
 use crate::policy::EntityPolicy;
-use crate::record::Record;
+use crate::policy::schema::TypeError;
+use crate::record::reason::{BeliefRule, DeleteRule, Refusal, RestoreRule};
+use crate::record::{Record, Subject};
 
-/// Why an answer cannot be carried out.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+/// Why an answer cannot be carried out. `explain` makes its message.
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum ReviewError {
     /// The question is not open any more.
-    #[error("the review {0} is not open: it was decided or has closed itself")]
     NotOpen(String),
-    /// The answer does not fit the question.
-    #[error("{answer} does not answer a question about {about}. Use {cure}")]
-    DoesNotFit {
-        /// The answer.
-        answer: &'static str,
-        /// What was asked.
-        about: String,
-        /// What would fit.
-        cure: &'static str,
-    },
+    /// The question is about the record's existence, and the answer is a value.
+    ValueForExistence,
+    /// The question is about a field, and the answer is to delete or restore the record.
+    ExistenceForField(FieldName),
     /// The named system holds no value of the field.
-    #[error("{0} holds no value of {1}")]
     NoValue(SystemName, FieldName),
-    /// The value is not allowed.
-    #[error("{field} cannot become {value}: {reason}")]
-    Invalid {
+    /// The field cannot hold the value.
+    WrongType {
         /// Which field.
         field: FieldName,
         /// The value.
         value: Value,
         /// Why.
-        reason: String,
+        error: Box<TypeError>,
+    },
+    /// The value is not allowed.
+    NotAllowed {
+        /// Which field.
+        field: FieldName,
+        /// The value.
+        value: Value,
+        /// Why.
+        reason: Box<Refusal>,
     },
 }
 
-/// Carries out a person's answer to the open review of a field. The context of the chronicle names the person.
+impl std::error::Error for ReviewError {}
+
+/// Carries out a person's answer to the open review of a subject. The context of the chronicle names the person.
 pub fn answer_review(
     policy: &EntityPolicy,
     chronicle: &mut Chronicle,
-    field: &FieldName,
+    subject: &Subject,
     review: &str,
     answer: ReviewAnswer,
     note: Option<String>,
 ) -> Result<(), ReviewError> {
-    let open = chronicle.record().reviews.get(field).filter(|open| open.id == review);
+    let open = chronicle.record().reviews.get(subject).filter(|open| open.id == review);
     if open.is_none() {
         return Err(ReviewError::NotOpen(review.to_owned()));
     }
-    let existence = field.as_str() == Record::EXISTENCE;
-    let value = match (&answer, existence) {
-        (ReviewAnswer::Keep | ReviewAnswer::Superseded, _)
-        | (ReviewAnswer::Delete | ReviewAnswer::Restore, true) => None,
-        (ReviewAnswer::Take { system }, false) => Some(current_value(chronicle.record(), system, field)?),
-        (ReviewAnswer::Set { value }, false) => Some(value.clone()),
-        (ReviewAnswer::Take { .. } | ReviewAnswer::Set { .. }, true) => {
-            return Err(does_not_fit("a value", field, "--keep, --delete or --restore"));
+    let value = match (&answer, subject) {
+        (ReviewAnswer::Keep, Subject::Field(field)) => {
+            // The kept value counts as set by the person from now on, also against an owner who changed it meanwhile.
+            chronicle.record().fields.get(field).map(|belief| (field, belief.value.clone()))
         }
-        (ReviewAnswer::Delete | ReviewAnswer::Restore, false) => {
-            return Err(does_not_fit("deleting or restoring", field, "--keep, --take SYSTEM or --set VALUE"));
+        (ReviewAnswer::Take { system }, Subject::Field(field)) => {
+            let value = current_value(chronicle.record(), system, field)?;
+            Some((field, accepted(policy, field, value)?))
+        }
+        (ReviewAnswer::Set { value }, Subject::Field(field)) => {
+            Some((field, accepted(policy, field, value.clone())?))
+        }
+        (ReviewAnswer::Superseded { .. }, _)
+        | (ReviewAnswer::Keep | ReviewAnswer::Delete | ReviewAnswer::Restore, Subject::Existence) => None,
+        (ReviewAnswer::Take { .. } | ReviewAnswer::Set { .. }, Subject::Existence) => {
+            return Err(ReviewError::ValueForExistence);
+        }
+        (ReviewAnswer::Delete | ReviewAnswer::Restore, Subject::Field(field)) => {
+            return Err(ReviewError::ExistenceForField(field.clone()));
         }
     };
-    let value = value.map(|value| accepted(policy, field, value)).transpose()?;
-    // What a person keeps is the person's word from now on, also against an owner who meanwhile said otherwise.
-    let kept = (answer == ReviewAnswer::Keep).then(|| chronicle.record().fields.get(field)).flatten();
-    let value = value.or_else(|| kept.map(|belief| belief.value.clone()));
     let dot = chronicle.record().vector.next(&SystemName::operator());
     let seq = chronicle.push(Body::ReviewDecided {
-        field: field.clone(),
+        subject: subject.clone(),
         review: review.to_owned(),
         answer: answer.clone(),
         note,
     });
     chronicle.set_cause(Some(seq));
-    let who = chronicle.context().actor.clone().unwrap_or_else(|| "a person".to_owned());
-    let rule = format!("{who} decided it in review {review}");
-    if let Some(value) = value {
+    let (by, review) = (chronicle.context().actor.clone(), review.to_owned());
+    if let Some((field, value)) = value {
+        let rule = BeliefRule::Answered { by, review };
         let from = chronicle.record().fields.get(field).map(|belief| belief.value.clone());
         chronicle.push(Body::FieldChanged { field: field.clone(), from, value, dot, rule });
     } else {
         match answer {
             ReviewAnswer::Delete => {
-                chronicle.push(Body::Deleted { dot, rule });
+                chronicle.push(Body::Deleted { dot, rule: DeleteRule::Answered { by, review } });
             }
             ReviewAnswer::Restore => {
-                chronicle.push(Body::Restored { dot, rule });
+                chronicle.push(Body::Restored { dot, rule: RestoreRule::Answered { by, review } });
             }
             ReviewAnswer::Keep
-            | ReviewAnswer::Superseded
+            | ReviewAnswer::Superseded { .. }
             | ReviewAnswer::Take { .. }
             | ReviewAnswer::Set { .. } => {}
         }
@@ -112,25 +120,16 @@ fn current_value(record: &Record, system: &SystemName, field: &FieldName) -> Res
 
 fn accepted(policy: &EntityPolicy, field: &FieldName, value: Value) -> Result<Value, ReviewError> {
     let Some(rules) = policy.field(field) else { return Ok(value) };
-    let invalid = |value: Value, reason: String| ReviewError::Invalid { field: field.clone(), value, reason };
+    let field = field.clone();
     if value.is_null() {
         return Ok(value);
     }
     let canonical = match rules.field_type.accept(&value, false) {
         Ok(canonical) => normalised(rules, canonical),
-        Err(error) => return Err(invalid(value, error.to_string())),
+        Err(error) => return Err(ReviewError::WrongType { field, value, error: Box::new(error) }),
     };
     match breaks_rule(rules, &canonical) {
-        Some(reason) => Err(invalid(canonical, reason)),
+        Some(reason) => Err(ReviewError::NotAllowed { field, value: canonical, reason: Box::new(reason) }),
         None => Ok(canonical),
     }
-}
-
-fn does_not_fit(answer: &'static str, field: &FieldName, cure: &'static str) -> ReviewError {
-    let about = if field.as_str() == Record::EXISTENCE {
-        "whether the record shall exist".to_owned()
-    } else {
-        format!("the value of {field}")
-    };
-    ReviewError::DoesNotFit { answer, about, cure }
 }

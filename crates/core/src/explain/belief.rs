@@ -1,15 +1,16 @@
 //! Why a field holds what it holds: the answer to support's question, as data and as a story.
 
+use super::reasons::{evidence_words, failure_words, refusal_words, review_words, rule_words};
 use super::rules::field_sentence;
 use super::short::{reason as clean, short_value};
 use crate::data::ids::{EntityName, FieldName, RecordId, SystemName};
 use crate::data::time::Timestamp;
 use crate::data::value::Value;
 use crate::data::version::{Dot, VersionVector};
-use crate::history::{Body, Evidence, Failure, IntegrationEvent, Loser, ReviewAnswer};
+use crate::history::{Body, Evidence, Failure, IntegrationEvent, ReviewAnswer};
 use crate::policy::EntityPolicy;
 use crate::record::intent::{IntentStatus, Operation};
-use crate::record::{Belief, Copy, Record, Review};
+use crate::record::{Belief, Copy, Record, Review, Subject};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -30,7 +31,7 @@ pub struct Why {
     pub version: VersionVector,
     /// The rule of the field as it stands now, as one sentence.
     pub rule: String,
-    /// Why the decision went as it did, in the words stored with it; absent if that event was not given.
+    /// Why the decision went as it did, in words; absent if that event was not given.
     pub decided: Option<String>,
     /// The short digest of the policy that decided; the present one if the event does not say.
     pub policy_digest: String,
@@ -47,13 +48,26 @@ pub struct Why {
     /// Who did it, where a name is known.
     pub actor: Option<String>,
     /// The values that did not prevail against it.
-    pub losers: Vec<Loser>,
+    pub losers: Vec<SetAside>,
     /// How far the value has come in each system of the entity.
     pub propagation: BTreeMap<SystemName, Propagation>,
     /// The open question, if a person has to decide.
     pub review: Option<Review>,
     /// Whether the record is deleted.
     pub deleted: bool,
+}
+
+/// A value that did not prevail against the belief.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct SetAside {
+    /// The value.
+    pub value: Value,
+    /// Who held it.
+    pub system: SystemName,
+    /// The change that carried it.
+    pub dot: Dot,
+    /// Why it did not prevail, in words.
+    pub reason: String,
 }
 
 /// How far the value has come in one system.
@@ -71,7 +85,7 @@ pub struct Propagation {
     pub reason: Option<String>,
 }
 
-/// The ways in which a belief stands to one system's copy.
+/// How a belief compares with one system's copy.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PropagationStatus {
@@ -153,7 +167,7 @@ pub fn why(
         actor: event.and_then(|event| event.actor.clone()),
         losers: losers(events, field, belief),
         propagation: propagation.collect(),
-        review: record.reviews.get(field).cloned(),
+        review: record.review_of(field).cloned(),
         deleted: record.deleted.is_some(),
     })
 }
@@ -171,7 +185,7 @@ impl Why {
         lines.push(format!("Rule: {}", self.rule));
         lines.push(self.policy_line());
         lines.extend(
-            self.evidence.as_ref().map(|evidence| format!("Evidence: {}.", clean(&evidence.to_string()))),
+            self.evidence.as_ref().map(|evidence| format!("Evidence: {}.", clean(&evidence_words(evidence)))),
         );
         lines.push(format!("Version: {}.", self.version));
         for loser in &self.losers {
@@ -180,7 +194,8 @@ impl Why {
         }
         lines.extend(self.propagation.iter().map(|(system, propagation)| propagation.line(system)));
         if let Some(review) = &self.review {
-            lines.push(format!("A person has to decide: review {}: {}.", review.id, clean(&review.reason)));
+            let reason = review_words(&review.reason, &Subject::Field(self.field.clone()));
+            lines.push(format!("A person has to decide: review {}: {}.", review.id, clean(&reason)));
         }
         lines.join("\n")
     }
@@ -213,53 +228,37 @@ impl Propagation {
     }
 }
 
-/// The words stored with the decision. A conflict that was resolved later without changing the value explains
-/// the present belief better than the change that first made it.
+/// Why the decision went as it did. A conflict that was resolved later without changing the value explains the present
+/// belief better than the change that first made it.
 fn decided(
     events: &[IntegrationEvent],
     event: Option<&IntegrationEvent>,
     field: &FieldName,
     belief: &Belief,
 ) -> Option<String> {
-    let resolved = events.iter().rev().find_map(|event| match &event.body {
-        Body::ConflictResolved { field: of, dot, rule, .. } if of == field && *dot == belief.dot => {
-            Some(rule)
-        }
-        _ => None,
+    let resolved = events.iter().rev().find_map(|event| {
+        let Body::ConflictResolved { field: of, dot, rule, .. } = &event.body else { return None };
+        (of == field && *dot == belief.dot).then_some(rule)
     });
-    let changed = event.and_then(|event| match &event.body {
-        Body::FieldChanged { rule, .. } | Body::ConflictResolved { rule, .. } => Some(rule),
-        _ => None,
+    let changed = event.and_then(|event| {
+        let Body::FieldChanged { rule, .. } = &event.body else { return None };
+        Some(rule)
     });
-    resolved.or(changed).cloned()
+    resolved.or(changed).map(|rule| rule_words(rule, field))
 }
 
 /// The values that did not prevail against the present belief, in order of time.
-fn losers(events: &[IntegrationEvent], field: &FieldName, belief: &Belief) -> Vec<Loser> {
+fn losers(events: &[IntegrationEvent], field: &FieldName, belief: &Belief) -> Vec<SetAside> {
     let begin = decision_begins(events, belief.seq);
-    let mut out: Vec<Loser> = Vec::new();
+    let mut out: Vec<SetAside> = Vec::new();
     for event in events {
-        match &event.body {
-            Body::ConflictResolved { field: of, dot, losers, .. } if of == field && *dot == belief.dot => {
-                out.extend(losers.iter().cloned());
-            }
-            Body::Refused { system, field: of, value, dot, reason, .. }
-                if of == field && event.seq >= begin =>
-            {
-                out.push(Loser {
-                    value: value.clone(),
-                    system: system.clone(),
-                    dot: dot.clone(),
-                    reason: reason.clone(),
-                });
-            }
-            Body::ReviewDecided { field: of, review, answer, .. } if of == field && event.seq >= begin => {
-                out.extend(set_aside(events, review, answer, event.actor.as_deref(), belief));
-            }
-            _ => {}
+        out.extend(lost_conflict(event, field, belief));
+        if event.seq >= begin {
+            out.extend(refused(event, field));
+            out.extend(overruled(events, event, field, belief));
         }
     }
-    let mut unique: Vec<Loser> = Vec::with_capacity(out.len());
+    let mut unique: Vec<SetAside> = Vec::with_capacity(out.len());
     for loser in out.into_iter().filter(|loser| loser.value != belief.value) {
         if !unique.iter().any(|other| other.dot == loser.dot && other.value == loser.value) {
             unique.push(loser);
@@ -268,28 +267,56 @@ fn losers(events: &[IntegrationEvent], field: &FieldName, belief: &Belief) -> Ve
     unique
 }
 
-/// What a person's answer set aside.
-fn set_aside(
-    events: &[IntegrationEvent],
-    review: &str,
-    answer: &ReviewAnswer,
-    actor: Option<&str>,
-    belief: &Belief,
-) -> Vec<Loser> {
-    if *answer == ReviewAnswer::Superseded {
+/// What a conflict set aside whose winner is the present belief.
+fn lost_conflict(event: &IntegrationEvent, field: &FieldName, belief: &Belief) -> Vec<SetAside> {
+    let Body::ConflictResolved { field: of, dot, losers, rule, .. } = &event.body else { return Vec::new() };
+    if of != field || *dot != belief.dot {
         return Vec::new();
     }
-    let question = events.iter().rev().find_map(|event| match &event.body {
-        Body::ManualReviewRequested { review: asked, .. } if asked.id == review => Some(asked),
-        _ => None,
+    let rule = rule_words(rule, field);
+    let lost = losers.iter().map(|loser| SetAside {
+        value: loser.value.clone(),
+        system: loser.system.clone(),
+        dot: loser.dot.clone(),
+        reason: format!("concurrent with {}; {rule}", loser.concurrent_with),
+    });
+    lost.collect()
+}
+
+/// The value of this field that the event refuses.
+fn refused(event: &IntegrationEvent, field: &FieldName) -> Option<SetAside> {
+    let Body::Refused { system, subject, value, dot, reason, .. } = &event.body else { return None };
+    subject.is_field(field).then(|| SetAside {
+        value: value.clone(),
+        system: system.clone(),
+        dot: dot.clone(),
+        reason: refusal_words(reason, subject),
+    })
+}
+
+/// What a person's answer about this field set aside.
+fn overruled(
+    events: &[IntegrationEvent],
+    event: &IntegrationEvent,
+    field: &FieldName,
+    belief: &Belief,
+) -> Vec<SetAside> {
+    let Body::ReviewDecided { subject, review, answer, .. } = &event.body else { return Vec::new() };
+    if !subject.is_field(field) || matches!(answer, ReviewAnswer::Superseded { .. }) {
+        return Vec::new();
+    }
+    let question = events.iter().rev().find_map(|event| {
+        let Body::ManualReviewRequested { review: asked, .. } = &event.body else { return None };
+        (asked.id == *review).then_some(asked)
     });
     let Some(question) = question else { return Vec::new() };
-    let reason = format!("{} decided otherwise in review {review}", actor.unwrap_or("a person"));
+    let reason =
+        format!("{} decided otherwise in review {review}", event.actor.as_deref().unwrap_or("a person"));
     let believed = question.believed.iter().map(|side| (&side.dot.system, side));
     believed
         .chain(question.proposed.iter())
         .filter(|(_, side)| side.dot != belief.dot)
-        .map(|(system, side)| Loser {
+        .map(|(system, side)| SetAside {
             value: side.value.clone(),
             system: system.clone(),
             dot: side.dot.clone(),
@@ -339,7 +366,7 @@ impl FieldInCopy<'_> {
             return plain(PropagationStatus::Confirmed, self.stands_since());
         }
         let content = shadow.map(|shadow| shadow.content.clone());
-        let (status, at, reason) = if let Some(review) = self.record.reviews.get(self.field) {
+        let (status, at, reason) = if let Some(review) = self.record.review_of(self.field) {
             (PropagationStatus::Contested, Some(review.opened_at), None)
         } else if shadow.is_some_and(|shadow| shadow.tolerated) {
             (PropagationStatus::Tolerated, self.stands_since(), None)
@@ -373,7 +400,10 @@ impl FieldInCopy<'_> {
             return (status, self.intent_since(&intent.key), None);
         }
         match self.record.held.get(self.system) {
-            Some(held) => (PropagationStatus::Held, self.held_since(), Some(held.reason.clone())),
+            Some(held) => {
+                let reason = failure_words(&held.reason, self.system);
+                (PropagationStatus::Held, self.held_since(), Some(reason))
+            }
             // The difference waits for the intent in flight, or for the next step.
             None => (PropagationStatus::Pending, None, None),
         }
@@ -381,21 +411,20 @@ impl FieldInCopy<'_> {
 
     /// When the copy's content of this field was last shown or written.
     fn stands_since(&self) -> Option<Timestamp> {
-        self.last(|body| match body {
-            Body::Observed { system, fields, .. } => system == self.system && fields.contains_key(self.field),
-            Body::IntentConfirmed { system, fields, .. } => {
-                system == self.system && fields.contains_key(self.field)
-            }
-            _ => false,
+        self.last(|body| {
+            let shown = matches!(body, Body::Observed { system, fields, .. }
+                if system == self.system && fields.contains_key(self.field));
+            let written = matches!(body, Body::IntentConfirmed { system, fields, .. }
+                if system == self.system && fields.contains_key(self.field));
+            shown || written
         })
     }
 
     fn intent_since(&self, of: &str) -> Option<Timestamp> {
-        self.last(|body| match body {
-            Body::IntentPlanned { system, key, .. }
-            | Body::IntentSent { system, key, .. }
-            | Body::IntentFailed { system, key, .. } => system == self.system && key == of,
-            _ => false,
+        self.last(|body| {
+            matches!(body, Body::IntentPlanned { system, key, .. }
+                | Body::IntentSent { system, key, .. }
+                | Body::IntentFailed { system, key, .. } if system == self.system && key == of)
         })
     }
 

@@ -1,5 +1,9 @@
 //! One line of a timeline for each event.
 
+use super::reasons::{
+    closing_words, delete_words, evidence_words, failure_words, refusal_words, restore_words, review_words,
+    rule_words, subject_words,
+};
 use super::short::{reason as clean, short_text, short_value, spoken};
 use crate::data::ids::{FieldName, RemoteId, SystemName};
 use crate::data::value::Value;
@@ -11,7 +15,8 @@ use crate::history::{
 use crate::policy::OnRefused;
 use crate::record::intent::{Operation, OutgoingField};
 use crate::record::observation::Channel;
-use crate::record::{Record, Review, Side};
+use crate::record::reason::{BeliefRule, FailureReason};
+use crate::record::{Review, Side, Subject};
 use std::collections::BTreeMap;
 
 /// The event on one line with its time of recording: `10:08:03 - crm correction scheduled: email = "…"`.
@@ -22,7 +27,7 @@ pub fn event_line(event: &IntegrationEvent) -> String {
 /// The event in words, without its time. Never contains a line break or a control character.
 pub fn event_words(event: &IntegrationEvent) -> String {
     match &event.body {
-        Body::Linked { system, remote_id, how } => linked(event, system, remote_id, how),
+        Body::Linked { system, remote_id, how } => linked(system, remote_id, how),
         Body::Observed { system, channel, class, copy_vector, dot, fields, gone, .. } => {
             let seen =
                 Seen { system, channel: *channel, class: *class, vector: copy_vector, dot: dot.as_ref() };
@@ -35,25 +40,28 @@ pub fn event_words(event: &IntegrationEvent) -> String {
         Body::ConflictResolved { field, value, dot, rule, losers } => {
             resolved(field, value, dot, rule, losers)
         }
-        Body::ManualReviewRequested { field, review } => manual_review_requested(field, review),
-        Body::ReviewDecided { field, review, answer, note } => {
-            review_decided(event, field, review, answer, note.as_deref())
+        Body::ManualReviewRequested { subject, review } => manual_review_requested(subject, review),
+        Body::ReviewDecided { subject, review, answer, note } => {
+            review_decided(event, subject, review, answer, note.as_deref())
         }
-        Body::Refused { system, field, dot, reason, then, .. } if is_existence(field) => {
-            let what = format!("{system}'s change of the record's existence ({dot}) refused");
-            format!("{what}: {}; {}", clean(reason), consequence_of_delete(*then))
-        }
-        Body::Refused { system, field, value, dot, reason, then } => {
-            let what = format!("{system}'s {field} = {} ({dot}) refused", short_value(value));
-            format!("{what}: {}; {}", clean(reason), consequence(*then))
+        Body::Refused { system, subject, value, dot, reason, then } => {
+            let (what, consequence) = match subject {
+                Subject::Existence => {
+                    ("change of the record's existence".to_owned(), consequence_of_delete(*then))
+                }
+                Subject::Field(field) => (format!("{field} = {}", short_value(value)), consequence(*then)),
+            };
+            let reason = clean(&refusal_words(reason, subject));
+            format!("{system}'s {what} ({dot}) refused: {reason}; {consequence}")
         }
         Body::Quarantined { system, remote_id, reason } => {
             let copy =
                 remote_id.as_ref().map(|id| format!(" {}", short_text(id.as_str()))).unwrap_or_default();
-            format!("{system} copy{copy} set aside in quarantine: {}", clean(reason))
+            let reason = clean(&failure_words(reason, system));
+            format!("write to {system} copy{copy} set aside in quarantine: {reason}")
         }
-        Body::Deleted { dot, rule } => format!("record deleted ({dot}): {}", clean(rule)),
-        Body::Restored { dot, rule } => format!("record restored ({dot}): {}", clean(rule)),
+        Body::Deleted { dot, rule } => format!("record deleted ({dot}): {}", clean(&delete_words(rule))),
+        Body::Restored { dot, rule } => format!("record restored ({dot}): {}", clean(&restore_words(rule))),
         Body::IntentPlanned { system, operation, fields, correction, .. } => {
             planned(system, *operation, fields, *correction)
         }
@@ -84,18 +92,12 @@ pub fn event_words(event: &IntegrationEvent) -> String {
         Body::DriftDetected { system, fields } => {
             format!("{system} listing differs in {}: no change feed had reported it", list(fields))
         }
-        Body::ReconciliationApplied { system, fields } => {
-            format!("{system} repaired by reconciliation: {}", list(fields))
-        }
-        Body::SnapshotTaken { state } => format!("snapshot of the record taken ({})", state.short()),
         Body::PolicyChanged { from, to } => match from {
             Some(from) => format!("policy {} replaced by {}", short_text(from), short_text(to)),
             None => format!("policy {} decides from here on", short_text(to)),
         },
-        Body::Paused { system, reason } => format!("writes to {system} paused: {}", clean(reason)),
-        Body::Resumed { system } => format!("writes to {system} resumed{}", by_actor(event)),
         Body::Released { system } => {
-            format!("refused write to {system} released, to be tried again{}", by_actor(event))
+            format!("refused write to {system} released{}, to be tried again", by_actor(event))
         }
     }
 }
@@ -109,16 +111,12 @@ struct Seen<'a> {
     dot: Option<&'a Dot>,
 }
 
-fn linked(event: &IntegrationEvent, system: &SystemName, remote_id: &RemoteId, how: &LinkReason) -> String {
+fn linked(system: &SystemName, remote_id: &RemoteId, how: &LinkReason) -> String {
     let id = short_text(remote_id.as_str());
     match how {
         LinkReason::FirstSeen => format!("record begins with {system} copy {id}"),
         LinkReason::Matched { key } => format!("{system} copy {id} linked: equal {}", clean(key)),
         LinkReason::Created => format!("{system} copy {id} created and linked"),
-        LinkReason::Alias { from } => {
-            format!("{system} copy has a new id: {id} (before: {})", short_text(from.as_str()))
-        }
-        LinkReason::Decided => format!("{system} copy {id} linked{}", by_actor(event)),
     }
 }
 
@@ -175,11 +173,15 @@ fn tells_something(class: Classification, evidence: Option<&Evidence>) -> bool {
     }
 }
 
-fn changed(field: &FieldName, from: Option<&Value>, value: &Value, dot: &Dot, rule: &str) -> String {
+fn changed(field: &FieldName, from: Option<&Value>, value: &Value, dot: &Dot, rule: &BeliefRule) -> String {
     // A person may confirm the value that was believed anyway.
     let other = from.filter(|from| *from != value);
     let was = other.map(|from| format!(" (was {})", short_value(from))).unwrap_or_default();
-    format!("{field} believed to be {}{was}, by {dot}: {}", short_value(value), clean(rule))
+    format!(
+        "{field} believed to be {}{was}, by {dot}: {}",
+        short_value(value),
+        clean(&rule_words(rule, field))
+    )
 }
 
 fn conflict(field: &FieldName, believed: &Side, shown: &Side) -> String {
@@ -191,50 +193,45 @@ fn conflict(field: &FieldName, believed: &Side, shown: &Side) -> String {
         short_value(&shown.value),
         shown.vector
     );
-    format!("conflict over {}: {sides}", subject(field))
+    format!("conflict over {field}: {sides}")
 }
 
-fn resolved(field: &FieldName, value: &Value, dot: &Dot, rule: &str, losers: &[Loser]) -> String {
-    let mut out = format!(
-        "conflict over {} resolved: {} stands ({dot}), by {}",
-        subject(field),
-        short_value(value),
-        clean(rule)
-    );
+fn resolved(field: &FieldName, value: &Value, dot: &Dot, rule: &BeliefRule, losers: &[Loser]) -> String {
+    let rule = clean(&rule_words(rule, field));
+    let mut out = format!("conflict over {field} resolved: {} stands ({dot}), by {rule}", short_value(value));
     for loser in losers {
         let lost = format!("{}'s {} ({})", loser.system, short_value(&loser.value), loser.dot);
-        out += &format!("; {lost} did not prevail: {}", clean(&loser.reason));
+        out += &format!("; {lost} did not prevail: concurrent with {}", loser.concurrent_with);
     }
     out
 }
 
-fn manual_review_requested(field: &FieldName, review: &Review) -> String {
+fn manual_review_requested(subject: &Subject, review: &Review) -> String {
     let believed = review.believed.iter().map(|side| format!("believed {}", short_value(&side.value)));
     let shown =
         review.proposed.iter().map(|(system, side)| format!("{system} shows {}", short_value(&side.value)));
     let sides: Vec<String> = believed.chain(shown).collect();
     let tail = if sides.is_empty() { String::new() } else { format!(" ({})", sides.join(", ")) };
-    format!("{} waits for a person, review {}: {}{tail}", subject(field), review.id, clean(&review.reason))
+    let reason = clean(&review_words(&review.reason, subject));
+    format!("{} waits for a person, review {}: {reason}{tail}", subject_words(subject), review.id)
 }
 
 fn review_decided(
     event: &IntegrationEvent,
-    field: &FieldName,
+    subject: &Subject,
     review: &str,
     answer: &ReviewAnswer,
     note: Option<&str>,
 ) -> String {
-    let what = format!("review {review} of {}", subject(field));
+    let what = format!("review {review} of {}", subject_words(subject));
     let answer = match answer {
         ReviewAnswer::Keep => "the believed value stays".to_owned(),
         ReviewAnswer::Take { system } => format!("{system}'s value is taken"),
         ReviewAnswer::Set { value } => format!("the value is {}", short_value(value)),
         ReviewAnswer::Delete => "the record is deleted everywhere".to_owned(),
         ReviewAnswer::Restore => "the record lives on".to_owned(),
-        // Nobody answered: the note is the engine's own reason.
-        ReviewAnswer::Superseded => {
-            let reason = note.map_or_else(|| "the question no longer arises".to_owned(), clean);
-            return format!("{what} closed: {reason}");
+        ReviewAnswer::Superseded { reason } => {
+            return format!("{what} closed: {}", clean(&closing_words(reason)));
         }
     };
     let note = note.map(|note| format!(" (\"{}\")", clean(note))).unwrap_or_default();
@@ -286,14 +283,14 @@ fn confirmed(system: &SystemName, by: ConfirmedBy, fields: &BTreeMap<FieldName, 
     out
 }
 
-fn failed(system: &SystemName, failure: Failure, reason: &str) -> String {
-    let reason = clean(reason);
+fn failed(system: &SystemName, failure: Failure, reason: &FailureReason) -> String {
+    let reason = clean(&failure_words(reason, system));
     match failure {
         Failure::Retry => format!("write to {system} had no effect and will be tried again: {reason}"),
         Failure::Conflict => format!("write to {system} not made, something came between: {reason}"),
         Failure::Rejected => format!("{system} rejected the write for good: {reason}"),
         Failure::Unknown => {
-            format!("write to {system} has an unknown outcome, to be settled by reading: {reason}")
+            format!("write to {system} has an unknown outcome and will be checked by reading: {reason}")
         }
         Failure::Missing => format!("write to {system} found no copy: {reason}"),
     }
@@ -311,15 +308,6 @@ fn road(system: &SystemName, channel: Channel) -> String {
     }
 }
 
-/// The field, or the record's existence, as the subject of a sentence.
-fn subject(field: &FieldName) -> &str {
-    if is_existence(field) { "the record's existence" } else { field.as_str() }
-}
-
-fn is_existence(field: &FieldName) -> bool {
-    field.as_str() == Record::EXISTENCE
-}
-
 fn old(fields: &BTreeMap<FieldName, Value>) -> String {
     let each: Vec<String> =
         fields.iter().map(|(field, value)| format!("{field} = {}", short_value(value))).collect();
@@ -327,7 +315,7 @@ fn old(fields: &BTreeMap<FieldName, Value>) -> String {
 }
 
 fn proof(evidence: Option<&Evidence>) -> String {
-    evidence.map(|evidence| format!(" ({})", clean(&evidence.to_string()))).unwrap_or_default()
+    evidence.map(|evidence| format!(" ({})", clean(&evidence_words(evidence)))).unwrap_or_default()
 }
 
 fn by_actor(event: &IntegrationEvent) -> String {

@@ -1,10 +1,11 @@
-//! The words: each rule, event and belief as sentences for people. Nothing is decided here.
+//! The words: each rule, reason, event and belief as sentences for people. Nothing is decided here.
 //!
 //! Everything that comes from outside is shortened and escaped before it enters a sentence, so that a hostile
 //! value cannot break a line, move a terminal's cursor or flood a log.
 
 mod belief;
 mod line;
+mod reasons;
 mod rules;
 mod short;
 mod view;
@@ -12,8 +13,12 @@ mod view;
 #[cfg(test)]
 mod tests;
 
-pub use belief::{Propagation, PropagationStatus, Why, why};
+pub use belief::{Propagation, PropagationStatus, SetAside, Why, why};
 pub use line::{event_line, event_words};
+pub use reasons::{
+    basis_words, closing_words, delete_words, evidence_words, failure_words, refusal_words, restore_words,
+    review_words, rule_words, subject_words,
+};
 pub use rules::{delete_sentence, field_sentence, match_sentence, policy_sentences};
 pub use short::{SHORT_CHARS_MAX, short_text, short_value};
 pub use view::{ContentState, CopyView, FieldCopy, FieldView, RecordView, record_view};

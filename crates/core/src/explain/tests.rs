@@ -7,7 +7,7 @@ use crate::data::time::Timestamp;
 use crate::data::value::{Digest, Value};
 use crate::data::version::{Causality, Dot, VersionVector};
 use crate::history::{
-    Body, Classification, ConfirmedBy, Evidence, Failure, FieldRelation, FieldSeen, FieldStored,
+    Basis, Body, Classification, ConfirmedBy, Evidence, Failure, FieldRelation, FieldSeen, FieldStored,
     IntegrationEvent, LinkReason, Loser, ReviewAnswer,
 };
 use crate::policy::OnRefused;
@@ -18,7 +18,10 @@ use crate::policy::spec::{
 use crate::policy::{EditAgainstDelete, EntityPolicy, SystemTraits};
 use crate::record::intent::{Intent, IntentStatus, Operation, OutgoingField};
 use crate::record::observation::Channel;
-use crate::record::{Belief, Copy, Record, Review, Shadow, Side};
+use crate::record::reason::{
+    BeliefRule, ClosingReason, DeleteRule, FailureReason, Refusal, RestoreRule, ReviewReason,
+};
+use crate::record::{Belief, Copy, Record, Review, Shadow, Side, Subject};
 use std::collections::{BTreeMap, BTreeSet};
 
 const MINUTE: i64 = 60_000;
@@ -155,7 +158,7 @@ fn observed(class: Classification, relation: FieldRelation) -> Body {
 fn review() -> Review {
     Review {
         id: "r1-9".into(),
-        reason: "the changes crossed and the policy asks a person".into(),
+        reason: ReviewReason::ManualReview,
         believed: Some(side("new@example.com", Dot::new("app", 12), vector(12, 5))),
         proposed: BTreeMap::from([(
             "crm".into(),
@@ -245,14 +248,14 @@ fn deletes_and_matching_have_sentences() {
 #[test]
 fn the_story_of_the_seeds_reads_line_by_line() {
     let mut crossing = event(3, 8, observed(Classification::Concurrent, FieldRelation::Concurrent));
-    crossing.evidence = Some(Evidence::inferred("its copy had not seen app:12"));
+    crossing.evidence = Some(Evidence::inferred(Basis::BeliefNotSeen { belief: Dot::new("app", 12) }));
     let lines = [
         line(Body::FieldChanged {
             field: "email".into(),
             from: Some("first@example.com".into()),
             value: "new@example.com".into(),
             dot: Dot::new("app", 12),
-            rule: "app owns email".into(),
+            rule: BeliefRule::OwnerSet { owner: "app".into() },
         }),
         line(Body::IntentSent { system: "crm".into(), key: "k".into(), attempt: 1 }),
         event_line(&crossing),
@@ -265,12 +268,12 @@ fn the_story_of_the_seeds_reads_line_by_line() {
             field: "email".into(),
             value: "new@example.com".into(),
             dot: Dot::new("app", 12),
-            rule: "local_wins: app owns email".into(),
+            rule: BeliefRule::OwnerWins { owner: "app".into() },
             losers: vec![Loser {
                 value: "old@example.com".into(),
                 system: "crm".into(),
                 dot: Dot::new("crm", 6),
-                reason: "it had not seen app:12".into(),
+                concurrent_with: Dot::new("app", 12),
             }],
         }),
         line(Body::IntentPlanned {
@@ -285,11 +288,11 @@ fn the_story_of_the_seeds_reads_line_by_line() {
         }),
     ];
     insta::assert_snapshot!(lines.join("\n"), @r#"
-    10:08:00 - email believed to be "new@example.com" (was "first@example.com"), by app:12: app owns email
+    10:08:00 - email believed to be "new@example.com" (was "first@example.com"), by app:12: email belongs to app
     10:08:00 - change sent to crm
-    10:08:00 - crm webhook: email = "old@example.com" (was "first@example.com", concurrent); version {app: 11, crm: 6} detected as concurrent (inferred: its copy had not seen app:12)
+    10:08:00 - crm webhook: email = "old@example.com" (was "first@example.com", concurrent); version {app: 11, crm: 6} detected as concurrent (inferred: its copy had not seen app:12 when it was first shown)
     10:08:00 - conflict over email: believed "new@example.com" at {app: 12, crm: 5}, crm shows "old@example.com" at {app: 11, crm: 6}
-    10:08:00 - conflict over email resolved: "new@example.com" stands (app:12), by local_wins: app owns email; crm's "old@example.com" (crm:6) did not prevail: it had not seen app:12
+    10:08:00 - conflict over email resolved: "new@example.com" stands (app:12), by owner_wins: the field belongs to app; crm's "old@example.com" (crm:6) did not prevail: concurrent with app:12
     10:08:00 - crm correction scheduled: email = "new@example.com"
     "#);
 }
@@ -308,56 +311,57 @@ fn every_other_event_has_its_line() {
         system: "crm".into(),
         key: "k".into(),
         failure,
-        reason: "503 Service Unavailable".into(),
+        reason: FailureReason::Told("503 Service Unavailable".into()),
     };
     let linked = |how| Body::Linked { system: "crm".into(), remote_id: "42".into(), how };
     let bodies = vec![
         linked(LinkReason::FirstSeen),
         linked(LinkReason::Matched { key: "email=a@b".into() }),
         linked(LinkReason::Created),
-        linked(LinkReason::Alias { from: "41".into() }),
-        linked(LinkReason::Decided),
         observed(Classification::New, FieldRelation::Sequential),
-        Body::ManualReviewRequested { field: "email".into(), review: review() },
+        Body::ManualReviewRequested { subject: "email".into(), review: review() },
         Body::ManualReviewRequested {
-            field: Record::EXISTENCE.into(),
+            subject: Subject::Existence,
             review: Review { believed: None, proposed: BTreeMap::new(), ..review() },
         },
         Body::ReviewDecided {
-            field: "email".into(),
+            subject: "email".into(),
             review: "r1-9".into(),
             answer: ReviewAnswer::Take { system: "crm".into() },
             note: Some("called the customer".into()),
         },
         Body::ReviewDecided {
-            field: "email".into(),
+            subject: "email".into(),
             review: "r1-9".into(),
-            answer: ReviewAnswer::Superseded,
+            answer: ReviewAnswer::Superseded { reason: ClosingReason::CopiesHoldBelief },
             note: None,
         },
         Body::Refused {
             system: "crm".into(),
-            field: "email".into(),
+            subject: "email".into(),
             value: "nonsense".into(),
             dot: Dot::new("crm", 7),
-            reason: "it does not satisfy the rule".into(),
+            reason: Refusal::Invalid { rule: "value.contains('@')".into() },
             then: OnRefused::Revert,
         },
         Body::Refused {
             system: "crm".into(),
-            field: Record::EXISTENCE.into(),
+            subject: Subject::Existence,
             value: Value::Null,
             dot: Dot::new("crm", 8),
-            reason: "deletes belong to app; crm may not delete".into(),
+            reason: Refusal::MayNotDelete { owner: "app".into(), system: "crm".into() },
             then: OnRefused::Revert,
         },
         Body::Quarantined {
             system: "crm".into(),
             remote_id: Some("42".into()),
-            reason: "phone is a list".into(),
+            reason: FailureReason::Told("phone is a list".into()),
         },
-        Body::Deleted { dot: Dot::new("app", 13), rule: "app may delete".into() },
-        Body::Restored { dot: Dot::new("operator", 1), rule: "a person decided".into() },
+        Body::Deleted { dot: Dot::new("app", 13), rule: DeleteRule::MayDelete { system: "app".into() } },
+        Body::Restored {
+            dot: Dot::new("operator", 1),
+            rule: RestoreRule::Answered { by: None, review: "r1-9".into() },
+        },
         Body::IntentPlanned {
             system: "crm".into(),
             key: "k".into(),
@@ -396,35 +400,29 @@ fn every_other_event_has_its_line() {
         },
         Body::StaleSuspected { system: "crm".into(), channel: Channel::Webhook, fields: old },
         Body::DriftDetected { system: "crm".into(), fields: email() },
-        Body::ReconciliationApplied { system: "crm".into(), fields: email() },
-        Body::SnapshotTaken { state: Digest::ZERO },
         Body::PolicyChanged { from: Some("aaaa".into()), to: "bbbb".into() },
-        Body::Paused { system: "crm".into(), reason: "300 deletes in one run".into() },
-        Body::Resumed { system: "crm".into() },
         Body::Released { system: "crm".into() },
     ];
     let lines = bodies.into_iter().map(|body| {
         let mut event = event(1, 8, body);
-        event.actor =
-            matches!(event.body, Body::ReviewDecided { .. } | Body::Resumed { .. }).then(|| "ada".to_owned());
+        event.actor = matches!(event.body, Body::ReviewDecided { .. } | Body::Released { .. })
+            .then(|| "ada".to_owned());
         event_words(&event)
     });
     insta::assert_snapshot!(lines.collect::<Vec<_>>().join("\n"), @r#"
     record begins with crm copy 42
     crm copy 42 linked: equal email=a@b
     crm copy 42 created and linked
-    crm copy has a new id: 42 (before: 41)
-    crm copy 42 linked
     crm webhook: email = "old@example.com" (was "first@example.com"); version {app: 11, crm: 6} detected as new
-    email waits for a person, review r1-9: the changes crossed and the policy asks a person (believed "new@example.com", crm shows "old@example.com")
-    the record's existence waits for a person, review r1-9: the changes crossed and the policy asks a person
+    email waits for a person, review r1-9: manual_review: the changes are concurrent, so the policy asks a person (believed "new@example.com", crm shows "old@example.com")
+    the record's existence waits for a person, review r1-9: manual_review: the changes are concurrent, so the policy asks a person
     review r1-9 of email decided by ada: crm's value is taken ("called the customer")
-    review r1-9 of email closed: the question no longer arises
-    crm's email = "nonsense" (crm:7) refused: it does not satisfy the rule; the believed value is written back
+    review r1-9 of email closed: all copies hold what is believed
+    crm's email = "nonsense" (crm:7) refused: the value does not satisfy value.contains('@'); the believed value is written back
     crm's change of the record's existence (crm:8) refused: deletes belong to app; crm may not delete; the missing copy is made again
-    crm copy 42 set aside in quarantine: phone is a list
-    record deleted (app:13): app may delete
-    record restored (operator:1): a person decided
+    write to crm copy 42 set aside in quarantine: phone is a list
+    record deleted (app:13): app may delete, and its copy had seen every edit
+    record restored (operator:1): a person decided it in review r1-9
     crm delete scheduled
     crm change withdrawn: the difference went away before it was sent
     change sent to crm (attempt 2)
@@ -432,19 +430,15 @@ fn every_other_event_has_its_line() {
     write to crm had no effect and will be tried again: 503 Service Unavailable
     write to crm not made, something came between: 503 Service Unavailable
     crm rejected the write for good: 503 Service Unavailable
-    write to crm has an unknown outcome, to be settled by reading: 503 Service Unavailable
+    write to crm has an unknown outcome and will be checked by reading: 503 Service Unavailable
     write to crm found no copy: 503 Service Unavailable
     crm webhook recognised as the echo of our own write
     crm change feed brought the same fact again: duplicate, dropped
     crm webhook brought an older state (email = "old@example.com"): stale, dropped
     crm webhook looks like an older state (email = "old@example.com"): the copy is read before it is believed
     crm listing differs in email and phone: no change feed had reported it
-    crm repaired by reconciliation: email and phone
-    snapshot of the record taken (000000000000)
     policy aaaa replaced by bbbb
-    writes to crm paused: 300 deletes in one run
-    writes to crm resumed by ada
-    refused write to crm released, to be tried again
+    refused write to crm released by ada, to be tried again
     "#);
 }
 
@@ -454,7 +448,7 @@ fn a_hostile_value_stays_on_its_line_and_is_cut() {
     let out = line(Body::Quarantined {
         system: "crm".into(),
         remote_id: Some(hostile.as_str().into()),
-        reason: hostile.clone(),
+        reason: FailureReason::Told(hostile.clone()),
     });
     assert!(!out.chars().any(char::is_control), "{out:?}");
     assert!(!out.contains('\u{202e}'));
@@ -509,10 +503,10 @@ fn history() -> Vec<IntegrationEvent> {
             from: None,
             value: "new@example.com".into(),
             dot: Dot::new("app", 12),
-            rule: "app owns email".into(),
+            rule: BeliefRule::OwnerSet { owner: "app".into() },
         },
     );
-    first.evidence = Some(Evidence::proven("the change log's order"));
+    first.evidence = Some(Evidence::proven(Basis::WriteKey));
     vec![
         first,
         event(2, 8, observed(Classification::Concurrent, FieldRelation::Concurrent)),
@@ -523,12 +517,12 @@ fn history() -> Vec<IntegrationEvent> {
                 field: "email".into(),
                 value: "new@example.com".into(),
                 dot: Dot::new("app", 12),
-                rule: "local_wins: app owns email".into(),
+                rule: BeliefRule::OwnerWins { owner: "app".into() },
                 losers: vec![Loser {
                     value: "old@example.com".into(),
                     system: "crm".into(),
                     dot: Dot::new("crm", 6),
-                    reason: "it had not seen app:12".into(),
+                    concurrent_with: Dot::new("app", 12),
                 }],
             },
         ),
@@ -554,12 +548,12 @@ fn why_tells_the_value_its_rule_the_losers_and_the_deliveries() {
     insta::assert_snapshot!(story, @r#"
     email of customer r1 is "new@example.com".
     Believed since 2026-11-22T10:01:00.000Z, by change 12 of app, event r1-1; app says it happened at 2026-11-22T10:00:00.000Z.
-    Decided: local_wins: app owns email.
+    Decided: owner_wins: the field belongs to app.
     Rule: email belongs to app; crm may propose a change that has seen the latest value; billing may not change it; when changes cross, app's value stays; it must satisfy value.matches('^[^@ ]+@[^@ ]+$'); a refused value is overwritten with the believed one.
     Policy: (digest).
-    Evidence: proven: the change log's order.
+    Evidence: proven: it carries the key of our write.
     Version: {app: 12, crm: 6}.
-    Did not prevail: "old@example.com" of crm (crm:6): it had not seen app:12.
+    Did not prevail: "old@example.com" of crm (crm:6): concurrent with app:12; owner_wins: the field belongs to app.
     In app: confirmed.
     In billing: missing.
     In crm: pending since 2026-11-22T10:09:00.000Z; it holds "old@example.com".
@@ -611,7 +605,7 @@ fn a_persons_answer_names_what_it_set_aside() {
     record.fields.get_mut("email").unwrap().value = "third@example.com".into();
     let set = ReviewAnswer::Set { value: "third@example.com".into() };
     let decided =
-        Body::ReviewDecided { field: "email".into(), review: "r1-9".into(), answer: set, note: None };
+        Body::ReviewDecided { subject: "email".into(), review: "r1-9".into(), answer: set, note: None };
     let mut decided = event(2, 9, decided);
     decided.actor = Some("ada".into());
     let changed = Body::FieldChanged {
@@ -619,10 +613,10 @@ fn a_persons_answer_names_what_it_set_aside() {
         from: None,
         value: "third@example.com".into(),
         dot: Dot::new("operator", 1),
-        rule: "ada decided".into(),
+        rule: BeliefRule::Answered { by: Some("ada".into()), review: "r1-9".into() },
     };
     let events = [
-        event(1, 8, Body::ManualReviewRequested { field: "email".into(), review: review() }),
+        event(1, 8, Body::ManualReviewRequested { subject: "email".into(), review: review() }),
         decided,
         event(3, 9, changed),
     ];

@@ -1,12 +1,13 @@
 //! One record as `show` prints it: the belief per field beside what stands in each system.
 
+use super::reasons::{failure_words, subject_words};
 use super::short::{short_text, short_value};
 use crate::data::ids::{EntityName, FieldName, RecordId, RemoteId, SystemName};
 use crate::data::time::Timestamp;
 use crate::data::value::Value;
 use crate::data::version::{Dot, VersionVector};
 use crate::policy::EntityPolicy;
-use crate::record::{Record, Tombstone};
+use crate::record::{Record, Subject, Tombstone};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -28,8 +29,8 @@ pub struct RecordView {
     pub fields: BTreeMap<FieldName, FieldView>,
     /// Each linked copy.
     pub copies: BTreeMap<SystemName, CopyView>,
-    /// The open questions: field (or `(existence)`) to review id.
-    pub reviews: BTreeMap<FieldName, String>,
+    /// The open reviews: what they are about, to their ids.
+    pub reviews: BTreeMap<Subject, String>,
 }
 
 /// One field.
@@ -98,7 +99,7 @@ pub fn record_view(policy: &EntityPolicy, record: &Record) -> RecordView {
             alive: copy.alive,
             seen: copy.seen.clone(),
             outgoing: record.intents.get(system).map(|intent| intent.status.to_string()),
-            held: record.held.get(system).map(|held| held.reason.clone()),
+            held: record.held.get(system).map(|held| failure_words(&held.reason, system)),
         };
         (system.clone(), view)
     });
@@ -110,7 +111,11 @@ pub fn record_view(policy: &EntityPolicy, record: &Record) -> RecordView {
         deleted: record.deleted.clone(),
         fields: fields.collect(),
         copies: copies.collect(),
-        reviews: record.reviews.iter().map(|(field, review)| (field.clone(), review.id.clone())).collect(),
+        reviews: record
+            .reviews
+            .iter()
+            .map(|(subject, review)| (subject.clone(), review.id.clone()))
+            .collect(),
     }
 }
 
@@ -163,8 +168,9 @@ impl fmt::Display for RecordView {
         for (field, view) in &self.fields {
             write!(f, "\n{}", view.line(field))?;
         }
-        for (field, review) in &self.reviews {
-            write!(f, "\n{field} waits for a person: review {review}")?;
+        for (subject, review) in &self.reviews {
+            let subject = subject_words(subject);
+            write!(f, "\n{subject} waits for a person: review {review}")?;
         }
         Ok(())
     }

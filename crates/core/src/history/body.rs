@@ -1,4 +1,4 @@
-//! What may happen to a record: the bodies of the events, and the words they are told in.
+//! What may happen to a record: the bodies of the events. They hold codes and values; `explain` makes the words.
 
 use crate::data::ids::{FieldName, RemoteId, SystemName};
 use crate::data::value::{Digest, Value};
@@ -6,7 +6,8 @@ use crate::data::version::{Causality, Dot, VersionVector};
 use crate::policy::OnRefused;
 use crate::record::intent::{Operation, OutgoingField};
 use crate::record::observation::{Channel, OrderToken};
-use crate::record::{Review, Side};
+use crate::record::reason::{BeliefRule, ClosingReason, DeleteRule, FailureReason, Refusal, RestoreRule};
+use crate::record::{Review, Side, Subject};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -58,55 +59,6 @@ pub enum FieldRelation {
     Agreement,
 }
 
-/// How strong an inference is.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Strength {
-    /// Nothing tells.
-    Unknown,
-    /// By shadow and dots, or by an equal value: a presumption.
-    Inferred,
-    /// By an order token, a precondition, a receipt or a correlation.
-    Proven,
-}
-
-/// Why an inference is made, in one line, and how strong it is.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Evidence {
-    /// How strong.
-    pub strength: Strength,
-    /// By what, in words.
-    pub by: String,
-}
-
-impl Evidence {
-    /// Evidence that proves.
-    pub fn proven(by: impl Into<String>) -> Self {
-        Self { strength: Strength::Proven, by: by.into() }
-    }
-
-    /// Evidence from shadows, dots or equal values.
-    pub fn inferred(by: impl Into<String>) -> Self {
-        Self { strength: Strength::Inferred, by: by.into() }
-    }
-
-    /// No evidence.
-    pub fn unknown(by: impl Into<String>) -> Self {
-        Self { strength: Strength::Unknown, by: by.into() }
-    }
-}
-
-impl fmt::Display for Evidence {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let strength = match self.strength {
-            Strength::Proven => "proven",
-            Strength::Inferred => "inferred",
-            Strength::Unknown => "unknown",
-        };
-        write!(f, "{strength}: {}", self.by)
-    }
-}
-
 /// How a copy came to be linked to a record.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -120,13 +72,6 @@ pub enum LinkReason {
     },
     /// We created it.
     Created,
-    /// The system gave the copy another id.
-    Alias {
-        /// The id before.
-        from: RemoteId,
-    },
-    /// A named person said so.
-    Decided,
 }
 
 /// One field of an observed copy that differs from its shadow.
@@ -139,7 +84,7 @@ pub struct FieldSeen {
         deserialize_with = "crate::data::value::present"
     )]
     pub from: Option<Value>,
-    /// What stands there now.
+    /// The copy's current content.
     pub to: Value,
     /// The base of the shadow from now on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -148,7 +93,7 @@ pub struct FieldSeen {
     pub relation: FieldRelation,
 }
 
-/// A value that did not prevail, and why.
+/// A value that did not prevail in a conflict.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Loser {
     /// The value.
@@ -157,8 +102,8 @@ pub struct Loser {
     pub system: SystemName,
     /// The change that carried it.
     pub dot: Dot,
-    /// Why it did not prevail.
-    pub reason: String,
+    /// The change against which it did not prevail; the two had not seen each other.
+    pub concurrent_with: Dot,
 }
 
 /// What one field of a copy holds after a confirmed write.
@@ -204,7 +149,7 @@ impl fmt::Display for ConfirmedBy {
     }
 }
 
-/// Why a write did not come to a confirmed end.
+/// How an attempt to write ended without a confirmation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Failure {
@@ -240,8 +185,11 @@ pub enum ReviewAnswer {
     Delete,
     /// The record lives on, and missing copies are made again.
     Restore,
-    /// Nobody had to decide: the copies came to agree, or the question no longer arises.
-    Superseded,
+    /// The review closed itself, because the copies agree or its subject no longer exists.
+    Superseded {
+        /// Why nobody had to decide.
+        reason: ClosingReason,
+    },
 }
 
 /// What happened. The tag is the event type of the wire form.
@@ -261,7 +209,7 @@ pub enum Body {
     Observed {
         /// Who.
         system: SystemName,
-        /// By which road.
+        /// The channel through which it arrived.
         channel: Channel,
         /// What it turned out to be.
         class: Classification,
@@ -300,8 +248,8 @@ pub enum Body {
         value: Value,
         /// The change that made it so.
         dot: Dot,
-        /// Why this was allowed, in words.
-        rule: String,
+        /// Why this was allowed.
+        rule: BeliefRule,
     },
     /// Two changes of one field did not see each other and differ.
     ConflictDetected {
@@ -320,22 +268,22 @@ pub enum Body {
         value: Value,
         /// The change that carries it.
         dot: Dot,
-        /// The rule, in words.
-        rule: String,
+        /// The rule.
+        rule: BeliefRule,
         /// The values that do not.
         losers: Vec<Loser>,
     },
     /// A field, or the record's existence, waits for a person.
     ManualReviewRequested {
-        /// Which field.
-        field: FieldName,
+        /// About what.
+        subject: Subject,
         /// The question.
         review: Review,
     },
     /// A person decided, or the question closed itself.
     ReviewDecided {
-        /// Which field.
-        field: FieldName,
+        /// About what.
+        subject: Subject,
         /// Which question.
         review: String,
         /// The answer.
@@ -348,40 +296,40 @@ pub enum Body {
     Refused {
         /// Whose.
         system: SystemName,
-        /// Which field.
-        field: FieldName,
+        /// About what.
+        subject: Subject,
         /// The value.
         value: Value,
         /// The change that carried it.
         dot: Dot,
-        /// Why, in words.
-        reason: String,
-        /// What happens to it.
+        /// Why.
+        reason: Refusal,
+        /// What is done with it.
         then: OnRefused,
     },
-    /// Something could not be understood or accepted and was set aside with its reason.
+    /// A write was refused for good and set aside with its reason.
     Quarantined {
-        /// From or to which system.
+        /// To which system.
         system: SystemName,
         /// Which copy.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         remote_id: Option<RemoteId>,
-        /// Why, in words.
-        reason: String,
+        /// Why.
+        reason: FailureReason,
     },
     /// The record is deleted.
     Deleted {
         /// The change that deleted it.
         dot: Dot,
-        /// Why this was allowed, in words.
-        rule: String,
+        /// Why this was allowed.
+        rule: DeleteRule,
     },
     /// The record exists again.
     Restored {
         /// The change that restored it.
         dot: Dot,
-        /// Why this was allowed, in words.
-        rule: String,
+        /// Why this was allowed.
+        rule: RestoreRule,
     },
     /// A difference between belief and shadow became an outgoing change, or replaced an unsent one.
     IntentPlanned {
@@ -394,7 +342,7 @@ pub enum Body {
         /// What it writes.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         fields: BTreeMap<FieldName, OutgoingField>,
-        /// The difference between what a correction and a plain delivery is: set if it reverts the target's change.
+        /// Whether this write reverts a change that the target made.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         correction: bool,
     },
@@ -440,14 +388,14 @@ pub enum Body {
         key: String,
         /// How.
         failure: Failure,
-        /// The system's words.
-        reason: String,
+        /// Why.
+        reason: FailureReason,
     },
     /// What a system showed is our own write coming back.
     EchoRecognised {
         /// Which system.
         system: SystemName,
-        /// By which road.
+        /// The channel through which it arrived.
         channel: Channel,
         /// The key of the write, where the echo carries it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -463,14 +411,14 @@ pub enum Body {
     DuplicateDropped {
         /// From which system.
         system: SystemName,
-        /// By which road.
+        /// The channel through which it arrived.
         channel: Channel,
     },
     /// An older state came late and changed nothing.
     StaleDropped {
         /// From which system.
         system: SystemName,
-        /// By which road.
+        /// The channel through which it arrived.
         channel: Channel,
         /// The old values that it carried.
         fields: BTreeMap<FieldName, Value>,
@@ -482,7 +430,7 @@ pub enum Body {
     StaleSuspected {
         /// From which system.
         system: SystemName,
-        /// By which road.
+        /// The channel through which it arrived.
         channel: Channel,
         /// The values in question.
         fields: BTreeMap<FieldName, Value>,
@@ -494,18 +442,6 @@ pub enum Body {
         /// Which fields.
         fields: Vec<FieldName>,
     },
-    /// A repair planned by a reconciliation run reached the copy.
-    ReconciliationApplied {
-        /// In which system.
-        system: SystemName,
-        /// Which fields.
-        fields: Vec<FieldName>,
-    },
-    /// The state of the record was stored, so that reading need not begin at the first event.
-    SnapshotTaken {
-        /// The digest of the state.
-        state: Digest,
-    },
     /// Another policy decides from here on.
     PolicyChanged {
         /// The digest before.
@@ -513,18 +449,6 @@ pub enum Body {
         from: Option<String>,
         /// The digest now.
         to: String,
-    },
-    /// Writes to a system stopped until a person resumes them.
-    Paused {
-        /// Which system.
-        system: SystemName,
-        /// Why.
-        reason: String,
-    },
-    /// Writes to a system go on.
-    Resumed {
-        /// Which system.
-        system: SystemName,
     },
     /// A refused write may be tried again.
     Released {
@@ -558,11 +482,7 @@ impl Body {
             Body::StaleDropped { .. } => "stale_dropped",
             Body::StaleSuspected { .. } => "stale_suspected",
             Body::DriftDetected { .. } => "drift_detected",
-            Body::ReconciliationApplied { .. } => "reconciliation_applied",
-            Body::SnapshotTaken { .. } => "snapshot_taken",
             Body::PolicyChanged { .. } => "policy_changed",
-            Body::Paused { .. } => "paused",
-            Body::Resumed { .. } => "resumed",
             Body::Released { .. } => "released",
         }
     }

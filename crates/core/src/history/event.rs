@@ -1,13 +1,14 @@
 //! One event of the history, wire form v1: what a body says, and everything that stands beside it.
 
-use super::body::{Body, Evidence};
+use super::body::Body;
+use super::evidence::Evidence;
 use crate::data::ids::{EntityName, RecordId, SystemName};
 use crate::data::time::Timestamp;
 use crate::data::value::Digest;
 use crate::data::version::VersionVector;
 use serde::{Deserialize, Serialize};
 
-/// What an event says beside its body; the same for all events of one decision.
+/// The metadata shared by all events of one decision.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Context {
     /// The system whose fact or answer caused the events.

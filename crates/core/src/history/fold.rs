@@ -4,13 +4,14 @@
 use crate::data::ids::{EntityName, FieldName, RecordId, SystemName};
 use crate::data::value::Value;
 use crate::data::version::{Dot, VersionVector};
-use crate::history::{Body, Failure, FieldSeen, FieldStored, IntegrationEvent, LinkReason};
+use crate::history::{Body, Failure, FieldSeen, FieldStored, IntegrationEvent};
 use crate::planted::{Mistake, planted};
 use crate::policy::OnRefused;
 use crate::record::intent::content_digest;
 use crate::record::intent::{Intent, IntentStatus, Operation};
 use crate::record::observation::OrderToken;
-use crate::record::{Belief, Copy, Held, Record, Shadow, Tombstone};
+use crate::record::reason::FailureReason;
+use crate::record::{Belief, Copy, Held, Record, Shadow, Subject, Tombstone};
 use std::collections::BTreeMap;
 
 /// Folds a whole stream into a state, beginning with nothing.
@@ -34,21 +35,11 @@ pub fn apply(record: &mut Record, event: &IntegrationEvent) {
 /// Applies what the event says, without its place in the chain.
 pub(crate) fn apply_body(record: &mut Record, event: &IntegrationEvent) {
     match &event.body {
-        Body::Linked { system, remote_id, how } => match how {
-            LinkReason::Alias { .. } => {
-                if let Some(copy) = record.copies.get_mut(system) {
-                    copy.remote_id = remote_id.clone();
-                }
-            }
-            LinkReason::FirstSeen
-            | LinkReason::Matched { .. }
-            | LinkReason::Created
-            | LinkReason::Decided => {
-                // Until then the system may not have had it: a read that lags may still lack it.
-                let copy = Copy { changed_at: event.recorded_at, ..Copy::new(remote_id.clone()) };
-                record.copies.insert(system.clone(), copy);
-            }
-        },
+        Body::Linked { system, remote_id, .. } => {
+            // Until then the system may not have had it: a read that lags may still lack it.
+            let copy = Copy { changed_at: event.recorded_at, ..Copy::new(remote_id.clone()) };
+            record.copies.insert(system.clone(), copy);
+        }
         Body::Observed { system, dot, fields, gone, order, version, .. } => {
             if let Some(dot) = dot {
                 record.vector.add(dot);
@@ -64,13 +55,13 @@ pub(crate) fn apply_body(record: &mut Record, event: &IntegrationEvent) {
             }
         }
         Body::FieldChanged { field, value, dot, .. } => believe(record, event, field, value, dot),
-        Body::ManualReviewRequested { field, review } => {
-            record.reviews.insert(field.clone(), review.clone());
+        Body::ManualReviewRequested { subject, review } => {
+            record.reviews.insert(subject.clone(), review.clone());
         }
-        Body::ReviewDecided { field, .. } => {
-            record.reviews.remove(field);
+        Body::ReviewDecided { subject, .. } => {
+            record.reviews.remove(subject);
         }
-        Body::Refused { system, field, then, .. } => refuse(record, system, field, *then),
+        Body::Refused { system, subject, then, .. } => refuse(record, system, subject, *then),
         Body::Deleted { dot, .. } => {
             record.vector.add(dot);
             record.deleted = Some(Tombstone { dot: dot.clone(), since: event.recorded_at });
@@ -119,11 +110,7 @@ pub(crate) fn apply_body(record: &mut Record, event: &IntegrationEvent) {
         | Body::StaleDropped { .. }
         | Body::StaleSuspected { .. }
         | Body::DriftDetected { .. }
-        | Body::ReconciliationApplied { .. }
-        | Body::SnapshotTaken { .. }
-        | Body::PolicyChanged { .. }
-        | Body::Paused { .. }
-        | Body::Resumed { .. } => {}
+        | Body::PolicyChanged { .. } => {}
     }
 }
 
@@ -150,7 +137,7 @@ fn spells_ours(shadow: &Shadow, seen: &FieldSeen) -> bool {
     shadow.base == seen.base && shadow.is_first_spelled(&seen.to)
 }
 
-/// The copy has been shown since our write: what stood as presumed stands as shown.
+/// The copy has been shown since our write: the presumed content is replaced by the observed one.
 fn show_presumed(copy: &mut Copy) {
     for shadow in copy.fields.values_mut().filter(|shadow| shadow.is_presumed()) {
         shadow.sent_as = None;
@@ -181,17 +168,17 @@ fn believe(record: &mut Record, event: &IntegrationEvent, field: &FieldName, val
     }
 }
 
-fn refuse(record: &mut Record, system: &SystemName, field: &FieldName, then: OnRefused) {
-    if field.as_str() == Record::EXISTENCE {
-        if let Some(copy) = record.copies.get_mut(system) {
-            copy.wanted = then == OnRefused::Revert && !copy.alive;
+fn refuse(record: &mut Record, system: &SystemName, subject: &Subject, then: OnRefused) {
+    let Some(copy) = record.copies.get_mut(system) else { return };
+    match subject {
+        Subject::Existence => copy.wanted = then == OnRefused::Revert && !copy.alive,
+        Subject::Field(field) => {
+            if then == OnRefused::Ignore
+                && let Some(shadow) = copy.fields.get_mut(field)
+            {
+                shadow.tolerated = true;
+            }
         }
-        return;
-    }
-    if then == OnRefused::Ignore
-        && let Some(shadow) = record.copies.get_mut(system).and_then(|copy| copy.fields.get_mut(field))
-    {
-        shadow.tolerated = true;
     }
 }
 
@@ -223,7 +210,7 @@ fn confirm(record: &mut Record, system: &SystemName, fields: &BTreeMap<FieldName
     }
 }
 
-fn fail(record: &mut Record, system: &SystemName, failure: Failure, reason: &str) {
+fn fail(record: &mut Record, system: &SystemName, failure: Failure, reason: &FailureReason) {
     match failure {
         Failure::Retry => {
             if let Some(intent) = record.intents.get_mut(system) {
@@ -241,7 +228,7 @@ fn fail(record: &mut Record, system: &SystemName, failure: Failure, reason: &str
         Failure::Rejected => {
             if let Some(intent) = record.intents.remove(system) {
                 let content = content_digest(intent.operation, &intent.fields);
-                record.held.insert(system.clone(), Held { content, reason: reason.to_owned() });
+                record.held.insert(system.clone(), Held { content, reason: reason.clone() });
             }
         }
     }

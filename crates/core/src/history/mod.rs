@@ -10,12 +10,14 @@ mod body;
 mod chain;
 pub mod chronicle;
 mod event;
+mod evidence;
 pub mod fold;
 mod seal;
 
 pub use body::{
-    Body, Classification, ConfirmedBy, Evidence, Failure, FieldRelation, FieldSeen, FieldStored, LinkReason,
-    Loser, ReviewAnswer, Strength,
+    Body, Classification, ConfirmedBy, Failure, FieldRelation, FieldSeen, FieldStored, LinkReason, Loser,
+    ReviewAnswer,
 };
 pub use chain::{ChainVerifier, HistoryError};
 pub use event::{Context, IntegrationEvent, NewEvent};
+pub use evidence::{Basis, Evidence, Strength};

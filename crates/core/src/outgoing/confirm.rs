@@ -5,12 +5,13 @@ use crate::data::ids::{FieldName, SystemName};
 use crate::data::spelling::is_spelling_of;
 use crate::data::value::Value;
 use crate::history::chronicle::Chronicle;
-use crate::history::{Body, ConfirmedBy, Evidence, Failure, FieldStored};
+use crate::history::{Basis, Body, ConfirmedBy, Evidence, Failure, FieldStored};
 use crate::planted::{Mistake, planted};
 use crate::policy::EntityPolicy;
 use crate::record::Copy;
 use crate::record::intent::{Intent, Operation};
 use crate::record::observation::{Channel, Observation, OrderToken};
+use crate::record::reason::FailureReason;
 use std::collections::BTreeMap;
 
 /// What is known of a copy after a write of ours.
@@ -61,17 +62,12 @@ pub fn fail(
     system: &SystemName,
     key: &str,
     failure: Failure,
-    reason: &str,
+    reason: FailureReason,
 ) -> bool {
     if chronicle.record().intents.get(system).is_none_or(|intent| intent.key != key) {
         return false;
     }
-    chronicle.push(Body::IntentFailed {
-        system: system.clone(),
-        key: key.to_owned(),
-        failure,
-        reason: reason.to_owned(),
-    });
+    chronicle.push(Body::IntentFailed { system: system.clone(), key: key.to_owned(), failure, reason });
     true
 }
 
@@ -103,7 +99,7 @@ pub(crate) fn confirm_probable(
     observation: &Observation,
     shown: &BTreeMap<FieldName, Value>,
 ) {
-    let evidence = Evidence::inferred("most of what our create sent stands there");
+    let evidence = Evidence::inferred(Basis::MostSentValues);
     confirm_shown(chronicle, observation, shown, ConfirmedBy::LookUp, evidence);
 }
 
@@ -128,7 +124,7 @@ fn confirm_shown(
 }
 
 pub(crate) fn confirm_delete(chronicle: &mut Chronicle, observation: &Observation) {
-    confirm_echo(chronicle, observation, &BTreeMap::new(), Evidence::proven("the copy does not exist"));
+    confirm_echo(chronicle, observation, &BTreeMap::new(), Evidence::proven(Basis::CopyMissing));
 }
 
 /// Whether every value of a write whose outcome is open stands in the copy, as we spelled it or as the system did.

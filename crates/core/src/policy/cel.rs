@@ -47,12 +47,12 @@ impl Rule {
 
     /// Whether the value satisfies the rule. A rule that fails on a value, or is not boolean, is an error.
     pub fn holds(&self, value: &Value) -> Result<bool, RuleError> {
-        match self.run(&[("value", value)])? {
-            cel::Value::Bool(answer) => Ok(answer),
-            other => {
-                Err(RuleError(format!("the rule answered {} instead of true or false", other.type_of())))
-            }
-        }
+        let answer = self.run(&[("value", value)])?;
+        let cel::Value::Bool(holds) = answer else {
+            let text = format!("the rule answered {} instead of true or false", answer.type_of());
+            return Err(RuleError(text));
+        };
+        Ok(holds)
     }
 
     /// The value of the expression over the named inputs.
@@ -212,6 +212,8 @@ fn from_cel(value: &cel::Value) -> Result<Value, RuleError> {
             });
             entries.collect::<Result<_, _>>().map(Value::Object)
         }
-        other => Err(RuleError(format!("the rule answered a {}, which no field can hold", other.type_of()))),
+        cel::Value::Function(..) | cel::Value::Bytes(_) | cel::Value::Opaque(_) | cel::Value::Struct(_) => {
+            Err(RuleError(format!("the rule answered a {}, which no field can hold", value.type_of())))
+        }
     }
 }

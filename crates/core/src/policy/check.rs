@@ -11,7 +11,7 @@ use crate::policy::{
     DeletePolicy, EntityPolicy, FieldOwnershipPolicy, Merge, Normalize, OnRefused, Owner, Strategy,
     SystemTraits,
 };
-use crate::record::Record;
+use crate::record::Subject;
 use std::collections::{BTreeMap, BTreeSet};
 
 impl EntitySpec {
@@ -95,7 +95,7 @@ impl Check<'_> {
         if let Some(owner) = &owner {
             self.proposals_fit(name, spec, owner);
         }
-        if name.as_str() == Record::EXISTENCE {
+        if name.as_str() == Subject::EXISTENCE_TEXT {
             let problem = format!("the name {name} is reserved");
             self.hole(&["fields", name.as_str()], problem, "Choose another name for the field");
         }

@@ -94,14 +94,14 @@ impl FieldType {
                 Some(_) | None => Err(self.wrong(raw)),
             },
             FieldType::Set => self.set(raw),
-            FieldType::List => match self.json(raw)? {
-                list @ Value::List(_) => exact(list),
-                _ => Err(self.wrong(raw)),
-            },
-            FieldType::Object => match self.json(raw)? {
-                object @ Value::Object(_) => exact(object),
-                _ => Err(self.wrong(raw)),
-            },
+            FieldType::List => {
+                let json = self.json(raw)?;
+                if matches!(json, Value::List(_)) { exact(json) } else { Err(self.wrong(raw)) }
+            }
+            FieldType::Object => {
+                let json = self.json(raw)?;
+                if matches!(json, Value::Object(_)) { exact(json) } else { Err(self.wrong(raw)) }
+            }
             FieldType::Ref { .. } => match raw {
                 Value::Text(_) => Ok(raw.clone()),
                 Value::Int(int) => Ok(Value::text(int.to_string())),

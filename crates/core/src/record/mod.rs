@@ -1,10 +1,13 @@
-//! The nouns: a record with its beliefs and copies, an observation of a copy, an outgoing change.
+//! The nouns: a record with its beliefs and copies, an observation of a copy, an outgoing change, a reason.
 //!
 //! Never in here: a rule, an event, a decision.
 //! Begin with `state.rs`: everything that is known of one record.
 
 pub mod intent;
 pub mod observation;
+pub mod reason;
 mod state;
+mod subject;
 
 pub use state::*;
+pub use subject::Subject;

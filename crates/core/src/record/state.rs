@@ -5,8 +5,10 @@ use crate::data::spelling::is_spelling_of;
 use crate::data::time::Timestamp;
 use crate::data::value::{Digest, Value};
 use crate::data::version::{Dot, VersionVector};
+use crate::record::Subject;
 use crate::record::intent::Intent;
 use crate::record::observation::OrderToken;
+use crate::record::reason::{FailureReason, ReviewReason};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -33,9 +35,9 @@ pub struct Record {
     /// Writes that a system refused for good: not planned again until their content changes.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub held: BTreeMap<SystemName, Held>,
-    /// The open questions, by field; a question about the record's existence is under [`Record::EXISTENCE`].
+    /// The open questions, by what they are about.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub reviews: BTreeMap<FieldName, Review>,
+    pub reviews: BTreeMap<Subject, Review>,
     /// Set by an accepted delete, cleared by a restore.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deleted: Option<Tombstone>,
@@ -118,8 +120,8 @@ pub struct Shadow {
 pub struct Held {
     /// The digest of the outgoing content that was refused.
     pub content: Digest,
-    /// The system's reason.
-    pub reason: String,
+    /// Why it was refused.
+    pub reason: FailureReason,
 }
 
 /// The mark of an accepted delete.
@@ -136,8 +138,8 @@ pub struct Tombstone {
 pub struct Review {
     /// `{record}-{sequence of the event that opened it}`.
     pub id: String,
-    /// Why it was opened, in words.
-    pub reason: String,
+    /// Why it was opened.
+    pub reason: ReviewReason,
     /// What we believed when it was opened.
     pub believed: Option<Side>,
     /// What a system showed instead, by system; refreshed by later observations.
@@ -158,9 +160,6 @@ pub struct Side {
 }
 
 impl Record {
-    /// The name under which the question whether the record shall exist is filed.
-    pub const EXISTENCE: &'static str = "(existence)";
-
     /// A record without history.
     pub fn new(id: RecordId, entity: EntityName) -> Self {
         Self {
@@ -180,12 +179,21 @@ impl Record {
 
     /// Whether a review holds this field.
     pub fn is_contested(&self, field: &FieldName) -> bool {
-        self.reviews.contains_key(field)
+        self.review_of(field).is_some()
+    }
+
+    /// The open review of this field.
+    pub fn review_of(&self, field: &FieldName) -> Option<&Review> {
+        // Most records have no review, and then no key is made.
+        if self.reviews.is_empty() {
+            return None;
+        }
+        self.reviews.get(&Subject::Field(field.clone()))
     }
 
     /// Whether a review holds the record's existence.
     pub fn existence_contested(&self) -> bool {
-        self.reviews.contains_key(Self::EXISTENCE)
+        self.reviews.contains_key(&Subject::Existence)
     }
 
     /// The copy of a system, if it is linked and alive.

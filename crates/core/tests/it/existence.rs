@@ -175,10 +175,10 @@ fn the_missed_copy_comes_back_by_itself() {
     world.see(shows("crm", &json!({"name": "ann", "note": "vip"})));
     assert!(world.outcome.unwrap().look_again);
     let told = world.see(shows("crm", &json!({"name": "ann", "note": "vip"})).confirmed());
-    insta::assert_snapshot!(told, @r#"
+    insta::assert_snapshot!(told, @r"
     observed crm new crm:3
-    decided (existence): Superseded
-    "#);
+    decided (existence): Superseded, the copy in crm exists again
+    ");
     assert_eq!(state(&world), "lives");
 }
 
@@ -195,13 +195,13 @@ fn an_edit_after_a_delete() {
     let (world, told) = edited_after_delete("delete_wins");
     insta::assert_snapshot!(told, @r#"
     observed crm new crm:2, note "vip"→"called today" Sequential
-    refused crm (existence)=null: crm edited it without having seen the delete; delete_wins (Ignore)
+    refused crm (existence)=null: crm edited its copy without having seen the delete; delete_wins (Ignore)
     "#);
     assert_eq!((state(&world), world.intent("crm")), ("deleted", "delete".into()));
     let (world, told) = edited_after_delete("edit_wins");
     insta::assert_snapshot!(told, @r#"
     observed crm new crm:2, note "vip"→"called today" Sequential
-    restored (crm:2): crm edited it without having seen the delete; edit_wins
+    restored (crm:2): crm edited its copy without having seen the delete; edit_wins
     believe note="called today" (crm:2)
     plan create app name="ann" note="called today"
     withdrawn crm

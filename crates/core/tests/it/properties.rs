@@ -5,6 +5,7 @@ use avowal_core::data::ids::{FieldName, SystemName};
 use avowal_core::data::version::{Causality, VersionVector};
 use avowal_core::history::{Body, Failure, ReviewAnswer};
 use avowal_core::policy::Owner;
+use avowal_core::record::Subject;
 use avowal_core::record::intent::IntentStatus;
 use avowal_testpolicy::policy;
 use proptest::prelude::*;
@@ -284,8 +285,8 @@ impl Play {
     }
 
     fn answer(&mut self, answer: usize) {
-        let Some(field) = self.world.record.reviews.keys().next().cloned() else { return };
-        let existence = field.as_str() == "(existence)";
+        let Some(subject) = self.world.record.reviews.keys().next().cloned() else { return };
+        let existence = subject == Subject::Existence;
         let answer = match (answer, existence) {
             (0, true) => ReviewAnswer::Delete,
             (1, true) => ReviewAnswer::Restore,
@@ -294,7 +295,7 @@ impl Play {
             _ => ReviewAnswer::Keep,
         };
         // A value that is not there, or not allowed, is no answer; the question stays open then.
-        let _ = self.world.try_answer(field.as_str(), answer);
+        let _ = self.world.try_answer(subject.as_str(), answer);
     }
 
     /// The laws that hold after every step, beside those that the world checks itself (I11, I12).
@@ -338,10 +339,10 @@ impl Play {
         let said =
             self.world.history.iter().filter(|event| event.seq >= since.saturating_sub(2)).any(|event| {
                 match &event.body {
-                    Body::Refused { field: of, .. } => of == field || of.as_str() == "(existence)",
-                    Body::ConflictResolved { field: of, .. } | Body::ReviewDecided { field: of, .. } => {
-                        of == field || of.as_str() == "(existence)"
+                    Body::Refused { subject, .. } | Body::ReviewDecided { subject, .. } => {
+                        subject.field().is_none_or(|of| of == field)
                     }
+                    Body::ConflictResolved { field: of, .. } => of == field,
                     // A copy that is made again is made with everything.
                     Body::Restored { .. } | Body::Linked { .. } => true,
                     _ => false,
@@ -378,12 +379,11 @@ impl Play {
                 self.show(system, false);
             }
             while !self.world.record.reviews.is_empty() {
-                let (field, review) = self.world.record.reviews.iter().next().unwrap();
-                let _ = review;
+                let subject = self.world.record.reviews.keys().next().unwrap();
                 let answer =
-                    if field.as_str() == "(existence)" { ReviewAnswer::Restore } else { ReviewAnswer::Keep };
-                let field = field.to_string();
-                self.world.answer(&field, answer);
+                    if *subject == Subject::Existence { ReviewAnswer::Restore } else { ReviewAnswer::Keep };
+                let subject = subject.to_string();
+                self.world.answer(&subject, answer);
             }
             self.laws();
             if self.world.record.seq == before && self.world.record.intents.is_empty() {

@@ -61,10 +61,10 @@ fn every_answer() {
 fn an_answer_takes_the_present_value() {
     let mut world = contested();
     let told = world.see(shows("crm", &json!({"pay": 106})));
-    insta::assert_snapshot!(told, @r#"
+    insta::assert_snapshot!(told, @r"
     observed crm concurrent crm:2, pay 105→106 Concurrent
-    review pay: the policy asks a person whenever changes of this field cross
-    "#);
+    review pay: manual_review: the changes are concurrent, so the policy asks a person
+    ");
     world.answer("pay", ReviewAnswer::Take { system: "crm".into() });
     world.drain();
     assert_eq!(world.content("app", "pay"), "106");
@@ -114,10 +114,10 @@ fn an_answer_that_does_not_fit_changes_nothing() {
 fn a_question_closes_itself_when_the_copies_agree_with_the_belief() {
     let mut world = contested();
     let told = world.see(shows("crm", &json!({"pay": 110})));
-    insta::assert_snapshot!(told, @r#"
+    insta::assert_snapshot!(told, @r"
     observed crm new crm:2, pay 105→110 Agreement
-    decided pay: Superseded
-    "#);
+    decided pay: Superseded, all copies hold what is believed
+    ");
     assert!(world.record.reviews.is_empty() && world.record.intents.is_empty());
 }
 
@@ -125,11 +125,11 @@ fn a_question_closes_itself_when_the_copies_agree_with_the_belief() {
 fn a_question_closes_itself_when_the_copies_agree_on_the_other_value() {
     let mut world = contested();
     let told = world.see(shows("app", &json!({"pay": 105})));
-    insta::assert_snapshot!(told, @r#"
+    insta::assert_snapshot!(told, @r"
     observed app new app:3, pay 110→105 Sequential
-    decided pay: Superseded
+    decided pay: Superseded, all copies hold 105
     believe pay=105 (app:3)
-    "#);
+    ");
     assert!(world.record.reviews.is_empty() && world.record.intents.is_empty());
     assert_eq!(world.belief("pay"), "105");
 }

@@ -6,16 +6,21 @@ use avowal_core::data::value::Value;
 use avowal_core::decide::lifecycle::link;
 use avowal_core::decide::review::{ReviewError, answer_review};
 use avowal_core::decide::{Outcome, decide};
+use avowal_core::explain::{
+    closing_words, delete_words, failure_words, refusal_words, restore_words, review_words, rule_words,
+};
 use avowal_core::history::chronicle::Chronicle;
 use avowal_core::history::fold::{apply, fold};
 use avowal_core::history::{
-    Body, ChainVerifier, ConfirmedBy, Context, Evidence, Failure, IntegrationEvent, LinkReason, ReviewAnswer,
+    Basis, Body, ChainVerifier, ConfirmedBy, Context, Evidence, Failure, IntegrationEvent, LinkReason,
+    ReviewAnswer,
 };
 use avowal_core::outgoing::confirm::{Receipt, confirm, fail, send};
 use avowal_core::outgoing::plan::plan;
 use avowal_core::policy::EntityPolicy;
 use avowal_core::record::observation::{Channel, CopyState, Observation, OrderToken};
-use avowal_core::record::{Record, Review};
+use avowal_core::record::reason::FailureReason;
+use avowal_core::record::{Record, Review, Subject};
 use avowal_testpolicy::policy;
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
@@ -214,7 +219,7 @@ impl World {
                 version: None,
                 by: ConfirmedBy::Receipt,
             };
-            assert!(confirm(chronicle, &receipt, Evidence::proven("the system's receipt")));
+            assert!(confirm(chronicle, &receipt, Evidence::proven(Basis::Confirmed { by: receipt.by })));
             plan(&policy, chronicle, None);
         })
     }
@@ -241,7 +246,8 @@ impl World {
         let key = self.record.intents.get(&system).expect("an intent").key.clone();
         let policy = self.policy.clone();
         self.step(self.context(), |chronicle| {
-            assert!(fail(chronicle, &system, &key, failure, "the system's words"));
+            let reason = FailureReason::Told("the system's words".to_owned());
+            assert!(fail(chronicle, &system, &key, failure, reason));
             plan(&policy, chronicle, None);
         })
     }
@@ -253,14 +259,14 @@ impl World {
 
     /// A person tries to answer the open review of a field.
     pub fn try_answer(&mut self, field: &str, answer: ReviewAnswer) -> Result<String, ReviewError> {
-        let field = FieldName::new(field);
-        let review = self.review(field.as_str()).id.clone();
+        let subject = Subject::from(field);
+        let review = self.review(field).id.clone();
         let policy = self.policy.clone();
         let mut result = Ok(());
         let context =
             Context { source: Some(SystemName::operator()), actor: Some("ann".to_owned()), ..self.context() };
         let told = self.step(context, |chronicle| {
-            result = answer_review(&policy, chronicle, &field, &review, answer, None);
+            result = answer_review(&policy, chronicle, &subject, &review, answer, None);
         });
         result.map(|()| told)
     }
@@ -343,7 +349,7 @@ impl World {
 
     /// The open review of a field.
     pub fn review(&self, field: &str) -> &Review {
-        self.record.reviews.get(field).unwrap_or_else(|| panic!("no review of {field}"))
+        self.record.reviews.get(&Subject::from(field)).unwrap_or_else(|| panic!("no review of {field}"))
     }
 
     fn remote_id(&mut self, system: &SystemName, fresh: bool) -> RemoteId {
@@ -383,15 +389,21 @@ pub fn line(event: &IntegrationEvent) -> String {
                 believed.value, believed.dot, shown.value, shown.dot
             )
         }
-        Body::ConflictResolved { field, value, rule, .. } => format!("resolved {field}={value}: {rule}"),
-        Body::ManualReviewRequested { field, review } => format!("review {field}: {}", review.reason),
-        Body::ReviewDecided { field, answer, .. } => format!("decided {field}: {answer:?}"),
-        Body::Refused { system, field, value, reason, then, .. } => {
-            format!("refused {system} {field}={value}: {reason} ({then:?})")
+        Body::ConflictResolved { field, value, rule, .. } => {
+            format!("resolved {field}={value}: {}", rule_words(rule, field))
         }
-        Body::Quarantined { system, reason, .. } => format!("quarantined {system}: {reason}"),
-        Body::Deleted { dot, rule } => format!("deleted ({dot}): {rule}"),
-        Body::Restored { dot, rule } => format!("restored ({dot}): {rule}"),
+        Body::ManualReviewRequested { subject, review } => {
+            format!("review {subject}: {}", review_words(&review.reason, subject))
+        }
+        Body::ReviewDecided { subject, answer, .. } => format!("decided {subject}: {}", answer_word(answer)),
+        Body::Refused { system, subject, value, reason, then, .. } => {
+            format!("refused {system} {subject}={value}: {} ({then:?})", refusal_words(reason, subject))
+        }
+        Body::Quarantined { system, reason, .. } => {
+            format!("quarantined {system}: {}", failure_words(reason, system))
+        }
+        Body::Deleted { dot, rule } => format!("deleted ({dot}): {}", delete_words(rule)),
+        Body::Restored { dot, rule } => format!("restored ({dot}): {}", restore_words(rule)),
         Body::IntentPlanned { system, operation, fields, correction, .. } => {
             let fields: String =
                 fields.iter().map(|(field, outgoing)| format!(" {field}={}", outgoing.value)).collect();
@@ -410,12 +422,20 @@ pub fn line(event: &IntegrationEvent) -> String {
         Body::DuplicateDropped { system, .. } => format!("duplicate {system}"),
         Body::StaleDropped { system, fields, .. } => format!("stale {system} {}", text(fields)),
         Body::StaleSuspected { system, fields, .. } => format!("suspect {system} {}", text(fields)),
-        Body::DriftDetected { .. }
-        | Body::ReconciliationApplied { .. }
-        | Body::SnapshotTaken { .. }
-        | Body::PolicyChanged { .. }
-        | Body::Paused { .. }
-        | Body::Resumed { .. }
-        | Body::Released { .. } => event.body.kind().to_owned(),
+        Body::DriftDetected { .. } | Body::PolicyChanged { .. } | Body::Released { .. } => {
+            event.body.kind().to_owned()
+        }
+    }
+}
+
+/// An answer in a few words.
+fn answer_word(answer: &ReviewAnswer) -> String {
+    match answer {
+        ReviewAnswer::Superseded { reason } => format!("Superseded, {}", closing_words(reason)),
+        ReviewAnswer::Keep
+        | ReviewAnswer::Take { .. }
+        | ReviewAnswer::Set { .. }
+        | ReviewAnswer::Delete
+        | ReviewAnswer::Restore => format!("{answer:?}"),
     }
 }

@@ -16,6 +16,7 @@ use crate::parts::progress::Progress;
 use crate::ports::store::Due;
 use avowal_core::data::ids::SystemName;
 use avowal_core::record::intent::Operation;
+use avowal_core::record::reason::FailureReason;
 use std::collections::BTreeSet;
 
 /// Works on the intents to one system that are due, once. What was done is counted also where it ends in an error.
@@ -84,12 +85,8 @@ async fn quarantine_flapping(
         return Ok(());
     }
     let system = target.system;
-    let reason = |item: &OutgoingWrite| {
-        let fields: Vec<&str> = item.write.fields.keys().map(String::as_str).collect();
-        format!(
-            "{system} keeps changing {} back after we write it; find out what does that there, or let {system} own it",
-            fields.join(", ")
-        )
+    let reason = |item: &OutgoingWrite| FailureReason::Flapping {
+        fields: item.write.fields.keys().cloned().collect(),
     };
     let endings = items.iter().map(|item| Ending::Rejected { reason: reason(item) }).collect();
     let asked_at = target.parts.clock.now();

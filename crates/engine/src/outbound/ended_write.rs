@@ -12,14 +12,16 @@ use avowal_core::data::time::Timestamp;
 use avowal_core::data::value::Value;
 use avowal_core::decide::decide;
 use avowal_core::decide::lifecycle::link;
+use avowal_core::explain::failure_words;
 use avowal_core::history::chronicle::Chronicle;
-use avowal_core::history::{Body, ConfirmedBy, Evidence, Failure, LinkReason};
+use avowal_core::history::{Basis, Body, ConfirmedBy, Evidence, Failure, LinkReason};
 use avowal_core::outgoing::confirm::{CreateMatch, Receipt, confirm, create_match, fail};
 use avowal_core::outgoing::plan::plan;
 use avowal_core::policy::EntityPolicy;
 use avowal_core::record::Copy;
 use avowal_core::record::intent::{Intent, IntentStatus, Operation};
 use avowal_core::record::observation::{Channel, CopyState, Observation};
+use avowal_core::record::reason::FailureReason;
 use std::sync::Arc;
 
 /// One write that has ended, and its record.
@@ -57,8 +59,8 @@ impl EndedWrite<'_> {
     }
 
     /// Records that the write was not confirmed. Answers whether its intent was still open.
-    pub(crate) fn fail(&mut self, failure: Failure, reason: &str) -> bool {
-        fail(&mut self.chronicle, self.target.system, &self.item.write.key, failure, reason)
+    pub(crate) fn fail(&mut self, failure: Failure, reason: &FailureReason) -> bool {
+        fail(&mut self.chronicle, self.target.system, &self.item.write.key, failure, reason.clone())
     }
 
     /// Plans what the copies of the record lack now.
@@ -86,25 +88,25 @@ impl EndedWrite<'_> {
             version: copy.and_then(|copy| copy.version.clone()),
             by,
         };
-        confirm(&mut self.chronicle, &receipt, Evidence::proven(format!("confirmed by {by}")))
+        confirm(&mut self.chronicle, &receipt, Evidence::proven(Basis::Confirmed { by }))
     }
 
     /// Ends the intent for good, and keeps the write in quarantine for a person.
-    pub(crate) fn reject(&mut self, reason: &str) {
+    pub(crate) fn reject(&mut self, reason: &FailureReason) {
         if !self.fail(Failure::Rejected, reason) {
             return;
         }
         self.chronicle.push(Body::Quarantined {
             system: self.target.system.clone(),
             remote_id: self.item.write.id.clone(),
-            reason: reason.to_owned(),
+            reason: reason.clone(),
         });
-        self.commit.quarantine.push(self.quarantine_item(reason));
+        self.commit.quarantine.push(self.quarantine_item(self.words(reason)));
         self.plan();
     }
 
     /// Records that the outcome is unknown, and schedules the next attempt to resolve it.
-    pub(crate) fn remain_unknown(&mut self, after_ms: Option<u64>, reason: &str) {
+    pub(crate) fn remain_unknown(&mut self, after_ms: Option<u64>, reason: &FailureReason) {
         let failures = self.item.failures;
         // Recorded once. Further attempts without success only change the schedule.
         if self.intent().map(|intent| intent.status) != Some(IntentStatus::Unknown) {
@@ -112,20 +114,21 @@ impl EndedWrite<'_> {
         }
         let settings = &self.target.parts.settings;
         if failures == settings.attempts_max {
-            let item = self.quarantine_item(&format!("the outcome stays unknown: {reason}"));
+            let item = self.quarantine_item(format!("the outcome stays unknown: {}", self.words(reason)));
             self.commit.quarantine.push(item);
         }
         self.delay(after_ms.or((failures == 0).then_some(settings.settle_ms)), reason);
     }
 
     /// Schedules the next attempt, after `after_ms` or after the usual delay.
-    pub(crate) fn delay(&mut self, after_ms: Option<u64>, reason: &str) {
+    pub(crate) fn delay(&mut self, after_ms: Option<u64>, reason: &FailureReason) {
+        let words = self.words(reason);
         let Self { target, item, .. } = self;
-        self.commit.delays.push(target.turn.delay(&item.record, item.failures, after_ms, reason.to_owned()));
+        self.commit.delays.push(target.turn.delay(&item.record, item.failures, after_ms, words));
     }
 
     /// Delays the next write to a copy that keeps changing. After the first conflict it may be sent at once.
-    pub(crate) fn cool_down(&mut self, reason: &str) {
+    pub(crate) fn cool_down(&mut self, reason: &FailureReason) {
         if self.intent().is_none() {
             return;
         }
@@ -136,7 +139,7 @@ impl EndedWrite<'_> {
             let now = IntentDelay {
                 failures: 1,
                 not_before: turn.parts.clock.now(),
-                ..turn.delay(&self.item.record, 0, Some(0), reason.to_owned())
+                ..turn.delay(&self.item.record, 0, Some(0), self.words(reason))
             };
             self.commit.delays.push(now);
         }
@@ -238,14 +241,19 @@ impl EndedWrite<'_> {
         }
     }
 
-    fn quarantine_item(&self, reason: &str) -> QuarantineItem {
+    /// The reason as a person reads it in the schedule and in quarantine.
+    fn words(&self, reason: &FailureReason) -> String {
+        failure_words(reason, self.target.system)
+    }
+
+    fn quarantine_item(&self, reason: String) -> QuarantineItem {
         QuarantineItem {
             id: 0,
             system: self.target.system.clone(),
             entity: self.target.entity.clone(),
             remote_id: self.item.write.id.clone(),
             record: Some(self.item.record.clone()),
-            reason: reason.to_owned(),
+            reason,
             payload: Value::Object(self.item.write.fields.clone()).to_string(),
             at: self.target.parts.clock.now(),
         }

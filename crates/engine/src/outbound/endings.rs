@@ -9,6 +9,7 @@ use avowal_core::outgoing::confirm::CreateMatch;
 use avowal_core::planted::{Mistake, planted};
 use avowal_core::record::intent::Operation;
 use avowal_core::record::observation::Channel;
+use avowal_core::record::reason::FailureReason;
 
 /// How a report counts a write.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -46,8 +47,7 @@ pub(crate) fn record_ending(write: &mut EndedWrite<'_>) -> Counted {
 /// The copy that a create made or found is linked with another record, and a copy belongs to one record only. The
 /// create is rejected, because a person must merge the two records or change the key.
 fn linked_elsewhere(write: &mut EndedWrite<'_>, other: &RecordId) -> Counted {
-    let system = write.target.system;
-    write.reject(&format!("the copy with the same key in {system} belongs to record {other} already"));
+    write.reject(&FailureReason::LinkedElsewhere { record: other.clone() });
     Counted::Failed
 }
 
@@ -71,9 +71,7 @@ fn confirmed(write: &mut EndedWrite<'_>, id: &RemoteId, was_read: bool) -> Count
 /// unreadable copy must not be overwritten, so the write is rejected.
 fn found(write: &mut EndedWrite<'_>, copy: &Change) -> Counted {
     if write.shown.is_none() {
-        let system = write.target.system;
-        let reason = format!("a copy with the same key exists in {system} and cannot be read: {}", copy.id);
-        write.reject(&reason);
+        write.reject(&FailureReason::FoundUnreadable { remote_id: copy.id.to_string() });
         return Counted::Written;
     }
     match write.own_create_match() {
@@ -99,8 +97,7 @@ fn link_found(write: &mut EndedWrite<'_>, copy: &Change, may_be_ours: bool) {
         write.link(&copy.id, how.clone());
         write.observe_copy(Channel::Read);
     }
-    let reason = "a copy with the same key exists there; it is linked instead of creating another";
-    let was_open = write.fail(Failure::Conflict, reason);
+    let was_open = write.fail(Failure::Conflict, &FailureReason::FoundExisting);
     if was_open && !is_in_doubt {
         if linked.as_ref() != Some(&copy.id) {
             write.link(&copy.id, how);
@@ -115,19 +112,19 @@ fn link_found(write: &mut EndedWrite<'_>, copy: &Change, may_be_ours: bool) {
 fn read_back(write: &mut EndedWrite<'_>, copy: &Change) -> Counted {
     let is_gone = copy.shown == RemoteState::Gone;
     if write.shown.is_none() && !is_gone {
-        write.remain_unknown(None, "the copy cannot be read");
+        write.remain_unknown(None, &FailureReason::CopyUnreadable);
         return Counted::Failed;
     }
     write.observe_copy(Channel::Read);
     let failure = if is_gone { Failure::Missing } else { Failure::Retry };
-    let was_open = write.fail(failure, "reading it back shows no effect");
+    let was_open = write.fail(failure, &FailureReason::ReadBackShowsNoEffect);
     write.plan();
     Counted::written_if(!was_open)
 }
 
 /// The copy was not what the precondition expects, so nothing was written. Its present contents are judged if they
 /// could be read, and what still differs is planned anew.
-fn conflict(write: &mut EndedWrite<'_>, reason: &str) -> Counted {
+fn conflict(write: &mut EndedWrite<'_>, reason: &FailureReason) -> Counted {
     write.fail(Failure::Conflict, reason);
     write.observe_copy(Channel::Read);
     write.plan();
@@ -140,7 +137,7 @@ fn conflict(write: &mut EndedWrite<'_>, reason: &str) -> Counted {
 fn missing(write: &mut EndedWrite<'_>) -> Counted {
     let is_delete = write.item.write.operation == Operation::Delete;
     if !is_delete {
-        write.fail(Failure::Missing, "the copy does not exist any more");
+        write.fail(Failure::Missing, &FailureReason::CopyMissing);
     }
     if let Some(id) = &write.item.write.id {
         write.observe_gone(id);
@@ -150,14 +147,14 @@ fn missing(write: &mut EndedWrite<'_>) -> Counted {
 }
 
 /// The system refuses the write for good, so that repeating it is useless until a person acts.
-fn rejected(write: &mut EndedWrite<'_>, reason: &str) -> Counted {
+fn rejected(write: &mut EndedWrite<'_>, reason: &FailureReason) -> Counted {
     write.reject(reason);
     Counted::Failed
 }
 
 /// This attempt provably had no effect. The write is tried again later. If an earlier attempt is open, that one may
 /// have had an effect, so the outcome remains unknown.
-fn retry(write: &mut EndedWrite<'_>, after_ms: Option<u64>, reason: &str) -> Counted {
+fn retry(write: &mut EndedWrite<'_>, after_ms: Option<u64>, reason: &FailureReason) -> Counted {
     if write.item.status.is_open() {
         write.remain_unknown(after_ms, reason);
     } else if write.fail(Failure::Retry, reason) {
@@ -169,13 +166,13 @@ fn retry(write: &mut EndedWrite<'_>, after_ms: Option<u64>, reason: &str) -> Cou
 
 /// The create of unknown outcome was looked up and no copy has its key, so it had no effect and is planned anew.
 fn not_done(write: &mut EndedWrite<'_>) -> Counted {
-    write.fail(Failure::Retry, "looking it up shows no effect");
+    write.fail(Failure::Retry, &FailureReason::LookUpShowsNoEffect);
     write.plan();
     Counted::Failed
 }
 
 /// Nothing tells whether the write had an effect. It is never assumed; the outcome is looked at again later.
-fn still_unknown(write: &mut EndedWrite<'_>, reason: &str) -> Counted {
+fn still_unknown(write: &mut EndedWrite<'_>, reason: &FailureReason) -> Counted {
     if let Some(id) = write.item.write.id.clone().filter(|_| planted(Mistake::AssumeConfirmed)) {
         return Counted::written_if(write.confirm(&id, LinkReason::Created, ConfirmedBy::Receipt));
     }

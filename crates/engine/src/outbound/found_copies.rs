@@ -11,6 +11,7 @@ use avowal_core::decide::identity::keys_of_copy;
 use avowal_core::policy::EntityPolicy;
 use avowal_core::record::Record;
 use avowal_core::record::intent::{Intent, IntentStatus, Operation};
+use avowal_core::record::reason::FailureReason;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// For each found or created copy, the other record with which it is linked already, if any.
@@ -44,10 +45,7 @@ pub(crate) fn wait_for_referents(
     waiting: &BTreeSet<usize>,
 ) -> Vec<Ending> {
     let wait = |(at, ending): (usize, Ending)| match ending.found().is_some() && waiting.contains(&at) {
-        true => {
-            let reason = "the copy there refers to a record that is not known yet".to_owned();
-            put_off(items[at].status, reason)
-        }
+        true => put_off(items[at].status, FailureReason::ReferentUnknown),
         false => ending,
     };
     endings.into_iter().enumerate().map(wait).collect()
@@ -79,12 +77,10 @@ pub(crate) async fn wait_for_others(
             continue;
         };
         let reason = if first.get(&copy.id).is_some_and(|first| *first != at) {
-            Some("another record has found the same copy, and is linked with it first".to_owned())
+            Some(FailureReason::FoundByAnother)
         } else if let Some(fields) = shown[at].as_ref().filter(|_| !item.status.is_open()) {
             let other = possible_creator(target, policy, &item.record, fields, &made_nothing).await?;
-            other.map(|other| {
-                format!("the copy there may be that of record {other}, whose create has no known outcome yet")
-            })
+            other.map(|record| FailureReason::MayBelongTo { record })
         } else {
             None
         };
@@ -133,7 +129,7 @@ fn first_finders(items: &[OutgoingWrite], endings: &[Ending]) -> BTreeMap<Remote
 
 /// The ending of a write whose found copy is not used yet: it is tried again, or its unknown outcome is resolved
 /// later.
-fn put_off(status: IntentStatus, reason: String) -> Ending {
+fn put_off(status: IntentStatus, reason: FailureReason) -> Ending {
     match status.is_open() {
         true => Ending::StillUnknown { reason },
         false => Ending::Retry { after_ms: None, reason },

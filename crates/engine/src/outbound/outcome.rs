@@ -3,6 +3,7 @@
 use crate::ports::connector::{Change, WriteOutcome};
 use avowal_core::data::ids::RemoteId;
 use avowal_core::record::intent::{IntentStatus, Operation};
+use avowal_core::record::reason::FailureReason;
 
 /// How a write ended, or the attempt to resolve its unknown outcome.
 pub(crate) enum Ending {
@@ -14,17 +15,17 @@ pub(crate) enum Ending {
     /// A copy was found by its key after an unknown create, or instead of a new one.
     Found { copy: Change },
     /// The copy was not what the precondition expects; with the copy as it is now, if it could be read.
-    Conflict { reason: String, copy: Option<Change> },
+    Conflict { reason: FailureReason, copy: Option<Change> },
     /// The copy does not exist.
     Missing,
     /// Refused for good.
-    Rejected { reason: String },
+    Rejected { reason: FailureReason },
     /// Provably without effect, so that it may be tried again.
-    Retry { after_ms: Option<u64>, reason: String },
+    Retry { after_ms: Option<u64>, reason: FailureReason },
     /// Looked up and not found, so that it had no effect.
     NotDone,
     /// The outcome is unknown still.
-    StillUnknown { reason: String },
+    StillUnknown { reason: FailureReason },
 }
 
 impl Ending {
@@ -32,17 +33,19 @@ impl Ending {
     pub(crate) fn of(outcome: WriteOutcome, operation: Operation) -> Self {
         match outcome {
             WriteOutcome::Confirmed { id, after } => Ending::Confirmed { id, copy: after, was_read: false },
-            WriteOutcome::Conflict { reason } => Ending::Conflict { reason, copy: None },
+            WriteOutcome::Conflict { reason } => {
+                Ending::Conflict { reason: FailureReason::Told(reason), copy: None }
+            }
             WriteOutcome::Exists { copy } => Ending::Found { copy },
             WriteOutcome::Missing => match operation {
-                Operation::Create => {
-                    Ending::Rejected { reason: "the place to create it in is missing".to_owned() }
-                }
+                Operation::Create => Ending::Rejected { reason: FailureReason::PlaceMissing },
                 Operation::Update | Operation::Delete => Ending::Missing,
             },
-            WriteOutcome::Rejected { reason } => Ending::Rejected { reason },
-            WriteOutcome::Retry { after_ms, reason } => Ending::Retry { after_ms, reason },
-            WriteOutcome::Unknown { reason } => Ending::StillUnknown { reason },
+            WriteOutcome::Rejected { reason } => Ending::Rejected { reason: FailureReason::Told(reason) },
+            WriteOutcome::Retry { after_ms, reason } => {
+                Ending::Retry { after_ms, reason: FailureReason::Told(reason) }
+            }
+            WriteOutcome::Unknown { reason } => Ending::StillUnknown { reason: FailureReason::Told(reason) },
         }
     }
 

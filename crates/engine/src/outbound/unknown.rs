@@ -11,6 +11,7 @@ use crate::ports::connector::{Change, RemoteState, Write};
 use avowal_core::data::ids::RemoteId;
 use avowal_core::planted::{Mistake, planted};
 use avowal_core::record::intent::{IntentStatus, Operation};
+use avowal_core::record::reason::FailureReason;
 
 /// Resolves writes of unknown outcome: they are sent again where a key makes that harmless, otherwise read back or
 /// looked up.
@@ -45,9 +46,7 @@ pub(crate) async fn resolve_unknown(
         endings.push(match item.status {
             IntentStatus::Planned | IntentStatus::Unknown => look_up(target, &item.write).await?,
             // The sender stopped, but its request may still be in flight, so we wait before looking.
-            IntentStatus::Sent => {
-                Ending::StillUnknown { reason: "the run ended before the answer came".to_owned() }
-            }
+            IntentStatus::Sent => Ending::StillUnknown { reason: FailureReason::RunEnded },
         });
     }
     record_endings(target, Ended { items: &items, endings, asked_at }, done).await
@@ -112,9 +111,7 @@ async fn look_up(target: Target<'_>, write: &Write) -> Result<Ending, EngineErro
         return Ok(Ending::NotDone);
     }
     if !target.capabilities().searchable || write.lookup.is_empty() {
-        let reason =
-            format!("{system} cannot be searched, so nobody can tell whether the record was created");
-        return Ok(Ending::StillUnknown { reason });
+        return Ok(Ending::StillUnknown { reason: FailureReason::NotSearchable });
     }
     for fields in &write.lookup {
         let found = connector.find(entity, fields).await;

@@ -3,11 +3,11 @@
 use crate::ports::bucket::Shares;
 use crate::ports::lanes::{Claim, Lane};
 use async_trait::async_trait;
-use avowal_core::data::ids::{EntityName, FieldName, RecordId, RemoteId, SystemName};
+use avowal_core::data::ids::{EntityName, RecordId, RemoteId, SystemName};
 use avowal_core::data::time::Timestamp;
 use avowal_core::data::value::Digest;
 use avowal_core::history::IntegrationEvent;
-use avowal_core::record::{Record, Review};
+use avowal_core::record::{Record, Review, Subject};
 use serde::{Deserialize, Serialize};
 
 /// A durable home for everything the engine knows.
@@ -451,8 +451,8 @@ pub struct OpenReview {
     pub entity: EntityName,
     /// Of which record.
     pub record: RecordId,
-    /// Of which field.
-    pub field: FieldName,
+    /// About what.
+    pub subject: Subject,
     /// The question.
     pub review: Review,
 }

@@ -11,6 +11,7 @@ use avowal_core::outgoing::confirm::fail;
 use avowal_core::outgoing::plan::plan;
 use avowal_core::record::Record;
 use avowal_core::record::intent::IntentStatus;
+use avowal_core::record::reason::FailureReason;
 
 /// The most open items that a command looks through.
 pub const OPEN_ITEMS_MAX: usize = 10_000;
@@ -58,7 +59,7 @@ impl Person<'_> {
             };
             let Some(state) = self.load(&found.record).await? else { continue };
             let mut chronicle = Chronicle::new(state, self.context(policy.short_digest()), parts.clock.now());
-            answer_review(policy, &mut chronicle, &found.field, review, answer.clone(), note.clone())
+            answer_review(policy, &mut chronicle, &found.subject, review, answer.clone(), note.clone())
                 .map_err(|error| EngineError::Usage(error.to_string()))?;
             match self.commit(chronicle, Commit::default()).await? {
                 Stored::Yes => return Ok(found.record),
@@ -139,8 +140,8 @@ impl Person<'_> {
             IntentStatus::Planned | IntentStatus::Sent => false,
         });
         if let Some(key) = unknown.map(|intent| intent.key.clone()) {
-            let reason = format!("{} says that it had no effect", self.by);
-            fail(chronicle, system, &key, Failure::Retry, &reason);
+            let reason = FailureReason::NoEffectSaid { by: self.by.to_string() };
+            fail(chronicle, system, &key, Failure::Retry, reason);
         }
     }
 

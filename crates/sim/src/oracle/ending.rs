@@ -62,8 +62,7 @@ impl Oracle {
 
     /// A living record has its copies everywhere, a deleted one nowhere.
     fn judge_copies(&self, ending: &Ending, record: &Record) {
-        let existence = FieldName::new(Record::EXISTENCE);
-        if record.reviews.contains_key(&existence) {
+        if record.existence_contested() {
             return;
         }
         let thing = thing_of(ending, record);
@@ -109,9 +108,7 @@ impl Oracle {
         let thing = thing_of(ending, record);
         for field in self.fields() {
             let name = FieldName::new(field);
-            if record.reviews.contains_key(&name)
-                || record.reviews.contains_key(&FieldName::new(Record::EXISTENCE))
-            {
+            if record.is_contested(&name) || record.existence_contested() {
                 continue;
             }
             let mut shown: Vec<(String, Value)> = Vec::new();

@@ -274,7 +274,7 @@ impl Oracle {
         let rules = &self.scenario.rules;
         let Some(intent) = state.intents.values().find(|intent| intent.key == key) else { return };
         for (field, outgoing) in &intent.fields {
-            if state.reviews.contains_key(field) {
+            if state.is_contested(field) {
                 let what = format!("{key} writes {field} although a person is being asked about it");
                 truth.accuse("I4", None, what);
             }

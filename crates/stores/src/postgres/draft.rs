@@ -205,10 +205,10 @@ impl RecordRow {
             reviews: record
                 .reviews
                 .iter()
-                .map(|(field, review)| {
+                .map(|(subject, review)| {
                     let opened_at = review.opened_at.millis();
                     let row = ReviewRow { opened_at, review: codec::to_json(review)? };
-                    Ok((column::key(field.as_str()), row))
+                    Ok((column::key(subject.as_str()), row))
                 })
                 .collect::<Result<_, Fault>>()?,
         })

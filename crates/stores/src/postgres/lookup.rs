@@ -6,9 +6,9 @@ use super::error::Fault;
 use super::rest::copy_digest;
 use super::session::Link;
 use crate::codec;
-use avowal_core::data::ids::{EntityName, FieldName, RecordId, RemoteId, SystemName};
+use avowal_core::data::ids::{EntityName, RecordId, RemoteId, SystemName};
 use avowal_core::data::time::Timestamp;
-use avowal_core::record::Record;
+use avowal_core::record::{Record, Subject};
 use avowal_engine::ports::bucket::{Bucket, Share, Shares};
 use avowal_engine::ports::store::{
     CopyKey, Cursor, CursorName, Due, DueIntent, Located, OpenReview, QuarantineItem, Signal, SignalReason,
@@ -274,7 +274,7 @@ pub(super) async fn open_reviews(link: &Link, limit: usize) -> Result<Vec<OpenRe
             Ok(OpenReview {
                 entity: EntityName::from(row.try_get::<_, String>(0)?),
                 record: RecordId::from(record),
-                field: FieldName::from(field),
+                subject: Subject::from(field),
                 review,
             })
         })

@@ -2,9 +2,9 @@
 
 use super::error::Fault;
 use super::text;
-use avowal_core::data::ids::{EntityName, FieldName, RecordId, SystemName};
+use avowal_core::data::ids::{EntityName, RecordId, SystemName};
 use avowal_core::history::{Body, IntegrationEvent};
-use avowal_core::record::{Record, Review, Side};
+use avowal_core::record::{Record, Review, Side, Subject};
 use avowal_engine::ports::store::OpenReview;
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::BTreeMap;
@@ -12,10 +12,10 @@ use std::collections::BTreeMap;
 /// Opens or closes the question that an event opens or closes.
 pub(super) fn note(connection: &Connection, event: &IntegrationEvent) -> Result<(), Fault> {
     match &event.body {
-        Body::ManualReviewRequested { field, review } => {
-            open(connection, &event.record, &event.entity, field, review)
+        Body::ManualReviewRequested { subject, review } => {
+            open(connection, &event.record, &event.entity, subject, review)
         }
-        Body::ReviewDecided { field, review, answer, note } => {
+        Body::ReviewDecided { subject, review, answer, note } => {
             connection
                 .prepare_cached(
                     "UPDATE reviews SET status = 'closed', answer = ?4, note = ?5, closed_by = ?6, closed_at = ?7
@@ -23,7 +23,7 @@ pub(super) fn note(connection: &Connection, event: &IntegrationEvent) -> Result<
                 )?
                 .execute(params![
                     event.record.as_str(),
-                    field.as_str(),
+                    subject.as_str(),
                     review,
                     text::to_json(answer)?,
                     note,
@@ -51,25 +51,22 @@ pub(super) fn note(connection: &Connection, event: &IntegrationEvent) -> Result<
         | Body::StaleDropped { .. }
         | Body::StaleSuspected { .. }
         | Body::DriftDetected { .. }
-        | Body::ReconciliationApplied { .. }
-        | Body::SnapshotTaken { .. }
         | Body::PolicyChanged { .. }
-        | Body::Paused { .. }
-        | Body::Resumed { .. }
         | Body::Released { .. } => Ok(()),
     }
 }
 
 /// Makes the open rows equal to the state's open questions, whose proposals later observations refresh.
 pub(super) fn follow_state(connection: &Connection, record: &Record) -> Result<(), Fault> {
-    for (field, review) in &record.reviews {
-        open(connection, &record.id, &record.entity, field, review)?;
+    for (subject, review) in &record.reviews {
+        open(connection, &record.id, &record.entity, subject, review)?;
     }
     let mut close = connection.prepare_cached(
         "UPDATE reviews SET status = 'closed' WHERE record_id = ?1 AND field = ?2 AND id = ?3",
     )?;
     for (field, id) in open_ids(connection, &record.id)? {
-        let still_open = record.reviews.get(field.as_str()).is_some_and(|review| review.id == id);
+        let still_open =
+            record.reviews.get(&Subject::from(field.as_str())).is_some_and(|review| review.id == id);
         if !still_open {
             close.execute([record.id.as_str(), &field, &id])?;
         }
@@ -97,7 +94,7 @@ fn open(
     connection: &Connection,
     record: &RecordId,
     entity: &EntityName,
-    field: &FieldName,
+    subject: &Subject,
     review: &Review,
 ) -> Result<(), Fault> {
     let believed = review.believed.as_ref().map(text::to_json).transpose()?;
@@ -111,10 +108,10 @@ fn open(
         )?
         .execute(params![
             record.as_str(),
-            field.as_str(),
+            subject.as_str(),
             review.id,
             entity.as_str(),
-            review.reason,
+            text::to_json(&review.reason)?,
             believed,
             text::to_json(&review.proposed)?,
             review.opened_at.to_string(),
@@ -167,12 +164,13 @@ impl Row {
         let believed: Option<Side> =
             self.believed.as_deref().map(|json| text::from_json(json, || place("believed"))).transpose()?;
         let proposed: BTreeMap<SystemName, Side> = text::from_json(&self.proposed, || place("proposed"))?;
+        let reason = text::from_json(&self.reason, || place("reason"))?;
         let opened_at = text::parsed(&self.opened_at, || place("opened_at"))?;
         Ok(OpenReview {
             entity: EntityName::from(self.entity),
             record: RecordId::from(self.record),
-            field: FieldName::from(self.field),
-            review: Review { id: self.id, reason: self.reason, believed, proposed, opened_at },
+            subject: Subject::from(self.field),
+            review: Review { id: self.id, reason, believed, proposed, opened_at },
         })
     }
 }

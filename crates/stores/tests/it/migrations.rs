@@ -130,7 +130,7 @@ async fn states_in_rows_become_whole() {
     }
     let mut stream = Stream::new(planned.id.as_str());
     stream.state = planned.clone();
-    stream.push(avowal_core::history::Body::Resumed { system: "crm".into() });
+    stream.push(avowal_core::history::Body::Released { system: "crm".into() });
     let mut part = stream.step_with_keys(vec![keys[1].clone()]);
     part.expected_seq = 1;
     assert_eq!(store.commit(records([part])).await, Ok(CommitOutcome::Committed));
@@ -223,7 +223,7 @@ fn write_state(file: &Connection, state: &Value) {
                 field,
                 text(&review["id"]),
                 entity,
-                text(&review["reason"]),
+                json(&review["reason"]),
                 json(&review["believed"]),
                 json(&review["proposed"]),
                 text(&review["opened_at"])

@@ -180,7 +180,7 @@ async fn writers_that_look_lose_and_double_nothing() {
                 let mut unknown = 0;
                 for step in 0..STEPS {
                     if step > 0 {
-                        stream.push(Body::Resumed { system: "crm".into() });
+                        stream.push(Body::Released { system: "crm".into() });
                     }
                     unknown += persist(&*store, &mut stream).await;
                 }

@@ -6,6 +6,7 @@ use avowal_core::data::value::Value;
 use avowal_core::data::version::Dot;
 use avowal_core::history::{Body, ConfirmedBy, FieldStored, ReviewAnswer};
 use avowal_core::record::Review;
+use avowal_core::record::reason::ReviewReason;
 use avowal_engine::ports::store::{Commit, Store};
 use avowal_stores::sqlite::SqliteStore;
 use avowal_testkit::store_suite::sample::{Stream, at, delivery, records, unreadable};
@@ -87,17 +88,17 @@ async fn closed_reviews_keep_their_answer() {
     let mut one = customer("01");
     let review = Review {
         id: "01-2".to_owned(),
-        reason: "both changed".to_owned(),
+        reason: ReviewReason::ManualReview,
         believed: None,
         proposed: Default::default(),
         opened_at: at(2),
     };
-    one.push(Body::ManualReviewRequested { field: "email".into(), review: review.clone() });
+    one.push(Body::ManualReviewRequested { subject: "email".into(), review: review.clone() });
     one.state.reviews.insert("email".into(), review);
     store.commit(one.commit()).await.unwrap();
     one.state.reviews.clear();
     let (answer, note) = (ReviewAnswer::Keep, Some("asked".to_owned()));
-    one.push(Body::ReviewDecided { field: "email".into(), review: "01-2".to_owned(), answer, note });
+    one.push(Body::ReviewDecided { subject: "email".into(), review: "01-2".to_owned(), answer, note });
     store.commit(one.commit()).await.unwrap();
     let sql = "SELECT id, status, opened_at, answer, note, closed_by, closed_at FROM reviews";
     let expected = [format!("01-2|closed|{}|\"keep\"|asked|a person|{}", at(2), at(1))];
@@ -160,12 +161,12 @@ async fn untouched_rows_are_not_written_again() {
         }
     }
     one.state.copies.get_mut("crm").unwrap().version = Some("e2".to_owned());
-    one.push(Body::Resumed { system: "crm".into() });
+    one.push(Body::Released { system: "crm".into() });
     store.commit(records([one.step_with_keys(vec!["email=a".to_owned()])])).await.unwrap();
     assert_eq!(rows(&path, "SELECT what FROM touched"), [""; 0]);
     assert_eq!(rows(&path, "SELECT state ->> '$.copies.crm.version' FROM records"), ["e2"]);
     one.state.copies.get_mut("crm").unwrap().alive = false;
-    one.push(Body::Resumed { system: "crm".into() });
+    one.push(Body::Released { system: "crm".into() });
     store.commit(records([one.step_with_keys(vec!["email=b".to_owned()])])).await.unwrap();
     let touched = ["UPDATE links", "DELETE match_keys", "INSERT match_keys"];
     assert_eq!(rows(&path, "SELECT what FROM touched"), touched);

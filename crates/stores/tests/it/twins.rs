@@ -62,7 +62,7 @@ fn arbitrary(random: &mut Random, streams: &[Stream]) -> (Commit, Vec<(usize, St
                     copy.remote_id = "shared".into();
                 }
             }
-            stream.push(Body::Resumed { system: "crm".into() });
+            stream.push(Body::Released { system: "crm".into() });
             let keys = (0..random.below(3)).map(|_| format!("k{}", random.below(4))).collect();
             let mut part = stream.step_with_keys(keys);
             if random.one_in(20) {

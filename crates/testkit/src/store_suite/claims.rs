@@ -136,7 +136,7 @@ pub async fn sole_keys_have_no_other_carrier(store: Arc<dyn Store>) {
     committed(&*store, Commit { sole_keys: other, ..order }).await;
     committed(&*store, second("02")).await;
     // The commit's own records do not stand in its way.
-    one.push(avowal_core::history::Body::Resumed { system: "crm".into() });
+    one.push(avowal_core::history::Body::Released { system: "crm".into() });
     let own = records([one.step_with_keys(keys("own"))]);
     committed(&*store, Commit { sole_keys: sole("own"), ..own }).await;
 }

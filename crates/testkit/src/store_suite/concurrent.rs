@@ -19,7 +19,7 @@ pub async fn many_writers_all_durable(store: Arc<dyn Store>) {
                 let mut stream = Stream::linked(&id, "crm", &id);
                 committed(&*store, stream.commit()).await;
                 for _ in 1..STEPS {
-                    stream.push(Body::Resumed { system: "crm".into() });
+                    stream.push(Body::Released { system: "crm".into() });
                     committed(&*store, stream.commit()).await;
                 }
             })
@@ -62,7 +62,7 @@ pub async fn readers_see_whole_commits(store: Arc<dyn Store>) {
         ids.iter().map(|id| Stream::linked(id.as_str(), "crm", id.as_str())).collect();
     let mut step = move || {
         let records = streams.iter_mut().map(|stream| {
-            stream.push(Body::Resumed { system: "crm".into() });
+            stream.push(Body::Released { system: "crm".into() });
             stream.step()
         });
         Commit { records: records.collect(), ..Commit::default() }

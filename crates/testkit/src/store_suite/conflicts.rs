@@ -117,7 +117,7 @@ pub async fn remote_ids_may_change_hands(store: Arc<dyn Store>) {
     committed(&*store, records([one.step(), two.step()])).await;
     for (stream, remote_id) in [(&mut one, "2"), (&mut two, "1")] {
         stream.state.copies.get_mut("crm").unwrap().remote_id = remote_id.into();
-        stream.push(avowal_core::history::Body::Resumed { system: "crm".into() });
+        stream.push(avowal_core::history::Body::Released { system: "crm".into() });
     }
     committed(&*store, records([one.step(), two.step()])).await;
     let located = store.locate(&[copy("crm", "1"), copy("crm", "2")]).await.unwrap();
@@ -134,7 +134,7 @@ pub async fn dead_copy_keeps_its_link(store: Arc<dyn Store>) {
     assert!(!located.alive);
     conflicts(&*store, Stream::linked("02", "crm", "1").commit()).await;
     one.state.copies.clear();
-    one.push(avowal_core::history::Body::Resumed { system: "crm".into() });
+    one.push(avowal_core::history::Body::Released { system: "crm".into() });
     committed(&*store, one.commit()).await;
     committed(&*store, Stream::linked("02", "crm", "1").commit()).await;
 }

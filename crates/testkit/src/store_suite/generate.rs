@@ -1,5 +1,7 @@
 //! Random records and events from a seed: every variant, every optional part, awkward texts and numbers.
 
+mod reasons;
+
 use super::sample::Stream;
 use avowal_core::data::ids::{FieldName, SystemName};
 use avowal_core::data::time::Timestamp;
@@ -126,7 +128,7 @@ impl Random {
     fn review(&mut self, id: String) -> Review {
         Review {
             id,
-            reason: self.text(),
+            reason: self.review_reason(),
             believed: self.maybe(Self::side),
             proposed: self.some(2, |random| (random.system(), random.side())).into_iter().collect(),
             opened_at: self.time(),
@@ -199,11 +201,11 @@ impl Random {
         });
         record.copies = copies.into_iter().collect();
         record.intents = self.some(3, |random| (random.system(), random.intent())).into_iter().collect();
-        let held = |random: &mut Self| Held { content: random.digest(), reason: random.text() };
+        let held = |random: &mut Self| Held { content: random.digest(), reason: random.failure_reason() };
         record.held = self.some(2, |random| (random.system(), held(random))).into_iter().collect();
         let reviews = self.some(2, |random| {
             let review = format!("{id}-{}", random.below(3));
-            (random.field(), random.review(review))
+            (random.subject(), random.review(review))
         });
         record.reviews = reviews.into_iter().collect();
         record.deleted =
@@ -223,7 +225,7 @@ impl Random {
                 body,
                 vector: self.vector(),
                 evidence: self
-                    .maybe(|random| Evidence { strength: random.pick(&strengths), by: random.text() }),
+                    .maybe(|random| Evidence { strength: random.pick(&strengths), by: random.basis() }),
                 policy: self.maybe(Self::text),
                 correlation: self.maybe(Self::text),
                 cause: self.maybe(|random| random.below(1 << 50)),
@@ -278,13 +280,8 @@ impl Random {
     }
 
     fn bodies_seen(&mut self) -> Vec<Body> {
-        let how = [
-            LinkReason::FirstSeen,
-            LinkReason::Matched { key: "email=a".to_owned() },
-            LinkReason::Created,
-            LinkReason::Alias { from: "7".into() },
-            LinkReason::Decided,
-        ];
+        let how =
+            [LinkReason::FirstSeen, LinkReason::Matched { key: "email=a".to_owned() }, LinkReason::Created];
         let classes = [
             Classification::Confirmation,
             Classification::Duplicate,
@@ -332,7 +329,7 @@ impl Random {
             value: random.value(2),
             system: random.system(),
             dot: random.dot(),
-            reason: random.text(),
+            concurrent_with: random.dot(),
         };
         let answers = [
             ReviewAnswer::Keep,
@@ -340,7 +337,7 @@ impl Random {
             ReviewAnswer::Set { value: self.value(2) },
             ReviewAnswer::Delete,
             ReviewAnswer::Restore,
-            ReviewAnswer::Superseded,
+            ReviewAnswer::Superseded { reason: self.closing_reason() },
         ];
         let review = format!("asked-{}", self.bits());
         vec![
@@ -349,38 +346,38 @@ impl Random {
                 from: self.maybe(|random| random.value(2)),
                 value: self.value(3),
                 dot: self.dot(),
-                rule: self.text(),
+                rule: self.belief_rule(),
             },
             Body::ConflictDetected { field: self.field(), believed: self.side(), shown: self.side() },
             Body::ConflictResolved {
                 field: self.field(),
                 value: self.value(2),
                 dot: self.dot(),
-                rule: self.text(),
+                rule: self.belief_rule(),
                 losers: self.some(2, loser),
             },
-            Body::ManualReviewRequested { field: self.field(), review: self.review(review.clone()) },
+            Body::ManualReviewRequested { subject: self.subject(), review: self.review(review.clone()) },
             Body::ReviewDecided {
-                field: self.field(),
+                subject: self.subject(),
                 review,
                 answer: self.pick(&answers),
                 note: self.maybe(Self::text),
             },
             Body::Refused {
                 system: self.system(),
-                field: self.field(),
+                subject: self.subject(),
                 value: self.value(2),
                 dot: self.dot(),
-                reason: self.text(),
+                reason: self.refusal(),
                 then: self.pick(&[OnRefused::Revert, OnRefused::Ignore, OnRefused::Review]),
             },
             Body::Quarantined {
                 system: self.system(),
                 remote_id: self.maybe(|random| random.text().into()),
-                reason: self.text(),
+                reason: self.failure_reason(),
             },
-            Body::Deleted { dot: self.dot(), rule: self.text() },
-            Body::Restored { dot: self.dot(), rule: self.text() },
+            Body::Deleted { dot: self.dot(), rule: self.delete_rule() },
+            Body::Restored { dot: self.dot(), rule: self.restore_rule() },
         ]
     }
 
@@ -416,9 +413,8 @@ impl Random {
                 system: self.system(),
                 key: self.text(),
                 failure: self.pick(&failures),
-                reason: self.text(),
+                reason: self.failure_reason(),
             },
-            Body::ReconciliationApplied { system: self.system(), fields: self.some(3, Self::field) },
             Body::Released { system: self.system() },
         ]
     }
@@ -426,10 +422,7 @@ impl Random {
     fn bodies_of_the_house(&mut self) -> Vec<Body> {
         vec![
             Body::DriftDetected { system: self.system(), fields: self.some(3, Self::field) },
-            Body::SnapshotTaken { state: self.digest() },
             Body::PolicyChanged { from: self.maybe(Self::text), to: self.text() },
-            Body::Paused { system: self.system(), reason: self.text() },
-            Body::Resumed { system: self.system() },
         ]
     }
 }

@@ -92,7 +92,7 @@ impl Stream {
     /// Sets how far the intent to `system` has come.
     pub fn set_status(&mut self, system: &str, status: IntentStatus) {
         self.state.intents.get_mut(system).unwrap().status = status;
-        self.push(Body::Resumed { system: system.into() });
+        self.push(Body::Released { system: system.into() });
     }
 
     /// Appends one event.

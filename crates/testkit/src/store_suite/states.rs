@@ -6,6 +6,7 @@ use super::{Contents, committed, contents, verify_history};
 use avowal_core::data::value::Value;
 use avowal_core::data::version::Dot;
 use avowal_core::history::{Body, IntegrationEvent};
+use avowal_core::record::reason::{BeliefRule, DeleteRule};
 use avowal_core::record::{Record, Tombstone};
 use avowal_engine::ports::store::{Commit, Store};
 use std::sync::Arc;
@@ -20,7 +21,7 @@ pub async fn round_trip_of_generated_states(store: Arc<dyn Store>) {
         let mut commit = Commit::default();
         for stream in &mut streams {
             random.fill(&mut stream.state);
-            stream.push(Body::Resumed { system: "crm".into() });
+            stream.push(Body::Released { system: "crm".into() });
             commit.records.push(stream.step());
         }
         committed(&*store, commit).await;
@@ -100,7 +101,7 @@ pub async fn match_keys_are_replaced(store: Arc<dyn Store>) {
     let found = store.match_records(&"customer".into(), &keys(&["b", "a", "c"])).await.unwrap();
     assert_eq!(found, [vec!["01".into(), "02".into()], vec!["01".into()], vec![]]);
     assert_eq!(store.match_records(&"order".into(), &keys(&["b"])).await.unwrap(), [vec![]]);
-    one.push(Body::Resumed { system: "crm".into() });
+    one.push(Body::Released { system: "crm".into() });
     committed(&*store, records([one.step_with_keys(keys(&["c"]))])).await;
     let found = store.match_records(&"customer".into(), &keys(&["b", "a", "c"])).await.unwrap();
     assert_eq!(found, [vec!["02".into()], vec![], vec!["01".into()]]);
@@ -113,7 +114,7 @@ pub async fn tombstones_match_as_told(store: Arc<dyn Store>) {
     let key = ["email=01@example.org".to_owned()];
     assert_eq!(store.match_records(&"customer".into(), &key).await.unwrap()[0].len(), 1);
     one.state.deleted = Some(Tombstone { dot: Dot::new("crm", 2), since: at(5) });
-    one.push(Body::Deleted { dot: Dot::new("crm", 2), rule: "the owner may".to_owned() });
+    one.push(Body::Deleted { dot: Dot::new("crm", 2), rule: DeleteRule::MayDelete { system: "crm".into() } });
     let untold = one.step_with_keys(Vec::new());
     committed(&*store, records([untold])).await;
     assert_eq!(store.match_records(&"customer".into(), &key).await.unwrap(), [vec![]]);
@@ -191,7 +192,7 @@ pub async fn deep_and_odd_values_survive(store: Arc<dyn Store>) {
             from: None,
             value: value.clone(),
             dot: Dot::new("crm", 2),
-            rule: String::new(),
+            rule: BeliefRule::Shared,
         });
         one.state.copies.get_mut("crm").unwrap().fields.get_mut("email").unwrap().content = value.clone();
         one.state.fields.get_mut("email").unwrap().value = value;

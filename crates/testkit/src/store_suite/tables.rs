@@ -5,6 +5,7 @@ use super::sample::{Stream, at, copy, delivery, feed, moved, unreadable};
 use avowal_core::data::value::Value;
 use avowal_core::data::version::{Dot, VersionVector};
 use avowal_core::history::{Body, ReviewAnswer};
+use avowal_core::record::reason::ReviewReason;
 use avowal_core::record::{Review, Side};
 use avowal_engine::ports::store::{Commit, Cursor, CursorKind, CursorName, QuarantineItem, Store};
 use std::sync::Arc;
@@ -28,7 +29,7 @@ fn side(value: &str) -> Side {
 fn question(id: &str, opened_at: i64) -> Review {
     Review {
         id: id.to_owned(),
-        reason: "both sides changed it".to_owned(),
+        reason: ReviewReason::ManualReview,
         believed: Some(side("old")),
         proposed: [("crm".into(), side("new"))].into(),
         opened_at: at(opened_at),
@@ -36,7 +37,7 @@ fn question(id: &str, opened_at: i64) -> Review {
 }
 
 fn ask(stream: &mut Stream, field: &str, review: Review) {
-    stream.push(Body::ManualReviewRequested { field: field.into(), review: review.clone() });
+    stream.push(Body::ManualReviewRequested { subject: field.into(), review: review.clone() });
     stream.state.reviews.insert(field.into(), review);
 }
 
@@ -47,13 +48,13 @@ pub async fn reviews_open_and_close(store: Arc<dyn Store>) {
     ask(&mut one, "phone", question("01-3", 10));
     committed(&*store, one.commit()).await;
     let open = store.open_reviews(10).await.unwrap();
-    let fields: Vec<_> = open.iter().map(|open| open.field.as_str()).collect();
+    let fields: Vec<_> = open.iter().map(|open| open.subject.as_str()).collect();
     assert_eq!(fields, ["phone", "email"]);
     assert_eq!(open[0].review, question("01-3", 10));
     assert_eq!(store.open_reviews(1).await.unwrap(), open[..1]);
-    one.state.reviews.remove("phone");
+    one.state.reviews.remove(&"phone".into());
     one.push(Body::ReviewDecided {
-        field: "phone".into(),
+        subject: "phone".into(),
         review: "01-3".to_owned(),
         answer: ReviewAnswer::Take { system: "crm".into() },
         note: Some("asked the customer".to_owned()),
@@ -73,10 +74,10 @@ pub async fn reviews_are_refreshed(store: Arc<dyn Store>) {
     let mut one = Stream::linked("01", "crm", "1");
     ask(&mut one, "email", question("01-2", 20));
     committed(&*store, one.commit()).await;
-    let review = one.state.reviews.get_mut("email").unwrap();
+    let review = one.state.reviews.get_mut(&"email".into()).unwrap();
     review.proposed.insert("app".into(), side("newer"));
     review.believed = None;
-    one.push(Body::Resumed { system: "crm".into() });
+    one.push(Body::Released { system: "crm".into() });
     committed(&*store, one.commit()).await;
     assert_eq!(store.load(&["01".into()]).await.unwrap(), [Some(one.state.clone())]);
     assert_eq!(store.open_reviews(10).await.unwrap().len(), 1);
