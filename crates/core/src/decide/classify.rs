@@ -6,7 +6,7 @@ use crate::data::version::Dot;
 use crate::decide::diff::Difference;
 use crate::history::{Evidence, FieldRelation};
 use crate::planted::{Mistake, planted};
-use crate::record::observation::Observation;
+use crate::record::observation::{Look, Observation, Place};
 use crate::record::{Copy, Record, Shadow};
 
 /// How a change of one field by the observed system stands to the belief, and why we think so. `base` is that of
@@ -36,7 +36,7 @@ pub fn relate(
         };
         return (FieldRelation::Concurrent, Evidence::inferred(by));
     }
-    if observation.in_log {
+    if observation.place == Place::InLog {
         // The change log holds our own writes too, in order. Ours has not come by, so this change is before it.
         let by = format!("the change log shows it before {} arrived there", belief.dot);
         return (FieldRelation::Concurrent, Evidence::proven(by));
@@ -59,7 +59,7 @@ fn on_its_way(record: &Record, observation: &Observation, field: &FieldName) -> 
 /// stood there before, or a source time that went back.
 pub fn looks_stale(copy: &Copy, observation: &Observation, changed: &[Difference<'_>]) -> bool {
     // A second look may still be too early for what has changed since it was asked for.
-    if (observation.confirmed && observation.quiescent) || planted(Mistake::BelieveOldValue) {
+    if observation.look == Look::Final || planted(Mistake::BelieveOldValue) {
         return false;
     }
     let returned = |field: &FieldName, value: &Value, shadow_counts: fn(&Shadow) -> bool| {
@@ -73,13 +73,15 @@ pub fn looks_stale(copy: &Copy, observation: &Observation, changed: &[Difference
         // It is newer than all that the system has shown. It need not be newer than what we have written since,
         // because a receipt may come without an order; a change log shows our own writes in their place.
         (Some(shown), Some(known)) if shown.proven_newer_than(known) => {
-            !observation.in_log && any_returned(Shadow::is_our_write)
+            observation.place != Place::InLog && any_returned(Shadow::is_our_write)
         }
         // That state was folded in before, so it differs from the shadow only by what we have written since.
         (Some(shown), Some(known)) if shown.proven_same_as(known) => {
             changed.iter().any(|found| copy.fields.contains_key(found.field))
         }
         (Some(shown), Some(known)) => shown.suspected_older_than(known) || any_returned(|_| true),
-        (Some(_), None) | (None, Some(_)) | (None, None) => !observation.in_log && any_returned(|_| true),
+        (Some(_), None) | (None, Some(_)) | (None, None) => {
+            observation.place != Place::InLog && any_returned(|_| true)
+        }
     }
 }

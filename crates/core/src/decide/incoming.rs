@@ -18,7 +18,7 @@ use crate::outgoing::confirm::{CreateMatch, confirm_echo, confirm_probable, crea
 use crate::outgoing::plan::plan;
 use crate::planted::{Mistake, planted};
 use crate::policy::EntityPolicy;
-use crate::record::observation::{Channel, CopyState, Observation};
+use crate::record::observation::{Channel, CopyState, Look, Observation, Place};
 use crate::record::{Copy, Record, Shadow};
 use std::collections::BTreeMap;
 
@@ -100,7 +100,7 @@ fn present(
     };
     let differences = diff(copy, shown);
     if !copy.alive {
-        let is_credible = observation.confirmed && observation.is_in_place();
+        let is_credible = observation.look != Look::First && observation.place != Place::TooEarly;
         if !is_proven_newer(copy, observation) && !is_credible {
             // A lagging read may show what is gone already.
             return Outcome::look_again(Classification::Indeterminate);
@@ -115,12 +115,12 @@ fn present(
         return outcome;
     }
     let foreign_key = observation.correlation.is_some() && !confirmed;
-    if foreign_key && !observation.confirmed {
+    if foreign_key && observation.look == Look::First {
         // An earlier write of ours came back late, or someone changed the copy after it. The order of the source
         // does not help: a receipt without an order may have told us of something newer. Only a read can tell.
         return Outcome::look_again(Classification::Indeterminate);
     }
-    if !observation.is_in_place() && !confirmed && !planted(Mistake::BelieveOldValue) {
+    if observation.place == Place::TooEarly && !confirmed && !planted(Mistake::BelieveOldValue) {
         // The copy has just changed, and a read may lag behind that: what differs may be older than what we know.
         return Outcome::look_again(Classification::Indeterminate);
     }
@@ -128,8 +128,8 @@ fn present(
         return suspect(chronicle, observation, shown);
     }
     let related = relate_all(record, copy, observation, differences);
-    if !observation.confirmed
-        && !observation.in_log
+    if observation.look == Look::First
+        && observation.place != Place::InLog
         && related.iter().any(|found| found.relation == FieldRelation::Indeterminate)
     {
         return Outcome::look_again(Classification::Indeterminate);
@@ -161,7 +161,7 @@ fn touched(copy: &Copy, observation: &Observation) -> Body {
 fn is_proven_newer(copy: &Copy, observation: &Observation) -> bool {
     match (&observation.order, &copy.order) {
         (Some(shown), Some(known)) => shown.proven_newer_than(known),
-        (Some(_), None) | (None, Some(_)) | (None, None) => observation.in_log,
+        (Some(_), None) | (None, Some(_)) | (None, None) => observation.place == Place::InLog,
     }
 }
 
@@ -202,7 +202,7 @@ fn is_of_another_write(record: &Record, observation: &Observation) -> bool {
         let copy = record.copies.get(&observation.system);
         copy.is_none_or(|copy| is_proven_newer(copy, observation))
     };
-    observation.correlation.is_some() && !observation.in_log && !is_newest()
+    observation.correlation.is_some() && observation.place != Place::InLog && !is_newest()
 }
 
 /// The copy holds what we knew already. Pushed deliveries are noted, because somebody will ask about them.
@@ -233,7 +233,7 @@ fn no_difference(chronicle: &mut Chronicle, observation: &Observation, confirmed
         }
         // The same content in a newer state: what stood there in between must not win when it comes late. A log shows
         // its states in order, so nothing comes late there.
-        _ if !observation.in_log && !confirmed && is_newer_sequence(copy, observation) => {
+        _ if observation.place != Place::InLog && !confirmed && is_newer_sequence(copy, observation) => {
             chronicle.push(touched(copy, observation));
         }
         Channel::Webhook | Channel::Signal => {

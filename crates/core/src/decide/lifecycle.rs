@@ -12,7 +12,7 @@ use crate::planted::{Mistake, planted};
 use crate::policy::OnRefused;
 use crate::policy::{EditAgainstDelete, EntityPolicy, Owner};
 use crate::record::intent::Operation;
-use crate::record::observation::{Observation, OrderToken};
+use crate::record::observation::{Look, Observation};
 use crate::record::{Copy, Record, Review, Side};
 use std::collections::BTreeMap;
 
@@ -26,8 +26,7 @@ pub(crate) fn gone(policy: &EntityPolicy, chronicle: &mut Chronicle, observation
     let record = chronicle.record();
     let system = &observation.system;
     let Some(copy) = record.copies.get(system) else { return Outcome::decided(Classification::Stale) };
-    let is_proven = observation.in_log || observation.order.as_ref().is_some_and(OrderToken::is_true_order);
-    let is_credible = is_proven || (observation.confirmed && observation.quiescent);
+    let is_credible = observation.place.is_proven() || observation.look == Look::Final;
     if copy.alive && !is_credible {
         // A lagging read may not show yet what has just been made.
         return Outcome::look_again(Classification::Indeterminate);

@@ -15,7 +15,9 @@ use avowal_core::outgoing::confirm::{Receipt, confirm, fail, send};
 use avowal_core::outgoing::plan::plan;
 use avowal_core::policy::spec::{ColumnDetail, ColumnSpec, EntitySpec, MappingSpec, PolicyError};
 use avowal_core::policy::{EntityPolicy, SystemTraits};
-use avowal_core::record::observation::{Channel, CopyState, Observation, OrderToken};
+use avowal_core::record::observation::{
+    Channel, CopyState, Look as Sighting, Observation, OrderToken, Place,
+};
 use avowal_core::record::{Record, Review};
 use serde_json::Value as Json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -123,7 +125,7 @@ pub fn shows(system: &str, json: &Json) -> Look {
 pub fn gone(system: &str) -> Look {
     // As a second look has confirmed it: a first read may lag behind the making of the copy.
     let Look(observation) = look(system, CopyState::Gone);
-    Look(Observation { confirmed: true, ..observation })
+    Look(Observation { look: Sighting::Final, ..observation })
 }
 
 fn look(system: &str, shown: CopyState) -> Look {
@@ -139,9 +141,8 @@ fn look(system: &str, shown: CopyState) -> Look {
         actor: None,
         occurred_at: None,
         received_at: Timestamp::from_millis(START_MS),
-        confirmed: false,
-        quiescent: true,
-        in_log: false,
+        place: Place::Quiescent,
+        look: Sighting::First,
     })
 }
 
@@ -149,6 +150,7 @@ impl Look {
     /// With a true order token.
     pub fn seq(mut self, n: u64) -> Self {
         self.0.order = Some(OrderToken::Sequence(n));
+        self.0.place = Place::of(self.0.place == Place::InLog, self.0.order.as_ref(), true);
         self
     }
     /// With the source's clock as a hint of order, in seconds after the start.
@@ -173,13 +175,13 @@ impl Look {
     }
     /// As a second look.
     pub fn confirmed(mut self) -> Self {
-        self.0.confirmed = true;
+        self.0.look = Sighting::Final;
         self.0.channel = Channel::Read;
         self
     }
     /// From a change log in true order.
     pub fn log(mut self) -> Self {
-        self.0.in_log = true;
+        self.0.place = Place::InLog;
         self
     }
     /// By a webhook whose body is believed.
@@ -258,7 +260,8 @@ impl World {
         if !self.outcome.unwrap().look_again {
             return told;
         }
-        let second = Look(Observation { order: None, correlation: None, ..look.0 }).confirmed();
+        let place = Place::of(look.0.place == Place::InLog, None, true);
+        let second = Look(Observation { order: None, correlation: None, place, ..look.0 }).confirmed();
         format!("{told}look again\n{}", self.see(second))
     }
 

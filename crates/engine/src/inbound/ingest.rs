@@ -18,7 +18,7 @@ use avowal_core::history::chronicle::Chronicle;
 use avowal_core::history::{Body, Context};
 use avowal_core::planted::{Mistake, planted};
 use avowal_core::policy::EntityPolicy;
-use avowal_core::record::observation::{Channel, CopyState, Observation, OrderToken};
+use avowal_core::record::observation::{Channel, CopyState, Look, Observation, OrderToken, Place};
 use avowal_core::record::{Copy, Record};
 use futures::channel::oneshot;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -389,7 +389,7 @@ impl Engine {
         }
         let outcome = decide(&fact.policy, chronicle, &observation);
         let looks = !planted(Mistake::SkipSecondLook);
-        if outcome.look_again && !(batch.confirmed && quiescent) && looks {
+        if outcome.look_again && looks {
             draft.signals.push(self.signal(batch, &key, SignalReason::SecondLook, self.settings.settle_ms));
         } else if self.is_before_listing(batch, fact) {
             // Should the listing end before this is durable, and we too, nobody would plan what that system lacks.
@@ -442,9 +442,8 @@ impl Engine {
             actor: change.actor.clone(),
             occurred_at: change.occurred_at,
             received_at: batch.received_at,
-            confirmed: batch.confirmed,
-            quiescent,
-            in_log: self.is_in_log(batch, fact),
+            place: Place::of(self.is_in_log(batch, fact), change.order.as_ref(), quiescent),
+            look: Look::of(batch.confirmed, quiescent),
         }
     }
 

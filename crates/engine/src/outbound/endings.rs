@@ -20,7 +20,7 @@ use avowal_core::outgoing::plan::plan;
 use avowal_core::planted::{Mistake, planted};
 use avowal_core::policy::EntityPolicy;
 use avowal_core::record::intent::{Intent, IntentStatus, Operation};
-use avowal_core::record::observation::{Channel, CopyState, Observation};
+use avowal_core::record::observation::{Channel, CopyState, Look, Observation, Place};
 use avowal_core::record::{Copy, Record};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -542,11 +542,7 @@ impl Engine {
                     || changed_at.is_none_or(|at| self.was_quiescent(at, end.asked_at, false));
                 let quiescent =
                     is_first_sight || (is_latest && (channel == Channel::Receipt || was_quiescent()));
-                let in_doubt =
-                    is_first_sight && self.own_create_match(end, chronicle) == CreateMatch::Possible;
-                let mut observation = self.receipt_observation(end, copy, shown, channel, quiescent);
-                // No further look tells who has made it.
-                observation.confirmed |= in_doubt;
+                let observation = self.receipt_observation(end, copy, shown, channel, quiescent);
                 if decide(end.policy, chronicle, &observation).look_again {
                     commit.signals.push(self.second_look(end, &copy.id));
                 }
@@ -575,9 +571,8 @@ impl Engine {
             actor: copy.actor.clone(),
             occurred_at: copy.occurred_at,
             received_at: self.clock.now(),
-            confirmed: true,
-            quiescent,
-            in_log: end.log && channel == Channel::Receipt,
+            place: Place::of(end.log && channel == Channel::Receipt, copy.order.as_ref(), quiescent),
+            look: Look::of(true, quiescent),
         }
     }
 }
