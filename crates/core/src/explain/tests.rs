@@ -7,7 +7,7 @@ use crate::data::time::Timestamp;
 use crate::data::value::{Digest, Value};
 use crate::data::version::{Causality, Dot, VersionVector};
 use crate::history::{
-    Body, Classification, ConfirmedBy, Evidence, Failure, FieldRelation, FieldSeen, FieldStored,
+    Body, Classification, ConfirmedBy, Doubt, Evidence, Failure, FieldRelation, FieldSeen, FieldStored,
     IntegrationEvent, LinkReason, Loser, ReviewAnswer,
 };
 use crate::policy::OnRefused;
@@ -394,7 +394,12 @@ fn every_other_event_has_its_line() {
             fields: old.clone(),
             order: None,
         },
-        Body::StaleSuspected { system: "crm".into(), channel: Channel::Webhook, fields: old },
+        Body::StaleSuspected {
+            system: "crm".into(),
+            channel: Channel::Webhook,
+            fields: old,
+            why: Doubt::ValueReturned,
+        },
         Body::DriftDetected { system: "crm".into(), fields: email() },
         Body::ReconciliationApplied { system: "crm".into(), fields: email() },
         Body::SnapshotTaken { state: Digest::ZERO },
@@ -437,7 +442,7 @@ fn every_other_event_has_its_line() {
     crm webhook recognised as the echo of our own write
     crm change feed brought the same fact again: duplicate, dropped
     crm webhook brought an older state (email = "old@example.com"): stale, dropped
-    crm webhook looks like an older state (email = "old@example.com"): the copy is read before it is believed
+    crm webhook looks like an older state (email = "old@example.com"), because a value stood there before: the copy is read before it is believed
     crm listing differs in email and phone: no change feed had reported it
     crm repaired by reconciliation: email and phone
     snapshot of the record taken (000000000000)

@@ -9,6 +9,7 @@
 mod body;
 mod chain;
 pub mod chronicle;
+mod doubt;
 mod event;
 pub mod fold;
 mod seal;
@@ -18,4 +19,5 @@ pub use body::{
     Loser, ReviewAnswer, Strength,
 };
 pub use chain::{ChainVerifier, HistoryError};
+pub use doubt::Doubt;
 pub use event::{Context, IntegrationEvent, NewEvent};

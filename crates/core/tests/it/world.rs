@@ -3,9 +3,12 @@
 use avowal_core::data::ids::{FieldName, RemoteId, SystemName};
 use avowal_core::data::time::Timestamp;
 use avowal_core::data::value::Value;
+use avowal_core::decide::assess::{Sight, assess};
 use avowal_core::decide::lifecycle::link;
+use avowal_core::decide::own_write::recognise;
 use avowal_core::decide::review::{ReviewError, answer_review};
-use avowal_core::decide::{Outcome, decide};
+use avowal_core::decide::table::Assessment;
+use avowal_core::decide::{Decision, decide};
 use avowal_core::history::chronicle::Chronicle;
 use avowal_core::history::fold::{apply, fold};
 use avowal_core::history::{
@@ -179,6 +182,16 @@ impl Look {
         self.0.channel = Channel::Read;
         self
     }
+    /// As a first look.
+    pub fn first(mut self) -> Self {
+        self.0.look = Sighting::First;
+        self
+    }
+    /// So soon after the copy's last change that a read may lag.
+    pub fn too_early(mut self) -> Self {
+        self.0.place = Place::TooEarly;
+        self
+    }
     /// From a change log in true order.
     pub fn log(mut self) -> Self {
         self.0.place = Place::InLog;
@@ -199,8 +212,10 @@ pub struct World {
     pub record: Record,
     /// The whole history.
     pub history: Vec<IntegrationEvent>,
-    /// The outcome of the last observation.
-    pub outcome: Option<Outcome>,
+    /// What became of the last observation.
+    pub decision: Option<Decision>,
+    /// The row of the last observation.
+    pub assessment: Option<Assessment>,
     /// Whether every step is checked by writing and reading it, which costs time. On unless turned off.
     pub thorough: bool,
     links: BTreeMap<SystemName, u32>,
@@ -220,7 +235,8 @@ impl World {
             record: Record::new("r1".into(), policy.entity.clone()),
             policy,
             history: Vec::new(),
-            outcome: None,
+            decision: None,
+            assessment: None,
             thorough: true,
             links: BTreeMap::new(),
             verifier: ChainVerifier::new("r1".into()),
@@ -243,26 +259,41 @@ impl World {
         let remote_id = self.remote_id(&system, unlinked);
         observation.remote_id = remote_id.clone();
         let policy = self.policy.clone();
-        let mut outcome = None;
+        let mut decision = None;
+        let mut assessment = None;
         let told = self.step(context, |chronicle| {
             if unlinked {
                 link(chronicle, &system, &remote_id, LinkReason::FirstSeen);
             }
-            outcome = Some(decide(&policy, chronicle, &observation));
+            assessment = Some(assessed(&policy, chronicle.clone(), &observation));
+            decision = Some(decide(&policy, chronicle, &observation));
         });
-        self.outcome = outcome;
+        self.decision = decision;
+        self.assessment = assessment;
         told
+    }
+
+    /// Whether the last observation asked for another look.
+    pub fn looks_again(&self) -> bool {
+        self.decision.unwrap().doubt().is_some()
     }
 
     /// Takes an observation, and where it asks for a second look, takes that too.
     pub fn see_twice(&mut self, look: Look) -> String {
         let told = self.see(look.clone());
-        if !self.outcome.unwrap().look_again {
+        if !self.looks_again() {
             return told;
         }
         let place = Place::of(look.0.place == Place::InLog, None, true);
         let second = Look(Observation { order: None, correlation: None, place, ..look.0 }).confirmed();
         format!("{told}look again\n{}", self.see(second))
+    }
+
+    /// Links a copy that nobody has seen yet.
+    pub fn link(&mut self, system: &str) -> String {
+        let system = SystemName::new(system);
+        let remote_id = self.remote_id(&system, true);
+        self.step(self.context(), |chronicle| link(chronicle, &system, &remote_id, LinkReason::FirstSeen))
     }
 
     /// Sends the planned change to `system`.
@@ -430,6 +461,19 @@ impl World {
         *count += u32::from(fresh);
         RemoteId::new(format!("{system}-{count}"))
     }
+}
+
+/// The row of an observation, after our own write was recognised in it.
+pub fn assessed(policy: &EntityPolicy, mut chronicle: Chronicle, observation: &Observation) -> Assessment {
+    let copy = &chronicle.record().copies[&observation.system];
+    let own = recognise(policy, chronicle.record(), copy, observation);
+    if let Some(own) = &own {
+        own.record(&mut chronicle, observation);
+    }
+    let sight = Sight::of(policy, chronicle.record(), observation, own.as_ref()).unwrap();
+    let assessment = assess(&sight);
+    assert_eq!(assess(&sight), assessment, "an assessment depends on nothing but its sight");
+    assessment
 }
 
 /// JSON text.

@@ -15,7 +15,7 @@ use avowal_core::data::value::{Digest, Value};
 use avowal_core::decide::decide;
 use avowal_core::decide::diff::diff;
 use avowal_core::history::chronicle::Chronicle;
-use avowal_core::history::{Body, Context};
+use avowal_core::history::{Body, Context, Doubt};
 use avowal_core::planted::{Mistake, planted};
 use avowal_core::policy::EntityPolicy;
 use avowal_core::record::observation::{Channel, CopyState, Look, Observation, OrderToken, Place};
@@ -320,7 +320,8 @@ impl Engine {
                     // A read that lags may not show yet what has just been made.
                     None if located.is_none() && batch.channel == Channel::Signal && !batch.confirmed => {
                         let settle = self.settings.settle_ms;
-                        draft.signals.push(self.signal(batch, key, SignalReason::SecondLook, settle));
+                        let reason = SignalReason::SecondLook(Doubt::GoneTooSoon);
+                        draft.signals.push(self.signal(batch, key, reason, settle));
                     }
                     None => {}
                 }
@@ -377,7 +378,8 @@ impl Engine {
             if copy.is_some_and(|copy| differs(copy, &shown)) {
                 // The read that is due may lag behind what is shown here.
                 let settle = self.settings.settle_ms;
-                draft.signals.push(self.signal(batch, &key, SignalReason::SecondLook, settle));
+                let reason = SignalReason::SecondLook(Doubt::ReadMayLag);
+                draft.signals.push(self.signal(batch, &key, reason, settle));
             }
             return;
         }
@@ -387,14 +389,15 @@ impl Engine {
         if batch.drift {
             note_drift(chronicle, &observation);
         }
-        let outcome = decide(&fact.policy, chronicle, &observation);
+        let decision = decide(&fact.policy, chronicle, &observation);
         let looks = !planted(Mistake::SkipSecondLook);
-        if outcome.look_again && looks {
-            draft.signals.push(self.signal(batch, &key, SignalReason::SecondLook, self.settings.settle_ms));
+        if let Some(doubt) = decision.doubt().filter(|_| looks) {
+            let reason = SignalReason::SecondLook(doubt);
+            draft.signals.push(self.signal(batch, &key, reason, self.settings.settle_ms));
         } else if self.is_before_listing(batch, fact) {
             // Should the listing end before this is durable, and we too, nobody would plan what that system lacks.
             let delay = self.settings.settle_ms.max(self.backoff_ms(batch.attempts));
-            draft.signals.push(self.signal(batch, &key, SignalReason::SecondLook, delay));
+            draft.signals.push(self.signal(batch, &key, SignalReason::BeforeListing, delay));
         }
     }
 
@@ -488,7 +491,8 @@ impl Engine {
     fn second_looks(&self, batch: &Batch, awaited: &BTreeSet<CopyKey>) -> Vec<Signal> {
         let copies: BTreeSet<&CopyKey> = batch.second_looks.iter().collect();
         let wanted = copies.into_iter().filter(|key| !awaited.contains(key) && !self.awaits_read(key));
-        wanted.map(|key| self.signal(batch, key, SignalReason::SecondLook, self.settings.settle_ms)).collect()
+        let reason = SignalReason::SecondLook(Doubt::ReadMayLag);
+        wanted.map(|key| self.signal(batch, key, reason, self.settings.settle_ms)).collect()
     }
 
     pub(crate) fn set_aside(

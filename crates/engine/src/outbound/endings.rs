@@ -276,7 +276,7 @@ impl Engine {
                 self.observe_copy(end, chronicle, commit, channel);
                 if end.ending.wants_read(end.item.write.operation) {
                     // Neither the answer nor a read has shown what it made of it; a later read will.
-                    commit.signals.push(self.second_look(end, id));
+                    commit.signals.push(self.second_look(end, id, SignalReason::UnseenWrite));
                 }
                 done
             }
@@ -472,7 +472,7 @@ impl Engine {
         commit.delays.push(self.delay(&end.item.record, end.system, failures, wait, reason.to_owned()));
     }
 
-    fn second_look(&self, end: &End<'_>, id: &RemoteId) -> Signal {
+    fn second_look(&self, end: &End<'_>, id: &RemoteId, reason: SignalReason) -> Signal {
         let now = self.clock.now();
         let settle = i64::try_from(self.settings.settle_ms).unwrap_or(i64::MAX);
         Signal {
@@ -483,7 +483,7 @@ impl Engine {
                 remote_id: id.clone(),
             },
             not_before: now.plus_millis(settle),
-            reason: SignalReason::SecondLook,
+            reason,
             received_at: now,
             attempts: 0,
         }
@@ -543,8 +543,8 @@ impl Engine {
                 let quiescent =
                     is_first_sight || (is_latest && (channel == Channel::Receipt || was_quiescent()));
                 let observation = self.receipt_observation(end, copy, shown, channel, quiescent);
-                if decide(end.policy, chronicle, &observation).look_again {
-                    commit.signals.push(self.second_look(end, &copy.id));
+                if let Some(doubt) = decide(end.policy, chronicle, &observation).doubt() {
+                    commit.signals.push(self.second_look(end, &copy.id, SignalReason::SecondLook(doubt)));
                 }
             }
         }
