@@ -10,7 +10,7 @@ use avowal_core::history::chronicle::Chronicle;
 use avowal_core::history::{Context, LinkReason};
 use avowal_core::policy::EntityPolicy;
 use avowal_core::record::Record;
-use avowal_core::record::observation::{Channel, CopyState, Observation};
+use avowal_core::record::observation::{Channel, CopyState, Look, Observation, Place};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -60,9 +60,8 @@ fn observation(system: &str, shown: CopyState) -> Observation {
         actor: None,
         occurred_at: None,
         received_at: Timestamp::from_millis(0),
-        confirmed: false,
-        quiescent: true,
-        in_log: true,
+        place: Place::InLog,
+        look: Look::First,
     }
 }
 

@@ -114,7 +114,7 @@ fn body(body: &Body) -> String {
         Body::StaleDropped { system, channel, fields, order } => {
             format!("stale {system} {} {} {}", road(*channel), values(fields), text(order.as_ref()))
         }
-        Body::StaleSuspected { system, channel, fields } => {
+        Body::StaleSuspected { system, channel, fields, why: _ } => {
             format!("suspected {system} {} {}", road(*channel), values(fields))
         }
         Body::DriftDetected { system, fields } => format!("drift {system} {}", names(fields)),

@@ -3,16 +3,12 @@
 use crate::data::ids::{FieldName, RemoteId, SystemName};
 use crate::data::value::Value;
 use crate::data::version::Dot;
-use crate::decide::Outcome;
+use crate::decide::assess::Sight;
 use crate::history::chronicle::Chronicle;
 use crate::history::{Basis, Body, Classification, Evidence, FieldRelation, LinkReason, ReviewAnswer};
-use crate::outgoing::confirm::confirm_delete;
-use crate::outgoing::plan::plan;
 use crate::planted::{Mistake, planted};
 use crate::policy::OnRefused;
 use crate::policy::{EditAgainstDelete, EntityPolicy, Owner};
-use crate::record::intent::Operation;
-use crate::record::observation::{Observation, OrderToken};
 use crate::record::reason::{ClosingReason, DeleteRule, Refusal, RestoreRule, ReviewReason};
 use crate::record::{Copy, Record, Review, Side, Subject};
 use std::collections::BTreeMap;
@@ -22,50 +18,59 @@ pub fn link(chronicle: &mut Chronicle, system: &SystemName, remote_id: &RemoteId
     chronicle.push(Body::Linked { system: system.clone(), remote_id: remote_id.clone(), how });
 }
 
-/// A system says that its copy does not exist.
-pub(crate) fn gone(policy: &EntityPolicy, chronicle: &mut Chronicle, observation: &Observation) -> Outcome {
-    let record = chronicle.record();
-    let system = &observation.system;
-    let Some(copy) = record.copies.get(system) else { return Outcome::decided(Classification::Stale) };
-    let is_proven = observation.in_log || observation.order.as_ref().is_some_and(OrderToken::is_true_order);
-    let is_credible = is_proven || (observation.confirmed && observation.quiescent);
-    if copy.alive && !is_credible {
-        // A lagging read may not show yet what has just been made.
-        return Outcome::look_again(Classification::Indeterminate);
+/// A copy that its system has deleted.
+pub(crate) struct Departure {
+    dot: Dot,
+    observed: Body,
+    class: Classification,
+    relation: FieldRelation,
+    unseen: Vec<FieldName>,
+}
+
+impl Departure {
+    /// How the delete stands to what is believed.
+    pub(crate) fn of(sight: &Sight<'_>) -> Self {
+        let Sight { policy, record, copy, observation, .. } = sight;
+        let system = &observation.system;
+        let dot = record.vector.next(system);
+        let copy_vector = copy.seen.with(&dot);
+        let unseen = unseen_edits(policy, record, system, copy);
+        let (class, relation) = if unseen.is_empty() {
+            (Classification::New, FieldRelation::Sequential)
+        } else {
+            (Classification::Concurrent, FieldRelation::Concurrent)
+        };
+        let observed = Body::Observed {
+            system: system.clone(),
+            channel: observation.channel,
+            class,
+            causality: copy_vector.compare(&record.vector),
+            copy_vector,
+            dot: Some(dot.clone()),
+            fields: BTreeMap::new(),
+            gone: true,
+            order: observation.order.clone(),
+            version: None,
+        };
+        Self { dot, observed, class, relation, unseen }
     }
-    if record.intents.get(system).is_some_and(|intent| intent.operation == Operation::Delete) {
-        // We asked for it, or were about to: nothing is left to do, whoever did it.
-        confirm_delete(chronicle, observation);
-        return Outcome::decided(Classification::Confirmation);
+
+    /// Records it, and what the rule of deletes says to it.
+    pub(crate) fn record(
+        self,
+        policy: &EntityPolicy,
+        chronicle: &mut Chronicle,
+        system: &SystemName,
+    ) -> Classification {
+        let evidence = Evidence::proven(Basis::CopyMissing);
+        let seq = chronicle.push_with(self.observed, evidence);
+        chronicle.set_cause(Some(seq));
+        drop_intent(chronicle, system);
+        if chronicle.record().deleted.is_none() {
+            judge_delete(policy, chronicle, system, &self.dot, self.relation, &self.unseen);
+        }
+        self.class
     }
-    if !copy.alive {
-        return Outcome::decided(Classification::Duplicate);
-    }
-    let dot = record.vector.next(system);
-    let copy_vector = copy.seen.with(&dot);
-    let unseen = unseen_edits(policy, record, system, copy);
-    let class = if unseen.is_empty() { Classification::New } else { Classification::Concurrent };
-    let relation = if unseen.is_empty() { FieldRelation::Sequential } else { FieldRelation::Concurrent };
-    let body = Body::Observed {
-        system: system.clone(),
-        channel: observation.channel,
-        class,
-        causality: copy_vector.compare(&record.vector),
-        copy_vector,
-        dot: Some(dot.clone()),
-        fields: BTreeMap::new(),
-        gone: true,
-        order: observation.order.clone(),
-        version: None,
-    };
-    let seq = chronicle.push_with(body, Evidence::proven(Basis::CopyMissing));
-    chronicle.set_cause(Some(seq));
-    drop_intent(chronicle, system);
-    if chronicle.record().deleted.is_none() {
-        judge_delete(policy, chronicle, system, &dot, relation, &unseen);
-    }
-    plan(policy, chronicle, None);
-    Outcome::decided(class)
 }
 
 /// An intent to a copy that no longer exists has nothing to change any more.

@@ -85,9 +85,9 @@ pub fn event_words(event: &IntegrationEvent) -> String {
             let proof = proof(event.evidence.as_ref());
             format!("{} brought an older state{}: stale, dropped{proof}", road(system, *channel), old(fields))
         }
-        Body::StaleSuspected { system, channel, fields } => {
+        Body::StaleSuspected { system, channel, fields, why } => {
             let what = format!("{} looks like an older state{}", road(system, *channel), old(fields));
-            format!("{what}: the copy is read before it is believed")
+            format!("{what}, because {why}: the copy is read before it is believed")
         }
         Body::DriftDetected { system, fields } => {
             format!("{system} listing differs in {}: no change feed had reported it", list(fields))

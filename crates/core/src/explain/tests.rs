@@ -7,8 +7,8 @@ use crate::data::time::Timestamp;
 use crate::data::value::{Digest, Value};
 use crate::data::version::{Causality, Dot, VersionVector};
 use crate::history::{
-    Basis, Body, Classification, ConfirmedBy, Evidence, Failure, FieldRelation, FieldSeen, FieldStored,
-    IntegrationEvent, LinkReason, Loser, ReviewAnswer,
+    Basis, Body, Classification, ConfirmedBy, Doubt, Evidence, Failure, FieldRelation, FieldSeen,
+    FieldStored, IntegrationEvent, LinkReason, Loser, ReviewAnswer,
 };
 use crate::policy::OnRefused;
 use crate::policy::mapping::{Empty, Nulls};
@@ -398,7 +398,12 @@ fn every_other_event_has_its_line() {
             fields: old.clone(),
             order: None,
         },
-        Body::StaleSuspected { system: "crm".into(), channel: Channel::Webhook, fields: old },
+        Body::StaleSuspected {
+            system: "crm".into(),
+            channel: Channel::Webhook,
+            fields: old,
+            why: Doubt::ValueReturned,
+        },
         Body::DriftDetected { system: "crm".into(), fields: email() },
         Body::PolicyChanged { from: Some("aaaa".into()), to: "bbbb".into() },
         Body::Released { system: "crm".into() },
@@ -435,7 +440,7 @@ fn every_other_event_has_its_line() {
     crm webhook recognised as the echo of our own write
     crm change feed brought the same fact again: duplicate, dropped
     crm webhook brought an older state (email = "old@example.com"): stale, dropped
-    crm webhook looks like an older state (email = "old@example.com"): the copy is read before it is believed
+    crm webhook looks like an older state (email = "old@example.com"), because a value stood there before: the copy is read before it is believed
     crm listing differs in email and phone: no change feed had reported it
     policy aaaa replaced by bbbb
     refused write to crm released by ada, to be tried again

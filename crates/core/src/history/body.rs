@@ -3,6 +3,7 @@
 use crate::data::ids::{FieldName, RemoteId, SystemName};
 use crate::data::value::{Digest, Value};
 use crate::data::version::{Causality, Dot, VersionVector};
+use crate::history::Doubt;
 use crate::policy::OnRefused;
 use crate::record::intent::{Operation, OutgoingField};
 use crate::record::observation::{Channel, OrderToken};
@@ -434,6 +435,8 @@ pub enum Body {
         channel: Channel,
         /// The values in question.
         fields: BTreeMap<FieldName, Value>,
+        /// Why it looks so.
+        why: Doubt,
     },
     /// A listing showed a difference that no change feed had reported.
     DriftDetected {

@@ -69,7 +69,8 @@ impl Chronicle {
         self.push_event(NewEvent::with(body, evidence))
     }
 
-    fn push_event(&mut self, draft: NewEvent) -> u64 {
+    /// Adds an event that was prepared before. Answers its sequence.
+    pub fn push_event(&mut self, draft: NewEvent) -> u64 {
         let seq = self.record.seq + 1;
         let mut event = IntegrationEvent {
             entity: self.record.entity.clone(),

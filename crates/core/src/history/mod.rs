@@ -9,6 +9,7 @@
 mod body;
 mod chain;
 pub mod chronicle;
+mod doubt;
 mod event;
 mod evidence;
 pub mod fold;
@@ -19,5 +20,6 @@ pub use body::{
     ReviewAnswer,
 };
 pub use chain::{ChainVerifier, HistoryError};
+pub use doubt::Doubt;
 pub use event::{Context, IntegrationEvent, NewEvent};
 pub use evidence::{Basis, Evidence, Strength};

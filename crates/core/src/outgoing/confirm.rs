@@ -5,12 +5,12 @@ use crate::data::ids::{FieldName, SystemName};
 use crate::data::spelling::is_spelling_of;
 use crate::data::value::Value;
 use crate::history::chronicle::Chronicle;
-use crate::history::{Basis, Body, ConfirmedBy, Evidence, Failure, FieldStored};
+use crate::history::{Body, ConfirmedBy, Evidence, Failure, FieldStored};
 use crate::planted::{Mistake, planted};
 use crate::policy::EntityPolicy;
 use crate::record::Copy;
-use crate::record::intent::{Intent, Operation};
-use crate::record::observation::{Channel, Observation, OrderToken};
+use crate::record::intent::Intent;
+use crate::record::observation::OrderToken;
 use crate::record::reason::FailureReason;
 use std::collections::BTreeMap;
 
@@ -77,67 +77,6 @@ pub fn send(chronicle: &mut Chronicle, system: &SystemName) -> bool {
     let (key, attempt) = (intent.key.clone(), intent.attempt + 1);
     chronicle.push(Body::IntentSent { system: system.clone(), key, attempt });
     true
-}
-
-pub(crate) fn confirm_echo(
-    chronicle: &mut Chronicle,
-    observation: &Observation,
-    shown: &BTreeMap<FieldName, Value>,
-    evidence: Evidence,
-) {
-    let by = match observation.channel {
-        Channel::Receipt => ConfirmedBy::Receipt,
-        Channel::Read | Channel::Manual => ConfirmedBy::ReadBack,
-        Channel::Webhook | Channel::Signal | Channel::Feed | Channel::Listing => ConfirmedBy::Echo,
-    };
-    confirm_shown(chronicle, observation, shown, by, evidence);
-}
-
-/// Confirms the create that has most likely made a copy, which somebody may have changed since.
-pub(crate) fn confirm_probable(
-    chronicle: &mut Chronicle,
-    observation: &Observation,
-    shown: &BTreeMap<FieldName, Value>,
-) {
-    let evidence = Evidence::inferred(Basis::MostSentValues);
-    confirm_shown(chronicle, observation, shown, ConfirmedBy::LookUp, evidence);
-}
-
-fn confirm_shown(
-    chronicle: &mut Chronicle,
-    observation: &Observation,
-    shown: &BTreeMap<FieldName, Value>,
-    by: ConfirmedBy,
-    evidence: Evidence,
-) {
-    let Some(intent) = chronicle.record().intents.get(&observation.system) else { return };
-    let key = intent.key.clone();
-    let receipt = Receipt {
-        system: &observation.system,
-        key: &key,
-        after: shown,
-        order: observation.order.clone(),
-        version: observation.version.clone(),
-        by,
-    };
-    confirm(chronicle, &receipt, evidence);
-}
-
-pub(crate) fn confirm_delete(chronicle: &mut Chronicle, observation: &Observation) {
-    confirm_echo(chronicle, observation, &BTreeMap::new(), Evidence::proven(Basis::CopyMissing));
-}
-
-/// Whether every value of a write whose outcome is open stands in the copy, as we spelled it or as the system did.
-pub(crate) fn intent_is_shown(intent: &Intent, shown: &BTreeMap<FieldName, Value>) -> bool {
-    let has_fields = match intent.operation {
-        Operation::Create | Operation::Update => !intent.fields.is_empty(),
-        Operation::Delete => false,
-    };
-    intent.is_open()
-        && has_fields
-        && intent.fields.iter().all(|(field, outgoing)| {
-            shown.get(field).is_some_and(|shown| is_spelling_of(shown, &outgoing.value))
-        })
 }
 
 /// Whether a create of open outcome has made a copy that nobody has seen before.

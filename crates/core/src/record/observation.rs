@@ -100,6 +100,70 @@ pub enum CopyState {
     Gone,
 }
 
+/// What is known of an observation's place among the states of its copy: the strongest proof that there is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Place {
+    /// It comes from a change log that shows our own writes too, in true order.
+    InLog,
+    /// The system gives a true order (a sequence), which need not include our own writes.
+    OrderedBySource,
+    /// Nothing but time tells: the copy last changed so long before that even a lagging read shows that change.
+    Quiescent,
+    /// The copy has just changed, as far as we know: a lagging read may show the state before.
+    TooEarly,
+}
+
+impl Place {
+    /// All of them, strongest first.
+    pub const ALL: [Place; 4] = [Place::InLog, Place::OrderedBySource, Place::Quiescent, Place::TooEarly];
+
+    /// The strongest that holds.
+    pub fn of(is_in_log: bool, order: Option<&OrderToken>, is_quiescent: bool) -> Self {
+        if is_in_log {
+            Place::InLog
+        } else if order.is_some_and(OrderToken::is_true_order) {
+            Place::OrderedBySource
+        } else if is_quiescent {
+            Place::Quiescent
+        } else {
+            Place::TooEarly
+        }
+    }
+
+    /// Whether the system itself gives the order, so that no time has to pass.
+    pub fn is_proven(self) -> bool {
+        match self {
+            Place::InLog | Place::OrderedBySource => true,
+            Place::Quiescent | Place::TooEarly => false,
+        }
+    }
+}
+
+/// How often the copy has been looked at, and whether another look could tell more.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Look {
+    /// Nobody has asked for it: the system showed the copy by itself, or in passing.
+    First,
+    /// The copy was read again because of a doubt, but has changed so lately that this read may lag too.
+    Second,
+    /// The copy was read again, and is quiescent: no further look can tell more.
+    Final,
+}
+
+impl Look {
+    /// All of them, in order.
+    pub const ALL: [Look; 3] = [Look::First, Look::Second, Look::Final];
+
+    /// The look at a copy that is or is not read again, and is or is not quiescent.
+    pub fn of(is_second: bool, is_quiescent: bool) -> Self {
+        match (is_second, is_quiescent) {
+            (false, _) => Look::First,
+            (true, false) => Look::Second,
+            (true, true) => Look::Final,
+        }
+    }
+}
+
 /// One incoming fact about one copy.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Observation {
@@ -125,19 +189,8 @@ pub struct Observation {
     pub occurred_at: Option<Timestamp>,
     /// When it reached us.
     pub received_at: Timestamp,
-    /// Whether a second look has confirmed it: no further read can tell more.
-    pub confirmed: bool,
-    /// Whether the copy last changed, as far as we know, so long before this was shown that even a lagging read
-    /// shows at least that state. Without it a difference may be an older state, unless the source gives a true order.
-    pub quiescent: bool,
-    /// Whether it comes from a change log that shows our own writes too, in true order.
-    pub in_log: bool,
-}
-
-impl Observation {
-    /// Whether its place among the states of the copy is proven, or time enough has passed that it cannot be an
-    /// older one than is known.
-    pub fn is_in_place(&self) -> bool {
-        self.quiescent || self.in_log || self.order.as_ref().is_some_and(OrderToken::is_true_order)
-    }
+    /// What is known of its place among the states of the copy.
+    pub place: Place,
+    /// Whether it is a first look at the copy, a second, or the final one.
+    pub look: Look,
 }

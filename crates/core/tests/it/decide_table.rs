@@ -217,14 +217,10 @@ fn actual(case: &Case) -> After {
     };
     let look = at(shows("crm", &json!({"f": value})), crm_ms);
     world.see(look.clone());
-    assert_eq!(
-        world.outcome.unwrap().look_again,
-        case.relation == Relation::Indeterminate,
-        "{case:?}: a second look"
-    );
+    assert_eq!(world.looks_again(), case.relation == Relation::Indeterminate, "{case:?}: a second look");
     if case.relation == Relation::Indeterminate {
         world.see(look.confirmed());
-        assert!(!world.outcome.unwrap().look_again, "{case:?}: a third look");
+        assert!(!world.looks_again(), "{case:?}: a third look");
     }
     After {
         belief: world.belief("f"),

@@ -173,7 +173,7 @@ fn the_missed_copy_comes_back_by_itself() {
     world.see(gone("crm"));
     // A lagging read may show what is gone: it is looked at twice.
     world.see(shows("crm", &json!({"name": "ann", "note": "vip"})));
-    assert!(world.outcome.unwrap().look_again);
+    assert!(world.looks_again());
     let told = world.see(shows("crm", &json!({"name": "ann", "note": "vip"})).confirmed());
     insta::assert_snapshot!(told, @r"
     observed crm new crm:3

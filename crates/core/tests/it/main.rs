@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod decide_table;
+mod decision_rows;
+mod decision_table;
 mod echoes;
 mod existence;
 mod fuzz_cases;

@@ -192,10 +192,10 @@ impl Play {
     fn take(&mut self, look: Look) {
         let system = look.0.system.clone();
         self.world.see(look);
-        if self.world.outcome.unwrap().look_again {
+        if self.world.looks_again() {
             let second = self.truth(system.as_str()).confirmed();
             self.world.see(second);
-            assert!(!self.world.outcome.unwrap().look_again, "a third look");
+            assert!(!self.world.looks_again(), "a third look");
         }
         self.laws();
     }

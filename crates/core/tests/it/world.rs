@@ -3,9 +3,12 @@
 use avowal_core::data::ids::{FieldName, RemoteId, SystemName};
 use avowal_core::data::time::Timestamp;
 use avowal_core::data::value::Value;
+use avowal_core::decide::assess::{Sight, assess};
 use avowal_core::decide::lifecycle::link;
+use avowal_core::decide::own_write::recognise;
 use avowal_core::decide::review::{ReviewError, answer_review};
-use avowal_core::decide::{Outcome, decide};
+use avowal_core::decide::table::Assessment;
+use avowal_core::decide::{Decision, decide};
 use avowal_core::explain::{
     closing_words, delete_words, failure_words, refusal_words, restore_words, review_words, rule_words,
 };
@@ -18,7 +21,9 @@ use avowal_core::history::{
 use avowal_core::outgoing::confirm::{Receipt, confirm, fail, send};
 use avowal_core::outgoing::plan::plan;
 use avowal_core::policy::EntityPolicy;
-use avowal_core::record::observation::{Channel, CopyState, Observation, OrderToken};
+use avowal_core::record::observation::{
+    Channel, CopyState, Look as Sighting, Observation, OrderToken, Place,
+};
 use avowal_core::record::reason::FailureReason;
 use avowal_core::record::{Record, Review, Subject};
 use avowal_testpolicy::policy;
@@ -52,7 +57,7 @@ pub fn shows(system: &str, json: &Json) -> Look {
 pub fn gone(system: &str) -> Look {
     // As a second look has confirmed it: a first read may lag behind the making of the copy.
     let Look(observation) = look(system, CopyState::Gone);
-    Look(Observation { confirmed: true, ..observation })
+    Look(Observation { look: Sighting::Final, ..observation })
 }
 
 fn look(system: &str, shown: CopyState) -> Look {
@@ -68,9 +73,8 @@ fn look(system: &str, shown: CopyState) -> Look {
         actor: None,
         occurred_at: None,
         received_at: Timestamp::from_millis(START_MS),
-        confirmed: false,
-        quiescent: true,
-        in_log: false,
+        place: Place::Quiescent,
+        look: Sighting::First,
     })
 }
 
@@ -78,6 +82,7 @@ impl Look {
     /// With a true order token.
     pub fn seq(mut self, n: u64) -> Self {
         self.0.order = Some(OrderToken::Sequence(n));
+        self.0.place = Place::of(self.0.place == Place::InLog, self.0.order.as_ref(), true);
         self
     }
     /// With the source's clock as a hint of order, in seconds after the start.
@@ -102,13 +107,23 @@ impl Look {
     }
     /// As a second look.
     pub fn confirmed(mut self) -> Self {
-        self.0.confirmed = true;
+        self.0.look = Sighting::Final;
         self.0.channel = Channel::Read;
+        self
+    }
+    /// As a first look.
+    pub fn first(mut self) -> Self {
+        self.0.look = Sighting::First;
+        self
+    }
+    /// So soon after the copy's last change that a read may lag.
+    pub fn too_early(mut self) -> Self {
+        self.0.place = Place::TooEarly;
         self
     }
     /// From a change log in true order.
     pub fn log(mut self) -> Self {
-        self.0.in_log = true;
+        self.0.place = Place::InLog;
         self
     }
     /// By a webhook whose body is believed.
@@ -126,8 +141,10 @@ pub struct World {
     pub record: Record,
     /// The whole history.
     pub history: Vec<IntegrationEvent>,
-    /// The outcome of the last observation.
-    pub outcome: Option<Outcome>,
+    /// What became of the last observation.
+    pub decision: Option<Decision>,
+    /// The row of the last observation.
+    pub assessment: Option<Assessment>,
     /// Whether every step is checked by writing and reading it, which costs time. On unless turned off.
     pub thorough: bool,
     links: BTreeMap<SystemName, u32>,
@@ -147,7 +164,8 @@ impl World {
             record: Record::new("r1".into(), policy.entity.clone()),
             policy,
             history: Vec::new(),
-            outcome: None,
+            decision: None,
+            assessment: None,
             thorough: true,
             links: BTreeMap::new(),
             verifier: ChainVerifier::new("r1".into()),
@@ -170,25 +188,41 @@ impl World {
         let remote_id = self.remote_id(&system, unlinked);
         observation.remote_id = remote_id.clone();
         let policy = self.policy.clone();
-        let mut outcome = None;
+        let mut decision = None;
+        let mut assessment = None;
         let told = self.step(context, |chronicle| {
             if unlinked {
                 link(chronicle, &system, &remote_id, LinkReason::FirstSeen);
             }
-            outcome = Some(decide(&policy, chronicle, &observation));
+            assessment = Some(assessed(&policy, chronicle.clone(), &observation));
+            decision = Some(decide(&policy, chronicle, &observation));
         });
-        self.outcome = outcome;
+        self.decision = decision;
+        self.assessment = assessment;
         told
+    }
+
+    /// Whether the last observation asked for another look.
+    pub fn looks_again(&self) -> bool {
+        self.decision.unwrap().doubt().is_some()
     }
 
     /// Takes an observation, and where it asks for a second look, takes that too.
     pub fn see_twice(&mut self, look: Look) -> String {
         let told = self.see(look.clone());
-        if !self.outcome.unwrap().look_again {
+        if !self.looks_again() {
             return told;
         }
-        let second = Look(Observation { order: None, correlation: None, ..look.0 }).confirmed();
+        let place = Place::of(look.0.place == Place::InLog, None, true);
+        let second = Look(Observation { order: None, correlation: None, place, ..look.0 }).confirmed();
         format!("{told}look again\n{}", self.see(second))
+    }
+
+    /// Links a copy that nobody has seen yet.
+    pub fn link(&mut self, system: &str) -> String {
+        let system = SystemName::new(system);
+        let remote_id = self.remote_id(&system, true);
+        self.step(self.context(), |chronicle| link(chronicle, &system, &remote_id, LinkReason::FirstSeen))
     }
 
     /// Sends the planned change to `system`.
@@ -357,6 +391,19 @@ impl World {
         *count += u32::from(fresh);
         RemoteId::new(format!("{system}-{count}"))
     }
+}
+
+/// The row of an observation, after our own write was recognised in it.
+pub fn assessed(policy: &EntityPolicy, mut chronicle: Chronicle, observation: &Observation) -> Assessment {
+    let copy = &chronicle.record().copies[&observation.system];
+    let own = recognise(policy, chronicle.record(), copy, observation);
+    if let Some(own) = &own {
+        own.record(&mut chronicle, observation);
+    }
+    let sight = Sight::of(policy, chronicle.record(), observation, own.as_ref()).unwrap();
+    let assessment = assess(&sight);
+    assert_eq!(assess(&sight), assessment, "an assessment depends on nothing but its sight");
+    assessment
 }
 
 /// JSON text.

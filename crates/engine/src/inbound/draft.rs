@@ -9,8 +9,8 @@ use crate::parts::match_keys::match_keys;
 use crate::ports::connector::Change;
 use crate::ports::store::{CopyKey, Located, MatchKey, QuarantineItem, Signal, SignalReason};
 use avowal_core::data::ids::{EntityName, RecordId};
-use avowal_core::history::Context;
 use avowal_core::history::chronicle::Chronicle;
+use avowal_core::history::{Context, Doubt};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The commit under construction, for one batch.
@@ -126,9 +126,8 @@ impl<'a> CommitDraft<'a> {
         let copies: BTreeSet<&CopyKey> = batch.second_looks.iter().collect();
         let wanted =
             copies.into_iter().filter(|key| !self.awaited.contains(key) && !parts.awaited.contains(key));
-        wanted
-            .map(|key| signal(parts, batch, key, SignalReason::SecondLook, parts.settings.settle_ms))
-            .collect()
+        let reason = SignalReason::SecondLook(Doubt::ReadMayLag);
+        wanted.map(|key| signal(parts, batch, key, reason, parts.settings.settle_ms)).collect()
     }
 }
 

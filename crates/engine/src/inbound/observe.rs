@@ -12,10 +12,10 @@ use crate::ports::store::{Located, SignalReason};
 use avowal_core::data::ids::RecordId;
 use avowal_core::decide::decide;
 use avowal_core::decide::diff::diff;
-use avowal_core::history::Body;
 use avowal_core::history::chronicle::Chronicle;
+use avowal_core::history::{Body, Doubt};
 use avowal_core::planted::{Mistake, planted};
-use avowal_core::record::observation::{Channel, CopyState, Observation};
+use avowal_core::record::observation::{Channel, CopyState, Look, Observation, Place};
 use avowal_core::record::{Copy, Record};
 use std::sync::Arc;
 
@@ -58,7 +58,8 @@ fn observe_gone(draft: &mut CommitDraft<'_>, fact: &Fact<'_>, located: Option<&L
         Some(record) => observe(draft, fact, &record, CopyState::Gone),
         // A lagging read may miss a copy that was just created, so we look again.
         None if located.is_none() && batch.channel == Channel::Signal && !batch.confirmed => {
-            draft.ask_for_read(&fact.copy, SignalReason::SecondLook, draft.parts.settings.settle_ms);
+            let reason = SignalReason::SecondLook(Doubt::GoneTooSoon);
+            draft.ask_for_read(&fact.copy, reason, draft.parts.settings.settle_ms);
         }
         None => {}
     }
@@ -101,7 +102,7 @@ fn observe(draft: &mut CommitDraft<'_>, fact: &Fact<'_>, record: &RecordId, show
     if is_known && !is_in_log(parts, batch, fact) && draft.awaited.contains(key) {
         if copy.is_some_and(|copy| differs(copy, &shown)) {
             // The read that is due may lag behind what is shown here.
-            draft.ask_for_read(key, SignalReason::SecondLook, settings.settle_ms);
+            draft.ask_for_read(key, SignalReason::SecondLook(Doubt::ReadMayLag), settings.settle_ms);
         }
         return;
     }
@@ -111,15 +112,15 @@ fn observe(draft: &mut CommitDraft<'_>, fact: &Fact<'_>, record: &RecordId, show
     if batch.drift {
         note_drift(chronicle, &observation);
     }
-    let outcome = decide(&fact.policy, chronicle, &observation);
+    let decision = decide(&fact.policy, chronicle, &observation);
     let looks = !planted(Mistake::SkipSecondLook);
-    if outcome.look_again && !(batch.confirmed && quiescent) && looks {
-        draft.ask_for_read(key, SignalReason::SecondLook, settings.settle_ms);
+    if let Some(doubt) = decision.doubt().filter(|_| looks) {
+        draft.ask_for_read(key, SignalReason::SecondLook(doubt), settings.settle_ms);
     } else if is_before_listing(parts, batch, fact) {
         // If the listing ends before this commit is durable and we stop then, no sweep would plan what that system
         // lacks.
         let delay = settings.settle_ms.max(settings.backoff_ms(batch.attempts));
-        draft.ask_for_read(key, SignalReason::SecondLook, delay);
+        draft.ask_for_read(key, SignalReason::BeforeListing, delay);
     }
 }
 
@@ -143,9 +144,8 @@ fn observation(
         actor: change.actor.clone(),
         occurred_at: change.occurred_at,
         received_at: batch.received_at,
-        confirmed: batch.confirmed,
-        quiescent,
-        in_log: is_in_log(parts, batch, fact),
+        place: Place::of(is_in_log(parts, batch, fact), change.order.as_ref(), quiescent),
+        look: Look::of(batch.confirmed, quiescent),
     }
 }
 

@@ -20,7 +20,7 @@ use avowal_core::outgoing::plan::plan;
 use avowal_core::policy::EntityPolicy;
 use avowal_core::record::Copy;
 use avowal_core::record::intent::{Intent, IntentStatus, Operation};
-use avowal_core::record::observation::{Channel, CopyState, Observation};
+use avowal_core::record::observation::{Channel, CopyState, Look, Observation, Place};
 use avowal_core::record::reason::FailureReason;
 use std::sync::Arc;
 
@@ -161,12 +161,9 @@ impl EndedWrite<'_> {
         {
             let is_first_sight = self.known_copy().is_some_and(Copy::is_unseen) && shown != CopyState::Gone;
             let quiescent = is_first_sight || self.is_quiescent(channel);
-            let in_doubt = is_first_sight && self.own_create_match() == CreateMatch::Possible;
-            let mut observation = self.observation(copy, shown, channel, quiescent);
-            // Another read cannot tell who made the copy.
-            observation.confirmed |= in_doubt;
-            if decide(self.policy, &mut self.chronicle, &observation).look_again {
-                self.ask_for_second_look(&copy.id);
+            let observation = self.observation(copy, shown, channel, quiescent);
+            if let Some(doubt) = decide(self.policy, &mut self.chronicle, &observation).doubt() {
+                self.ask_for_second_look(&copy.id, SignalReason::SecondLook(doubt));
             }
         }
         self.plan();
@@ -180,7 +177,7 @@ impl EndedWrite<'_> {
     }
 
     /// Asks for a read of the copy after the quiet time.
-    pub(crate) fn ask_for_second_look(&mut self, id: &RemoteId) {
+    pub(crate) fn ask_for_second_look(&mut self, id: &RemoteId, reason: SignalReason) {
         let parts = self.target.parts;
         self.commit.signals.push(Signal {
             id: 0,
@@ -190,7 +187,7 @@ impl EndedWrite<'_> {
                 remote_id: id.clone(),
             },
             not_before: parts.in_ms(parts.settings.settle_ms),
-            reason: SignalReason::SecondLook,
+            reason,
             received_at: parts.clock.now(),
             attempts: 0,
         });
@@ -235,9 +232,8 @@ impl EndedWrite<'_> {
             actor: copy.actor.clone(),
             occurred_at: copy.occurred_at,
             received_at: self.target.parts.clock.now(),
-            confirmed: true,
-            quiescent,
-            in_log: self.has_log && channel == Channel::Receipt,
+            place: Place::of(self.has_log && channel == Channel::Receipt, copy.order.as_ref(), quiescent),
+            look: Look::of(true, quiescent),
         }
     }
 

@@ -3,6 +3,7 @@
 use crate::outbound::ended_write::EndedWrite;
 use crate::outbound::outcome::Ending;
 use crate::ports::connector::{Change, RemoteState};
+use crate::ports::store::SignalReason;
 use avowal_core::data::ids::{RecordId, RemoteId};
 use avowal_core::history::{ConfirmedBy, Failure, LinkReason};
 use avowal_core::outgoing::confirm::CreateMatch;
@@ -61,7 +62,7 @@ fn confirmed(write: &mut EndedWrite<'_>, id: &RemoteId, was_read: bool) -> Count
     let is_written = write.confirm(id, LinkReason::Created, by);
     write.observe_copy(channel);
     if write.ending.wants_read(write.item.write.operation) {
-        write.ask_for_second_look(id);
+        write.ask_for_second_look(id, SignalReason::UnseenWrite);
     }
     Counted::written_if(is_written)
 }

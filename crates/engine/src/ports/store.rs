@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use avowal_core::data::ids::{EntityName, RecordId, RemoteId, SystemName};
 use avowal_core::data::time::Timestamp;
 use avowal_core::data::value::Digest;
-use avowal_core::history::IntegrationEvent;
+use avowal_core::history::{Doubt, IntegrationEvent};
 use avowal_core::record::{Record, Review, Subject};
 use serde::{Deserialize, Serialize};
 
@@ -371,8 +371,12 @@ pub struct Signal {
 pub enum SignalReason {
     /// A webhook named it.
     Webhook,
-    /// A value looked like an older one, or nothing told whether ours had arrived: look twice.
-    SecondLook,
+    /// What was shown of it is in doubt: look twice.
+    SecondLook(Doubt),
+    /// A write of ours is confirmed, and nothing has shown yet what the system made of it.
+    UnseenWrite,
+    /// It came before some system was listed: once that is done, what the system lacks is planned.
+    BeforeListing,
     /// A write's outcome is unknown.
     UnknownOutcome,
     /// It was quarantined and shall be tried again.
@@ -384,7 +388,9 @@ impl SignalReason {
     pub fn as_str(self) -> &'static str {
         match self {
             SignalReason::Webhook => "webhook",
-            SignalReason::SecondLook => "second_look",
+            SignalReason::SecondLook(doubt) => doubt.as_str(),
+            SignalReason::UnseenWrite => "unseen_write",
+            SignalReason::BeforeListing => "before_listing",
             SignalReason::UnknownOutcome => "unknown_outcome",
             SignalReason::Replay => "replay",
         }
@@ -392,9 +398,10 @@ impl SignalReason {
 
     /// The reason of a name in tables.
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::Webhook, Self::SecondLook, Self::UnknownOutcome, Self::Replay]
-            .into_iter()
-            .find(|reason| reason.as_str() == name)
+        let plain =
+            [Self::Webhook, Self::UnseenWrite, Self::BeforeListing, Self::UnknownOutcome, Self::Replay];
+        let doubts = Doubt::ALL.into_iter().map(Self::SecondLook);
+        plain.into_iter().chain(doubts).find(|reason| reason.as_str() == name)
     }
 }
 

@@ -8,7 +8,7 @@ use avowal_core::data::time::Timestamp;
 use avowal_core::data::value::{Digest, Value};
 use avowal_core::data::version::{Causality, Dot, VersionVector};
 use avowal_core::history::{
-    Body, Classification, ConfirmedBy, Evidence, Failure, FieldRelation, FieldSeen, FieldStored,
+    Body, Classification, ConfirmedBy, Doubt, Evidence, Failure, FieldRelation, FieldSeen, FieldStored,
     IntegrationEvent, LinkReason, Loser, ReviewAnswer, Strength,
 };
 use avowal_core::policy::OnRefused;
@@ -320,7 +320,12 @@ impl Random {
                 fields: self.values(),
                 order: self.maybe(Self::order),
             },
-            Body::StaleSuspected { system: self.system(), channel: self.channel(), fields: self.values() },
+            Body::StaleSuspected {
+                system: self.system(),
+                channel: self.channel(),
+                fields: self.values(),
+                why: self.pick(&Doubt::ALL),
+            },
         ]
     }
 

@@ -3,6 +3,7 @@
 use super::committed;
 use super::sample::{Stream, at, copy, records, signal};
 use avowal_core::data::time::Timestamp;
+use avowal_core::history::Doubt;
 use avowal_core::record::intent::{IntentStatus, Operation};
 use avowal_engine::ports::bucket::Shares;
 use avowal_engine::ports::store::{Commit, DueIntent, IntentDelay, SignalReason, Store};
@@ -106,14 +107,14 @@ pub async fn intents_in_flight_are_found(store: Arc<dyn Store>) {
 
 /// Signals come when they are due, longest due first, until they are done.
 pub async fn signals_are_followed_in_order(store: Arc<dyn Store>) {
-    let reasons =
-        [SignalReason::UnknownOutcome, SignalReason::Webhook, SignalReason::SecondLook, SignalReason::Replay];
+    let doubted = SignalReason::SecondLook(Doubt::ReadMayLag);
+    let reasons = [SignalReason::UnknownOutcome, SignalReason::Webhook, doubted, SignalReason::Replay];
     let signals = reasons.iter().zip([30, 10, 20, 10]).map(|(reason, s)| signal("crm", "1", at(s), *reason));
     committed(&*store, Commit { signals: signals.collect(), ..Commit::default() }).await;
     assert_eq!(store.due_signals(&"crm".into(), Shares::ALL, at(9), 10).await, Ok(vec![]));
     let due = store.due_signals(&"crm".into(), Shares::ALL, at(20), 10).await.unwrap();
     let order: Vec<_> = due.iter().map(|signal| signal.reason).collect();
-    assert_eq!(order, [SignalReason::Webhook, SignalReason::Replay, SignalReason::SecondLook]);
+    assert_eq!(order, [SignalReason::Webhook, SignalReason::Replay, doubted]);
     assert_eq!(store.due_signals(&"crm".into(), Shares::ALL, at(20), 1).await.unwrap(), due[..1]);
     assert_eq!(
         due[0],
