@@ -10,6 +10,7 @@ mod play;
 mod shell;
 mod spelling;
 
+use crate::bench::Bench;
 use page::{Block, Page};
 use play::Play;
 use std::path::{Path, PathBuf};
@@ -33,7 +34,7 @@ fn is_updating() -> bool {
 }
 
 /// Compares a document with what it should be, or writes it.
-fn settle(name: &str, expected: &str) {
+fn compare_or_write(name: &str, expected: &str) {
     let path = root().join(name);
     let found = std::fs::read_to_string(&path).unwrap_or_default();
     if found == expected {
@@ -72,12 +73,22 @@ fn the_tutorial_prints_what_its_page_says() {
         }
     }
     assert!(commands >= 10, "only {commands} blocks of commands were found: the page is not understood");
-    settle(TUTORIAL, &tutorial.text());
+    compare_or_write(TUTORIAL, &tutorial.text());
     for name in QUOTING {
-        settle(name, &quoted(name, &tutorial));
+        compare_or_write(name, &quoted(name, &tutorial));
     }
     let drawn = tutorial.output_of(DRAWN).unwrap_or_else(|| panic!("the tutorial does not run {DRAWN}"));
-    settle(PICTURE, &picture::draw(DRAWN, &drawn));
+    compare_or_write(PICTURE, &picture::draw(DRAWN, &drawn));
+}
+
+#[test]
+fn the_first_configuration_of_the_readme_is_accepted() {
+    let readme = Page::read(&root().join("README.md"));
+    let is_toml = |block: &&Block| matches!(block, Block::Other { info, .. } if info == "toml");
+    let Some(Block::Other { text, .. }) = readme.blocks.iter().find(is_toml) else { panic!("there is none") };
+    let url = ("BILLING_URL", "postgres://billing@localhost/billing");
+    let ended = Bench::with(text).avowal_with(&["check", "--offline"], &[url]);
+    assert_eq!(ended.code, 0, "{}", ended.err);
 }
 
 /// The page with the outputs that the tutorial shows for the same commands.
@@ -142,5 +153,5 @@ fn the_code_map_has_a_line_for_every_source_file() {
         "these files do not begin with a `//!` that says what they are: {}",
         silent.join(", ")
     );
-    settle("docs/code-map.md", &page);
+    compare_or_write("docs/code-map.md", &page);
 }

@@ -86,7 +86,7 @@ impl Page {
             (Some(Block::Prose { text }), Some(Block::Output { .. })) if text.trim().is_empty() => {
                 Some(at + 2)
             }
-            _ => None,
+            (Some(_) | None, _) => None,
         }
     }
 

@@ -39,7 +39,7 @@ impl Play {
     }
 
     fn command(&mut self, words: &[String]) -> String {
-        let words: Vec<String> = words.iter().map(|word| self.spelling.to_run(word)).collect();
+        let words: Vec<String> = words.iter().map(|word| self.spelling.for_run(word)).collect();
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         match words.as_slice() {
             ["avowal", arguments @ ..] => {
@@ -51,7 +51,7 @@ impl Play {
                 }
                 let ended = self.bench.avowal(arguments);
                 assert_eq!(ended.code, 0, "{words:?}: {}{}", ended.out, ended.err);
-                let page = self.spelling.to_page(&ended.out);
+                let page = self.spelling.on_page(&ended.out);
                 if let (["review", "list"], Some((review, _))) = (arguments, page.split_once(':')) {
                     self.review = Some(review.to_owned());
                 }

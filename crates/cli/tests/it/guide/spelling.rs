@@ -29,7 +29,7 @@ impl Spelling {
     }
 
     /// A command of the page with the ids of this run.
-    pub fn to_run(&self, word: &str) -> String {
+    pub fn for_run(&self, word: &str) -> String {
         let ids = self.ids.iter().enumerate();
         ids.fold(word.to_owned(), |word, (at, id)| word.replace(&id_on_page(at), id))
     }
@@ -50,7 +50,7 @@ impl Spelling {
     }
 
     /// An output of this run as the page shows it.
-    pub fn to_page(&mut self, output: &str) -> String {
+    pub fn on_page(&mut self, output: &str) -> String {
         let mut out = String::with_capacity(output.len());
         let mut rest = output;
         while let Some(first) = rest.chars().next() {
@@ -124,10 +124,10 @@ fn ids_and_times_are_spelled_as_on_the_page() {
     let mut spelling = Spelling { ids: Vec::new(), ticks: vec![86_390, 86_395, 86_400] };
     let id = "01kb3x4f5g6h7j8k9mnpqrstvw";
     let text = format!("1970-01-01\n{id}-7 at 1970-01-01T23:59:56.123Z, 00:00:05 - ö {id}");
-    let page = spelling.to_page(&text);
+    let page = spelling.on_page(&text);
     let shown = format!("{ID_STEM}01");
     assert_eq!(page, format!("2026-05-04\n{shown}-7 at 2026-05-04T10:02:00.000Z, 10:03:00 - ö {shown}"));
-    assert_eq!(spelling.to_run(&format!("{shown}-7")), format!("{id}-7"));
+    assert_eq!(spelling.for_run(&format!("{shown}-7")), format!("{id}-7"));
     let command = format!("avowal review show {shown}-7 {shown}\n");
     assert_eq!(Spelling::with_review(&command, "r-12"), format!("avowal review show r-12 {shown}\n"));
 }
