@@ -2,7 +2,7 @@
 export PATH := $(CURDIR)/target/tools/bin:$(PATH)
 CARGO ?= cargo
 
-.PHONY: demo test test-full lint doc deny nextest sim sim-bugs bench bench-peers tools fmt
+.PHONY: demo test test-full lint doc docs deny nextest sim sim-bugs bench bench-peers tools fmt
 
 demo: ## the main job on embedded defaults: an app database and a CRM kept in agreement
 	$(CARGO) build --quiet --package avowal --package avowal-testkit --bins
@@ -19,6 +19,9 @@ lint:
 
 doc:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --quiet
+
+docs: ## the guide as a book in target/guide; brings mdBook
+	scripts/docs.sh
 
 deny:
 	cargo-deny --log-level error check bans licenses sources

@@ -5,6 +5,7 @@ mod bench;
 mod configuration;
 mod crash_points;
 mod e2e;
+mod guide;
 mod help;
 mod records;
 mod simulate;
