@@ -84,7 +84,6 @@ async fn quarantine_flapping(
     if items.is_empty() {
         return Ok(());
     }
-    let system = target.system;
     let reason = |item: &OutgoingWrite| FailureReason::Flapping {
         fields: item.write.fields.keys().cloned().collect(),
     };
