@@ -1,4 +1,4 @@
-//! How a change stands to what we believe: by shadows and dots, never by a clock.
+//! How a change relates to the belief: by shadows and dots, never by a clock.
 
 use crate::data::ids::FieldName;
 use crate::data::value::Value;
@@ -9,7 +9,7 @@ use crate::planted::{Mistake, planted};
 use crate::record::observation::Observation;
 use crate::record::{Copy, Record, Shadow};
 
-/// How a change of one field by the observed system stands to the belief, and why we think so. `base` is that of
+/// How a change of one field by the observed system relates to the belief, with the evidence. `base` is that of
 /// the field's shadow.
 pub fn relate(
     record: &Record,
@@ -55,8 +55,8 @@ fn on_its_way(record: &Record, observation: &Observation, field: &FieldName) -> 
     intent.is_open() && intent.fields.get(field).is_some_and(|outgoing| Some(&outgoing.dot) == belief)
 }
 
-/// Whether the shown state looks like an older one of the same copy although nothing proves it: a value that
-/// stood there before, or a source time that went back.
+/// Whether the observed state may be an older one of the same copy, without proof: it has a value that the copy
+/// held before, or a source time that went back.
 pub fn looks_stale(copy: &Copy, observation: &Observation, changed: &[Difference<'_>]) -> bool {
     // A second look may still be too early for what has changed since it was asked for.
     if (observation.confirmed && observation.quiescent) || planted(Mistake::BelieveOldValue) {
