@@ -49,7 +49,7 @@ impl Writer {
         self.out.clear();
     }
 
-    /// Writes what stands as it is.
+    /// Writes these bytes unchanged.
     pub(crate) fn raw(&mut self, bytes: &[u8]) {
         self.out.extend_from_slice(bytes);
     }

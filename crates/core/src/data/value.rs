@@ -394,7 +394,7 @@ impl<'de> Visitor<'de> for ValueVisitor {
 pub struct Digest([u8; 32]);
 
 impl Digest {
-    /// What stands before the first event of a stream.
+    /// The hash before the first event of a stream.
     pub const ZERO: Digest = Digest([0; 32]);
 
     /// The digest of some bytes.

@@ -41,7 +41,7 @@ impl fmt::Debug for Dot {
     }
 }
 
-/// How two version vectors stand to each other.
+/// How two version vectors compare.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Causality {
@@ -114,7 +114,7 @@ impl VersionVector {
         out
     }
 
-    /// How `self` (left) stands to `other` (right).
+    /// Compares `self` (left) with `other` (right).
     pub fn compare(&self, other: &VersionVector) -> Causality {
         let left_ahead = self.0.iter().any(|(system, n)| *n > other.get(system));
         let right_ahead = other.0.iter().any(|(system, n)| *n > self.get(system));

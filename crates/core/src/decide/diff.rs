@@ -7,19 +7,19 @@ use crate::planted::{Mistake, planted};
 use crate::record::Copy;
 use std::collections::BTreeMap;
 
-/// One field whose content is not what last stood there.
+/// One field whose content differs from its shadow.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Difference<'a> {
     /// The field.
     pub field: &'a FieldName,
-    /// What stood there; `None` if it was never shown before.
+    /// The shadow's content; `None` if the field was never shown before.
     pub from: Option<&'a Value>,
-    /// What stands there now.
+    /// The copy's current content.
     pub to: &'a Value,
 }
 
-/// The fields that differ from the copy's shadow. Absent fields never differ, and neither does a value that
-/// the system made of what we sent.
+/// The fields that differ from the copy's shadow. Absent fields never differ, and neither does the form in which the
+/// system stored what we sent.
 pub fn diff<'a>(copy: &'a Copy, shown: &'a BTreeMap<FieldName, Value>) -> Vec<Difference<'a>> {
     left_join(shown, &copy.fields)
         .filter_map(|(field, to, shadow)| match shadow {

@@ -1,4 +1,4 @@
-//! Authority, then strategy: what the policy says about one changed field.
+//! Judges one changed field by the policy: authority first, then strategy.
 
 use crate::data::ids::{FieldName, SystemName};
 use crate::data::spelling::is_spelling_of;
@@ -15,7 +15,7 @@ use crate::record::Record;
 use crate::record::observation::{Channel, Observation};
 use crate::record::reason::{BeliefRule, Refusal, ReviewReason};
 
-/// What the policy says about one changed field.
+/// The judgement of one changed field by the policy.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Judgement {
     /// The content equals the belief.

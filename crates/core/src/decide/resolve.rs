@@ -18,13 +18,13 @@ pub struct Contest<'a> {
     pub local: &'a Value,
     /// Who made us believe it.
     pub local_system: &'a SystemName,
-    /// When, in that source's words.
+    /// When, as that source reports.
     pub local_at: Option<Timestamp>,
     /// What the other system shows.
     pub external: &'a Value,
     /// Who shows it.
     pub external_system: &'a SystemName,
-    /// When, in that source's words.
+    /// When, as that source reports.
     pub external_at: Option<Timestamp>,
     /// What stood in the other system's copy before it changed; `None` if it was never shown.
     pub base: Option<&'a Value>,
@@ -75,7 +75,7 @@ pub fn resolve_field_conflict(
 
 fn owner_wins(field: &FieldOwnershipPolicy, contest: &Contest<'_>) -> ConflictResolutionResult {
     match &field.owner {
-        // The owner itself changed it, so its value stands whatever was believed.
+        // The owner itself changed it, so its value prevails over any belief.
         Owner::System(owner) if owner == contest.external_system => {
             ConflictResolutionResult::External { rule: BeliefRule::OwnerWins { owner: owner.clone() } }
         }
@@ -93,8 +93,8 @@ fn latest(
     field: &FieldOwnershipPolicy,
     contest: &Contest<'_>,
 ) -> ConflictResolutionResult {
-    // Causal order has not decided, or this would be no contest. Clocks may only where both are trusted
-    // and further apart than both may be off together.
+    // The changes are concurrent, so causal order does not decide. Clocks decide only if both are trusted and their
+    // times differ by more than both skews together.
     let skews =
         policy.trusted_skew_ms(contest.local_system).zip(policy.trusted_skew_ms(contest.external_system));
     let skews = skews.or(planted(Mistake::CompareAcrossClocks).then_some((0, 0)));

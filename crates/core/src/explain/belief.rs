@@ -1,4 +1,4 @@
-//! Why a field holds what it holds: the answer to support's question, as data and as a story.
+//! Why a field holds its value, as data and as a story.
 
 use super::reasons::{evidence_words, failure_words, refusal_words, review_words, rule_words};
 use super::rules::field_sentence;
@@ -14,7 +14,7 @@ use crate::record::{Belief, Copy, Record, Review, Subject};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// Everything that can be said about one believed value.
+/// Everything that is known about one believed value.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct Why {
     /// The kind of record.
@@ -29,7 +29,7 @@ pub struct Why {
     pub dot: Dot,
     /// All changes of the record seen so far.
     pub version: VersionVector,
-    /// The rule of the field as it stands now, as one sentence.
+    /// The present rule of the field, as one sentence.
     pub rule: String,
     /// Why the decision went as it did, in words; absent if that event was not given.
     pub decided: Option<String>,
@@ -41,7 +41,7 @@ pub struct Why {
     pub evidence: Option<Evidence>,
     /// When the value began to be believed.
     pub since: Timestamp,
-    /// When it happened, in the source's words.
+    /// When it happened, as the source reports.
     pub occurred_at: Option<Timestamp>,
     /// The event that recorded it.
     pub believed_by: String,
@@ -49,7 +49,7 @@ pub struct Why {
     pub actor: Option<String>,
     /// The values that did not prevail against it.
     pub losers: Vec<SetAside>,
-    /// How far the value has come in each system of the entity.
+    /// How far the value has reached each system of the entity.
     pub propagation: BTreeMap<SystemName, Propagation>,
     /// The open question, if a person has to decide.
     pub review: Option<Review>,
@@ -70,14 +70,14 @@ pub struct SetAside {
     pub reason: String,
 }
 
-/// How far the value has come in one system.
+/// How far the value has reached one system.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Propagation {
-    /// How it stands.
+    /// The status.
     pub status: PropagationStatus,
-    /// When it came to stand so; absent where no given event tells.
+    /// Since when it has this status; absent if no given event shows it.
     pub at: Option<Timestamp>,
-    /// What stands there instead, where that is known and differs.
+    /// The copy's content, where it is known and differs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub content: Option<Value>,
     /// Why, in words, where the system refused it.
@@ -93,9 +93,9 @@ pub enum PropagationStatus {
     Confirmed,
     /// It is planned, not sent yet.
     Pending,
-    /// It is on its way.
+    /// It is sent, and the outcome is awaited.
     Sent,
-    /// It was sent and nobody knows the outcome yet.
+    /// It was sent and the outcome is unknown.
     Unknown,
     /// The system refused it for good.
     Held,
@@ -129,9 +129,9 @@ impl PropagationStatus {
     }
 }
 
-/// Why `field` holds what it holds; `None` if nothing is believed of it or the entity has no such field.
+/// Why `field` holds its value; `None` if there is no belief or the entity has no such field.
 ///
-/// `events` is the record's history, in order; with a part of it the answer lacks what that part does not tell.
+/// `events` is the record's history, in order. With a part of the history the answer lacks what the other part shows.
 pub fn why(
     policy: &EntityPolicy,
     record: &Record,

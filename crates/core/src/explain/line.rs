@@ -102,7 +102,7 @@ pub fn event_words(event: &IntegrationEvent) -> String {
     }
 }
 
-/// What an observation event says of the copy as a whole.
+/// The part of an observation event that concerns the copy as a whole.
 struct Seen<'a> {
     system: &'a SystemName,
     channel: Channel,

@@ -1,4 +1,4 @@
-//! One record as `show` prints it: the belief per field beside what stands in each system.
+//! One record as `show` prints it: for each field the belief and the content of each copy.
 
 use super::reasons::{failure_words, subject_words};
 use super::short::{short_text, short_value};
@@ -36,7 +36,7 @@ pub struct RecordView {
 /// One field.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct FieldView {
-    /// What is believed; absent if nothing is.
+    /// The believed value, if there is one.
     pub value: Option<Value>,
     /// The change that made it so.
     pub dot: Option<Dot>,
@@ -44,20 +44,20 @@ pub struct FieldView {
     pub since: Option<Timestamp>,
     /// Whether a person has to decide.
     pub contested: bool,
-    /// What stands in each system that holds the field and has a copy.
+    /// The field in each copy that has it.
     pub copies: BTreeMap<SystemName, FieldCopy>,
 }
 
 /// One field of one copy.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct FieldCopy {
-    /// What stands there; absent if it was never shown.
+    /// The copy's content; absent if it was never shown.
     pub content: Option<Value>,
-    /// How it stands to the belief.
+    /// How the content compares with the belief.
     pub state: ContentState,
 }
 
-/// How a copy's content stands to the belief.
+/// How a copy's content compares with the belief.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ContentState {
@@ -148,7 +148,7 @@ fn field_copy(record: &Record, system: &SystemName, field: &FieldName) -> FieldC
         Some(_) | None if record.is_contested(field) => ContentState::Contested,
         Some(_) | None if shadow.tolerated => ContentState::Tolerated,
         Some(_) => ContentState::Differs,
-        // Nothing was believed, and nothing there says otherwise.
+        // There is no belief, and an empty field is no value that differs from it.
         None if shadow.content.is_null() => ContentState::Same,
         None => ContentState::Differs,
     };
@@ -203,7 +203,7 @@ impl FieldView {
 }
 
 impl FieldCopy {
-    /// What is to be said of it; nothing where it is equal.
+    /// Its words; `None` where it equals the belief.
     fn line(&self, system: &SystemName) -> Option<String> {
         let content = self.content.as_ref().map(short_value).unwrap_or_default();
         match self.state {

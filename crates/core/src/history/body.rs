@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// What an observation turned out to be. One of these words is stored with every observation and shown.
+/// The classification of an observation. It is stored with every observation and shown.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Classification {
@@ -44,17 +44,17 @@ impl fmt::Display for Classification {
     }
 }
 
-/// How one field's change stands to what we believe.
+/// How a change of one field relates to the belief.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FieldRelation {
-    /// Nothing was believed before.
+    /// There was no belief before.
     First,
     /// The system's copy carried the belief when it was changed.
     Sequential,
     /// The system's copy did not carry the belief when it was changed.
     Concurrent,
-    /// The belief was on its way to the copy, and nothing tells whether it had arrived.
+    /// Our write of the belief was in flight, so it is unknown whether the copy carried it.
     Indeterminate,
     /// The content equals the belief: nothing to decide.
     Agreement,
@@ -90,7 +90,7 @@ pub struct FieldSeen {
     /// The base of the shadow from now on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<Dot>,
-    /// How the change stands to what was believed.
+    /// How the change relates to the belief.
     pub relation: FieldRelation,
 }
 
@@ -154,13 +154,13 @@ impl fmt::Display for ConfirmedBy {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Failure {
-    /// It provably had no effect and will be tried again.
+    /// It had no effect, which is proven, and will be tried again.
     Retry,
-    /// The precondition did not hold: something came between. The copy is read and the rest planned anew.
+    /// The precondition did not hold, because the copy had changed. The copy is read and the rest is planned anew.
     Conflict,
     /// The system refuses this content for good.
     Rejected,
-    /// Nobody knows whether it had an effect.
+    /// It is unknown whether it had an effect.
     Unknown,
     /// The copy no longer exists.
     Missing,
@@ -212,9 +212,9 @@ pub enum Body {
         system: SystemName,
         /// The channel through which it arrived.
         channel: Channel,
-        /// What it turned out to be.
+        /// Its classification.
         class: Classification,
-        /// How the copy's vector stands (left) to the record's (right).
+        /// How the copy's vector (left) compares with the record's (right).
         causality: Causality,
         /// The copy's vector, with the new change.
         copy_vector: VersionVector,
@@ -265,7 +265,7 @@ pub enum Body {
     ConflictResolved {
         /// Which field.
         field: FieldName,
-        /// The value that stands.
+        /// The value that prevails.
         value: Value,
         /// The change that carries it.
         dot: Dot,
@@ -281,7 +281,7 @@ pub enum Body {
         /// The question.
         review: Review,
     },
-    /// A person decided, or the question closed itself.
+    /// A person decided, or the review closed itself.
     ReviewDecided {
         /// About what.
         subject: Subject,
@@ -289,7 +289,7 @@ pub enum Body {
         review: String,
         /// The answer.
         answer: ReviewAnswer,
-        /// The person's words.
+        /// The person's note.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         note: Option<String>,
     },
@@ -381,7 +381,7 @@ pub enum Body {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         version: Option<String>,
     },
-    /// An attempt did not come to a confirmed end.
+    /// An attempt was not confirmed.
     IntentFailed {
         /// Which system.
         system: SystemName,

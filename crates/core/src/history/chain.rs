@@ -4,7 +4,7 @@ use crate::data::ids::RecordId;
 use crate::data::value::Digest;
 use crate::history::IntegrationEvent;
 
-/// Where and why a history is not what was written.
+/// Where a history differs from what was written, and how.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum HistoryError {
     /// A sequence is missing or doubled.
@@ -88,7 +88,7 @@ impl ChainVerifier {
         Ok(())
     }
 
-    /// Checks that the stream ends where the record's state says it does.
+    /// Checks that the stream ends at the sequence and hash that the record's state carries.
     pub fn finish(&self, seq: u64, head: Digest) -> Result<(), HistoryError> {
         if self.seq != seq {
             return Err(HistoryError::Cut { record: self.record.clone(), expected: seq, found: self.seq });

@@ -49,7 +49,7 @@ impl Chronicle {
         self.cause = None;
     }
 
-    /// Who acts, as the context says.
+    /// The metadata of the events that follow.
     pub fn context(&self) -> &Context {
         &self.context
     }
@@ -97,7 +97,7 @@ impl Chronicle {
         seq
     }
 
-    /// Gives the events their hashes and the state its head. The sequence the stored record must stand at comes first.
+    /// Gives the events their hashes and the state its head. Returns first the sequence that the stored record must have.
     pub fn finish(mut self) -> (u64, Record, Vec<IntegrationEvent>) {
         let mut head = self.record.head;
         let mut sealer = Sealer::new();
@@ -110,7 +110,7 @@ impl Chronicle {
         (self.expected_seq, self.record, self.events)
     }
 
-    /// Whether nothing has happened.
+    /// Whether no event was added.
     pub fn is_quiet(&self) -> bool {
         self.events.is_empty()
     }

@@ -1,4 +1,4 @@
-//! One event of the history, wire form v1: what a body says, and everything that stands beside it.
+//! One event of the history, wire form v1: its body and its metadata.
 
 use super::body::Body;
 use super::evidence::Evidence;
@@ -13,13 +13,13 @@ use serde::{Deserialize, Serialize};
 pub struct Context {
     /// The system whose fact or answer caused the events.
     pub source: Option<SystemName>,
-    /// Who did it, in the source's words, or the named person.
+    /// Who did it, as the source names them, or the named person.
     pub actor: Option<String>,
     /// The short digest of the policy that decided.
     pub policy: Option<String>,
     /// The idempotency key, delivery id or operation id that ties the events to a call.
     pub correlation: Option<String>,
-    /// When it happened, in the source's words.
+    /// When it happened, as the source reports.
     pub occurred_at: Option<Timestamp>,
     /// When it reached us.
     pub received_at: Timestamp,
@@ -30,7 +30,7 @@ pub struct Context {
 pub struct NewEvent {
     /// What happened.
     pub body: Body,
-    /// Why we think so, where something was inferred.
+    /// What the inference rests on, where something was inferred.
     pub evidence: Option<Evidence>,
 }
 
@@ -66,7 +66,7 @@ pub struct IntegrationEvent {
     pub body: Body,
     /// The record's vector after it.
     pub vector: VersionVector,
-    /// Why we think so.
+    /// What the inference rests on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<Evidence>,
     /// The short digest of the policy that decided.
@@ -78,7 +78,7 @@ pub struct IntegrationEvent {
     /// The sequence of the event of this stream that caused it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<u64>,
-    /// The source's word on when.
+    /// When it happened, as the source reports.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub occurred_at: Option<Timestamp>,
     /// When it reached us.

@@ -32,7 +32,7 @@ pub fn apply(record: &mut Record, event: &IntegrationEvent) {
     record.head = event.hash;
 }
 
-/// Applies what the event says, without its place in the chain.
+/// Applies the event's body without moving the record to its sequence and hash.
 pub(crate) fn apply_body(record: &mut Record, event: &IntegrationEvent) {
     match &event.body {
         Body::Linked { system, remote_id, .. } => {
@@ -132,7 +132,7 @@ fn observe(copy: &mut Copy, dot: Option<&Dot>, fields: &BTreeMap<FieldName, Fiel
     show_presumed(copy);
 }
 
-/// Whether the system shows only now how it spells what we wrote.
+/// Whether the system shows only now how it spells the value that we wrote.
 fn spells_ours(shadow: &Shadow, seen: &FieldSeen) -> bool {
     shadow.base == seen.base && shadow.is_first_spelled(&seen.to)
 }
@@ -234,7 +234,7 @@ fn fail(record: &mut Record, system: &SystemName, failure: Failure, reason: &Fai
     }
 }
 
-/// Puts content in place. The digest of the old content is remembered, null like any other, so that it can be
+/// Sets the shadow's content. The digest of the old content is remembered, null like any other, so that it can be
 /// recognised if it comes late.
 fn shadow_holding<'a>(copy: &'a mut Copy, field: &FieldName, content: &Value) -> &'a mut Shadow {
     let shadow = copy.fields.entry(field.clone()).or_insert_with(|| Shadow {

@@ -1,6 +1,6 @@
 //! The append-only history: events, their hash chain, and the state that is their fold.
 //!
-//! Never in here: a decision. What happened is told; why it was right to do so is decided in `decide`.
+//! Never in here: a decision. Events say what happened; `decide` decides what shall happen.
 //! Begin with `body.rs`: the list of everything that may happen to a record.
 //!
 //! Each record has its own stream: a dense sequence from 1 and a chain of hashes. A change of one byte breaks

@@ -15,7 +15,7 @@ use crate::record::{Belief, Copy, Record, Shadow};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-/// What a copy lacks.
+/// The write that would bring a copy in line with the belief.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Desired {
     /// What has to be done.
@@ -37,8 +37,8 @@ pub fn plan(policy: &EntityPolicy, chronicle: &mut Chronicle, corrected: Option<
         let key = desired.as_ref().map(|desired| idempotency_key(record, system, desired));
         match (current, desired.zip(key)) {
             (None, None) => {}
-            // The same difference, sent before, has another key after another change of the target: whoever remembers
-            // the first key would answer without doing anything.
+            // After another change of the target, the same difference has another key: a system that remembers the
+            // first key would answer without writing.
             (Some(intent), Some((desired, key)))
                 if (intent.attempt == 0 || intent.key == key)
                     && intent.operation == desired.operation
@@ -60,7 +60,7 @@ pub fn plan(policy: &EntityPolicy, chronicle: &mut Chronicle, corrected: Option<
     }
 }
 
-/// What the system's copy lacks, if anything that may be written.
+/// The write that would bring the system's copy in line with the belief, if one is needed and allowed.
 pub fn desired(
     policy: &EntityPolicy,
     mapping: &Mapping,
@@ -68,7 +68,7 @@ pub fn desired(
     system: &SystemName,
 ) -> Option<Desired> {
     let desired = match (record.copies.get(system), &record.deleted) {
-        // An intentional delete is never undone, and a copy that nobody has yet is not made.
+        // An intentional delete is never undone, so no copy of a deleted record is created.
         (None, Some(_)) => None,
         (Some(copy), _) if !copy.alive && (!copy.wanted || record.deleted.is_some()) => None,
         (None, None) => made(policy, mapping, record),
@@ -119,10 +119,10 @@ fn differences(
         .filter(|((field, _, column), _)| writable(*column, record, field))
         .filter(|(_, (_, belief, shadow))| match shadow {
             Some(shadow) => !shadow.tolerated && !shadow.is_equivalent_to(&belief.value),
-            // A field that the copy never showed: nothing is known to stand there.
+            // The copy never showed this field, so it is written unless there is nothing to write.
             None => !belief.value.is_null(),
         })
-        .filter(|((field, belief, _), _)| may_be_told(policy, system, field, &belief.dot.system, copy))
+        .filter(|((field, belief, _), _)| may_be_written(policy, system, field, &belief.dot.system, copy))
         .map(|((field, belief, _), _)| outgoing(field, belief))
         .collect()
 }
@@ -131,9 +131,9 @@ fn outgoing(field: &FieldName, belief: &Belief) -> (FieldName, OutgoingField) {
     (field.clone(), OutgoingField { value: belief.value.clone(), dot: belief.dot.clone() })
 }
 
-/// Whether a system may be told another one's value of a field: not of its own fields, unless the other may propose.
-/// What merely stood in for an owner without a copy is not written over the copy that it has now.
-fn may_be_told(
+/// Whether another system's value may be written to a system: not to a field it owns, unless the other may propose.
+/// A provisional value, accepted while the owner had no copy, is never written to the owner's copy.
+fn may_be_written(
     policy: &EntityPolicy,
     system: &SystemName,
     field: &FieldName,
@@ -143,7 +143,7 @@ fn may_be_told(
     let Some(rules) = policy.field(field) else { return false };
     match &rules.owner {
         Owner::System(owner) if owner == system => {
-            // What we made its copy with is not its word yet.
+            // The value that our create put into its copy was not set by the owner.
             let is_ours = copy.fields.get(field).is_some_and(Shadow::is_our_write);
             by == owner || by.is_operator() || rules.proposals.contains(by) || is_ours
         }
@@ -164,7 +164,7 @@ const KEY_FIELDS_MAX: usize = 3;
 /// The same difference always gets the same key. A value that went A→B→A gets a new one, because its dot is new;
 /// a correction after the target has changed the field again gets a new one, because the target's count is new.
 pub fn idempotency_key(record: &Record, system: &SystemName, desired: &Desired) -> String {
-    // Pieces are appended as they are: this is on the way of every change, once for each target.
+    // Appended to one buffer, because this runs for every change and every target.
     let mut identity = String::with_capacity(256);
     content_digest(desired.operation, &desired.fields).append_to(&mut identity);
     if planted(Mistake::ReuseKey) {

@@ -24,9 +24,9 @@ pub struct Mapping {
 pub struct ColumnMapping {
     /// The remote name.
     pub name: String,
-    /// What `null` says.
+    /// What `null` means.
     pub nulls: Nulls,
-    /// What the empty string says.
+    /// What the empty string means.
     pub empty: Empty,
     /// Whether it is never written.
     pub read_only: bool,
@@ -34,18 +34,18 @@ pub struct ColumnMapping {
     pub zone_utc: bool,
 }
 
-/// What `null` in a system's copy says.
+/// What `null` in a system's copy means.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Nulls {
-    /// Nothing: the system does not know. It never clears what others know.
+    /// The system does not know the value, so it never clears the belief.
     #[default]
     Ignore,
-    /// Somebody cleared the field: a change like any other.
+    /// The field was cleared, which is a change like any other.
     Clear,
 }
 
-/// What the empty string in a system's copy says.
+/// What the empty string in a system's copy means.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Empty {
@@ -59,7 +59,7 @@ pub enum Empty {
 }
 
 impl Mapping {
-    /// Whether the system's copy has this field and may be told its value.
+    /// Whether the system's copy has this field and it may be written.
     pub fn is_writable(&self, field: &FieldName) -> bool {
         self.columns.get(field).is_some_and(|column| !column.read_only)
     }

@@ -31,7 +31,7 @@ pub struct EntityPolicy {
 /// What is declared of a system.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct SystemTraits {
-    /// Whether it is the local one, of which `local_wins` speaks.
+    /// Whether it is the local system, to which `local_wins` refers.
     pub local: bool,
     /// Set if the operator trusts its clock, with the most it may be off, in milliseconds.
     pub clock_skew_ms: Option<u64>,
@@ -44,11 +44,11 @@ pub struct FieldOwnershipPolicy {
     pub field_type: FieldType,
     /// Who may change it.
     pub owner: Owner,
-    /// Who else may, if their change has seen ours.
+    /// Other systems whose sequential changes are accepted.
     pub proposals: BTreeSet<SystemName>,
     /// What happens to concurrent changes.
     pub strategy: Strategy,
-    /// Who prevails where nothing else decides, first one first.
+    /// The precedence of systems, highest first, used when nothing else decides.
     pub precedence: Vec<SystemName>,
     /// What happens to a refused value.
     pub on_refused: OnRefused,
@@ -56,7 +56,7 @@ pub struct FieldOwnershipPolicy {
     pub valid: Option<Rule>,
     /// For an enum: which value may follow which.
     pub transitions: Option<BTreeMap<String, BTreeSet<String>>>,
-    /// Spelling differences that are no differences.
+    /// Spelling differences that are ignored.
     pub normalize: Normalize,
 }
 
@@ -82,7 +82,7 @@ pub enum Strategy {
     ManualReview,
 }
 
-/// How both changes are kept. Each line says what it can lose.
+/// How concurrent changes are merged. Each variant says what it can lose.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Merge {
     /// Additions and removals of both sides. Loses nothing; an element removed by one side and untouched by the other goes.
@@ -119,7 +119,7 @@ pub struct DeletePolicy {
     pub edit_against_delete: EditAgainstDelete,
 }
 
-/// What prevails between an edit and a delete that did not see each other.
+/// What prevails between a concurrent edit and delete.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EditAgainstDelete {
@@ -180,7 +180,7 @@ impl Normalize {
     }
 }
 
-/// What shall happen to a refused value.
+/// What is done with a refused value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, Default)]
 #[serde(rename_all = "snake_case")]
 pub enum OnRefused {

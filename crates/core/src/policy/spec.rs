@@ -60,9 +60,9 @@ pub struct FieldSpec {
     pub merge: Option<String>,
     /// The CEL expression of `merge = "expression"`, over `local`, `external` and `base`.
     pub expression: Option<String>,
-    /// Who else may change it, having seen our value.
+    /// Other systems whose sequential changes are accepted.
     pub proposals: Vec<SystemName>,
-    /// Who prevails where nothing else decides.
+    /// The precedence of systems, highest first, used when nothing else decides.
     pub precedence: Vec<SystemName>,
     /// `revert`, `ignore` or `review`.
     pub on_refused: Option<OnRefused>,
@@ -95,9 +95,9 @@ pub struct MappingSpec {
     pub id: String,
     /// Canonical name to remote name.
     pub fields: BTreeMap<FieldName, ColumnSpec>,
-    /// What `null` says, where a column does not say otherwise.
+    /// What `null` means, unless a column declares otherwise.
     pub nulls: Nulls,
-    /// What the empty string says, where a column does not say otherwise.
+    /// What the empty string means, unless a column declares otherwise.
     pub empty: Empty,
     /// Whether records that the system lacks are created there.
     pub create: bool,
@@ -121,9 +121,9 @@ pub enum ColumnSpec {
 pub struct ColumnDetail {
     /// The remote name.
     pub name: String,
-    /// What `null` says.
+    /// What `null` means.
     pub nulls: Option<Nulls>,
-    /// What the empty string says.
+    /// What the empty string means.
     pub empty: Option<Empty>,
     /// Whether it is never written.
     pub read_only: bool,

@@ -20,7 +20,7 @@ pub enum Operation {
 }
 
 impl Operation {
-    /// Its name in words and tables.
+    /// Its name in sentences and tables.
     pub fn as_str(self) -> &'static str {
         match self {
             Operation::Create => "create",
@@ -36,7 +36,7 @@ impl fmt::Display for Operation {
     }
 }
 
-/// How far an intent has come. Persists across restarts.
+/// The status of an intent. Persists across restarts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum IntentStatus {
@@ -49,7 +49,7 @@ pub enum IntentStatus {
 }
 
 impl IntentStatus {
-    /// Whether it has been sent and nobody knows yet what became of it.
+    /// Whether it has been sent and its outcome is not known yet.
     pub fn is_open(self) -> bool {
         match self {
             IntentStatus::Planned => false,
@@ -97,12 +97,12 @@ pub struct Intent {
 }
 
 impl Intent {
-    /// Whether it has been sent and nobody knows yet what became of it.
+    /// Whether it has been sent and its outcome is not known yet.
     pub fn is_open(&self) -> bool {
         self.status.is_open()
     }
 
-    /// Whether it may have made a copy that nobody knows of.
+    /// Whether it is a create that may have made a copy which is not linked yet.
     pub fn is_open_create(&self) -> bool {
         self.is_open() && self.operation == Operation::Create
     }

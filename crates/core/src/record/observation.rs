@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// By which road a fact came to us.
+/// The channel through which a fact arrived.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Channel {
@@ -41,7 +41,7 @@ impl fmt::Display for Channel {
     }
 }
 
-/// A system's own word on the order of its states of one copy.
+/// A system's own statement about the order of its states of one copy.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OrderToken {
@@ -90,11 +90,11 @@ impl fmt::Display for OrderToken {
     }
 }
 
-/// What the copy was shown to be.
+/// The observed state of a copy.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CopyState {
-    /// These fields with these contents; a field that is not here is absent, which says nothing about it.
+    /// These fields with these contents. A field that is not here is absent: its content is not known.
     Present(BTreeMap<FieldName, Value>),
     /// The system reported, or a direct read confirmed, that the copy is gone.
     Gone,
@@ -173,19 +173,19 @@ pub struct Observation {
     pub entity: EntityName,
     /// Which copy.
     pub remote_id: RemoteId,
-    /// What was shown.
+    /// The observed state.
     pub shown: CopyState,
-    /// By which road.
+    /// The channel through which it arrived.
     pub channel: Channel,
-    /// The system's word on order, if it gives one.
+    /// The system's statement about order, if it gives one.
     pub order: Option<OrderToken>,
     /// The copy's opaque version (an etag), if the system gives one.
     pub version: Option<String>,
     /// The idempotency key or operation id of ours that the system attached to this state: proof of an echo.
     pub correlation: Option<String>,
-    /// Who did it, in the source's words.
+    /// Who did it, as the source names them.
     pub actor: Option<String>,
-    /// When it happened, in the source's words. Never decides between two systems unless both clocks are trusted.
+    /// When it happened, as the source reports. Never decides between two systems unless both clocks are trusted.
     pub occurred_at: Option<Timestamp>,
     /// When it reached us.
     pub received_at: Timestamp,

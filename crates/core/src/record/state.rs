@@ -1,4 +1,4 @@
-//! The state of one business thing: what we believe, and what stands in each system's copy.
+//! The state of one record: what we believe, and what each system's copy holds.
 
 use crate::data::ids::{EntityName, FieldName, RecordId, RemoteId, SystemName};
 use crate::data::spelling::is_spelling_of;
@@ -35,7 +35,7 @@ pub struct Record {
     /// Writes that a system refused for good: not planned again until their content changes.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub held: BTreeMap<SystemName, Held>,
-    /// The open questions, by what they are about.
+    /// The open reviews, by what they are about.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub reviews: BTreeMap<Subject, Review>,
     /// Set by an accepted delete, cleared by a restore.
@@ -54,7 +54,7 @@ pub struct Belief {
     pub seq: u64,
     /// When that event was recorded.
     pub since: Timestamp,
-    /// When it happened, in the source's words.
+    /// When it happened, as the source reports.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub occurred_at: Option<Timestamp>,
 }
@@ -66,11 +66,11 @@ pub struct Copy {
     pub remote_id: RemoteId,
     /// Whether it exists there, as far as proven.
     pub alive: bool,
-    /// Whether it is gone and shall be made again: an edit prevailed over its delete. Its id stays known, so that a
-    /// read that lags is not taken for a new copy.
+    /// Whether it is gone and will be created again, because an edit prevailed over its delete. Its id stays known, so
+    /// that a read that lags is not taken for a new copy.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub wanted: bool,
-    /// What stands in it, per field.
+    /// Its shadows, per field.
     pub fields: BTreeMap<FieldName, Shadow>,
     /// The changes that it provably includes: a lower bound.
     pub seen: VersionVector,
@@ -88,7 +88,7 @@ pub struct Copy {
     pub version: Option<String>,
 }
 
-/// The last content proven to stand in one field of one copy.
+/// The last content proven to be in one field of one copy.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Shadow {
     /// The content, canonical.
@@ -97,7 +97,7 @@ pub struct Shadow {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<Dot>,
     /// What we wrote when the system stored `content` instead: the two are equivalent. Equal to `content` while
-    /// the system has not shown yet what it made of it.
+    /// the system has not shown yet in which form it stored it.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
@@ -203,7 +203,7 @@ impl Record {
 }
 
 impl Copy {
-    /// A copy that has just been linked and of which nothing is known yet.
+    /// A copy that has just been linked and was not observed yet.
     pub fn new(remote_id: RemoteId) -> Self {
         Self {
             remote_id,
@@ -218,7 +218,7 @@ impl Copy {
         }
     }
 
-    /// Whether nothing of it has been shown yet.
+    /// Whether it was not observed yet.
     pub fn is_unseen(&self) -> bool {
         self.fields.is_empty()
     }
@@ -233,17 +233,17 @@ impl Shadow {
     /// How many earlier contents are remembered.
     pub const OLDER_MAX: usize = 4;
 
-    /// Whether the copy's content stands for `value`: equal, or what the system made of it.
+    /// Whether the copy's content is equivalent to `value`: equal, or the form in which the system stored it.
     pub fn is_equivalent_to(&self, value: &Value) -> bool {
         self.content == *value || self.sent_as.as_ref() == Some(value)
     }
 
-    /// Whether our write is taken to stand there, and the system has not shown yet what it made of it.
+    /// Whether the content is presumed from our write, and the system has not shown yet in which form it stored it.
     pub fn is_presumed(&self) -> bool {
         self.sent_as.as_ref() == Some(&self.content)
     }
 
-    /// Whether `shown` is how the system spells our write, shown for the first time.
+    /// Whether `shown` is the form in which the system stored our write, shown for the first time.
     pub fn is_first_spelled(&self, shown: &Value) -> bool {
         self.is_presumed() && is_spelling_of(shown, &self.content)
     }
@@ -253,7 +253,7 @@ impl Shadow {
         self.sent_as.as_ref().unwrap_or(&self.content).digest()
     }
 
-    /// Whether what stands there is what we wrote last, not what the system showed since.
+    /// Whether the content is what we wrote last, not what the system showed since.
     pub fn is_our_write(&self) -> bool {
         self.wrote.is_some() && self.wrote == Some(self.sent_digest())
     }
