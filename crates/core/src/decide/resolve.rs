@@ -1,11 +1,13 @@
 //! Concurrent changes of one field: which value stands. Every branch begins with what is known by then.
 
-use crate::data::ids::SystemName;
+use crate::data::ids::{FieldName, SystemName};
 use crate::data::time::Timestamp;
 use crate::data::value::Value;
 use crate::planted::{Mistake, planted};
+use crate::policy::domain::{ConflictSide, DomainResolution, FieldConflict, RegisteredResolver};
 use crate::policy::schema::FieldType;
-use crate::policy::{EntityPolicy, FieldOwnershipPolicy, Merge, Owner, Strategy};
+use crate::policy::{EntityPolicy, FieldOwnershipPolicy, Owner, Strategy};
+use crate::record::Record;
 use rust_decimal::Decimal;
 use std::collections::BTreeSet;
 use std::str::FromStr;
@@ -13,6 +15,10 @@ use std::str::FromStr;
 /// Two changes of one field that did not see each other, and differ.
 #[derive(Clone, Copy, Debug)]
 pub struct Contest<'a> {
+    /// The record before the observation.
+    pub record: &'a Record,
+    /// The field.
+    pub field: &'a FieldName,
     /// What we believe.
     pub local: &'a Value,
     /// Who made us believe it.
@@ -67,10 +73,16 @@ pub fn resolve_field_conflict(
     match &field.strategy {
         Strategy::OwnerWins => owner_wins(field, contest),
         Strategy::LatestValidChange => latest(policy, field, contest),
-        Strategy::Merge(merge) => merge_values(field, merge, contest),
+        Strategy::MergeUnion => union(contest),
+        Strategy::MergeDelta => delta(field, contest),
+        Strategy::MergeMax => extreme(field, contest, true),
+        Strategy::MergeMin => extreme(field, contest, false),
+        Strategy::MergeText => text(field, contest),
+        Strategy::MergeExpression(rule) => expression(field, rule, contest),
         Strategy::ManualReview => ConflictResolutionResult::ManualReviewRequired {
             reason: "the policy asks a person whenever changes of this field cross".to_owned(),
         },
+        Strategy::Resolver(resolver) => by_resolver(field, resolver, contest),
     }
 }
 
@@ -136,21 +148,6 @@ fn by_precedence(field: &FieldOwnershipPolicy, contest: &Contest<'_>) -> Conflic
             reason: "nothing proves which change is newer, and no precedence is declared between the two"
                 .to_owned(),
         },
-    }
-}
-
-fn merge_values(
-    field: &FieldOwnershipPolicy,
-    merge: &Merge,
-    contest: &Contest<'_>,
-) -> ConflictResolutionResult {
-    match merge {
-        Merge::Union => union(contest),
-        Merge::Delta => delta(field, contest),
-        Merge::Max => extreme(field, contest, true),
-        Merge::Min => extreme(field, contest, false),
-        Merge::Text => text(field, contest),
-        Merge::Expression(rule) => expression(field, rule, contest),
     }
 }
 
@@ -277,12 +274,8 @@ fn expression(
     let null = Value::Null;
     let inputs =
         [("local", contest.local), ("external", contest.external), ("base", contest.base.unwrap_or(&null))];
-    let value = rule.value(&inputs).map_err(|error| error.to_string()).and_then(|value| {
-        if value.is_null() {
-            return Ok(value);
-        }
-        field.field_type.accept(&value, true).map_err(|error| error.to_string())
-    });
+    let value =
+        rule.value(&inputs).map_err(|error| error.to_string()).and_then(|value| of_type(field, value));
     match value {
         Ok(value) => ConflictResolutionResult::Merged {
             value,
@@ -292,4 +285,67 @@ fn expression(
             reason: format!("the merge expression gave no usable value: {error}"),
         },
     }
+}
+
+/// Asks the program's own resolver. What it merges has to be of the field's type like any other value.
+fn by_resolver(
+    field: &FieldOwnershipPolicy,
+    resolver: &RegisteredResolver,
+    contest: &Contest<'_>,
+) -> ConflictResolutionResult {
+    let record = contest.record;
+    let external_dot = record.vector.next(contest.external_system);
+    let copy = record.copies.get(contest.external_system);
+    let external_vector = copy.map(|copy| copy.seen.with(&external_dot)).unwrap_or_default();
+    // A contest is about a belief, so there is one.
+    let Some(belief) = record.fields.get(contest.field) else { return by_precedence(field, contest) };
+    let answer = resolver.resolve(&FieldConflict {
+        field: contest.field,
+        field_type: &field.field_type,
+        local: ConflictSide {
+            value: contest.local,
+            system: contest.local_system,
+            dot: &belief.dot,
+            vector: &record.vector,
+            occurred_at: contest.local_at,
+        },
+        external: ConflictSide {
+            value: contest.external,
+            system: contest.external_system,
+            dot: &external_dot,
+            vector: &external_vector,
+            occurred_at: contest.external_at,
+        },
+        base: contest.base,
+        indeterminate: contest.indeterminate,
+        record,
+    });
+    match answer {
+        DomainResolution::Local => {
+            ConflictResolutionResult::Local { rule: format!("{resolver}: the believed value stands") }
+        }
+        DomainResolution::External => {
+            ConflictResolutionResult::External { rule: format!("{resolver}: the other value stands") }
+        }
+        DomainResolution::Merged(value) => match of_type(field, value) {
+            Ok(value) => ConflictResolutionResult::Merged {
+                value,
+                rule: format!("{resolver}: both changes are kept in one value"),
+            },
+            Err(error) => ConflictResolutionResult::ManualReviewRequired {
+                reason: format!("{resolver} gave no usable value: {error}"),
+            },
+        },
+        DomainResolution::ManualReviewRequired { reason } => ConflictResolutionResult::ManualReviewRequired {
+            reason: format!("{resolver} asks a person: {reason}"),
+        },
+    }
+}
+
+/// A computed value in the canonical form of the field's type.
+fn of_type(field: &FieldOwnershipPolicy, value: Value) -> Result<Value, String> {
+    if value.is_null() {
+        return Ok(value);
+    }
+    field.field_type.accept(&value, true).map_err(|error| error.to_string())
 }

@@ -3,7 +3,7 @@
 
 use crate::data::ids::{FieldName, SystemName};
 use crate::data::value::Value;
-use crate::decide::judge::{breaks_rule, normalised};
+use crate::decide::judge::{breaks_rule, fails_validator, normalised};
 use crate::history::chronicle::Chronicle;
 use crate::history::{Body, ReviewAnswer};
 use crate::outgoing::plan::plan;
@@ -67,7 +67,7 @@ pub fn answer_review(
             return Err(does_not_fit("deleting or restoring", field, "--keep, --take SYSTEM or --set VALUE"));
         }
     };
-    let value = value.map(|value| accepted(policy, field, value)).transpose()?;
+    let value = value.map(|value| accepted(policy, chronicle.record(), field, value)).transpose()?;
     // What a person keeps is the person's word from now on, also against an owner who meanwhile said otherwise.
     let kept = (answer == ReviewAnswer::Keep).then(|| chronicle.record().fields.get(field)).flatten();
     let value = value.or_else(|| kept.map(|belief| belief.value.clone()));
@@ -110,17 +110,26 @@ fn current_value(record: &Record, system: &SystemName, field: &FieldName) -> Res
         .ok_or_else(|| ReviewError::NoValue(system.clone(), field.clone()))
 }
 
-fn accepted(policy: &EntityPolicy, field: &FieldName, value: Value) -> Result<Value, ReviewError> {
+fn accepted(
+    policy: &EntityPolicy,
+    record: &Record,
+    field: &FieldName,
+    value: Value,
+) -> Result<Value, ReviewError> {
     let Some(rules) = policy.field(field) else { return Ok(value) };
     let invalid = |value: Value, reason: String| ReviewError::Invalid { field: field.clone(), value, reason };
-    if value.is_null() {
-        return Ok(value);
-    }
-    let canonical = match rules.field_type.accept(&value, false) {
-        Ok(canonical) => normalised(rules, canonical),
-        Err(error) => return Err(invalid(value, error.to_string())),
+    let canonical = if value.is_null() {
+        value
+    } else {
+        match rules.field_type.accept(&value, false) {
+            Ok(canonical) => normalised(rules, canonical),
+            Err(error) => return Err(invalid(value, error.to_string())),
+        }
     };
-    match breaks_rule(rules, &canonical) {
+    // A person may take a step that `transitions` forbid, so the validator is not told from where.
+    let reason =
+        breaks_rule(rules, &canonical).or_else(|| fails_validator(rules, record, field, None, &canonical));
+    match reason {
         Some(reason) => Err(invalid(canonical, reason)),
         None => Ok(canonical),
     }

@@ -135,6 +135,34 @@ pub struct Observation {
 }
 
 impl Observation {
+    /// A fact of which nothing is known beside what was shown: no order, no version, no time of its source. The other
+    /// members say what else is known.
+    pub fn new(
+        system: impl Into<SystemName>,
+        entity: impl Into<EntityName>,
+        remote_id: impl Into<RemoteId>,
+        channel: Channel,
+        shown: CopyState,
+        received_at: Timestamp,
+    ) -> Self {
+        Self {
+            system: system.into(),
+            entity: entity.into(),
+            remote_id: remote_id.into(),
+            shown,
+            channel,
+            order: None,
+            version: None,
+            correlation: None,
+            actor: None,
+            occurred_at: None,
+            received_at,
+            confirmed: false,
+            quiescent: false,
+            in_log: false,
+        }
+    }
+
     /// Whether its place among the states of the copy is proven, or time enough has passed that it cannot be an
     /// older one than is known.
     pub fn is_in_place(&self) -> bool {
