@@ -135,7 +135,8 @@ impl Program {
     }
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// Public, so that a test runs it too.
+pub fn main() -> Result<(), Box<dyn std::error::Error>> {
     let policy = policy().map_err(|holes| holes[0].clone())?;
     policy_sentences(&policy).iter().for_each(|(_, sentence)| println!("{sentence}"));
     let (record, now) =

@@ -2,8 +2,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod decide_table;
+mod domain;
 mod echoes;
 mod existence;
+mod facade;
 mod fuzz_cases;
 mod fuzz_history;
 mod fuzz_mapping;
@@ -20,6 +22,7 @@ mod reviews;
 mod rules;
 mod schema;
 mod stories;
+mod strategies;
 mod time;
 mod value;
 mod version;
