@@ -28,6 +28,7 @@ deny:
 
 nextest:
 	cargo-nextest nextest run --workspace --no-fail-fast
+	$(CARGO) test --doc --quiet --package avowal-core --package avowal
 
 test-full: tools ## the end-to-end runs at full size: every crash point of 20 seeds, 10 000 records, 50 kills, 100 000 changes
 	AVOWAL_E2E_FULL=1 AVOWAL_LOCKSTEP_SEEDS=2000 cargo-nextest nextest run --profile full --no-fail-fast \

@@ -1,57 +1,11 @@
-//! The `avowal` command: reads its arguments, runs one command, answers with an exit code.
+//! The `avowal` command, without any resolver or validator of its own.
 
-mod arguments;
-mod clock;
-mod commands;
-mod compose;
-mod config;
-mod failure;
-mod history;
-mod key;
-mod output;
-mod unopened;
-mod watch;
-
-use arguments::Arguments;
-use clap::Parser as _;
-use failure::Failure;
-use output::Output;
 use std::process::ExitCode;
-use tracing_subscriber::filter::{LevelFilter, Targets};
-use tracing_subscriber::layer::{Layer, SubscriberExt};
-use tracing_subscriber::util::SubscriberInitExt;
 
 /// Records are maps of small values that come and go on several threads: glibc's allocator took a quarter of all time.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    start_log();
-    let output = Output::new(arguments.json);
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return report(&output, &Failure::failed(format!("no thread can be started: {error}"))),
-    };
-    let code = match runtime.block_on(commands::run(&arguments, &output)) {
-        Ok(exit) => exit.code(),
-        Err(failure) => report(&output, &failure),
-    };
-    // Whatever a task still waits for must not keep the process: everything durable has been committed.
-    runtime.shutdown_timeout(std::time::Duration::from_secs(5));
-    code
-}
-
-fn report(output: &Output, failure: &Failure) -> ExitCode {
-    output.failure(failure);
-    failure.exit().code()
-}
-
-/// Logs go to stderr, so that stdout holds only what was asked for.
-fn start_log() {
-    let wanted = std::env::var("AVOWAL_LOG").ok().and_then(|wanted| wanted.parse::<Targets>().ok());
-    let lines =
-        tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(output::stderr_has_colours());
-    let filter = wanted.unwrap_or_else(|| Targets::new().with_default(LevelFilter::WARN));
-    tracing_subscriber::registry().with(lines.with_filter(filter)).init();
+    avowal::Cli::new().run()
 }

@@ -18,10 +18,11 @@ use crate::arguments::{Arguments, Command, DemoArguments};
 use crate::config;
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
+use avowal_core::DomainRules;
 
-/// Runs the command that the arguments name.
-pub async fn run(arguments: &Arguments, output: &Output) -> Result<Exit, Failure> {
-    let config = || config::load(&arguments.config);
+/// Runs the command that the arguments name, with what the program has registered.
+pub async fn run(arguments: &Arguments, domain: &DomainRules, output: &Output) -> Result<Exit, Failure> {
+    let config = || config::load(&arguments.config, domain);
     match &arguments.command {
         Command::Init => init::run(&arguments.config, output),
         Command::Demo(demo) => play(demo).await,

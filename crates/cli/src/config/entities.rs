@@ -54,7 +54,7 @@ impl Reading<'_> {
             if self.report.len() > before {
                 continue;
             }
-            match spec.build(&entity, &traits, &names) {
+            match spec.build_with(&entity, &traits, &names, self.domain) {
                 Ok(policy) => drop(policies.insert(entity, Arc::new(policy))),
                 Err(holes) => {
                     for hole in holes.into_iter().filter(|hole| !follows_from_a_system(hole, &spec, systems))

@@ -4,6 +4,7 @@
 
 use super::build;
 use super::problem::{Problems, Report};
+use avowal_core::DomainRules;
 use proptest::prelude::*;
 use std::path::Path;
 
@@ -56,7 +57,7 @@ fn fuzz() -> ProptestConfig {
 /// Reads a text as the command does.
 fn read(text: &str) -> Result<(), Problems> {
     let report = Report::new(text);
-    let config = build(text, Path::new("/nowhere"), &report);
+    let config = build(text, Path::new("/nowhere"), &DomainRules::new(), &report);
     match (report.finish(Path::new("avowal.toml")), config) {
         (None, Some(_)) => Ok(()),
         (Some(problems), _) => Err(problems),

@@ -13,6 +13,7 @@ mod systems;
 pub use problem::Problems;
 pub use systems::{ConnectorConfig, StoreLocation, SystemConfig};
 
+use avowal_core::DomainRules;
 use avowal_core::data::ids::{EntityName, SystemName};
 use avowal_core::policy::EntityPolicy;
 use avowal_engine::Settings;
@@ -45,12 +46,13 @@ pub struct Config {
     pub settings: Settings,
 }
 
-/// Reads and checks the file. Everything that is wrong is reported together, as far as it can be told.
-pub fn load(path: &Path) -> Result<Config, Problems> {
+/// Reads and checks the file. Everything that is wrong is reported together, as far as it can be told. Its rules may name
+/// what is registered in `domain`.
+pub fn load(path: &Path, domain: &DomainRules) -> Result<Config, Problems> {
     let text = read(path)?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let report = Report::new(&text);
-    let config = build(&text, folder, &report);
+    let config = build(&text, folder, domain, &report);
     match (report.finish(path), config) {
         (None, Some(config)) => Ok(config),
         (Some(problems), _) => Err(problems),
@@ -84,12 +86,13 @@ fn read(path: &Path) -> Result<String, Problems> {
 struct Reading<'a> {
     root: &'a Node,
     folder: &'a Path,
+    domain: &'a DomainRules,
     report: &'a Report<'a>,
 }
 
-fn build(text: &str, folder: &Path, report: &Report<'_>) -> Option<Config> {
+fn build(text: &str, folder: &Path, domain: &DomainRules, report: &Report<'_>) -> Option<Config> {
     let root = node::parse(text, &References::new(folder), report)?;
-    let reading = Reading { root: &root, folder, report };
+    let reading = Reading { root: &root, folder, domain, report };
     decode::refuse_unknown(
         root.table()?,
         &["store", "systems", "entities", "listen", "settings", "guards"],

@@ -4,6 +4,7 @@
 mod bench;
 mod configuration;
 mod crash_points;
+mod domain_rules;
 mod e2e;
 mod guide;
 mod help;

@@ -9,6 +9,7 @@ use crate::decide::resolve::{ConflictResolutionResult, Contest, resolve_field_co
 use crate::history::FieldRelation;
 use crate::planted::{Mistake, planted};
 use crate::policy::OnRefused;
+use crate::policy::domain::FieldChange;
 use crate::policy::mapping::Nulls;
 use crate::policy::{EntityPolicy, FieldOwnershipPolicy, Owner};
 use crate::record::Record;
@@ -116,6 +117,8 @@ pub fn judge(
                 return Judgement::Accept { rule: role };
             };
             let contest = Contest {
+                record,
+                field: found.field,
                 local: &belief.value,
                 local_system: &belief.dot.system,
                 local_at: belief.occurred_at,
@@ -239,20 +242,35 @@ fn null(
 
 /// Why the value is not allowed by itself or after the present one; `None` if it is.
 pub fn invalid(field: &FieldOwnershipPolicy, record: &Record, found: &Difference<'_>) -> Option<Refusal> {
-    if let Some(reason) = breaks_rule(field, found.to) {
-        return Some(reason);
-    }
-    let transitions = field.transitions.as_ref()?;
     // The first value that a system shows is no transition.
-    found.from?;
-    let from = record.fields.get(found.field)?.value.as_text()?;
-    let to = found.to.as_text()?;
-    let allowed = transitions.get(from)?;
+    let from = found.from.and(record.fields.get(found.field)).map(|belief| &belief.value);
+    breaks_rule(field, found.to)
+        .or_else(|| breaks_transitions(field, from?, found.to))
+        .or_else(|| fails_validator(field, record, found.field, from, found.to))
+}
+
+fn breaks_transitions(field: &FieldOwnershipPolicy, from: &Value, to: &Value) -> Option<Refusal> {
+    let (from, to) = (from.as_text()?, to.as_text()?);
+    let allowed = field.transitions.as_ref()?.get(from)?;
     (from != to && !allowed.contains(to)).then(|| Refusal::Transition {
         from: from.to_owned(),
         to: to.to_owned(),
         allowed: allowed.iter().cloned().collect(),
     })
+}
+
+/// Why the program's own validator refuses the value; `None` if it does not. Without `from` there is no transition to
+/// judge.
+pub fn fails_validator(
+    rules: &FieldOwnershipPolicy,
+    record: &Record,
+    field: &FieldName,
+    from: Option<&Value>,
+    to: &Value,
+) -> Option<Refusal> {
+    let validator = rules.validator.as_ref()?;
+    let answer = validator.check(&FieldChange { field, field_type: &rules.field_type, from, to, record });
+    answer.err().map(|reason| Refusal::Validator { validator: validator.to_string(), reason })
 }
 
 /// Why the value breaks the field's `valid` rule; `None` if it does not.

@@ -1,12 +1,14 @@
 //! Resolves concurrent changes of one field by its strategy. Every branch begins with what is known by then.
 
-use crate::data::ids::SystemName;
+use crate::data::ids::{FieldName, SystemName};
 use crate::data::time::Timestamp;
 use crate::data::value::Value;
 use crate::planted::{Mistake, planted};
-use crate::policy::schema::FieldType;
-use crate::policy::{EntityPolicy, FieldOwnershipPolicy, Merge, Owner, Strategy};
-use crate::record::reason::{BeliefRule, ReviewReason};
+use crate::policy::domain::{ConflictSide, DomainResolution, FieldConflict, RegisteredResolver};
+use crate::policy::schema::{FieldType, TypeError};
+use crate::policy::{EntityPolicy, FieldOwnershipPolicy, Owner, Strategy};
+use crate::record::Record;
+use crate::record::reason::{BeliefRule, ResolverChoice, ReviewReason};
 use rust_decimal::Decimal;
 use std::collections::BTreeSet;
 use std::str::FromStr;
@@ -14,6 +16,10 @@ use std::str::FromStr;
 /// Two changes of one field that did not see each other, and differ.
 #[derive(Clone, Copy, Debug)]
 pub struct Contest<'a> {
+    /// The record before the observation.
+    pub record: &'a Record,
+    /// The field.
+    pub field: &'a FieldName,
     /// What we believe.
     pub local: &'a Value,
     /// Who made us believe it.
@@ -68,8 +74,14 @@ pub fn resolve_field_conflict(
     match &field.strategy {
         Strategy::OwnerWins => owner_wins(field, contest),
         Strategy::LatestValidChange => latest(policy, field, contest),
-        Strategy::Merge(merge) => merge_values(field, merge, contest),
+        Strategy::MergeUnion => union(contest),
+        Strategy::MergeDelta => delta(field, contest),
+        Strategy::MergeMax => extreme(field, contest, true),
+        Strategy::MergeMin => extreme(field, contest, false),
+        Strategy::MergeText => text(field, contest),
+        Strategy::MergeExpression(rule) => expression(field, rule, contest),
         Strategy::ManualReview => review(ReviewReason::ManualReview),
+        Strategy::Resolver(resolver) => by_resolver(field, resolver, contest),
     }
 }
 
@@ -129,21 +141,6 @@ fn by_precedence(field: &FieldOwnershipPolicy, contest: &Contest<'_>) -> Conflic
             ConflictResolutionResult::Local { rule: BeliefRule::SetByPerson }
         }
         (None, _) | (_, None) => review(ReviewReason::NoPrecedence),
-    }
-}
-
-fn merge_values(
-    field: &FieldOwnershipPolicy,
-    merge: &Merge,
-    contest: &Contest<'_>,
-) -> ConflictResolutionResult {
-    match merge {
-        Merge::Union => union(contest),
-        Merge::Delta => delta(field, contest),
-        Merge::Max => extreme(field, contest, true),
-        Merge::Min => extreme(field, contest, false),
-        Merge::Text => text(field, contest),
-        Merge::Expression(rule) => expression(field, rule, contest),
     }
 }
 
@@ -261,8 +258,7 @@ fn expression(
         Ok(value) => value,
         Err(error) => return review(ReviewReason::ExpressionFailed { error: error.to_string() }),
     };
-    let accepted = if value.is_null() { Ok(Value::Null) } else { field.field_type.accept(&value, true) };
-    match accepted {
+    match of_type(field, &value) {
         Ok(value) => ConflictResolutionResult::Merged {
             value,
             rule: BeliefRule::MergeExpression { expression: rule.source().to_owned() },
@@ -273,4 +269,64 @@ fn expression(
 
 fn review(reason: ReviewReason) -> ConflictResolutionResult {
     ConflictResolutionResult::ManualReviewRequired { reason }
+}
+
+/// Asks the program's own resolver. What it merges has to be of the field's type like any other value.
+fn by_resolver(
+    field: &FieldOwnershipPolicy,
+    resolver: &RegisteredResolver,
+    contest: &Contest<'_>,
+) -> ConflictResolutionResult {
+    let record = contest.record;
+    let external_dot = record.vector.next(contest.external_system);
+    let copy = record.copies.get(contest.external_system);
+    let external_vector = copy.map(|copy| copy.seen.with(&external_dot)).unwrap_or_default();
+    // A contest is about a belief, so there is one.
+    let Some(belief) = record.fields.get(contest.field) else { return by_precedence(field, contest) };
+    let answer = resolver.resolve(&FieldConflict {
+        field: contest.field,
+        field_type: &field.field_type,
+        local: ConflictSide {
+            value: contest.local,
+            system: contest.local_system,
+            dot: &belief.dot,
+            vector: &record.vector,
+            occurred_at: contest.local_at,
+        },
+        external: ConflictSide {
+            value: contest.external,
+            system: contest.external_system,
+            dot: &external_dot,
+            vector: &external_vector,
+            occurred_at: contest.external_at,
+        },
+        base: contest.base,
+        indeterminate: contest.indeterminate,
+        record,
+    });
+    let rule = |choice| BeliefRule::Resolver { resolver: resolver.to_string(), choice };
+    match answer {
+        DomainResolution::Local => ConflictResolutionResult::Local { rule: rule(ResolverChoice::Believed) },
+        DomainResolution::External => {
+            ConflictResolutionResult::External { rule: rule(ResolverChoice::Other) }
+        }
+        DomainResolution::Merged(value) => match of_type(field, &value) {
+            Ok(value) => ConflictResolutionResult::Merged { value, rule: rule(ResolverChoice::Both) },
+            Err(error) => review(ReviewReason::ResolverUnfit {
+                resolver: resolver.to_string(),
+                error: error.to_string(),
+            }),
+        },
+        DomainResolution::ManualReviewRequired { reason } => {
+            review(ReviewReason::ResolverAsks { resolver: resolver.to_string(), reason })
+        }
+    }
+}
+
+/// A computed value in the canonical form of the field's type.
+fn of_type(field: &FieldOwnershipPolicy, value: &Value) -> Result<Value, TypeError> {
+    if value.is_null() {
+        return Ok(Value::Null);
+    }
+    field.field_type.accept(value, true)
 }

@@ -3,7 +3,7 @@
 
 use crate::data::ids::{FieldName, SystemName};
 use crate::data::value::Value;
-use crate::decide::judge::{breaks_rule, normalised};
+use crate::decide::judge::{breaks_rule, fails_validator, normalised};
 use crate::history::chronicle::Chronicle;
 use crate::history::{Body, ReviewAnswer};
 use crate::outgoing::plan::plan;
@@ -65,10 +65,10 @@ pub fn answer_review(
         }
         (ReviewAnswer::Take { system }, Subject::Field(field)) => {
             let value = current_value(chronicle.record(), system, field)?;
-            Some((field, accepted(policy, field, value)?))
+            Some((field, accepted(policy, chronicle.record(), field, value)?))
         }
         (ReviewAnswer::Set { value }, Subject::Field(field)) => {
-            Some((field, accepted(policy, field, value.clone())?))
+            Some((field, accepted(policy, chronicle.record(), field, value.clone())?))
         }
         (ReviewAnswer::Superseded { .. }, _)
         | (ReviewAnswer::Keep | ReviewAnswer::Delete | ReviewAnswer::Restore, Subject::Existence) => None,
@@ -118,18 +118,30 @@ fn current_value(record: &Record, system: &SystemName, field: &FieldName) -> Res
         .ok_or_else(|| ReviewError::NoValue(system.clone(), field.clone()))
 }
 
-fn accepted(policy: &EntityPolicy, field: &FieldName, value: Value) -> Result<Value, ReviewError> {
+fn accepted(
+    policy: &EntityPolicy,
+    record: &Record,
+    field: &FieldName,
+    value: Value,
+) -> Result<Value, ReviewError> {
     let Some(rules) = policy.field(field) else { return Ok(value) };
-    let field = field.clone();
-    if value.is_null() {
-        return Ok(value);
-    }
-    let canonical = match rules.field_type.accept(&value, false) {
-        Ok(canonical) => normalised(rules, canonical),
-        Err(error) => return Err(ReviewError::WrongType { field, value, error: Box::new(error) }),
+    let canonical = match value.is_null() {
+        true => value,
+        false => match rules.field_type.accept(&value, false) {
+            Ok(canonical) => normalised(rules, canonical),
+            Err(error) => {
+                return Err(ReviewError::WrongType { field: field.clone(), value, error: Box::new(error) });
+            }
+        },
     };
-    match breaks_rule(rules, &canonical) {
-        Some(reason) => Err(ReviewError::NotAllowed { field, value: canonical, reason: Box::new(reason) }),
+    // A person may take a step that `transitions` forbid, so the validator is not told the value before.
+    let reason =
+        breaks_rule(rules, &canonical).or_else(|| fails_validator(rules, record, field, None, &canonical));
+    match reason {
+        Some(reason) => {
+            let field = field.clone();
+            Err(ReviewError::NotAllowed { field, value: canonical, reason: Box::new(reason) })
+        }
         None => Ok(canonical),
     }
 }

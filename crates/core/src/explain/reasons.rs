@@ -6,7 +6,7 @@ use crate::decide::review::ReviewError;
 use crate::history::{Basis, Evidence, Strength};
 use crate::record::Subject;
 use crate::record::reason::{
-    BeliefRule, ClosingReason, DeleteRule, FailureReason, Refusal, RestoreRule, ReviewReason,
+    BeliefRule, ClosingReason, DeleteRule, FailureReason, Refusal, ResolverChoice, RestoreRule, ReviewReason,
 };
 use std::fmt;
 
@@ -91,6 +91,11 @@ pub fn rule_words(rule: &BeliefRule, field: &FieldName) -> String {
         BeliefRule::MergeMin => "merge by min: the smaller value stands".to_owned(),
         BeliefRule::MergeText => "merge by text: both edits are kept, line by line".to_owned(),
         BeliefRule::MergeExpression { expression } => format!("merge by expression: {expression}"),
+        BeliefRule::Resolver { resolver, choice } => match choice {
+            ResolverChoice::Believed => format!("{resolver}: the believed value stands"),
+            ResolverChoice::Other => format!("{resolver}: the other value stands"),
+            ResolverChoice::Both => format!("{resolver}: both changes are kept in one value"),
+        },
         BeliefRule::CopiesAgree => "all copies came to hold this value while a person was asked".to_owned(),
         BeliefRule::Answered { by, review } => answered(by.as_deref(), review),
     }
@@ -135,6 +140,7 @@ pub fn refusal_words(refusal: &Refusal, subject: &Subject) -> String {
             let allowed = if allowed.is_empty() { "nothing".to_owned() } else { allowed.join(", ") };
             format!("{from} may not become {to}: after {from} may come {allowed}")
         }
+        Refusal::Validator { validator, reason } => format!("{validator} refuses it: {reason}"),
         Refusal::MayNotDelete { owner, system } => {
             format!("deletes belong to {owner}; {system} may not delete")
         }
@@ -166,6 +172,10 @@ pub fn review_words(reason: &ReviewReason, subject: &Subject) -> String {
         ReviewReason::ExpressionUnfit { value } => {
             format!("the merge expression gave {}, which the field cannot hold", short_value(value))
         }
+        ReviewReason::ResolverUnfit { resolver, error } => {
+            format!("{resolver} gave a value that the field cannot hold: {error}")
+        }
+        ReviewReason::ResolverAsks { resolver, reason } => format!("{resolver} asks a person: {reason}"),
         ReviewReason::MergedInvalid { rule, value, refusal } => {
             let rule = subject.field().map(|field| rule_words(rule, field)).unwrap_or_default();
             let refusal = refusal_words(refusal, subject);

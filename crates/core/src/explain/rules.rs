@@ -3,9 +3,7 @@
 use super::short::spoken;
 use crate::data::ids::{FieldName, SystemName};
 use crate::policy::OnRefused;
-use crate::policy::{
-    EditAgainstDelete, EntityPolicy, FieldOwnershipPolicy, Merge, Normalize, Owner, Strategy,
-};
+use crate::policy::{EditAgainstDelete, EntityPolicy, FieldOwnershipPolicy, Normalize, Owner, Strategy};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One sentence for each field, in order of name.
@@ -23,6 +21,7 @@ pub fn field_sentence(policy: &EntityPolicy, field: &FieldName) -> Option<String
     parts.push(format!("when changes cross, {}", crossing(policy, field, rule)));
     parts.extend(rule.valid.as_ref().map(|valid| format!("it must satisfy {}", valid.source())));
     parts.extend(rule.transitions.as_ref().map(transitions));
+    parts.extend(rule.validator.as_ref().map(|validator| format!("{validator} must accept it")));
     parts.extend(spelling(rule.normalize));
     if can_refuse(policy, field, rule) {
         parts.push(refused(rule.on_refused).to_owned());
@@ -122,17 +121,16 @@ fn crossing(policy: &EntityPolicy, field: &FieldName, rule: &FieldOwnershipPolic
             Owner::Shared => "the believed value stays".to_owned(),
         },
         Strategy::LatestValidChange => latest_valid(policy, field, rule),
-        Strategy::Merge(merge) => match merge {
-            Merge::Union => "the additions and removals of both are kept".to_owned(),
-            Merge::Delta => "the differences of both are added up".to_owned(),
-            Merge::Max => "the greater value stands".to_owned(),
-            Merge::Min => "the smaller value stands".to_owned(),
-            Merge::Text => {
-                "both texts are merged line by line, and a person decides where they overlap".to_owned()
-            }
-            Merge::Expression(rule) => format!("the value becomes {}", rule.source()),
-        },
+        Strategy::MergeUnion => "the additions and removals of both are kept".to_owned(),
+        Strategy::MergeDelta => "the differences of both are added up".to_owned(),
+        Strategy::MergeMax => "the greater value stands".to_owned(),
+        Strategy::MergeMin => "the smaller value stands".to_owned(),
+        Strategy::MergeText => {
+            "both texts are merged line by line, and a person decides where they overlap".to_owned()
+        }
+        Strategy::MergeExpression(rule) => format!("the value becomes {}", rule.source()),
         Strategy::ManualReview => "a person decides".to_owned(),
+        Strategy::Resolver(resolver) => format!("{resolver} decides"),
     }
 }
 
@@ -176,6 +174,7 @@ fn spelling(normalize: Normalize) -> Option<String> {
 fn can_refuse(policy: &EntityPolicy, field: &FieldName, rule: &FieldOwnershipPolicy) -> bool {
     rule.valid.is_some()
         || rule.transitions.is_some()
+        || rule.validator.is_some()
         || !rule.proposals.is_empty()
         || !outside(policy, field, rule).is_empty()
 }

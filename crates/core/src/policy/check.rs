@@ -2,27 +2,39 @@
 
 use crate::data::ids::{EntityName, FieldName, SystemName};
 use crate::policy::cel::Rule;
+use crate::policy::domain::DomainRules;
 use crate::policy::mapping::{ColumnMapping, Mapping};
 use crate::policy::schema::FieldType;
 use crate::policy::spec::{
     ColumnDetail, ColumnSpec, EntitySpec, FieldSpec, MappingSpec, MatchKeySpec, OneOrMany, PolicyError,
 };
 use crate::policy::{
-    DeletePolicy, EntityPolicy, FieldOwnershipPolicy, Merge, Normalize, OnRefused, Owner, Strategy,
-    SystemTraits,
+    DeletePolicy, EntityPolicy, FieldOwnershipPolicy, Normalize, OnRefused, Owner, SystemTraits,
 };
 use crate::record::Subject;
 use std::collections::{BTreeMap, BTreeSet};
 
 impl EntitySpec {
-    /// Checks the written rules against the configured systems and entities. All holes are reported together.
+    /// Checks the written rules against the configured systems and entities. All holes are reported together. No rule
+    /// may name a resolver or validator.
     pub fn build(
         &self,
         entity: &EntityName,
         systems: &BTreeMap<SystemName, SystemTraits>,
         entities: &BTreeSet<EntityName>,
     ) -> Result<EntityPolicy, Vec<PolicyError>> {
-        let mut check = Check { entity, spec: self, systems, entities, errors: Vec::new() };
+        self.build_with(entity, systems, entities, &DomainRules::default())
+    }
+
+    /// As [`EntitySpec::build`], where rules may name the resolvers and validators of `domain`.
+    pub fn build_with(
+        &self,
+        entity: &EntityName,
+        systems: &BTreeMap<SystemName, SystemTraits>,
+        entities: &BTreeSet<EntityName>,
+        domain: &DomainRules,
+    ) -> Result<EntityPolicy, Vec<PolicyError>> {
+        let mut check = Check { entity, spec: self, systems, entities, domain, errors: Vec::new() };
         let fields = check.fields();
         let mappings = check.mappings();
         let match_on = check.match_on();
@@ -35,7 +47,7 @@ impl EntitySpec {
             .filter(|(name, _)| self.systems.contains_key(*name))
             .map(|(name, traits)| (name.clone(), traits.clone()))
             .collect();
-        let digest = self.digest(entity, &involved);
+        let digest = self.digest(entity, &involved, &fields);
         Ok(EntityPolicy {
             entity: entity.clone(),
             systems: involved,
@@ -49,21 +61,23 @@ impl EntitySpec {
 }
 
 /// One pass over an entity's rules that gathers every hole.
-struct Check<'a> {
+pub(super) struct Check<'a> {
     /// The entity.
     entity: &'a EntityName,
     /// Its written rules.
     spec: &'a EntitySpec,
     /// The configured systems.
-    systems: &'a BTreeMap<SystemName, SystemTraits>,
+    pub(super) systems: &'a BTreeMap<SystemName, SystemTraits>,
     /// The configured entities.
     entities: &'a BTreeSet<EntityName>,
+    /// What the program has registered.
+    pub(super) domain: &'a DomainRules,
     /// The holes so far.
     errors: Vec<PolicyError>,
 }
 
 impl Check<'_> {
-    fn hole(&mut self, path: &[&str], problem: impl Into<String>, cure: impl Into<String>) {
+    pub(super) fn hole(&mut self, path: &[&str], problem: impl Into<String>, cure: impl Into<String>) {
         let mut full = vec!["entities".to_owned(), self.entity.to_string()];
         full.extend(path.iter().map(|part| (*part).to_owned()));
         self.errors.push(PolicyError { path: full, problem: problem.into(), cure: cure.into() });
@@ -108,6 +122,7 @@ impl Check<'_> {
         }
         let valid = self.valid(name, spec);
         let transitions = self.transitions(name, spec);
+        let validator = self.validator(name, spec);
         let normalize = self.normalize(name, spec);
         Some(FieldOwnershipPolicy {
             field_type: field_type?,
@@ -118,6 +133,7 @@ impl Check<'_> {
             on_refused: spec.on_refused.unwrap_or_default(),
             valid,
             transitions,
+            validator,
             normalize,
         })
     }
@@ -217,111 +233,6 @@ impl Check<'_> {
             None => {
                 let cure = format!("Use one of {systems}, or \"shared\"");
                 self.hole(&at, format!("{text:?} is no system of this entity"), cure);
-                None
-            }
-        }
-    }
-
-    fn strategy(
-        &mut self,
-        name: &FieldName,
-        spec: &FieldSpec,
-        field_type: &FieldType,
-        owner: &Owner,
-    ) -> Option<Strategy> {
-        const STRATEGIES: &str =
-            "local_wins, external_wins, owner_wins, latest_valid_change, merge or manual_review";
-        let at = ["fields", name.as_str(), "strategy"];
-        if spec.merge.is_some() && spec.strategy.as_deref() != Some("merge") {
-            self.hole(
-                &["fields", name.as_str(), "merge"],
-                "merge is not the strategy",
-                "Write `strategy = \"merge\"`",
-            );
-        }
-        if spec.expression.is_some() && spec.merge.as_deref() != Some("expression") {
-            let path = ["fields", name.as_str(), "expression"];
-            self.hole(
-                &path,
-                "the merge is not an expression",
-                "Write `merge = \"expression\"`, or remove it",
-            );
-        }
-        match (spec.strategy.as_deref(), owner) {
-            (None, Owner::System(_)) | (Some("owner_wins"), Owner::System(_)) => Some(Strategy::OwnerWins),
-            (None, Owner::Shared) => {
-                let cure = "Write `strategy = …`: latest_valid_change, merge or manual_review";
-                self.hole(&at[..2], "a shared field needs a strategy for concurrent changes", cure);
-                None
-            }
-            (Some(strategy @ ("owner_wins" | "local_wins" | "external_wins")), Owner::Shared) => {
-                let cure = "Name the owner, or use latest_valid_change, merge or manual_review";
-                self.hole(&at, format!("{strategy} needs an owner, but the field is shared"), cure);
-                None
-            }
-            (Some(strategy @ ("local_wins" | "external_wins")), Owner::System(owner)) => {
-                let owner_is_local = self.systems.get(owner).is_some_and(|traits| traits.local);
-                if owner_is_local == (strategy == "local_wins") {
-                    return Some(Strategy::OwnerWins);
-                }
-                let kind = if owner_is_local { "the local system" } else { "not the local system" };
-                let cure = "Use owner_wins, or the spelling that agrees with the owner; `local = true` marks the local system";
-                self.hole(&at, format!("{strategy} contradicts the owner: {owner} is {kind}"), cure);
-                None
-            }
-            (Some("latest_valid_change"), _) => Some(Strategy::LatestValidChange),
-            (Some("manual_review"), _) => Some(Strategy::ManualReview),
-            (Some("merge"), _) => self.merge(name, spec, field_type).map(Strategy::Merge),
-            (Some(other), _) => {
-                self.hole(&at, format!("{other:?} is not a strategy"), format!("Use {STRATEGIES}"));
-                None
-            }
-        }
-    }
-
-    fn merge(&mut self, name: &FieldName, spec: &FieldSpec, field_type: &FieldType) -> Option<Merge> {
-        let at = ["fields", name.as_str(), "merge"];
-        let (merge, fits, wants) = match spec.merge.as_deref() {
-            Some("union") => (Merge::Union, matches!(field_type, FieldType::Set), "a set"),
-            Some("delta") => (Merge::Delta, field_type.is_number(), "an integer or decimal"),
-            Some("max") => (Merge::Max, is_ordered(field_type), "an integer, decimal, date or timestamp"),
-            Some("min") => (Merge::Min, is_ordered(field_type), "an integer, decimal, date or timestamp"),
-            Some("text") => (Merge::Text, matches!(field_type, FieldType::String), "a string"),
-            Some("expression") => (Merge::Expression(self.expression(name, spec)?), true, ""),
-            Some(other) => {
-                let cure = "Use union, delta, max, min, text or expression";
-                self.hole(&at, format!("{other:?} is not a way to merge"), cure);
-                return None;
-            }
-            None => {
-                let cure = "Write `merge = …`: union, delta, max, min, text or expression";
-                self.hole(&at[..2], "the strategy merge does not say how", cure);
-                return None;
-            }
-        };
-        if !fits {
-            let problem = format!("this merge cannot carry {field_type}");
-            self.hole(&at, problem, format!("It needs {wants}; choose another merge or strategy"));
-            return None;
-        }
-        Some(merge)
-    }
-
-    fn expression(&mut self, name: &FieldName, spec: &FieldSpec) -> Option<Rule> {
-        let at = ["fields", name.as_str(), "expression"];
-        let Some(source) = &spec.expression else {
-            let cure = "Write `expression = \"…\"` over local, external and base";
-            self.hole(&at[..2], "the merge has no expression", cure);
-            return None;
-        };
-        match Rule::compile(source, &["local", "external", "base"]) {
-            Ok(rule) => Some(rule),
-            Err(error) => {
-                self.hole(
-                    &at,
-                    format!("the expression does not compile: {error}"),
-                    "Correct the CEL expression",
-                );
                 None
             }
         }
@@ -548,8 +459,4 @@ impl Check<'_> {
             edit_against_delete: spec.edit_against_delete,
         }
     }
-}
-
-fn is_ordered(field_type: &FieldType) -> bool {
-    field_type.is_number() || matches!(field_type, FieldType::Date | FieldType::Timestamp)
 }

@@ -6,10 +6,14 @@
 
 pub mod cel;
 mod check;
+mod check_strategy;
+pub mod domain;
 pub mod mapping;
 mod rules;
 pub mod schema;
 pub mod spec;
+mod strategy;
 mod translate;
 
 pub use rules::*;
+pub use strategy::{Strategy, StrategyDeclaration, StrategyKey};

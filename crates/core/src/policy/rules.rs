@@ -3,8 +3,10 @@
 use crate::data::ids::{EntityName, FieldName, SystemName};
 use crate::data::value::Digest;
 use crate::policy::cel::Rule;
+use crate::policy::domain::RegisteredValidator;
 use crate::policy::mapping::Mapping;
 use crate::policy::schema::FieldType;
+use crate::policy::strategy::Strategy;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -56,6 +58,8 @@ pub struct FieldOwnershipPolicy {
     pub valid: Option<Rule>,
     /// For an enum: which value may follow which.
     pub transitions: Option<BTreeMap<String, BTreeSet<String>>>,
+    /// What every value must pass that TOML and CEL cannot say.
+    pub validator: Option<RegisteredValidator>,
     /// Spelling differences that are ignored.
     pub normalize: Normalize,
 }
@@ -67,36 +71,6 @@ pub enum Owner {
     System(SystemName),
     /// Every system that can write it.
     Shared,
-}
-
-/// What happens to concurrent changes of one field.
-#[derive(Clone, PartialEq, Debug)]
-pub enum Strategy {
-    /// The owner's value stays.
-    OwnerWins,
-    /// Invalid values drop out, then causal order, trusted clocks, precedence, a person.
-    LatestValidChange,
-    /// Both changes are kept.
-    Merge(Merge),
-    /// A person decides.
-    ManualReview,
-}
-
-/// How concurrent changes are merged. Each variant says what it can lose.
-#[derive(Clone, PartialEq, Debug)]
-pub enum Merge {
-    /// Additions and removals of both sides. Loses nothing; an element removed by one side and untouched by the other goes.
-    Union,
-    /// Both differences added up. Loses nothing while both sides count from known values.
-    Delta,
-    /// The greater value. Loses the smaller one.
-    Max,
-    /// The smaller value. Loses the greater one.
-    Min,
-    /// Three-way by line. Overlapping edits go to a person.
-    Text,
-    /// An expression over `local`, `external` and `base`. Loses what the expression drops.
-    Expression(Rule),
 }
 
 /// Spelling differences that are removed before anything is compared.

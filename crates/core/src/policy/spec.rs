@@ -3,7 +3,7 @@
 use crate::data::ids::{EntityName, FieldName, SystemName};
 use crate::data::value::{Digest, write_canonical_json};
 use crate::policy::mapping::{Empty, Nulls};
-use crate::policy::{EditAgainstDelete, OnRefused, SystemTraits};
+use crate::policy::{EditAgainstDelete, FieldOwnershipPolicy, OnRefused, SystemTraits};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -54,12 +54,15 @@ pub struct FieldSpec {
     pub to: Option<EntityName>,
     /// A system, or `shared`.
     pub owner: Option<OneOrMany>,
-    /// `local_wins`, `external_wins`, `owner_wins`, `latest_valid_change`, `merge` or `manual_review`.
+    /// What happens to concurrent changes: a word of [`Strategy::ALL`](crate::policy::Strategy::ALL), or `merge`.
     pub strategy: Option<String>,
-    /// `union`, `delta`, `max`, `min`, `text` or `expression`.
+    /// How concurrent changes are merged: a word of [`Strategy::ALL`](crate::policy::Strategy::ALL).
     pub merge: Option<String>,
     /// The CEL expression of `merge = "expression"`, over `local`, `external` and `base`.
     pub expression: Option<String>,
+    /// The name of a registered resolver, which decides about concurrent changes. Means `strategy = "resolver"`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resolver: Option<String>,
     /// Other systems whose sequential changes are accepted.
     pub proposals: Vec<SystemName>,
     /// The precedence of systems, highest first, used when nothing else decides.
@@ -70,8 +73,18 @@ pub struct FieldSpec {
     pub valid: Option<String>,
     /// Which value of an enum may follow which.
     pub transitions: Option<BTreeMap<String, Vec<String>>>,
+    /// The name of a registered validator, which every value must pass.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub validator: Option<String>,
     /// `trim`, `lowercase`.
     pub normalize: Vec<String>,
+}
+
+impl FieldSpec {
+    /// A field of this type that belongs to a system, or is `shared`.
+    pub fn new(kind: &str, owner: &str) -> Self {
+        Self { kind: Some(kind.to_owned()), owner: Some(OneOrMany::One(owner.to_owned())), ..Self::default() }
+    }
 }
 
 /// The rule of deletes as it is written.
@@ -103,6 +116,22 @@ pub struct MappingSpec {
     pub create: bool,
     /// Whether deleted records are deleted there.
     pub delete: bool,
+}
+
+impl MappingSpec {
+    /// An object with its id, and pairs of a field and its remote name. Copies may be created and deleted there.
+    pub fn new<'a>(object: &str, id: &str, fields: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let fields =
+            fields.into_iter().map(|(field, name)| (field.into(), ColumnSpec::Name(name.to_owned())));
+        Self {
+            object: object.to_owned(),
+            id: id.to_owned(),
+            fields: fields.collect(),
+            create: true,
+            delete: true,
+            ..Self::default()
+        }
+    }
 }
 
 /// A remote name, alone or with its particulars.
@@ -151,11 +180,32 @@ impl fmt::Display for PolicyError {
 impl std::error::Error for PolicyError {}
 
 impl EntitySpec {
-    /// The digest of the rules and of what is declared of the systems involved.
-    pub(super) fn digest(&self, entity: &EntityName, systems: &BTreeMap<SystemName, SystemTraits>) -> Digest {
+    /// The digest of the rules, of what is declared of the systems involved, and of the versions of the resolvers and
+    /// validators that the rules name.
+    pub(super) fn digest(
+        &self,
+        entity: &EntityName,
+        systems: &BTreeMap<SystemName, SystemTraits>,
+        fields: &BTreeMap<FieldName, FieldOwnershipPolicy>,
+    ) -> Digest {
+        let mut json = serde_json::json!({ "entity": entity, "rules": self, "systems": systems });
+        let domain: BTreeMap<String, u32> = fields.values().flat_map(versions).collect();
+        // Rules that name none keep the digest that they had before there were any.
+        if !domain.is_empty() {
+            json["domain"] = serde_json::json!(domain);
+        }
         let mut bytes = Vec::new();
-        let json = serde_json::json!({ "entity": entity, "rules": self, "systems": systems });
         write_canonical_json(&json, &mut bytes);
         Digest::of(&bytes)
     }
+}
+
+/// The versions of the resolver and validator of a field.
+fn versions(field: &FieldOwnershipPolicy) -> impl Iterator<Item = (String, u32)> {
+    let resolver = field.strategy.resolver();
+    let resolver = resolver.map(|resolver| (format!("resolver {}", resolver.name()), resolver.version()));
+    let validator = field.validator.as_ref();
+    let validator =
+        validator.map(|validator| (format!("validator {}", validator.name()), validator.version()));
+    resolver.into_iter().chain(validator)
 }

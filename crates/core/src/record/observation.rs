@@ -194,3 +194,32 @@ pub struct Observation {
     /// Whether it is a first look at the copy, a second, or the final one.
     pub look: Look,
 }
+
+impl Observation {
+    /// A fact of which nothing is known beside what was shown: no order, no version, no time of its source. The other
+    /// members say what else is known.
+    pub fn new(
+        system: impl Into<SystemName>,
+        entity: impl Into<EntityName>,
+        remote_id: impl Into<RemoteId>,
+        channel: Channel,
+        shown: CopyState,
+        received_at: Timestamp,
+    ) -> Self {
+        Self {
+            system: system.into(),
+            entity: entity.into(),
+            remote_id: remote_id.into(),
+            shown,
+            channel,
+            order: None,
+            version: None,
+            correlation: None,
+            actor: None,
+            occurred_at: None,
+            received_at,
+            place: Place::TooEarly,
+            look: Look::First,
+        }
+    }
+}

@@ -65,6 +65,13 @@ pub enum BeliefRule {
         /// The expression as it was declared.
         expression: String,
     },
+    /// The program's own resolver decided.
+    Resolver {
+        /// Its name and version.
+        resolver: String,
+        /// What it chose.
+        choice: ResolverChoice,
+    },
     /// All copies came to hold this value while the field waited for a person.
     CopiesAgree,
     /// A person answered the review.
@@ -75,6 +82,18 @@ pub enum BeliefRule {
         /// The review.
         review: String,
     },
+}
+
+/// Which value the program's own resolver chose.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ResolverChoice {
+    /// The believed value.
+    Believed,
+    /// The value of the system that changed the field.
+    Other,
+    /// A value of its own, in which it merged both changes.
+    Both,
 }
 
 /// Why a record was deleted.
@@ -164,6 +183,13 @@ pub enum Refusal {
         /// The values that may follow.
         allowed: Vec<String>,
     },
+    /// The program's own validator refuses the value.
+    Validator {
+        /// Its name and version.
+        validator: String,
+        /// The validator's own words.
+        reason: String,
+    },
     /// Deletes belong to another system.
     MayNotDelete {
         /// The owner of deletes.
@@ -210,6 +236,20 @@ pub enum ReviewReason {
     ExpressionUnfit {
         /// The expression's value.
         value: Value,
+    },
+    /// The field cannot hold the value that the program's own resolver merged.
+    ResolverUnfit {
+        /// Its name and version.
+        resolver: String,
+        /// Why the field cannot hold the value.
+        error: String,
+    },
+    /// The program's own resolver leaves the decision to a person.
+    ResolverAsks {
+        /// Its name and version.
+        resolver: String,
+        /// The resolver's own words.
+        reason: String,
     },
     /// The merged value is not allowed.
     MergedInvalid {

@@ -4,8 +4,10 @@
 mod decide_table;
 mod decision_rows;
 mod decision_table;
+mod domain;
 mod echoes;
 mod existence;
+mod facade;
 mod fuzz_cases;
 mod fuzz_history;
 mod fuzz_mapping;
@@ -22,6 +24,7 @@ mod reviews;
 mod rules;
 mod schema;
 mod stories;
+mod strategies;
 mod time;
 mod value;
 mod version;

@@ -1,6 +1,6 @@
 //! Every hole in written rules is refused with its place and its cure, and every right spelling builds.
 
-use avowal_core::policy::{Merge, Owner, Strategy};
+use avowal_core::policy::{Owner, Strategy};
 use avowal_testpolicy::{list, policy, try_policy};
 use serde_json::{Value as Json, json};
 
@@ -321,11 +321,11 @@ fn every_strategy_spelled_right_builds() {
         ("app", json!("latest_valid_change"), json!(null), "string", Strategy::LatestValidChange),
         ("shared", json!("manual_review"), json!(null), "string", Strategy::ManualReview),
         ("crm", json!("manual_review"), json!(null), "string", Strategy::ManualReview),
-        ("shared", json!("merge"), json!("union"), "set", Strategy::Merge(Merge::Union)),
-        ("shared", json!("merge"), json!("delta"), "integer", Strategy::Merge(Merge::Delta)),
-        ("shared", json!("merge"), json!("max"), "date", Strategy::Merge(Merge::Max)),
-        ("shared", json!("merge"), json!("min"), "decimal", Strategy::Merge(Merge::Min)),
-        ("shared", json!("merge"), json!("text"), "string", Strategy::Merge(Merge::Text)),
+        ("shared", json!("merge"), json!("union"), "set", Strategy::MergeUnion),
+        ("shared", json!("merge"), json!("delta"), "integer", Strategy::MergeDelta),
+        ("shared", json!("merge"), json!("max"), "date", Strategy::MergeMax),
+        ("shared", json!("merge"), json!("min"), "decimal", Strategy::MergeMin),
+        ("shared", json!("merge"), json!("text"), "string", Strategy::MergeText),
     ] {
         let field = json!({"type": kind, "owner": owner, "strategy": strategy, "merge": merge});
         let built = policy(&with(&[("/fields/x", field)]));
