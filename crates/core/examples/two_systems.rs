@@ -5,7 +5,7 @@
 use avowal_core::{
     Channel, ConfirmedBy, CopyState, DomainResolution, DomainResolver, DomainRules, DomainValidator,
     EntityPolicy, EntitySpec, FieldChange, FieldConflict, FieldName, FieldSpec, MappingSpec, Observation,
-    PolicyError, Receipt, Record, RemoteId, SystemName, SystemTraits, Timestamp, Value, confirmed,
+    Place, PolicyError, Receipt, Record, RemoteId, SystemName, SystemTraits, Timestamp, Value, confirmed,
     event_line, observe, policy_sentences, sent,
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -107,7 +107,8 @@ impl Program {
         let seen =
             Observation::new(system, "customer", format!("{system}-1"), Channel::Read, shown, self.now);
         // The program holds the row itself, so what it reads is never older than what it last wrote.
-        let decision = observe(&self.policy, self.record.clone(), &Observation { quiescent: true, ..seen });
+        let decision =
+            observe(&self.policy, self.record.clone(), &Observation { place: Place::Quiescent, ..seen });
         decision.events.iter().for_each(|event| println!("{}", event_line(event)));
         // A real program stores the record and the events in one transaction here.
         self.record = decision.record;

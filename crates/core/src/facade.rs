@@ -6,15 +6,18 @@
 use crate::data::ids::{RemoteId, SystemName};
 use crate::data::time::Timestamp;
 use crate::decide::lifecycle::link;
-use crate::decide::{Outcome, decide};
+use crate::decide::{Decision, decide};
 use crate::history::chronicle::Chronicle;
-use crate::history::{Classification, Context, Evidence, Failure, IntegrationEvent, LinkReason};
+use crate::history::{
+    Basis, Classification, Context, Doubt, Evidence, Failure, IntegrationEvent, LinkReason,
+};
 use crate::outgoing::confirm::{Receipt, confirm, fail, send};
 use crate::outgoing::plan::plan;
 use crate::policy::EntityPolicy;
 use crate::record::Record;
 use crate::record::intent::Intent;
 use crate::record::observation::Observation;
+use crate::record::reason::FailureReason;
 
 /// A record after one step, and what happened in it.
 #[derive(Clone, PartialEq, Debug)]
@@ -27,19 +30,27 @@ pub struct Recorded {
 
 /// What one observation led to.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Decision {
+pub struct Decided {
     /// The record; the fold of its whole history.
     pub record: Record,
     /// What happened, in order, sealed into the record's hash chain. Empty if nothing did.
     pub events: Vec<IntegrationEvent>,
-    /// The one word for the observation.
-    pub class: Classification,
-    /// Whether the observation alone would be a guess, so that nothing was decided. Read the copy again after a while, and
-    /// call [`observe`] with `confirmed` set.
-    pub look_again: bool,
+    /// What became of the observation.
+    pub decision: Decision,
 }
 
-impl Decision {
+impl Decided {
+    /// The one word for the observation.
+    pub fn class(&self) -> Classification {
+        self.decision.class()
+    }
+
+    /// Why the observation alone would be a guess, so that nothing was decided; `None` if it was not. Read the copy again
+    /// after a while, and call [`observe`] with [`Look::Final`](crate::record::observation::Look::Final).
+    pub fn doubt(&self) -> Option<Doubt> {
+        self.decision.doubt()
+    }
+
     /// The changes that are waiting to be written, with the system that each is for.
     pub fn intents(&self) -> impl Iterator<Item = (&SystemName, &Intent)> {
         self.record.intents.iter().filter(|(_, intent)| !intent.is_open())
@@ -53,7 +64,7 @@ impl Decision {
 ///
 /// ```
 /// use avowal_core::{
-///     Channel, Classification, CopyState, DomainRules, EntitySpec, FieldSpec, MappingSpec, Observation, Record,
+///     Channel, Classification, CopyState, DomainRules, EntitySpec, FieldSpec, MappingSpec, Observation, Place, Record,
 ///     SystemTraits, Timestamp, Value, observe,
 /// };
 /// use std::collections::{BTreeMap, BTreeSet};
@@ -78,19 +89,19 @@ impl Decision {
 /// let shown = CopyState::Present(BTreeMap::from([("email".into(), Value::from("ann@example.org"))]));
 /// let at = Timestamp::from_millis(1_767_261_600_000);
 /// let seen = Observation::new("app", "customer", "1", Channel::Read, shown, at);
-/// let decision = observe(&policy, Record::new("r1".into(), "customer".into()), &Observation { quiescent: true, ..seen });
+/// let decided = observe(&policy, Record::new("r1".into(), "customer".into()), &Observation { place: Place::Quiescent, ..seen });
 ///
 /// // It is believed, and the CRM shall get a copy.
-/// assert_eq!(decision.class, Classification::New);
-/// assert_eq!(decision.record.fields["email"].value, Value::from("ann@example.org"));
-/// let (system, intent) = decision.intents().next().unwrap();
+/// assert_eq!(decided.class(), Classification::New);
+/// assert_eq!(decided.record.fields["email"].value, Value::from("ann@example.org"));
+/// let (system, intent) = decided.intents().next().unwrap();
 /// assert_eq!((system.as_str(), intent.operation.as_str()), ("crm", "create"));
 /// ```
-pub fn observe(policy: &EntityPolicy, record: Record, observation: &Observation) -> Decision {
+pub fn observe(policy: &EntityPolicy, record: Record, observation: &Observation) -> Decided {
     let system = &observation.system;
     let is_another = record.copies.get(system).is_some_and(|copy| copy.remote_id != observation.remote_id);
     if is_another {
-        return Decision { record, events: Vec::new(), class: Classification::Stale, look_again: false };
+        return Decided { record, events: Vec::new(), decision: Decision::Recorded(Classification::Stale) };
     }
     let context = Context {
         source: Some(system.clone()),
@@ -106,9 +117,9 @@ pub fn observe(policy: &EntityPolicy, record: Record, observation: &Observation)
     if is_unlinked {
         link(&mut chronicle, system, &observation.remote_id, reason);
     }
-    let Outcome { class, look_again } = decide(policy, &mut chronicle, observation);
+    let decision = decide(policy, &mut chronicle, observation);
     let Recorded { record, events } = finish(chronicle);
-    Decision { record, events, class, look_again }
+    Decided { record, events, decision }
 }
 
 /// Records that the planned change of a system is about to be written. Store the result before you write: if the program
@@ -139,7 +150,7 @@ pub fn confirmed(
         if !linked {
             link(chronicle, receipt.system, remote_id, LinkReason::Created);
         }
-        let evidence = Evidence::proven(format!("confirmed by {}", receipt.by));
+        let evidence = Evidence::proven(Basis::Confirmed { by: receipt.by });
         confirm(chronicle, receipt, evidence);
         plan(policy, chronicle, None);
     })
@@ -158,7 +169,7 @@ pub fn failed(
         let Some(key) = chronicle.record().intents.get(system).map(|intent| intent.key.clone()) else {
             return;
         };
-        fail(chronicle, system, &key, failure, reason);
+        fail(chronicle, system, &key, failure, FailureReason::Told(reason.to_owned()));
         plan(policy, chronicle, None);
     })
 }

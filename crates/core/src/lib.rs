@@ -5,7 +5,6 @@
 //!
 //! The rooms have an order, and know only those before them: `data` ← `record` ← `policy` ← `history` ← `outgoing` ←
 //! `decide` ← `explain`. A decision ends with the plan that follows from it, so `decide` knows `outgoing`.
-
 //!
 //! To embed it, begin with [`observe`], or with `examples/two_systems.rs`. The nouns are here at the root; everything else
 //! stands in its room.
@@ -26,10 +25,11 @@ pub use data::ids::{EntityName, FieldName, RecordId, RemoteId, SystemName};
 pub use data::time::Timestamp;
 pub use data::value::{Digest, Value};
 pub use data::version::{Causality, Dot, VersionVector};
+pub use decide::Decision;
 pub use decide::resolve::ConflictResolutionResult;
 pub use explain::{event_line, field_sentence, policy_sentences, why};
-pub use facade::{Decision, Recorded, confirmed, failed, observe, sent};
-pub use history::{Body, Classification, ConfirmedBy, Failure, IntegrationEvent};
+pub use facade::{Decided, Recorded, confirmed, failed, observe, sent};
+pub use history::{Body, Classification, ConfirmedBy, Doubt, Failure, IntegrationEvent};
 pub use outgoing::confirm::Receipt;
 pub use policy::domain::{
     ConflictSide, DomainResolution, DomainResolver, DomainRules, DomainValidator, FieldChange, FieldConflict,
@@ -40,5 +40,5 @@ pub use policy::{
     SystemTraits,
 };
 pub use record::intent::{Intent, Operation};
-pub use record::observation::{Channel, CopyState, Observation, OrderToken};
+pub use record::observation::{Channel, CopyState, Look, Observation, OrderToken, Place};
 pub use record::{Belief, Record, Review};

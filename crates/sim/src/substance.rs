@@ -219,6 +219,7 @@ fn link(how: &LinkReason) -> String {
         LinkReason::FirstSeen => "first".to_owned(),
         LinkReason::Matched { key } => format!("matched {key}"),
         LinkReason::Created => "created".to_owned(),
+        LinkReason::Decided => "decided".to_owned(),
     }
 }
 

@@ -117,6 +117,7 @@ fn linked(system: &SystemName, remote_id: &RemoteId, how: &LinkReason) -> String
         LinkReason::FirstSeen => format!("record begins with {system} copy {id}"),
         LinkReason::Matched { key } => format!("{system} copy {id} linked: equal {}", clean(key)),
         LinkReason::Created => format!("{system} copy {id} created and linked"),
+        LinkReason::Decided => format!("{system} copy {id} linked, as the program said"),
     }
 }
 

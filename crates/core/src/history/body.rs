@@ -73,6 +73,8 @@ pub enum LinkReason {
     },
     /// We created it.
     Created,
+    /// The program that embeds the core said so.
+    Decided,
 }
 
 /// One field of an observed copy that differs from its shadow.

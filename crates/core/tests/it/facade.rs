@@ -26,7 +26,7 @@ fn rules() -> EntityPolicy {
 fn shown(system: &str, id: &str, name: &str) -> Observation {
     let shown = CopyState::Present(BTreeMap::from([("name".into(), Value::from(name))]));
     let seen = Observation::new(system, "customer", id, Channel::Read, shown, at());
-    Observation { quiescent: true, ..seen }
+    Observation { place: Place::Quiescent, ..seen }
 }
 
 fn first(policy: &EntityPolicy) -> Decision {
@@ -87,7 +87,7 @@ fn another_copy_of_a_linked_system_changes_nothing() {
     let policy = rules();
     let record = first(&policy).record;
     let decision = observe(&policy, record.clone(), &shown("app", "2", "Bob"));
-    assert_eq!((decision.class, decision.events.len()), (Classification::Stale, 0));
+    assert_eq!((decision.class(), decision.events.len()), (Classification::Stale, 0));
     assert_eq!(decision.record, record);
 }
 
@@ -95,8 +95,8 @@ fn another_copy_of_a_linked_system_changes_nothing() {
 fn a_look_that_may_lag_decides_nothing() {
     let policy = rules();
     let record = first(&policy).record;
-    let lagging = Observation { quiescent: false, ..shown("app", "1", "Anna") };
+    let lagging = Observation { place: Place::TooEarly, ..shown("app", "1", "Anna") };
     let decision = observe(&policy, record.clone(), &lagging);
-    assert!(decision.look_again);
+    assert!(decision.doubt().is_some());
     assert_eq!(decision.record.fields, record.fields);
 }
