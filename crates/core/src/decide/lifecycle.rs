@@ -3,7 +3,7 @@
 use crate::data::ids::{FieldName, RemoteId, SystemName};
 use crate::data::value::Value;
 use crate::data::version::Dot;
-use crate::decide::assess::Sight;
+use crate::decide::sight::Sight;
 use crate::history::chronicle::Chronicle;
 use crate::history::{Basis, Body, Classification, Evidence, FieldRelation, LinkReason, ReviewAnswer};
 use crate::planted::{Mistake, planted};

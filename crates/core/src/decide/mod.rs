@@ -3,7 +3,6 @@
 //! Never in here: a clock, a system, a store. A decision that needs another look says so and decides nothing.
 //! Begin with `table.rs`: every case of an observation, in the order in which they are asked.
 
-pub mod assess;
 pub mod classify;
 pub mod diff;
 mod emit;
@@ -15,10 +14,12 @@ mod place;
 mod record;
 pub mod resolve;
 pub mod review;
+pub mod sight;
 pub mod table;
 
-use crate::decide::assess::{Sight, assess};
 use crate::decide::record::Entry;
+use crate::decide::sight::Sight;
+use crate::decide::table::assess;
 use crate::history::chronicle::Chronicle;
 use crate::history::{Classification, Doubt};
 use crate::outgoing::plan::plan;

@@ -3,7 +3,7 @@
 //! The rows are asked from first to last, and the first whose guard holds decides. `docs/decision-table.md` is printed
 //! from here, so that document and code cannot part.
 
-use crate::decide::assess::Sight;
+use crate::decide::sight::Sight;
 
 /// What an observation turned out to be: the name of its row.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -59,6 +59,13 @@ pub struct Row {
     pub keeps: &'static [&'static str],
     /// What its guard asks.
     pub(crate) guard: fn(&Sight<'_>) -> bool,
+}
+
+/// Finds the row of an observation. Pure and total: the last row holds for everything that comes to it.
+pub fn assess(sight: &Sight<'_>) -> Assessment {
+    // The last row has no condition, so there always is a first.
+    let first = TABLE.iter().find(|row| (row.guard)(sight));
+    first.map_or(Assessment::Changed, |row| row.assessment)
 }
 
 impl Row {

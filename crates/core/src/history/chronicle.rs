@@ -70,7 +70,7 @@ impl Chronicle {
     }
 
     /// Adds an event that was prepared before. Answers its sequence.
-    pub fn push_event(&mut self, draft: NewEvent) -> u64 {
+    pub(crate) fn push_event(&mut self, draft: NewEvent) -> u64 {
         let seq = self.record.seq + 1;
         let mut event = IntegrationEvent {
             entity: self.record.entity.clone(),

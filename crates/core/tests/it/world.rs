@@ -3,11 +3,11 @@
 use avowal_core::data::ids::{FieldName, RemoteId, SystemName};
 use avowal_core::data::time::Timestamp;
 use avowal_core::data::value::Value;
-use avowal_core::decide::assess::{Sight, assess};
 use avowal_core::decide::lifecycle::link;
 use avowal_core::decide::own_write::recognise;
 use avowal_core::decide::review::{ReviewError, answer_review};
-use avowal_core::decide::table::Assessment;
+use avowal_core::decide::sight::Sight;
+use avowal_core::decide::table::{Assessment, assess};
 use avowal_core::decide::{Decision, decide};
 use avowal_core::explain::{
     closing_words, delete_words, failure_words, refusal_words, restore_words, review_words, rule_words,

@@ -1,18 +1,17 @@
-//! What an observation turned out to be: the first row of the table whose guard holds.
+//! Everything that a decision about one observation looks at, and what the rows of the table ask of it.
 
 use crate::data::version::Dot;
 use crate::decide::classify::relate;
 use crate::decide::diff::{Difference, diff};
 use crate::decide::own_write::{OwnWrite, ShownBy};
 use crate::decide::place;
-use crate::decide::table::{Assessment, TABLE};
 use crate::history::{Evidence, FieldRelation};
 use crate::planted::{Mistake, planted};
 use crate::policy::EntityPolicy;
 use crate::record::observation::{CopyState, Look, Observation, Place};
 use crate::record::{Copy, Record};
 
-/// Everything that a decision about one observation looks at, gathered once, after the write in flight was recognised.
+/// The sight of one observation: gathered once, after the write in flight was recognised.
 #[derive(Debug)]
 pub struct Sight<'a> {
     pub(crate) policy: &'a EntityPolicy,
@@ -31,13 +30,6 @@ pub(crate) struct Related<'a> {
     pub(crate) base: Option<&'a Dot>,
     pub(crate) relation: FieldRelation,
     pub(crate) evidence: Evidence,
-}
-
-/// Finds the row of an observation. Pure and total: the last row holds for everything that comes to it.
-pub fn assess(sight: &Sight<'_>) -> Assessment {
-    // The last row has no condition, so there always is a first.
-    let first = TABLE.iter().find(|row| (row.guard)(sight));
-    first.map_or(Assessment::Changed, |row| row.assessment)
 }
 
 impl<'a> Sight<'a> {
