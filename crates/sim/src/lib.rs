@@ -5,6 +5,7 @@
 pub mod fault;
 mod judgement;
 pub mod many;
+pub mod mistakes;
 pub mod oracle;
 mod people;
 pub mod play;

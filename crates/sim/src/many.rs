@@ -1,10 +1,11 @@
 //! Many seeds on several threads, and what they add up to.
 
 use crate::fault::Fault;
+use crate::mistakes::Mistake;
 use crate::oracle::{Figures, Violation};
-use crate::play::{Outcome, play};
+use crate::play::{Outcome, play_mistaken};
 use crate::scenario::Scenario;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -63,11 +64,11 @@ impl Summary {
     }
 }
 
-/// Plays these seeds on so many threads. `each` is called before each seed in its thread; `enough` stops early.
+/// Plays these seeds on so many threads, with a mistake planted if one is given. `enough` stops early.
 pub fn play_many(
     seeds: Range<u64>,
     jobs: usize,
-    each: &(dyn Fn() + Sync),
+    mistake: Option<Mistake>,
     enough: &(dyn Fn(&Summary) -> bool + Sync),
 ) -> Summary {
     let next = AtomicU64::new(seeds.start);
@@ -79,10 +80,9 @@ pub fn play_many(
             if seed >= seeds.end || done {
                 return;
             }
-            each();
             let scenario = Scenario::of_seed(seed);
-            let outcome = play(&scenario);
-            let again = seed.is_multiple_of(TWICE_EVERY).then(|| play(&scenario).hash);
+            let outcome = play_mistaken(&scenario, mistake);
+            let again = seed.is_multiple_of(TWICE_EVERY).then(|| play_mistaken(&scenario, mistake).hash);
             let mut summary = summary.lock().unwrap_or_else(PoisonError::into_inner);
             summary.replayed += u64::from(again.is_some());
             summary.unequal += u64::from(again.is_some_and(|again| again != outcome.hash));
@@ -97,4 +97,23 @@ pub fn play_many(
     let mut summary = summary.into_inner().unwrap_or_else(PoisonError::into_inner);
     summary.failures.sort_by_key(|failure| failure.seed);
     summary
+}
+
+/// The first broken law that was found.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Found {
+    /// The seed.
+    pub seed: u64,
+    /// The law.
+    pub law: String,
+    /// In which way it was broken.
+    pub what: String,
+}
+
+/// Plays seeds, with a mistake planted if one is given, until a law is broken.
+pub fn find_first(seeds: Range<u64>, jobs: usize, mistake: Option<Mistake>) -> Option<Found> {
+    let summary = play_many(seeds, jobs, mistake, &|summary| !summary.failures.is_empty());
+    let failure = summary.failures.into_iter().next()?;
+    let first = failure.violations.into_iter().next()?;
+    Some(Found { seed: failure.seed, law: first.invariant, what: first.what })
 }

@@ -1,6 +1,7 @@
 //! Plays a scenario: chaos as its trace says, then healing, then judgement.
 
 use crate::fault::{Fault, Faults};
+use crate::mistakes::Mistake;
 use crate::oracle::{Figures, Violation};
 use crate::scenario::{Action, ENTITY, How, KEY, Scenario};
 use crate::store::Follower;
@@ -39,9 +40,18 @@ pub fn play(scenario: &Scenario) -> Outcome {
     play_followed(scenario, None).0
 }
 
+/// Plays a scenario to its end while the engine seems to make this mistake.
+pub fn play_mistaken(scenario: &Scenario, mistake: Option<Mistake>) -> Outcome {
+    play_world(scenario, World::new(scenario.clone(), None, mistake)).0
+}
+
 /// Plays a scenario to its end while somebody follows its commits, and hands out what was left.
 pub fn play_followed(scenario: &Scenario, follower: Option<Follower>) -> (Outcome, Option<World>) {
-    let mut world = match World::new(scenario.clone(), follower) {
+    play_world(scenario, World::new(scenario.clone(), follower, None))
+}
+
+fn play_world(scenario: &Scenario, world: Result<World, String>) -> (Outcome, Option<World>) {
+    let mut world = match world {
         Ok(world) => world,
         Err(reason) => {
             let violation = Violation { invariant: "rules".to_owned(), what: reason, thing: None };

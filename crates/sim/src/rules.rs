@@ -7,10 +7,9 @@ use avowal_fakes::fake::Profile;
 use avowal_testpolicy::{list, try_policy_of};
 use serde_json::{Map, Value as Json, json};
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 /// The policy of a scenario.
-pub fn policy(scenario: &Scenario) -> Result<Arc<EntityPolicy>, String> {
+pub fn policy(scenario: &Scenario) -> Result<EntityPolicy, String> {
     let rules = &scenario.rules;
     let fields = names(rules).map(|name| (name.to_owned(), field(rules, name)));
     let systems = scenario.systems.iter().map(|system| (system.name.clone(), mapping(rules, system)));
@@ -22,7 +21,7 @@ pub fn policy(scenario: &Scenario) -> Result<Arc<EntityPolicy>, String> {
     });
     let entity = EntityName::new(ENTITY);
     let policy = try_policy_of(&entity, &json, &BTreeSet::from([entity.clone()]));
-    policy.map(Arc::new).map_err(|errors| list(&errors))
+    policy.map_err(|errors| list(&errors))
 }
 
 /// What a profile lets the engine prove.
@@ -59,11 +58,15 @@ fn field(rules: &Rules, name: &str) -> Json {
     }
 }
 
+/// The fields that a system maps, each under its own name.
+pub fn columns<'a>(rules: &'a Rules, system: &'a Participant) -> impl Iterator<Item = &'a str> {
+    names(rules).filter(|name| !system.lacks.iter().any(|lacking| lacking == name))
+}
+
 fn mapping(rules: &Rules, system: &Participant) -> Json {
-    let fields = names(rules).filter(|name| !system.lacks.iter().any(|lacking| lacking == name));
     json!({
         "local": system.name == "app",
-        "fields": fields.collect::<Vec<_>>(),
+        "fields": columns(rules, system).collect::<Vec<_>>(),
         "nulls": rules.nulls,
     })
 }

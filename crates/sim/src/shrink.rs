@@ -1,6 +1,7 @@
 //! From a failing scenario to the smallest one that fails in the same way.
 
-use crate::play::play;
+use crate::mistakes::Mistake;
+use crate::play::{Outcome, play_mistaken};
 use crate::scenario::{Action, Scenario};
 
 /// Something that makes a scenario simpler.
@@ -10,8 +11,8 @@ type Simplification = Box<dyn Fn(&mut Scenario)>;
 pub const PLAYS_MAX: u32 = 3_000;
 
 /// Leaves out steps, faults and systems' quirks as long as the same law is broken.
-pub fn shrink(scenario: &Scenario, invariant: &str, plays_max: u32) -> Scenario {
-    let mut search = Search { plays: 0, plays_max, invariant: invariant.to_owned() };
+pub fn shrink(scenario: &Scenario, invariant: &str, plays_max: u32, mistake: Option<Mistake>) -> Scenario {
+    let mut search = Search { plays: 0, plays_max, invariant: invariant.to_owned(), mistake };
     let mut best = scenario.clone();
     loop {
         let before = (best.trace.len(), best.rates.len());
@@ -28,6 +29,7 @@ struct Search {
     plays: u32,
     plays_max: u32,
     invariant: String,
+    mistake: Option<Mistake>,
 }
 
 impl Search {
@@ -37,7 +39,9 @@ impl Search {
 
     fn still_fails(&mut self, scenario: &Scenario) -> bool {
         self.plays += 1;
-        !self.is_tired() && play(scenario).violations.iter().any(|found| found.invariant == self.invariant)
+        let breaks_law =
+            |outcome: Outcome| outcome.violations.iter().any(|found| found.invariant == self.invariant);
+        !self.is_tired() && breaks_law(play_mistaken(scenario, self.mistake))
     }
 
     /// Leaves out runs of steps, long ones first.

@@ -1,6 +1,7 @@
 //! The store of a simulation: the memory store, seen by one worker, with crashes and lost answers around each commit.
 
 use crate::fault::{Fault, Faults};
+use crate::mistakes::{self, Mistake};
 use crate::oracle::Oracle;
 use async_trait::async_trait;
 use avowal_core::data::ids::{EntityName, RecordId, SystemName};
@@ -80,6 +81,8 @@ pub struct SimStore {
     is_shared: bool,
     /// Set when the worker has died at a commit: whatever it was about to do is never done.
     dead: Arc<AtomicBool>,
+    /// The mistake that is made here, in the engine's place.
+    mistake: Option<Mistake>,
 }
 
 impl SimStore {
@@ -93,12 +96,48 @@ impl SimStore {
         is_shared: bool,
         dead: Arc<AtomicBool>,
     ) -> Self {
-        Self { inner, faults, oracle, follower, held, is_shared, dead }
+        Self { inner, faults, oracle, follower, held, is_shared, dead, mistake: None }
+    }
+
+    /// Makes a mistake from now on.
+    pub fn set_mistake(&mut self, mistake: Option<Mistake>) {
+        self.mistake = mistake;
     }
 
     async fn die(&self) {
         self.dead.store(true, Ordering::Relaxed);
         std::future::pending::<()>().await;
+    }
+
+    /// One commit with all that may befall it.
+    async fn make_durable(&self, commit: Commit) -> Result<CommitOutcome, StoreError> {
+        pause().await;
+        let name = name_of(&commit);
+        let unknown = |what: &str| Ok(CommitOutcome::Unknown { reason: what.to_owned() });
+        if self.faults.strikes(Fault::CrashBeforeCommit, &name) {
+            self.die().await;
+        }
+        self.reach(&name)?;
+        if self.faults.strikes(Fault::DiskFull, &name) {
+            return Err(StoreError::Full("no space left on device".to_owned()));
+        }
+        let lost = self.faults.strikes(Fault::CommitUnknown, &name);
+        if lost && self.faults.amount(&name, 2) == 0 {
+            return unknown("the connection broke before the answer");
+        }
+        let copy = commit.clone();
+        let outcome = self.inner.commit(commit).await?;
+        if outcome == CommitOutcome::Committed {
+            self.oracle.committed(&copy);
+            if let Some(follower) = &self.follower {
+                follower(&copy, &self.inner);
+            }
+        }
+        if self.faults.strikes(Fault::CrashAfterCommit, &name) {
+            self.die().await;
+        }
+        pause().await;
+        if lost { unknown("the connection broke before the answer") } else { Ok(outcome) }
     }
 
     fn reach(&self, what: &str) -> Result<(), StoreError> {
@@ -148,37 +187,19 @@ impl Store for SimStore {
     }
 
     async fn seen_before(&self, system: &SystemName, keys: &[String]) -> Result<Vec<bool>, StoreError> {
-        self.inner.seen_before(system, keys).await
+        let seen = self.inner.seen_before(system, keys).await?;
+        Ok(seen.into_iter().map(|seen| seen && self.mistake != Some(Mistake::MissDedupeKey)).collect())
     }
 
-    async fn commit(&self, commit: Commit) -> Result<CommitOutcome, StoreError> {
-        pause().await;
-        let name = name_of(&commit);
-        let unknown = |what: &str| Ok(CommitOutcome::Unknown { reason: what.to_owned() });
-        if self.faults.strikes(Fault::CrashBeforeCommit, &name) {
-            self.die().await;
-        }
-        self.reach(&name)?;
-        if self.faults.strikes(Fault::DiskFull, &name) {
-            return Err(StoreError::Full("no space left on device".to_owned()));
-        }
-        let lost = self.faults.strikes(Fault::CommitUnknown, &name);
-        if lost && self.faults.amount(&name, 2) == 0 {
-            return unknown("the connection broke before the answer");
-        }
-        let copy = commit.clone();
-        let outcome = self.inner.commit(commit).await?;
-        if outcome == CommitOutcome::Committed {
-            self.oracle.committed(&copy);
-            if let Some(follower) = &self.follower {
-                follower(&copy, &self.inner);
+    async fn commit(&self, mut commit: Commit) -> Result<CommitOutcome, StoreError> {
+        if let Some(early) = mistakes::store::early(self.mistake, &mut commit) {
+            let outcome = self.make_durable(early).await?;
+            if outcome != CommitOutcome::Committed || commit.is_empty() {
+                return Ok(outcome);
             }
         }
-        if self.faults.strikes(Fault::CrashAfterCommit, &name) {
-            self.die().await;
-        }
-        pause().await;
-        if lost { unknown("the connection broke before the answer") } else { Ok(outcome) }
+        let outcome = self.make_durable(mistakes::store::altered(self.mistake, commit)).await?;
+        Ok(mistakes::store::told(self.mistake, outcome))
     }
 
     async fn cursor(&self, name: &CursorName) -> Result<Option<Cursor>, StoreError> {

@@ -1,9 +1,11 @@
 //! The world of one run: systems, workers, one store, deliveries under way, and nothing that is not decided by the seed.
 
 use crate::fault::{Fault, Faults};
+use crate::mistakes::system::MistakenSystem;
+use crate::mistakes::{self, Mistake};
 use crate::oracle::{Declared, Ending, Oracle, Violation};
 use crate::rules;
-use crate::scenario::{ENTITY, Scenario};
+use crate::scenario::{ENTITY, Participant, Scenario};
 use crate::stage::Stage;
 use crate::store::{Follower, Held, SimStore};
 use avowal_core::data::ids::{EntityName, SystemName};
@@ -77,6 +79,7 @@ pub struct World {
     /// By how much the clock on the wall is off: workers that begin from now on believe it.
     pub(crate) wall_offset_ms: i64,
     polls: u64,
+    mistake: Option<Mistake>,
     /// How often a failed attempt made another one necessary.
     pub(crate) retries: u64,
 }
@@ -85,9 +88,13 @@ pub struct World {
 const POLLS_MAX: u32 = 200_000;
 
 impl World {
-    /// The world of a scenario before its first step.
-    pub fn new(scenario: Scenario, follower: Option<Follower>) -> Result<Self, String> {
-        let policy = rules::policy(&scenario)?;
+    /// The world of a scenario before its first step, in which the engine seems to make a mistake if one is given.
+    pub fn new(
+        scenario: Scenario,
+        follower: Option<Follower>,
+        mistake: Option<Mistake>,
+    ) -> Result<Self, String> {
+        let policy = Arc::new(mistakes::rules::policy(mistake, rules::policy(&scenario)?));
         let clock = Arc::new(ManualClock::new());
         let faults = Arc::new(Faults::new(scenario.seed, scenario.rates.clone()));
         let declared = scenario.systems.iter().map(|system| {
@@ -123,6 +130,7 @@ impl World {
             deletes_approved: false,
             wall_offset_ms: 0,
             polls: 0,
+            mistake,
             retries: 0,
             scenario,
             clock,
@@ -143,7 +151,7 @@ impl World {
     fn worker(&self) -> Worker {
         let dead = Arc::new(AtomicBool::new(false));
         let held = Held::default();
-        let store = SimStore::new(
+        let mut store = SimStore::new(
             self.memory.clone(),
             self.faults.clone(),
             self.oracle.clone(),
@@ -152,9 +160,11 @@ impl World {
             self.scenario.workers > 1,
             dead.clone(),
         );
-        let port = |(fake, system): (&Arc<FakeSystem>, &crate::scenario::Participant)| {
+        store.set_mistake(self.mistake);
+        let port = |(fake, system): (&Arc<FakeSystem>, &Participant)| {
             let rate = system.rate.map(|(per_second, burst)| WriteRate { per_second, burst });
-            let connector: Arc<dyn Connector> = fake.clone();
+            let rate = mistakes::rules::rate(self.mistake, rate);
+            let connector = self.connector(fake, system);
             (SystemName::new(&system.name), SystemPort { connector, poll_ms: 5_000, rate })
         };
         let engine = Arc::new(Engine::new(EngineParts {
@@ -171,13 +181,22 @@ impl World {
         worker
     }
 
+    fn connector(&self, fake: &Arc<FakeSystem>, system: &Participant) -> Arc<dyn Connector> {
+        let columns = || rules::columns(&self.scenario.rules, system).map(str::to_owned).collect();
+        match self.mistake {
+            Some(mistake) => Arc::new(MistakenSystem::new(fake.clone(), mistake, columns())),
+            None => fake.clone(),
+        }
+    }
+
     fn settings(&self) -> Settings {
-        let everybody = self.scenario.systems.iter().map(|system| SystemName::new(&system.name));
+        let everybody = || self.scenario.systems.iter().map(|system| SystemName::new(&system.name));
         let deletes_approved: BTreeSet<SystemName> =
-            if self.deletes_approved { everybody.collect() } else { BTreeSet::new() };
+            if self.deletes_approved { everybody().collect() } else { BTreeSet::new() };
+        let guards = Guards { deletes_max: DELETES_MAX, deletes_max_share: 0.1, deletes_approved };
         Settings {
             batch_records_max: 4,
-            guards: Guards { deletes_max: DELETES_MAX, deletes_max_share: 0.1, deletes_approved },
+            guards: mistakes::rules::guards(self.mistake, guards, everybody()),
             ..Settings::default()
         }
     }

@@ -1,7 +1,8 @@
 //! Plays seeds against the real core and engine. See docs/reliability.md.
 
 use avowal_sim::fault::Fault;
-use avowal_sim::many::{Summary, play_many};
+use avowal_sim::many::{Summary, find_first, play_many};
+use avowal_sim::mistakes::Mistake;
 use avowal_sim::play::play_followed;
 use avowal_sim::scenario::Scenario;
 use avowal_sim::shrink::{PLAYS_MAX, shrink};
@@ -13,7 +14,7 @@ const USAGE: &str = "avowal-sim plays seeded scenarios against the real core and
   avowal-sim [--seeds FROM..TO | --seeds N] [--jobs N] [--report FILE]   play seeds
   avowal-sim --replay FILE                                              play one scenario again and tell its story
   avowal-sim --seed N [--shrink] [--save FILE]                          play one seed and tell its story
-  avowal-sim --bugs [--seeds N] [--jobs N] [--save FOLDER]              plant each known mistake and look for it";
+  avowal-sim --hunt [--plant MISTAKE] [--seeds N] [--jobs N] [--save FILE]   look for the first broken law";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -34,11 +35,16 @@ fn main() -> ExitCode {
     if let Some(seed) = value("--seed").and_then(|seed| seed.parse().ok()) {
         return one(Scenario::of_seed(seed), has("--shrink"), value("--save").as_deref());
     }
-    #[cfg(feature = "planted")]
-    if has("--bugs") {
-        return bugs(seeds, jobs, value("--only").as_deref(), value("--save").as_deref());
+    let mistake = value("--plant");
+    let planted = mistake.as_deref().and_then(Mistake::named);
+    if let (Some(name), None) = (&mistake, planted) {
+        eprintln!("{name} is not a mistake that is made at a seam");
+        return ExitCode::FAILURE;
     }
-    let summary = play_many(seeds, jobs, &|| {}, &|summary| summary.failures.len() >= 50);
+    if has("--hunt") {
+        return hunt(seeds, jobs, planted, value("--save").as_deref());
+    }
+    let summary = play_many(seeds, jobs, planted, &|summary| summary.failures.len() >= 50);
     print(&summary);
     if let Some(file) = value("--report")
         && let Err(error) = std::fs::write(&file, report(&summary))
@@ -74,7 +80,7 @@ fn one(scenario: Scenario, shrinks: bool, save: Option<&str>) -> ExitCode {
     let (outcome, _) = play_followed(&scenario, None);
     let mut scenario = scenario;
     if let (true, Some(first)) = (shrinks, outcome.violations.first()) {
-        scenario = shrink(&scenario, &first.invariant, PLAYS_MAX);
+        scenario = shrink(&scenario, &first.invariant, PLAYS_MAX, None);
     }
     let (outcome, world) = play_followed(&scenario, None);
     println!("{}", serde_json::to_string(&scenario).unwrap_or_default());
@@ -155,46 +161,20 @@ fn report(summary: &Summary) -> String {
     out
 }
 
-/// Keeps the smallest trace that shows a mistake: without the mistake it has to pass for ever.
-#[cfg(feature = "planted")]
-fn save_shrunk(folder: &str, name: &str, mistake: avowal_core::planted::Mistake, seed: u64, invariant: &str) {
-    const PLAYS: u32 = 300;
-    avowal_core::planted::plant(Some(mistake));
-    let smallest = shrink(&Scenario::of_seed(seed), invariant, PLAYS);
-    avowal_core::planted::plant(None);
-    let text = serde_json::to_string_pretty(&smallest).unwrap_or_default();
-    if let Err(error) = std::fs::write(format!("{folder}/{name}.json"), text + "\n") {
-        eprintln!("cannot write to {folder}: {error}");
-    }
-}
-
-#[cfg(feature = "planted")]
-fn bugs(seeds: std::ops::Range<u64>, jobs: usize, only: Option<&str>, save: Option<&str>) -> ExitCode {
-    use avowal_core::planted::{Mistake, plant};
-    let mut missed = 0;
-    println!("| planted mistake | found after seeds | by | what |\n|---|---|---|---|");
-    for mistake in Mistake::ALL {
-        let name = format!("{mistake:?}");
-        if only.is_some_and(|only| only != name) {
-            continue;
-        }
-        let summary =
-            play_many(seeds.clone(), jobs, &|| plant(Some(mistake)), &|summary| !summary.failures.is_empty());
-        match summary.failures.first() {
-            Some(failure) => {
-                let first = &failure.violations[0];
-                if let Some(folder) = save {
-                    save_shrunk(folder, &name, mistake, failure.seed, &first.invariant);
-                }
-                println!("| {name} | {} | {} | {} |", failure.seed + 1, first.invariant, first.what);
-            }
-            None => {
-                missed += 1;
-                println!("| {name} | not in {} | | |", summary.seeds);
-            }
+/// Plays seeds until a law is broken and answers with one line of JSON: succeeded if one was.
+fn hunt(seeds: std::ops::Range<u64>, jobs: usize, mistake: Option<Mistake>, save: Option<&str>) -> ExitCode {
+    let Some(found) = find_first(seeds, jobs, mistake) else {
+        println!("null");
+        return ExitCode::FAILURE;
+    };
+    println!("{}", serde_json::to_string(&found).unwrap_or_default());
+    if let Some(file) = save {
+        let smallest = shrink(&Scenario::of_seed(found.seed), &found.law, PLAYS_MAX / 10, mistake);
+        let text = serde_json::to_string_pretty(&smallest).unwrap_or_default();
+        if let Err(error) = std::fs::write(file, text + "\n") {
+            eprintln!("cannot write {file}: {error}");
+            return ExitCode::FAILURE;
         }
     }
-    plant(None);
-    println!("\n{missed} not found");
-    if missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    ExitCode::SUCCESS
 }
