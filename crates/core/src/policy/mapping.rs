@@ -36,6 +36,7 @@ pub struct ColumnMapping {
 
 /// What `null` in a system's copy says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Nulls {
     /// Nothing: the system does not know. It never clears what others know.
@@ -47,6 +48,7 @@ pub enum Nulls {
 
 /// What the empty string in a system's copy says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Empty {
     /// It is a value, for string fields; for other types it is `null`.

@@ -121,6 +121,7 @@ pub struct DeletePolicy {
 
 /// What prevails between an edit and a delete that did not see each other.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum EditAgainstDelete {
     /// A person decides.
@@ -182,6 +183,7 @@ impl Normalize {
 
 /// What shall happen to a refused value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, Default)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum OnRefused {
     /// The believed value is written back.

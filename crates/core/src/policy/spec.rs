@@ -23,12 +23,13 @@ pub struct EntitySpec {
 
 /// A key of one field, or of several that all have to be equal.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(untagged)]
 pub enum MatchKeySpec {
     /// One field.
-    Field(FieldName),
+    Field(#[cfg_attr(feature = "schema", schemars(with = "String"))] FieldName),
     /// Several fields together.
-    Fields(Vec<FieldName>),
+    Fields(#[cfg_attr(feature = "schema", schemars(with = "Vec<String>"))] Vec<FieldName>),
 }
 
 /// One or several texts, so that a list where one is wanted gets a helpful answer.
@@ -41,48 +42,85 @@ pub enum OneOrMany {
     Many(Vec<String>),
 }
 
+/// The words after `type`, for the schema.
+#[cfg(feature = "schema")]
+const TYPES: [&str; 11] =
+    ["string", "integer", "decimal", "boolean", "date", "timestamp", "enum", "set", "list", "object", "ref"];
+/// The words after `strategy`, for the schema.
+#[cfg(feature = "schema")]
+const STRATEGIES: [&str; 6] =
+    ["local_wins", "external_wins", "owner_wins", "latest_valid_change", "merge", "manual_review"];
+/// The words after `merge`, for the schema.
+#[cfg(feature = "schema")]
+const MERGES: [&str; 6] = ["union", "delta", "max", "min", "text", "expression"];
+
 /// One field as it is written.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct FieldSpec {
-    /// `string`, `integer`, `decimal`, `boolean`, `date`, `timestamp`, `enum`, `set`, `list`, `object` or `ref`.
+    /// What the field holds: `string`, `integer`, `decimal`, `boolean`, `date`, `timestamp`, `enum` (with `values`), `set`,
+    /// `list`, `object` or `ref` (with `to`).
+    #[cfg_attr(feature = "schema", schemars(required, example = &"string", extend("enum" = TYPES)))]
     #[serde(rename = "type")]
     pub kind: Option<String>,
     /// The allowed texts of an `enum`.
+    #[cfg_attr(feature = "schema", schemars(extend("examples" = [["lead", "customer"]])))]
     pub values: Option<Vec<String>>,
     /// The entity that a `ref` refers to.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>", example = &"company"))]
     pub to: Option<EntityName>,
-    /// A system, or `shared`.
+    /// The system that decides what the field holds, or `shared`.
+    #[cfg_attr(feature = "schema", schemars(required, with = "String", example = &"app"))]
     pub owner: Option<OneOrMany>,
-    /// `local_wins`, `external_wins`, `owner_wins`, `latest_valid_change`, `merge` or `manual_review`.
+    /// What happens to changes that did not see each other: `owner_wins` (the default with an owner), `local_wins` or
+    /// `external_wins` (spellings of it that must agree with the owner), `latest_valid_change`, `merge` or
+    /// `manual_review`.
+    #[cfg_attr(feature = "schema", schemars(example = &"latest_valid_change", extend("enum" = STRATEGIES)))]
     pub strategy: Option<String>,
-    /// `union`, `delta`, `max`, `min`, `text` or `expression`.
+    /// How `strategy = "merge"` joins two changes: `union`, `delta`, `max`, `min`, `text` or `expression`.
+    #[cfg_attr(feature = "schema", schemars(example = &"union", extend("enum" = MERGES)))]
     pub merge: Option<String>,
     /// The CEL expression of `merge = "expression"`, over `local`, `external` and `base`.
+    #[cfg_attr(feature = "schema", schemars(example = &"local > external ? local : external"))]
     pub expression: Option<String>,
-    /// Who else may change it, having seen our value.
+    /// The systems whose changes are accepted too, if they had seen the latest value.
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<String>", extend("examples" = [["crm"]])))]
     pub proposals: Vec<SystemName>,
-    /// Who prevails where nothing else decides.
+    /// Which system prevails where nothing else decides, first one first.
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<String>", extend("examples" = [["app", "crm"]])))]
     pub precedence: Vec<SystemName>,
-    /// `revert`, `ignore` or `review`.
+    /// What happens to a refused value: `revert` (the believed value is written back), `ignore` (it is tolerated until
+    /// that copy changes again) or `review` (a person decides).
+    #[cfg_attr(feature = "schema", schemars(extend("default" = "revert"), example = &"review"))]
     pub on_refused: Option<OnRefused>,
-    /// A CEL expression over `value`.
+    /// A CEL expression over `value` that every value must satisfy. Decimals are texts there: write
+    /// `double(value) >= 0.0`.
+    #[cfg_attr(feature = "schema", schemars(example = &"value.matches('^[^@ ]+@[^@ ]+$')"))]
     pub valid: Option<String>,
     /// Which value of an enum may follow which.
+    #[cfg_attr(feature = "schema", schemars(extend("examples" = [{ "trial": ["active"], "active": [] }])))]
     pub transitions: Option<BTreeMap<String, Vec<String>>>,
-    /// `trim`, `lowercase`.
+    /// Spelling that is no difference: `trim` (space around the text), `lowercase` (upper and lower case).
+    #[cfg_attr(feature = "schema", schemars(extend("examples" = [["trim", "lowercase"]]), extend("items" = { "type": "string", "enum": ["trim", "lowercase"] })))]
     pub normalize: Vec<String>,
 }
 
 /// The rule of deletes as it is written.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct DeleteSpec {
-    /// A system, or `shared`; without it a person is asked each time.
+    /// The system that may delete, or `shared`. Without it a person is asked each time.
+    #[cfg_attr(feature = "schema", schemars(example = &"app"))]
     pub owner: Option<String>,
-    /// `revert` (make the copy again), `ignore` (leave it deleted there), `review`.
+    /// What happens to a delete by a system that may not: `revert` (the copy is made again), `ignore` (it stays deleted
+    /// there) or `review` (a person decides).
+    #[cfg_attr(feature = "schema", schemars(extend("default" = "revert"), example = &"review"))]
     pub on_refused: Option<OnRefused>,
-    /// `review`, `delete_wins` or `edit_wins`.
+    /// What prevails between a delete and an edit that did not see each other: `review` (a person decides),
+    /// `delete_wins` or `edit_wins`.
+    #[cfg_attr(feature = "schema", schemars(example = &"delete_wins"))]
     pub edit_against_delete: EditAgainstDelete,
 }
 
@@ -107,6 +145,7 @@ pub struct MappingSpec {
 
 /// A remote name, alone or with its particulars.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(untagged)]
 pub enum ColumnSpec {
     /// The remote name.
@@ -117,17 +156,23 @@ pub enum ColumnSpec {
 
 /// The particulars of a column as they are written.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct ColumnDetail {
     /// The remote name.
+    #[cfg_attr(feature = "schema", schemars(required, example = &"phone_number"))]
     pub name: String,
-    /// What `null` says.
+    /// What `null` says. The default is that of the mapping.
+    #[cfg_attr(feature = "schema", schemars(example = &"clear"))]
     pub nulls: Option<Nulls>,
-    /// What the empty string says.
+    /// What the empty string says. The default is that of the mapping.
+    #[cfg_attr(feature = "schema", schemars(example = &"null"))]
     pub empty: Option<Empty>,
-    /// Whether it is never written.
+    /// Whether Avowal never writes it.
+    #[cfg_attr(feature = "schema", schemars(example = true))]
     pub read_only: bool,
-    /// `UTC` if times without an offset are in UTC.
+    /// Write `UTC` if times without an offset are in UTC.
+    #[cfg_attr(feature = "schema", schemars(example = &"UTC", extend("enum" = ["UTC"])))]
     pub zone: Option<String>,
 }
 
