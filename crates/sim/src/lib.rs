@@ -8,6 +8,7 @@ pub mod fake;
 pub mod fault;
 pub mod forecast;
 mod judgement;
+pub mod layer;
 pub mod many;
 pub mod memory;
 pub mod oracle;

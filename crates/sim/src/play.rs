@@ -11,7 +11,7 @@ use avowal_core::data::ids::{RemoteId, SystemName};
 use avowal_core::data::value::Value;
 use avowal_core::history::{Body, ReviewAnswer};
 use avowal_engine::ports::connector::{ConnectorError, ConnectorErrorKind, Fields};
-use avowal_engine::ports::store::Store;
+use avowal_engine::ports::store::{ReadHistory, ReadOverview};
 use futures::FutureExt;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

@@ -3,6 +3,7 @@
 use crate::dice;
 use crate::fake::{FakeSystem, ManualClock, WorkerClock};
 use crate::fault::{Fault, Faults};
+use crate::layer::Layered;
 use crate::memory::MemoryStore;
 use crate::oracle::{Declared, Ending, Oracle, Violation};
 use crate::rules;
@@ -14,7 +15,7 @@ use avowal_core::data::value::Value;
 use avowal_core::policy::EntityPolicy;
 use avowal_engine::ports::clock::Clock;
 use avowal_engine::ports::connector::{Connector, Delivery};
-use avowal_engine::ports::store::Store;
+use avowal_engine::ports::store::{CommitChanges, ReadHistory, ReadOverview, ReadRecords};
 use avowal_engine::{
     DeliveryOutcome, Engine, EngineError, EngineParts, Guards, Settings, SyncOptions, SystemPort, Unwatched,
     WriteRate,
@@ -158,7 +159,7 @@ impl World {
             (SystemName::new(&system.name), SystemPort { connector, poll_ms: 5_000, rate })
         };
         let engine = Arc::new(Engine::new(EngineParts {
-            store: Arc::new(store),
+            store: Arc::new(Layered(store)),
             clock: Arc::new(WorkerClock::new(self.clock.clone(), self.wall_offset_ms)),
             systems: self.systems.iter().zip(&self.scenario.systems).map(port).collect(),
             policies: BTreeMap::from([(EntityName::new(ENTITY), self.policy.clone())]),

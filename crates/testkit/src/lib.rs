@@ -6,4 +6,4 @@ pub mod pocketbase;
 pub mod postgres;
 pub mod store_suite;
 
-pub use avowal_sim::{fake, memory};
+pub use avowal_sim::{fake, layer, memory};

@@ -3,8 +3,10 @@
 //! Never in here: a rule, an event, a decision.
 //! Begin with `state.rs`: everything that is known of one record.
 
+mod copy_key;
 pub mod intent;
 pub mod observation;
 mod state;
 
+pub use copy_key::CopyKey;
 pub use state::*;

@@ -2,11 +2,12 @@
 
 use crate::inbound::translate::Canonical;
 use crate::ports::connector::Change;
-use crate::ports::store::{CopyKey, MatchKey, QuarantineItem, Signal, SignalReason};
+use crate::ports::store::{MatchKey, NewQuarantineItem, NewSignal, SignalReason};
 use avowal_core::data::ids::{EntityName, RecordId};
 use avowal_core::data::value::Digest;
 use avowal_core::history::chronicle::Chronicle;
 use avowal_core::policy::EntityPolicy;
+use avowal_core::record::CopyKey;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -35,9 +36,9 @@ pub(crate) struct CommitDraft {
     pub(crate) linked: BTreeMap<CopyKey, RecordId>,
     /// Keys of records that are new or changed in this batch.
     pub(crate) keys: BTreeMap<(EntityName, String), RecordId>,
-    pub(crate) quarantine: Vec<QuarantineItem>,
+    pub(crate) quarantine: Vec<NewQuarantineItem>,
     pub(crate) closed: Vec<CopyKey>,
-    pub(crate) signals: Vec<Signal>,
+    pub(crate) signals: Vec<NewSignal>,
     /// Copies with open quarantine items.
     pub(crate) aside: BTreeSet<CopyKey>,
     /// Copies that a signal will have read, where that tells more than this batch does.
@@ -48,7 +49,7 @@ pub(crate) struct CommitDraft {
 
 impl CommitDraft {
     /// A copy is set aside by what comes last of it.
-    pub(crate) fn add_quarantine(&mut self, key: &CopyKey, item: QuarantineItem) {
+    pub(crate) fn add_quarantine(&mut self, key: &CopyKey, item: NewQuarantineItem) {
         self.closed.retain(|closed| closed != key);
         self.aside.insert(key.clone());
         self.quarantine.push(item);

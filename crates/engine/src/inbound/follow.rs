@@ -5,7 +5,7 @@ use crate::inbound::batch::{Batch, Ingested};
 use crate::inbound::pull::{Pulled, demote, name, stuck};
 use crate::ports::connector::{Connector, ConnectorError, PAGES_AHEAD_MAX, Page};
 use crate::ports::lanes::Claim;
-use crate::ports::store::{Cursor, CursorKind, CursorMove, CursorName};
+use crate::ports::store::{Cursor, CursorKind, CursorMove, CursorName, Position};
 use crate::run::engine::{Engine, EngineError};
 use crate::run::progress::{Progress, Step, SystemReport};
 use avowal_core::data::ids::{EntityName, RemoteId, SystemName};
@@ -82,7 +82,7 @@ impl Engine {
         let mut pulled = Pulled::default();
         let Some(connector) = self.connector(system) else { return Ok(pulled) };
         let name = name(system, entity, CursorKind::Feed);
-        let Some(at) = self.store.cursor(&name).await? else {
+        let Some(at) = self.store.cursor(&name).await?.and_then(Position::into_cursor) else {
             self.anchor_feed(system, entity).await?;
             return Ok(pulled);
         };
@@ -122,10 +122,11 @@ impl Engine {
                             if ingested.moved && !following.is_ending {
                                 // Somebody else has read on. What is under way began elsewhere and comes to nothing.
                                 following.under_way.clear();
-                                let Some(stored) = self.store.cursor(&feed.name).await? else {
+                                let stored = self.store.cursor(&feed.name).await?;
+                                let Some(at) = stored.and_then(Position::into_cursor) else {
                                     return Ok(pulled);
                                 };
-                                following = Following::from(stored);
+                                following = Following::from(at);
                             } else {
                                 following.let_next_go();
                             }
@@ -246,8 +247,8 @@ impl<'a> Feed<'a> {
         }
         let mut batch = engine.batch(system, Channel::Feed, entity, page, asked_at);
         batch.second_looks = read;
-        let from = Some(std::mem::replace(&mut following.at, to.clone()));
-        batch.cursors.push(CursorMove { name: self.name.clone(), from, to });
+        let from = Some(Position::After(std::mem::replace(&mut following.at, to.clone())));
+        batch.cursors.push(CursorMove { name: self.name.clone(), from, to: Position::After(to) });
         if planted(Mistake::AdvanceCursorEarly) {
             engine.move_cursors(std::mem::take(&mut batch.cursors)).await?;
         }

@@ -3,7 +3,7 @@
 use crate::inbound::batch::Batch;
 use crate::inbound::commit_draft::{CommitDraft, Content, Fact};
 use crate::inbound::ingest::payload;
-use crate::ports::store::{CopyKey, Located, MatchKey, SignalReason};
+use crate::ports::store::{Located, MatchKey, SignalReason};
 use crate::run::engine::{Engine, EngineError};
 use avowal_core::data::ids::{FieldName, RecordId};
 use avowal_core::data::value::Value;
@@ -13,9 +13,9 @@ use avowal_core::history::LinkReason;
 use avowal_core::history::chronicle::Chronicle;
 use avowal_core::planted::{Mistake, planted};
 use avowal_core::policy::EntityPolicy;
-use avowal_core::record::Record;
 use avowal_core::record::intent::{Intent, Operation};
 use avowal_core::record::observation::Channel;
+use avowal_core::record::{CopyKey, Record};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The keys by which copies find a record. A field of which nobody has spoken yet who may is known by what the

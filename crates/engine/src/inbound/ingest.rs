@@ -6,7 +6,7 @@ use crate::inbound::identify::match_keys;
 use crate::inbound::translate::{Canonical, Translated};
 use crate::ports::connector::{Change, OrderKind, RemoteState};
 use crate::ports::store::{
-    Commit, CommitOutcome, CopyKey, Located, QuarantineItem, RecordCommit, Signal, SignalReason,
+    Commit, CommitOutcome, Located, NewQuarantineItem, NewSignal, RecordCommit, SignalReason,
 };
 use crate::run::engine::{Engine, EngineError};
 use avowal_core::data::ids::{EntityName, RecordId, SystemName};
@@ -19,7 +19,7 @@ use avowal_core::history::{Body, Context};
 use avowal_core::planted::{Mistake, planted};
 use avowal_core::policy::EntityPolicy;
 use avowal_core::record::observation::{Channel, CopyState, Observation, OrderToken};
-use avowal_core::record::{Copy, Record};
+use avowal_core::record::{Copy, CopyKey, Record};
 use futures::channel::oneshot;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
@@ -474,10 +474,15 @@ impl Engine {
         }
     }
 
-    pub(crate) fn signal(&self, batch: &Batch, key: &CopyKey, reason: SignalReason, delay_ms: u64) -> Signal {
+    pub(crate) fn signal(
+        &self,
+        batch: &Batch,
+        key: &CopyKey,
+        reason: SignalReason,
+        delay_ms: u64,
+    ) -> NewSignal {
         let delay = i64::try_from(delay_ms).unwrap_or(i64::MAX);
-        Signal {
-            id: 0,
+        NewSignal {
             copy: key.clone(),
             not_before: self.clock.now().plus_millis(delay),
             reason,
@@ -486,7 +491,7 @@ impl Engine {
         }
     }
 
-    fn second_looks(&self, batch: &Batch, awaited: &BTreeSet<CopyKey>) -> Vec<Signal> {
+    fn second_looks(&self, batch: &Batch, awaited: &BTreeSet<CopyKey>) -> Vec<NewSignal> {
         let copies: BTreeSet<&CopyKey> = batch.second_looks.iter().collect();
         let wanted = copies.into_iter().filter(|key| !awaited.contains(key) && !self.awaits_read(key));
         wanted.map(|key| self.signal(batch, key, SignalReason::SecondLook, self.settings.settle_ms)).collect()
@@ -498,9 +503,8 @@ impl Engine {
         fact: &Fact<'_>,
         reason: String,
         payload: String,
-    ) -> QuarantineItem {
-        QuarantineItem {
-            id: 0,
+    ) -> NewQuarantineItem {
+        NewQuarantineItem {
             system: batch.system.clone(),
             entity: fact.entity.clone(),
             remote_id: Some(fact.change.id.clone()),
@@ -639,7 +643,7 @@ fn note_drift(chronicle: &mut Chronicle, observation: &Observation) {
     }
 }
 
-fn copy_of(item: &QuarantineItem) -> Option<CopyKey> {
+fn copy_of(item: &NewQuarantineItem) -> Option<CopyKey> {
     Some(CopyKey {
         system: item.system.clone(),
         entity: item.entity.clone(),

@@ -2,12 +2,12 @@
 
 use crate::inbound::batch::{Batch, Ingested};
 use crate::inbound::ingest::may_be_late;
-use crate::inbound::readiness::{is_read_to_the_end, sweeping};
 use crate::ports::bucket::Shares;
 use crate::ports::connector::{Advice, Change, ConnectorError, Page, RemoteState};
 use crate::ports::lanes::Claim;
 use crate::ports::store::{
-    Commit, CommitOutcome, CopyKey, Cursor, CursorKind, CursorMove, CursorName, Due, Signal, SignalReason,
+    Commit, CommitOutcome, Cursor, CursorKind, CursorMove, CursorName, Due, NewSignal, Position, Signal,
+    SignalReason,
 };
 use crate::run::engine::{Engine, EngineError};
 use crate::run::progress::{Progress, Step, SystemReport};
@@ -15,6 +15,7 @@ use crate::run::turns::Taken;
 use avowal_core::data::ids::{EntityName, RemoteId, SystemName};
 use avowal_core::data::time::Timestamp;
 use avowal_core::planted::{Mistake, planted};
+use avowal_core::record::CopyKey;
 use avowal_core::record::observation::Channel;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -105,7 +106,7 @@ impl Engine {
         entity: &EntityName,
     ) -> Result<bool, EngineError> {
         let cursor = self.store.cursor(&name(system, entity, CursorKind::Listing)).await?;
-        Ok(cursor.is_some_and(|cursor| cursor.is_done()))
+        Ok(cursor.is_some_and(|position| position.is_complete()))
     }
 
     async fn first_listing(
@@ -120,7 +121,7 @@ impl Engine {
         let Some(connector) = self.connector(system) else { return Ok(pulled) };
         let listing = name(system, entity, CursorKind::Listing);
         let mut at = self.store.cursor(&listing).await?;
-        if at.as_ref().is_some_and(Cursor::is_done) {
+        if at.as_ref().is_some_and(Position::is_complete) {
             return Ok(pulled);
         }
         self.anchor_feed(system, entity).await?;
@@ -128,20 +129,16 @@ impl Engine {
         // may have gone meanwhile, and no feed will say so.
         let again = at.is_some();
         let mut present = BTreeSet::new();
-        while !at.as_ref().is_some_and(is_read_to_the_end) {
+        while !at.as_ref().is_some_and(Position::is_read_to_the_end) {
             let asked_at = self.clock.now();
             let page = connector
-                .list(
-                    entity,
-                    at.as_ref().filter(|cursor| !cursor.0.is_empty()),
-                    self.settings.batch_records_max,
-                )
+                .list(entity, at.as_ref().and_then(Position::cursor), self.settings.batch_records_max)
                 .await
                 .map_err(|error| self.failed(system, error))?;
             if !claim.is_firm() {
                 return Ok(pulled);
             }
-            let to = if page.more { page.next.clone() } else { sweeping() };
+            let to = if page.more { Position::After(page.next.clone()) } else { Position::Planning };
             if page.more && at.as_ref() == Some(&to) {
                 return Err(self.failed(system, stuck(entity)));
             }
@@ -164,11 +161,11 @@ impl Engine {
             });
             at = if ingested.moved { self.store.cursor(&listing).await? } else { Some(to) };
         }
-        if at.as_ref().is_some_and(Cursor::is_done) {
+        if at.as_ref().is_some_and(Position::is_complete) {
             return Ok(pulled);
         }
         pulled.join(self.sweep(entity).await?);
-        self.move_cursors(vec![CursorMove { name: listing, from: at, to: Cursor::done() }]).await?;
+        self.move_cursors(vec![CursorMove { name: listing, from: at, to: Position::Complete }]).await?;
         Ok(pulled)
     }
 
@@ -188,7 +185,8 @@ impl Engine {
                 return Ok(());
             }
             let to = connector.feed_position(entity).await.map_err(|error| self.failed(system, error))?;
-            self.move_cursors(vec![CursorMove { name: feed.clone(), from: None, to }]).await?;
+            self.move_cursors(vec![CursorMove { name: feed.clone(), from: None, to: Position::After(to) }])
+                .await?;
         }
         Err(EngineError::Contended { system: system.clone() })
     }
@@ -198,12 +196,12 @@ impl Engine {
         let Some(connector) = self.connector(system) else { return Ok(()) };
         let (feed, listing) =
             (name(system, entity, CursorKind::Feed), name(system, entity, CursorKind::Listing));
-        let begun = Cursor(String::new());
-        let mut moves =
-            vec![CursorMove { from: self.store.cursor(&listing).await?, name: listing, to: begun }];
+        let from = self.store.cursor(&listing).await?;
+        let mut moves = vec![CursorMove { name: listing, from, to: Position::Again }];
         if connector.capabilities(entity).feed {
             let to = connector.feed_position(entity).await.map_err(|error| self.failed(system, error))?;
-            moves.push(CursorMove { from: self.store.cursor(&feed).await?, name: feed, to });
+            let from = self.store.cursor(&feed).await?;
+            moves.push(CursorMove { name: feed, from, to: Position::After(to) });
         }
         self.move_cursors(moves).await
     }
@@ -474,8 +472,11 @@ impl Engine {
     async fn put_off(&self, signals: &[Signal], attempts: u32) -> Result<(), EngineError> {
         let delay = i64::try_from(self.backoff_ms(attempts)).unwrap_or(i64::MAX);
         let not_before = self.clock.now().plus_millis(delay);
-        let again =
-            signals.iter().map(|signal| Signal { not_before, attempts: attempts + 1, ..signal.clone() });
+        let again = signals.iter().map(|signal| NewSignal {
+            not_before,
+            attempts: attempts + 1,
+            ..signal.clone().into()
+        });
         let commit = Commit {
             signals: again.collect(),
             signals_done: signals.iter().map(|signal| signal.id).collect(),

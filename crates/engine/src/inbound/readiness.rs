@@ -2,7 +2,7 @@
 //! created there, and afterwards the records that it turned out to lack are planned in one sweep.
 
 use crate::inbound::pull::Pulled;
-use crate::ports::store::{Commit, CommitOutcome, Cursor, CursorKind, CursorName};
+use crate::ports::store::{Commit, CommitOutcome, CursorKind, CursorName, Position};
 use crate::run::engine::{Engine, EngineError};
 use avowal_core::data::ids::{EntityName, SystemName};
 use avowal_core::history::Context;
@@ -12,19 +12,6 @@ use avowal_core::planted::{Mistake, planted};
 use avowal_core::policy::EntityPolicy;
 use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
-
-/// The position of a listing whose last page has been taken, while the missing copies are being planned.
-const SWEEPING: &str = "(sweeping)";
-
-/// The position after the last page of a listing.
-pub(crate) fn sweeping() -> Cursor {
-    Cursor(SWEEPING.to_owned())
-}
-
-/// Whether the last page of a listing has been taken.
-pub(crate) fn is_read_to_the_end(cursor: &Cursor) -> bool {
-    cursor.is_done() || cursor.0 == SWEEPING
-}
 
 impl Engine {
     /// The rules of an entity as they hold now: no creates in systems that have not been listed yet.
@@ -55,7 +42,7 @@ impl Engine {
             return Ok(true);
         }
         let name = CursorName { system: system.clone(), entity: entity.clone(), kind: CursorKind::Listing };
-        let ready = self.store.cursor(&name).await?.as_ref().is_some_and(is_read_to_the_end);
+        let ready = self.store.cursor(&name).await?.as_ref().is_some_and(Position::is_read_to_the_end);
         if ready {
             self.ready.lock().unwrap_or_else(PoisonError::into_inner).insert(key);
         }

@@ -1,15 +1,14 @@
 //! Between raw contents and canonical fields, with references carried as our record ids.
 
 use crate::ports::connector::{Expected, Fields, Write};
-use crate::ports::store::CopyKey;
 use crate::run::engine::{Engine, EngineError};
 use avowal_core::data::ids::{EntityName, FieldName, RecordId, RemoteId, SystemName};
 use avowal_core::data::value::Value;
 use avowal_core::planted::{Mistake, planted};
 use avowal_core::policy::EntityPolicy;
 use avowal_core::policy::schema::FieldType;
-use avowal_core::record::Record;
 use avowal_core::record::intent::{Intent, Operation};
+use avowal_core::record::{CopyKey, Record};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

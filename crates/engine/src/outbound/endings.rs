@@ -5,7 +5,7 @@ use crate::outbound::dispatch::{Dispatched, OutgoingWrite, RETRY_AFTER_MS_MAX, T
 use crate::outbound::ending::Ending;
 use crate::ports::connector::{Change, OrderKind, RemoteState};
 use crate::ports::store::{
-    Commit, CommitOutcome, CopyKey, IntentDelay, QuarantineItem, RecordCommit, Signal, SignalReason,
+    Commit, CommitOutcome, IntentDelay, NewQuarantineItem, NewSignal, RecordCommit, SignalReason,
 };
 use crate::run::engine::{Engine, EngineError};
 use avowal_core::data::ids::{EntityName, RecordId, RemoteId, SystemName};
@@ -21,7 +21,7 @@ use avowal_core::planted::{Mistake, planted};
 use avowal_core::policy::EntityPolicy;
 use avowal_core::record::intent::{Intent, IntentStatus, Operation};
 use avowal_core::record::observation::{Channel, CopyState, Observation};
-use avowal_core::record::{Copy, Record};
+use avowal_core::record::{Copy, CopyKey, Record};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -472,11 +472,10 @@ impl Engine {
         commit.delays.push(self.delay(&end.item.record, end.system, failures, wait, reason.to_owned()));
     }
 
-    fn second_look(&self, end: &End<'_>, id: &RemoteId) -> Signal {
+    fn second_look(&self, end: &End<'_>, id: &RemoteId) -> NewSignal {
         let now = self.clock.now();
         let settle = i64::try_from(self.settings.settle_ms).unwrap_or(i64::MAX);
-        Signal {
-            id: 0,
+        NewSignal {
             copy: CopyKey {
                 system: end.system.clone(),
                 entity: end.item.entity.clone(),
@@ -509,10 +508,9 @@ impl Engine {
         }
     }
 
-    fn refused_write(&self, end: &End<'_>, reason: &str) -> QuarantineItem {
+    fn refused_write(&self, end: &End<'_>, reason: &str) -> NewQuarantineItem {
         let payload = avowal_core::data::value::Value::Object(end.item.write.fields.clone()).to_string();
-        QuarantineItem {
-            id: 0,
+        NewQuarantineItem {
             system: end.system.clone(),
             entity: end.item.entity.clone(),
             remote_id: end.item.write.id.clone(),

@@ -1,6 +1,6 @@
 //! What named persons do: answer reviews, replay quarantined items.
 
-use crate::ports::store::{Commit, CommitOutcome, CopyKey, QuarantineItem, Signal, SignalReason};
+use crate::ports::store::{Commit, CommitOutcome, NewSignal, QuarantineItem, SignalReason};
 use crate::run::engine::{Engine, EngineError};
 use avowal_core::data::ids::{RecordId, SystemName};
 use avowal_core::decide::review::answer_review;
@@ -8,6 +8,7 @@ use avowal_core::history::chronicle::Chronicle;
 use avowal_core::history::{Body, Context, Failure, ReviewAnswer};
 use avowal_core::outgoing::confirm::fail;
 use avowal_core::outgoing::plan::plan;
+use avowal_core::record::CopyKey;
 use avowal_core::record::intent::IntentStatus;
 
 /// Whether a commit has taken effect.
@@ -92,8 +93,7 @@ impl Engine {
 
     async fn read_again(&self, copy: CopyKey) -> Result<(), EngineError> {
         let now = self.clock.now();
-        let signal = Signal {
-            id: 0,
+        let signal = NewSignal {
             copy: copy.clone(),
             not_before: now,
             reason: SignalReason::Replay,

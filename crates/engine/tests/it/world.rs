@@ -9,7 +9,7 @@ use avowal_core::policy::spec::{ColumnDetail, ColumnSpec, EntitySpec, MappingSpe
 use avowal_core::policy::{EntityPolicy, SystemTraits};
 use avowal_core::record::{Copy, Record};
 use avowal_engine::ports::connector::{ConnectorError, ConnectorErrorKind, Fields};
-use avowal_engine::ports::store::Store;
+use avowal_engine::ports::store::{ReadHistory, ReadRecords};
 use avowal_engine::{
     Engine, EngineError, EngineParts, Settings, SyncOptions, SyncReport, SystemPort, Unwatched, WriteRate,
 };

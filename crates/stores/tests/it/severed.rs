@@ -6,7 +6,9 @@ use avowal_core::data::value::Value;
 use avowal_core::history::Body;
 use avowal_core::policy::SystemTraits;
 use avowal_core::policy::spec::{ColumnDetail, ColumnSpec, EntitySpec, MappingSpec};
-use avowal_engine::ports::store::{Commit, CommitOutcome, Store, StoreError};
+use avowal_engine::ports::store::{
+    Commit, CommitChanges, CommitOutcome, ReadOverview, ReadRecords, Store, StoreError,
+};
 use avowal_engine::{Engine, EngineParts, Settings, SyncOptions, SystemPort, Unwatched};
 use avowal_stores::postgres::PostgresStore;
 use avowal_testkit::fake::{FakeSystem, ManualClock, Profile};
