@@ -42,8 +42,6 @@ use write::ReadTrouble;
 const HOSTILE_TEXT_CHARS_MAX: usize = 300;
 /// How many writes go out together; each is its own request.
 const BATCH_WRITES_MAX: usize = 50;
-/// A place in no feed, for objects without one.
-const NO_FEED: &str = "(no feed)";
 
 /// A JSON service.
 pub struct HttpConnector {
@@ -106,11 +104,7 @@ impl Connector for HttpConnector {
     }
 
     async fn feed_position(&self, entity: &EntityName) -> Result<Cursor, ConnectorError> {
-        let object = self.object(entity)?;
-        if object.changes.is_none() {
-            return Ok(Cursor(NO_FEED.to_owned()));
-        }
-        scan::position(&self.client, object).await
+        scan::position(&self.client, self.object(entity)?).await
     }
 
     async fn list(
