@@ -16,7 +16,6 @@
 
 mod catalogue;
 mod check;
-mod claim;
 mod feed;
 mod image;
 mod install;
@@ -24,6 +23,7 @@ mod kind;
 mod listen;
 mod plain;
 mod read;
+mod reserve;
 mod session;
 mod statement;
 mod write;

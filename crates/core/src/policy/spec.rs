@@ -54,14 +54,14 @@ const STRATEGIES: [&str; 6] =
 #[cfg(feature = "schema")]
 const MERGES: [&str; 6] = ["union", "delta", "max", "min", "text", "expression"];
 
-/// One field as it is written.
+/// A canonical field and its rule, as they are written.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(extend("required" = ["type", "owner"])))]
 #[serde(deny_unknown_fields, default)]
 pub struct FieldSpec {
     /// What the field holds: `string`, `integer`, `decimal`, `boolean`, `date`, `timestamp`, `enum` (with `values`), `set`,
     /// `list`, `object` or `ref` (with `to`).
-    #[cfg_attr(feature = "schema", schemars(required, example = &"string", extend("enum" = TYPES)))]
+    #[cfg_attr(feature = "schema", schemars(example = &"string", extend("enum" = TYPES)))]
     #[serde(rename = "type")]
     pub kind: Option<String>,
     /// The allowed texts of an `enum`.
@@ -71,7 +71,7 @@ pub struct FieldSpec {
     #[cfg_attr(feature = "schema", schemars(with = "Option<String>", example = &"company"))]
     pub to: Option<EntityName>,
     /// The system that decides what the field holds, or `shared`.
-    #[cfg_attr(feature = "schema", schemars(required, with = "String", example = &"app"))]
+    #[cfg_attr(feature = "schema", schemars(with = "String", example = &"app"))]
     pub owner: Option<OneOrMany>,
     /// What happens to changes that did not see each other: `owner_wins` (the default with an owner), `local_wins` or
     /// `external_wins` (spellings of it that must agree with the owner), `latest_valid_change`, `merge` or
@@ -106,7 +106,7 @@ pub struct FieldSpec {
     pub normalize: Vec<String>,
 }
 
-/// The rule of deletes as it is written.
+/// Who may delete a record, as it is written.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
@@ -154,13 +154,13 @@ pub enum ColumnSpec {
     Full(ColumnDetail),
 }
 
-/// The particulars of a column as they are written.
+/// A system's name of a field, with more about it, as it is written.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(extend("required" = ["name"])))]
 #[serde(deny_unknown_fields, default)]
 pub struct ColumnDetail {
     /// The remote name.
-    #[cfg_attr(feature = "schema", schemars(required, example = &"phone_number"))]
+    #[cfg_attr(feature = "schema", schemars(example = &"phone_number"))]
     pub name: String,
     /// What `null` says. The default is that of the mapping.
     #[cfg_attr(feature = "schema", schemars(example = &"clear"))]
