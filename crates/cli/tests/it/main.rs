@@ -7,4 +7,5 @@ mod crash_points;
 mod e2e;
 mod help;
 mod records;
+mod schema;
 mod simulate;
