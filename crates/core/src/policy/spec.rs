@@ -48,13 +48,19 @@ pub enum OneOrMany {
 #[cfg(feature = "schema")]
 const TYPES: [&str; 11] =
     ["string", "integer", "decimal", "boolean", "date", "timestamp", "enum", "set", "list", "object", "ref"];
-/// The words after `strategy`, for the schema.
+/// The words that may stand under a key, for the schema.
 #[cfg(feature = "schema")]
-const STRATEGIES: [&str; 6] =
-    ["local_wins", "external_wins", "owner_wins", "latest_valid_change", "merge", "manual_review"];
-/// The words after `merge`, for the schema.
-#[cfg(feature = "schema")]
-const MERGES: [&str; 6] = ["union", "delta", "max", "min", "text", "expression"];
+fn words(key: StrategyKey) -> Vec<&'static str> {
+    let mut words = Vec::new();
+    for declared in Strategy::ALL.iter().filter(|declared| declared.key == key) {
+        words.push(declared.word);
+        words.extend(declared.spellings);
+    }
+    if key == StrategyKey::Strategy {
+        words.push("merge");
+    }
+    words
+}
 
 /// A canonical field and its rule, as they are written.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]

@@ -136,16 +136,16 @@ impl ReadOverview for MemoryStore {
         let mut open: Vec<OpenReview> = tables
             .records
             .values()
-            .flat_map(|record| record.reviews.iter().map(move |(field, review)| (record, field, review)))
-            .map(|(record, field, review)| OpenReview {
+            .flat_map(|record| record.reviews.iter().map(move |(subject, review)| (record, subject, review)))
+            .map(|(record, subject, review)| OpenReview {
                 entity: record.entity.clone(),
                 record: record.id.clone(),
-                field: field.clone(),
+                subject: subject.clone(),
                 review: review.clone(),
             })
             .collect();
         open.sort_by(|a, b| {
-            (a.review.opened_at, &a.record, &a.field).cmp(&(b.review.opened_at, &b.record, &b.field))
+            (a.review.opened_at, &a.record, &a.subject).cmp(&(b.review.opened_at, &b.record, &b.subject))
         });
         open.truncate(limit);
         Ok(open)
