@@ -90,7 +90,7 @@ fn a_merged_value_is_checked_like_any_other() {
     let text = |_: &FieldConflict<'_>| DomainResolution::Merged(Value::from("many"));
     assert_eq!(
         decided(text, None),
-        "? the resolver mine (version 3) gave no usable value: \"many\" is not an integer"
+        "? the resolver mine (version 3) gave a value that the field cannot hold: \"many\" is not an integer"
     );
     let small =
         Checks(1, |change| if *change.to < Value::from(30) { Ok(()) } else { Err("too much".into()) });
