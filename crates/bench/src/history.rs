@@ -8,7 +8,7 @@ use avowal_core::decide::lifecycle::link;
 use avowal_core::history::chronicle::Chronicle;
 use avowal_core::history::{Body, Context, LinkReason};
 use avowal_core::record::Record;
-use avowal_engine::ports::store::{Commit, CommitOutcome, RecordCommit, Store};
+use avowal_engine::ports::store::{Commit, CommitChanges, CommitOutcome, ReadRecords, RecordCommit};
 use avowal_stores::sqlite::SqliteStore;
 use std::time::Instant;
 

@@ -29,6 +29,8 @@ Exit codes: 0 done, 1 failed, 2 bad usage or configuration, 3 held by a guard.";
 pub enum Command {
     /// Write a commented configuration to begin with.
     Init,
+    /// Print the JSON Schema of the configuration, for editors.
+    Schema,
     /// Validate the configuration, print each field's rule as a sentence, and reach the systems.
     Check(CheckArguments),
     /// Try the configuration on simulated systems and people: does it converge, and what must be expected a day?

@@ -1,13 +1,10 @@
-//! The composition root: the only place that knows which store and which connectors there are.
+//! The composition root: the only place that knows which stores there are; `connectors.rs` lists the connectors.
 
 use crate::clock::{SystemClock, now};
-use crate::config::{Config, ConnectorConfig, StoreLocation, SystemConfig};
+use crate::config::{Config, StoreLocation, SystemConfig};
 use crate::failure::Failure;
 use crate::unopened::Unopened;
 use async_trait::async_trait;
-use avowal_connectors::http::HttpConnector;
-use avowal_connectors::postgres::{PostgresConnector, PostgresOptions};
-use avowal_connectors::sqlite::{SqliteConnector, SqliteOptions};
 use avowal_core::data::ids::{EntityName, SystemName};
 use avowal_core::policy::EntityPolicy;
 use avowal_engine::ports::connector::{Binding, Column, Connector, ConnectorError, Delivery};
@@ -59,29 +56,18 @@ pub fn engine(config: &Config, store: Arc<dyn Store>) -> Engine {
     })
 }
 
-/// Opens the way to one system. Nothing is sent yet.
+/// Prepares the way to one system. Nothing is sent yet.
 pub fn connector(
     name: &SystemName,
     system: &SystemConfig,
     policies: &BTreeMap<EntityName, Arc<EntityPolicy>>,
 ) -> Result<Arc<dyn Connector>, ConnectorError> {
-    let bindings: Vec<Binding> = policies.values().filter_map(|policy| binding(policy, name)).collect();
-    Ok(match &system.connector {
-        ConnectorConfig::Sqlite { path } => {
-            Arc::new(SqliteConnector::open(SqliteOptions { path: path.clone() }, bindings)?)
-        }
-        ConnectorConfig::Postgres { url } => {
-            Arc::new(PostgresConnector::connect(PostgresOptions { url: url.clone() }, bindings)?)
-        }
-        ConnectorConfig::Http { options, objects } => {
-            let with_object = |binding: Binding| {
-                let object = objects.get(&binding.entity).cloned().unwrap_or_default();
-                (binding, object)
-            };
-            let objects = bindings.into_iter().map(with_object).collect();
-            Arc::new(HttpConnector::new(options.as_ref().clone(), objects)?)
-        }
-    })
+    system.connector.open(bindings(name, policies))
+}
+
+/// What the connector of one system must know of each entity that it holds.
+pub fn bindings(name: &SystemName, policies: &BTreeMap<EntityName, Arc<EntityPolicy>>) -> Vec<Binding> {
+    policies.values().filter_map(|policy| binding(policy, name)).collect()
 }
 
 /// The webhook endpoints of the configured systems.

@@ -8,8 +8,8 @@ use avowal_core::data::value::Value;
 use avowal_core::decide::identity::key_of_field;
 use avowal_core::explain::{short_text, short_value};
 use avowal_core::policy::EntityPolicy;
-use avowal_core::record::Record;
-use avowal_engine::ports::store::{CopyKey, Store};
+use avowal_core::record::{CopyKey, Record};
+use avowal_engine::ports::store::ReadRecords;
 use std::sync::Arc;
 
 /// The most records that are read to find a field's value.
@@ -31,7 +31,7 @@ pub fn policy<'c>(config: &'c Config, entity: &str) -> Result<&'c Arc<EntityPoli
 
 /// The one record that a key names.
 pub async fn find(
-    store: &dyn Store,
+    store: &dyn ReadRecords,
     policy: &EntityPolicy,
     key: &str,
     output: &Output,
@@ -78,7 +78,7 @@ fn nothing(policy: &EntityPolicy, key: &str) -> Failure {
     ))
 }
 
-async fn by_copy(store: &dyn Store, copy: CopyKey) -> Result<RecordId, Failure> {
+async fn by_copy(store: &dyn ReadRecords, copy: CopyKey) -> Result<RecordId, Failure> {
     let located = store.locate(std::slice::from_ref(&copy)).await?.pop().flatten();
     located.map(|located| located.record).ok_or_else(|| {
         let id = short_text(copy.remote_id.as_str());
@@ -87,7 +87,7 @@ async fn by_copy(store: &dyn Store, copy: CopyKey) -> Result<RecordId, Failure> 
 }
 
 async fn by_field(
-    store: &dyn Store,
+    store: &dyn ReadRecords,
     policy: &EntityPolicy,
     field: &FieldName,
     text: &str,
@@ -135,7 +135,7 @@ pub fn value_of(policy: &EntityPolicy, field: &FieldName, text: &str) -> Result<
 
 /// Looks through the records, page by page, up to a bound that is said aloud when it is reached.
 async fn scan(
-    store: &dyn Store,
+    store: &dyn ReadRecords,
     policy: &EntityPolicy,
     field: &FieldName,
     value: &Value,

@@ -28,6 +28,7 @@ mod clock;
 mod commands;
 mod compose;
 mod config;
+mod connectors;
 mod failure;
 mod history;
 mod key;

@@ -4,4 +4,5 @@
 
 pub mod dice;
 pub mod fake;
+pub mod layer;
 pub mod memory;

@@ -7,8 +7,8 @@ use avowal_core::explain::event_line;
 use avowal_core::policy::EntityPolicy;
 use avowal_core::policy::mapping::Mapping;
 use avowal_core::policy::schema::FieldType;
-use avowal_core::record::{Copy, Record};
-use avowal_engine::ports::store::{CopyKey, QuarantineItem, Store};
+use avowal_core::record::{Copy, CopyKey, Record};
+use avowal_engine::ports::store::{QuarantineItem, ReadHistory, ReadOverview, ReadRecords};
 use std::collections::BTreeMap;
 
 /// The most differences that are told of one seed, and events of each.

@@ -8,8 +8,9 @@ use avowal_core::data::value::Value;
 use avowal_core::policy::mapping::Nulls;
 use avowal_core::policy::schema::FieldType;
 use avowal_core::policy::{EntityPolicy, FieldOwnershipPolicy, Owner};
+use avowal_core::record::CopyKey;
 use avowal_engine::ports::connector::{Delivery, Fields};
-use avowal_engine::ports::store::{CopyKey, Store};
+use avowal_engine::ports::store::ReadRecords;
 use avowal_fakes::dice::{self, Dice};
 use std::collections::{BTreeMap, BTreeSet};
 

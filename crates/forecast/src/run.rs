@@ -10,7 +10,7 @@ use avowal_core::history::ReviewAnswer;
 use avowal_core::record::Subject;
 use avowal_engine::ports::clock::Clock;
 use avowal_engine::ports::connector::{Connector, Delivery};
-use avowal_engine::ports::store::{Due, OpenReview, Store};
+use avowal_engine::ports::store::{Due, OpenReview, ReadHistory, ReadOverview, ScheduleWork};
 use avowal_engine::{
     DeliveryOutcome, Engine, EngineError, EngineParts, SyncOptions, SyncReport, SystemPort, Unwatched,
 };

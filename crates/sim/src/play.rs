@@ -12,7 +12,7 @@ use avowal_core::data::value::Value;
 use avowal_core::history::{Body, ReviewAnswer};
 use avowal_core::record::Subject;
 use avowal_engine::ports::connector::{ConnectorError, ConnectorErrorKind, Fields};
-use avowal_engine::ports::store::Store;
+use avowal_engine::ports::store::{ReadHistory, ReadOverview};
 use avowal_fakes::dice::{hash, mix};
 use futures::FutureExt;
 use serde::{Deserialize, Serialize};

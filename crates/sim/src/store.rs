@@ -4,17 +4,12 @@ use crate::fault::{Fault, Faults};
 use crate::mistakes::{self, Mistake};
 use crate::oracle::Oracle;
 use async_trait::async_trait;
-use avowal_core::data::ids::{EntityName, RecordId, SystemName};
-use avowal_core::data::time::Timestamp;
-use avowal_core::history::IntegrationEvent;
+use avowal_core::data::ids::{RecordId, SystemName};
 use avowal_core::record::Record;
-use avowal_engine::ports::bucket::Shares;
 use avowal_engine::ports::lanes::{Claim, Hold, Lane};
-use avowal_engine::ports::store::{
-    Commit, CommitOutcome, CopyKey, Counts, Cursor, CursorName, Due, DueIntent, Located, OpenCounts,
-    OpenReview, QuarantineItem, SharedStore, Signal, Store, StoreError,
-};
+use avowal_engine::ports::store::{Commit, CommitOutcome, Position, SharedStore, Store, StoreError};
 use avowal_fakes::fake::pause;
+use avowal_fakes::layer::StoreLayer;
 use avowal_fakes::memory::MemoryStore;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -126,7 +121,7 @@ impl SimStore {
             return unknown("the connection broke before the answer");
         }
         let copy = commit.clone();
-        let outcome = self.inner.commit(commit).await?;
+        let outcome = self.below().commit(commit).await?;
         if outcome == CommitOutcome::Committed {
             self.oracle.committed(&copy);
             if let Some(follower) = &self.follower {
@@ -154,7 +149,7 @@ fn name_of(commit: &Commit) -> String {
         return format!("{}@{}", record.state.id, record.state.seq);
     }
     if let Some(cursor) = commit.cursors.first() {
-        return format!("{} {}", cursor.name.system, cursor.to.0);
+        return format!("{} {}", cursor.name.system, place_of(&cursor.to));
     }
     match (commit.dedupe.first(), commit.delays.first(), commit.signals.first()) {
         (Some(delivery), _, _) => delivery.key.clone(),
@@ -164,18 +159,20 @@ fn name_of(commit: &Commit) -> String {
     }
 }
 
-#[async_trait]
-impl Store for SimStore {
-    async fn locate(&self, keys: &[CopyKey]) -> Result<Vec<Option<Located>>, StoreError> {
-        self.inner.locate(keys).await
+/// The word for a position in the name of a commit. The dice are thrown by names, so another word is another trace.
+fn place_of(position: &Position) -> &str {
+    match position {
+        Position::Again => "",
+        Position::After(cursor) => &cursor.0,
+        Position::Planning => "(sweeping)",
+        Position::Complete => "(done)",
     }
+}
 
-    async fn match_records(
-        &self,
-        entity: &EntityName,
-        keys: &[String],
-    ) -> Result<Vec<Vec<RecordId>>, StoreError> {
-        self.inner.match_records(entity, keys).await
+#[async_trait]
+impl StoreLayer for SimStore {
+    fn below(&self) -> &dyn Store {
+        &*self.inner
     }
 
     async fn load(&self, ids: &[RecordId]) -> Result<Vec<Option<Record>>, StoreError> {
@@ -183,11 +180,11 @@ impl Store for SimStore {
         if let Some(id) = ids.first() {
             self.reach(id.as_str())?;
         }
-        self.inner.load(ids).await
+        self.below().load(ids).await
     }
 
     async fn seen_before(&self, system: &SystemName, keys: &[String]) -> Result<Vec<bool>, StoreError> {
-        let seen = self.inner.seen_before(system, keys).await?;
+        let seen = self.below().seen_before(system, keys).await?;
         Ok(seen.into_iter().map(|seen| seen && self.mistake != Some(Mistake::MissDedupeKey)).collect())
     }
 
@@ -202,89 +199,12 @@ impl Store for SimStore {
         Ok(mistakes::store::told(self.mistake, outcome))
     }
 
-    async fn cursor(&self, name: &CursorName) -> Result<Option<Cursor>, StoreError> {
-        self.inner.cursor(name).await
-    }
-
-    async fn due_intents(
-        &self,
-        system: &SystemName,
-        shares: Shares,
-        now: Timestamp,
-        limit: usize,
-    ) -> Result<Vec<DueIntent>, StoreError> {
-        self.inner.due_intents(system, shares, now, limit).await
-    }
-
-    async fn due_shares(&self, system: &SystemName, due: Due, now: Timestamp) -> Result<Shares, StoreError> {
-        self.inner.due_shares(system, due, now).await
-    }
-
     async fn claim(&self, lanes: &[Lane]) -> Result<Claim, StoreError> {
         pause().await;
-        Ok(self.held.keep(self.inner.claim(lanes).await?))
+        Ok(self.held.keep(self.below().claim(lanes).await?))
     }
 
     fn shared(&self) -> Option<&dyn SharedStore> {
         self.is_shared.then_some(&*self.inner)
-    }
-
-    async fn prune(&self, before: Timestamp, limit: usize) -> Result<u64, StoreError> {
-        self.inner.prune(before, limit).await
-    }
-
-    async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
-        self.inner.next_due().await
-    }
-
-    async fn due_signals(
-        &self,
-        system: &SystemName,
-        shares: Shares,
-        now: Timestamp,
-        limit: usize,
-    ) -> Result<Vec<Signal>, StoreError> {
-        self.inner.due_signals(system, shares, now, limit).await
-    }
-
-    async fn events(
-        &self,
-        record: &RecordId,
-        from_seq: u64,
-        limit: usize,
-    ) -> Result<Vec<IntegrationEvent>, StoreError> {
-        self.inner.events(record, from_seq, limit).await
-    }
-
-    async fn scan_events(
-        &self,
-        after: Option<(RecordId, u64)>,
-        limit: usize,
-    ) -> Result<Vec<IntegrationEvent>, StoreError> {
-        self.inner.scan_events(after, limit).await
-    }
-
-    async fn scan_records(&self, after: Option<RecordId>, limit: usize) -> Result<Vec<Record>, StoreError> {
-        self.inner.scan_records(after, limit).await
-    }
-
-    async fn restate(&self, record: &Record, match_keys: &[String]) -> Result<(), StoreError> {
-        self.inner.restate(record, match_keys).await
-    }
-
-    async fn open_reviews(&self, limit: usize) -> Result<Vec<OpenReview>, StoreError> {
-        self.inner.open_reviews(limit).await
-    }
-
-    async fn quarantined(&self, limit: usize) -> Result<Vec<QuarantineItem>, StoreError> {
-        self.inner.quarantined(limit).await
-    }
-
-    async fn open_counts(&self) -> Result<OpenCounts, StoreError> {
-        self.inner.open_counts().await
-    }
-
-    async fn counts(&self) -> Result<Counts, StoreError> {
-        self.inner.counts().await
     }
 }

@@ -13,13 +13,14 @@ use avowal_core::data::value::Value;
 use avowal_core::policy::EntityPolicy;
 use avowal_engine::ports::clock::Clock;
 use avowal_engine::ports::connector::{Connector, Delivery};
-use avowal_engine::ports::store::Store;
+use avowal_engine::ports::store::{CommitChanges, ReadHistory, ReadOverview, ReadRecords};
 use avowal_engine::{
     DeliveryOutcome, Engine, EngineError, EngineParts, Guards, Settings, SyncOptions, SystemPort, Unwatched,
     WriteRate,
 };
 use avowal_fakes::dice;
 use avowal_fakes::fake::{FakeSystem, ManualClock, WorkerClock};
+use avowal_fakes::layer::Layered;
 use avowal_fakes::memory::MemoryStore;
 use futures::FutureExt;
 use std::collections::{BTreeMap, BTreeSet};
@@ -168,7 +169,7 @@ impl World {
             (SystemName::new(&system.name), SystemPort { connector, poll_ms: 5_000, rate })
         };
         let engine = Arc::new(Engine::new(EngineParts {
-            store: Arc::new(store),
+            store: Arc::new(Layered(store)),
             clock: Arc::new(WorkerClock::new(self.clock.clone(), self.wall_offset_ms)),
             systems: self.systems.iter().zip(&self.scenario.systems).map(port).collect(),
             policies: BTreeMap::from([(EntityName::new(ENTITY), self.policy.clone())]),

@@ -6,7 +6,7 @@ use avowal_core::data::version::Dot;
 use avowal_core::history::Body;
 use avowal_core::record::reason::BeliefRule;
 use avowal_core::record::{Belief, Shadow};
-use avowal_engine::ports::store::{Commit, CommitOutcome, RecordCommit, Store};
+use avowal_engine::ports::store::{Commit, CommitChanges, CommitOutcome, RecordCommit};
 use avowal_stores::postgres::PostgresStore;
 use avowal_testkit::postgres::PrivatePostgres;
 use avowal_testkit::store_suite::sample::{Stream, at};

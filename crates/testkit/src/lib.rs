@@ -9,4 +9,4 @@ pub mod pocketbase;
 pub mod postgres;
 pub mod store_suite;
 
-pub use avowal_fakes::{dice, fake, memory};
+pub use avowal_fakes::{dice, fake, layer, memory};

@@ -27,7 +27,7 @@ macro_rules! store_suite {
         $crate::store_suite! { @cases $make;
             states: round_trip_of_generated_states, round_trip_of_every_event, same_id_in_one_commit_continues,
                 locate_answers_in_order, match_keys_are_replaced, tombstones_match_as_told, scans_are_ordered,
-                counts_add_up, restate_replaces_state_and_keeps_history, deep_and_odd_values_survive;
+                counts_add_up, own_streams_are_no_records, restate_replaces_state_and_keeps_history, deep_and_odd_values_survive;
             conflicts: conflict_leaves_nothing, stale_sequence, missing_record_needs_zero, stale_cursor,
                 cursor_moves_step_by_step, repeated_delivery, delivery_twice_in_one_commit, taken_link,
                 link_twice_in_one_commit, remote_ids_may_change_hands, dead_copy_keeps_its_link, oversized_commit;
@@ -35,7 +35,8 @@ macro_rules! store_suite {
                 other_key_is_due_at_once, settled_intent_is_gone, intents_in_flight_are_found,
                 signals_are_followed_in_order, next_due_is_the_earliest;
             tables: repeated_deliveries_are_seen, reviews_open_and_close, reviews_are_refreshed,
-                quarantine_opens_and_closes, same_item_is_one, cursors_are_kept_apart;
+                quarantine_opens_and_closes, same_item_is_one, cursors_are_kept_apart,
+                every_position_survives;
             claims: claims_are_exclusive, dropped_claims_are_free, claims_hold_up_no_commit, one_of_many_claims_wins,
                 shares_divide_what_is_due, sole_keys_have_no_other_carrier, one_of_many_begins_wins,
                 old_deliveries_are_forgotten;

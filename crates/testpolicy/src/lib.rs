@@ -107,6 +107,16 @@ fn mapping_spec(fields: &BTreeMap<FieldName, FieldSpec>, system: SystemRules) ->
     }
 }
 
+/// Rules in short form as an entity's written rules, and the traits of the systems that are declared.
+///
+/// # Panics
+/// If the JSON is not of the form of [`Rules`].
+pub fn spec(rules: &Json) -> (EntitySpec, BTreeMap<SystemName, SystemTraits>) {
+    let rules: Rules = serde_json::from_value(rules.clone())
+        .unwrap_or_else(|error| panic!("the rules are not in the short form: {error}"));
+    rules.spec()
+}
+
 /// Builds the policy of `entity`, whose `ref` fields may refer to any of `entities`.
 ///
 /// # Errors

@@ -2,7 +2,7 @@
 
 use crate::arguments::CheckArguments;
 use crate::compose;
-use crate::config::{Config, ConnectorConfig, SystemConfig};
+use crate::config::{Config, SystemConfig};
 use crate::failure::{Exit, Failure};
 use crate::output::{Mark, Output};
 use avowal_core::data::ids::{EntityName, FieldName, SystemName};
@@ -87,13 +87,10 @@ fn rules(policy: &EntityPolicy) -> Rules {
 
 /// What can be told without reaching the system.
 fn declared(config: &Config, name: &SystemName, system: &SystemConfig) -> SystemChecked {
-    match &system.connector {
-        // A database says nothing until it is opened.
-        ConnectorConfig::Sqlite { .. } | ConnectorConfig::Postgres { .. } => SystemChecked::NotReached,
-        ConnectorConfig::Http { .. } => match compose::connector(name, system, &config.policies) {
-            Ok(_) => SystemChecked::NotReached,
-            Err(error) => SystemChecked::Unusable { problem: error.to_string() },
-        },
+    match system.connector.check_offline(compose::bindings(name, &config.policies)) {
+        Ok(findings) if findings.is_empty() => SystemChecked::NotReached,
+        Ok(findings) => SystemChecked::Findings { findings },
+        Err(error) => SystemChecked::Unusable { problem: error.to_string() },
     }
 }
 

@@ -8,7 +8,7 @@ use crate::history::{Fault, Stream, Walk};
 use crate::output::{Mark, Output, counted};
 use avowal_core::history::HistoryError;
 use avowal_engine::match_keys;
-use avowal_engine::ports::store::Store;
+use avowal_engine::ports::store::{CommitChanges, Store};
 use serde::Serialize;
 use std::sync::Arc;
 
@@ -101,7 +101,7 @@ async fn rebuild(config: &Config, store: Arc<dyn Store>, write: bool) -> Result<
 }
 
 /// Stores the fold; not where the history ends before the state does, because then the tail is missing.
-async fn restate(config: &Config, store: &dyn Store, stream: &Stream) -> Result<bool, Failure> {
+async fn restate(config: &Config, store: &dyn CommitChanges, stream: &Stream) -> Result<bool, Failure> {
     let Some(folded) = &stream.folded else { return Ok(false) };
     let is_cut = stream.stored.as_ref().is_some_and(|stored| stored.seq > folded.seq);
     let Some(policy) = config.policies.get(&folded.entity).filter(|_| !is_cut) else { return Ok(false) };

@@ -7,6 +7,7 @@ mod init;
 mod quarantine;
 mod review;
 mod run;
+mod schema;
 mod show;
 mod simulate;
 mod status;
@@ -25,6 +26,7 @@ pub async fn run(arguments: &Arguments, domain: &DomainRules, output: &Output) -
     let config = || config::load(&arguments.config, domain);
     match &arguments.command {
         Command::Init => init::run(&arguments.config, output),
+        Command::Schema => schema::run(output),
         Command::Demo(demo) => play(demo).await,
         Command::Check(check) => check::run(&config()?, check, output).await,
         Command::Simulate(simulate) => simulate::run(&config()?, simulate, arguments, output),

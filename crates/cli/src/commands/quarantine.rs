@@ -5,7 +5,7 @@ use crate::compose;
 use crate::config::Config;
 use crate::failure::{Exit, Failure};
 use crate::output::{Mark, Output, counted};
-use avowal_engine::ports::store::{QuarantineItem, Store};
+use avowal_engine::ports::store::{QuarantineItem, ReadOverview};
 use avowal_engine::{EngineError, OPEN_ITEMS_MAX};
 
 /// Runs the sub-command.
@@ -86,7 +86,7 @@ async fn replay(config: &Config, id: Option<i64>, by: &str, output: &Output) -> 
     Ok(exit)
 }
 
-async fn find(store: &dyn Store, id: i64) -> Result<QuarantineItem, Failure> {
+async fn find(store: &dyn ReadOverview, id: i64) -> Result<QuarantineItem, Failure> {
     let items = store.quarantined(OPEN_ITEMS_MAX).await?;
     items.into_iter().find(|item| item.id == id).ok_or_else(|| {
         Failure::usage(format!("no open item has the number {id}. `avowal quarantine list` shows them"))

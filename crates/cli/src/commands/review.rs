@@ -9,7 +9,7 @@ use avowal_core::explain::{field_sentence, review_words, short_text, short_value
 use avowal_core::history::ReviewAnswer;
 use avowal_core::record::{Side, Subject};
 use avowal_engine::OPEN_ITEMS_MAX;
-use avowal_engine::ports::store::{OpenReview, Store};
+use avowal_engine::ports::store::{OpenReview, ReadOverview};
 
 /// Runs the sub-command.
 pub async fn run(config: &Config, command: &ReviewCommand, output: &Output) -> Result<Exit, Failure> {
@@ -74,7 +74,7 @@ async fn resolve(config: &Config, arguments: &ResolveArguments, output: &Output)
     Ok(Exit::Done)
 }
 
-async fn find(store: &dyn Store, id: &str) -> Result<OpenReview, Failure> {
+async fn find(store: &dyn ReadOverview, id: &str) -> Result<OpenReview, Failure> {
     let open = store.open_reviews(OPEN_ITEMS_MAX).await?;
     open.into_iter().find(|open| open.review.id == id).ok_or_else(|| {
         let id = short_text(id);

@@ -2,18 +2,14 @@
 
 use crate::arguments::{Arguments, SimulateArguments};
 use crate::compose;
-use crate::config::{Config, ConnectorConfig, SystemConfig};
+use crate::config::{Config, SystemConfig};
 use crate::failure::{Exit, Failure};
 use crate::output::{Mark, Output, counted};
-use avowal_connectors::http::Trust;
-use avowal_connectors::{postgres, sqlite};
 use avowal_core::data::ids::{EntityName, SystemName};
 use avowal_core::record::Subject;
-use avowal_engine::ports::connector::Capabilities;
 use avowal_forecast::{
     Average, Diverged, FieldForecast, FlappingField, Forecast, Participant, Plan, forecast,
 };
-use std::collections::BTreeMap;
 
 /// The most fields that are told; `--json` tells all.
 const FIELDS_MAX: usize = 15;
@@ -53,25 +49,18 @@ fn plan(config: &Config, simulate: &SimulateArguments) -> Result<Plan, Failure> 
 
 /// A system as it is declared. Nothing is opened and nothing is sent.
 fn participant(config: &Config, name: &SystemName, system: &SystemConfig) -> Result<Participant, Failure> {
+    system.connector.check_offline(compose::bindings(name, &config.policies))?;
     let held = config.policies.values().filter(|policy| policy.mappings.contains_key(name));
-    let entities: Vec<EntityName> = held.map(|policy| policy.entity.clone()).collect();
-    let (capabilities, bodies): (BTreeMap<EntityName, Capabilities>, Vec<EntityName>) =
-        match &system.connector {
-            ConnectorConfig::Sqlite { .. } => (of_all(&entities, &sqlite::capabilities()), Vec::new()),
-            ConnectorConfig::Postgres { .. } => (of_all(&entities, &postgres::capabilities()), Vec::new()),
-            ConnectorConfig::Http { objects, .. } => {
-                // A service's connector sends nothing until it is asked.
-                let connector = compose::connector(name, system, &config.policies)?;
-                let declared = entities.iter().map(|entity| (entity.clone(), connector.capabilities(entity)));
-                let believed = objects.iter().filter(|(_, object)| object.trust == Trust::Body);
-                (declared.collect(), believed.map(|(entity, _)| entity.clone()).collect())
-            }
-        };
-    Ok(Participant { capabilities, webhooks: system.webhook.is_some(), bodies, poll_ms: system.poll_ms })
-}
-
-fn of_all(entities: &[EntityName], capabilities: &Capabilities) -> BTreeMap<EntityName, Capabilities> {
-    entities.iter().map(|entity| (entity.clone(), capabilities.clone())).collect()
+    let entities: Vec<&EntityName> = held.map(|policy| &policy.entity).collect();
+    let connector = &system.connector;
+    let capabilities = entities.iter().map(|entity| ((*entity).clone(), connector.capabilities(entity)));
+    let believed = entities.iter().filter(|entity| connector.believes_deliveries(entity));
+    Ok(Participant {
+        capabilities: capabilities.collect(),
+        webhooks: system.webhook.is_some(),
+        bodies: believed.map(|entity| (*entity).clone()).collect(),
+        poll_ms: system.poll_ms,
+    })
 }
 
 /// The command that plays one seed again.

@@ -27,7 +27,7 @@ fn print(counts: &Counts, output: &Output) {
     output.line(format!("{} in the history", counted(counts.events, "event", "events")));
     for (system, status, count) in &counts.intents {
         let changes = counted(*count, "change", "changes");
-        output.line(format!("{system}: {changes} {}", output.mark(Mark::Warn, status)));
+        output.line(format!("{system}: {changes} {}", output.mark(Mark::Warn, status.as_str())));
     }
     for (system, count) in counts.deletes.iter().filter(|(_, count)| *count > 0) {
         output.line(format!("{system}: {} among them", counted(*count, "delete", "deletes")));

@@ -9,7 +9,7 @@ use avowal_core::data::ids::FieldName;
 use avowal_core::explain::why;
 use avowal_core::history::IntegrationEvent;
 use avowal_core::record::Record;
-use avowal_engine::ports::store::Store;
+use avowal_engine::ports::store::ReadHistory;
 
 /// How many events are read at once.
 const PAGE_EVENTS: usize = 1000;
@@ -42,7 +42,7 @@ pub async fn run(config: &Config, arguments: &WhyArguments, output: &Output) -> 
 }
 
 async fn history(
-    store: &dyn Store,
+    store: &dyn ReadHistory,
     record: &Record,
     output: &Output,
 ) -> Result<Vec<IntegrationEvent>, Failure> {

@@ -2,41 +2,95 @@
 
 use super::decode::{self, keys_of};
 use super::node::{Entry, Kind, Table};
-use super::systems::Systems;
+use super::systems::{SystemRead, Systems};
 use super::{Node, Reading};
-use avowal_connectors::http::HttpObject;
+use crate::connectors::KINDS;
 use avowal_core::data::ids::{EntityName, FieldName, SystemName};
 use avowal_core::policy::mapping::{Empty, Nulls};
 use avowal_core::policy::spec::{
     ColumnSpec, DeleteSpec, EntitySpec, FieldSpec, MappingSpec, MatchKeySpec, OneOrMany, PolicyError,
 };
 use avowal_core::policy::{EntityPolicy, SystemTraits};
+use schemars::JsonSchema;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// The plain keys of `[entities.E.systems.S]`; `fields` and `http` are read by themselves.
-#[derive(Deserialize)]
-struct MappingKeys {
+/// A kind of record, and the rules for it.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "entity")]
+#[expect(
+    dead_code,
+    reason = "each key is read by itself, so that all problems are found; this names and describes them"
+)]
+pub(super) struct EntityKeys {
+    /// The keys by which a copy without a link is recognised as a known record, each a field or several fields that all have
+    /// to be equal. Space around texts, and upper or lower case, make no difference. Without it every copy begins a record
+    /// of its own.
+    #[serde(default)]
+    #[schemars(with = "Vec<MatchKeySpec>", extend("examples" = [["email", ["country", "tax_id"]]]))]
+    match_on: IgnoredAny,
+    /// The canonical fields by name, with one rule each.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, FieldSpec>")]
+    fields: IgnoredAny,
+    /// Who may delete a record. Without it a person is asked each time.
+    #[serde(default)]
+    #[schemars(with = "DeleteSpec", extend("examples" = [{ "owner": "app" }]))]
+    deletes: IgnoredAny,
+    /// The systems that hold the entity, and their names for it.
+    #[serde(default)]
+    #[schemars(schema_with = "super::schema::mappings")]
+    systems: IgnoredAny,
+}
+
+/// A system's names for an entity and its fields. A name that is missing from what the system sends says nothing about
+/// the field: absent is not null.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "mapping")]
+pub(super) struct MappingKeys {
+    /// The table, the collection or the path.
+    #[schemars(example = &"customers")]
     object: String,
+    /// The system's name of the id.
+    #[schemars(example = &"id")]
     id: String,
+    /// The system's names by canonical field. A table instead of a name says more about it.
+    // It is read column by column, so that all problems are found.
+    #[serde(rename = "fields")]
+    #[schemars(
+        required,
+        with = "BTreeMap<String, ColumnSpec>",
+        extend("examples" = [{ "email": "email", "phone": { "name": "phone_number", "nulls": "clear" } }])
+    )]
+    _fields: Option<IgnoredAny>,
+    /// What `null` says.
     #[serde(default)]
+    #[schemars(example = &"clear")]
     nulls: Nulls,
+    /// What the empty string says.
     #[serde(default)]
+    #[schemars(example = &"null")]
     empty: Empty,
+    /// Whether records that the system lacks are created there.
     #[serde(default = "yes")]
+    #[schemars(example = false)]
     create: bool,
+    /// Whether deleted records are deleted there.
     #[serde(default = "yes")]
+    #[schemars(example = false)]
     delete: bool,
 }
 
-/// The rules by entity, and the HTTP objects by system and entity.
-pub type Entities =
-    (BTreeMap<EntityName, Arc<EntityPolicy>>, BTreeMap<SystemName, BTreeMap<EntityName, HttpObject>>);
+/// The rules by entity.
+pub type Entities = BTreeMap<EntityName, Arc<EntityPolicy>>;
 
 impl Reading<'_> {
     /// Everything under `[entities]`; `None` if there was a problem anywhere in it.
-    pub(super) fn entities(&self, systems: &Systems) -> Option<Entities> {
+    pub(super) fn entities(&self, systems: &mut Systems) -> Option<Entities> {
         let Some((table, _)) = self.section("entities") else {
             self.report.add(0, "there are no entities", "Write [entities.NAME] for each kind of record");
             return None;
@@ -44,12 +98,11 @@ impl Reading<'_> {
         let names: BTreeSet<EntityName> = table.keys().map(|name| name.as_str().into()).collect();
         let traits = traits(systems);
         let mut policies = BTreeMap::new();
-        let mut http: BTreeMap<SystemName, BTreeMap<EntityName, HttpObject>> = BTreeMap::new();
         for (name, entry) in table {
             self.check_name("an entity", name, entry.at);
             let entity = EntityName::new(name);
             let before = self.report.len();
-            let Some(spec) = self.entity(entry, &entity, systems, &mut http) else { continue };
+            let Some(spec) = self.entity(entry, &entity, systems) else { continue };
             // A hole would often be told twice: as the typing error that it is, and as what is missing for it.
             if self.report.len() > before {
                 continue;
@@ -68,18 +121,12 @@ impl Reading<'_> {
                 }
             }
         }
-        (policies.len() == names.len()).then_some((policies, http))
+        (policies.len() == names.len()).then_some(policies)
     }
 
-    fn entity(
-        &self,
-        entry: &Entry,
-        entity: &EntityName,
-        systems: &Systems,
-        http: &mut BTreeMap<SystemName, BTreeMap<EntityName, HttpObject>>,
-    ) -> Option<EntitySpec> {
+    fn entity(&self, entry: &Entry, entity: &EntityName, systems: &mut Systems) -> Option<EntitySpec> {
         let (table, _) = self.named_table(&entry.node, entry.at)?;
-        decode::refuse_unknown(table, &["match_on", "fields", "deletes", "systems"], self.report);
+        decode::refuse_unknown(table, keys_of::<EntityKeys>(), self.report);
         let deletes = match table.get("deletes") {
             Some(entry) => decode::value::<DeleteSpec>(&entry.node, entry.at, self.report),
             None => Some(DeleteSpec::default()),
@@ -87,13 +134,10 @@ impl Reading<'_> {
         let mut mappings = BTreeMap::new();
         for (name, entry, table) in self.tables(table, "systems") {
             let system = SystemName::new(name);
-            let is_http = systems.get(&system).is_some_and(|system| system.is_http);
-            if let Some(mapping) = self.mapping(table, entry.at, is_http) {
+            if let Some(mapping) = self.mapping(table, entry.at, systems.get(&system)) {
                 mappings.insert(system.clone(), mapping);
             }
-            if let Some(object) = self.http_object(table, is_http) {
-                http.entry(system).or_default().insert(entity.clone(), object);
-            }
+            self.object_tables(entity, table, systems.get_mut(&system));
         }
         Some(EntitySpec {
             match_on: table.get("match_on").map(|entry| self.match_on(&entry.node)).unwrap_or_default(),
@@ -145,12 +189,18 @@ impl Reading<'_> {
             .collect()
     }
 
-    fn mapping(&self, table: &Table, at: usize, is_http: bool) -> Option<MappingSpec> {
+    fn mapping(&self, table: &Table, at: usize, system: Option<&SystemRead>) -> Option<MappingSpec> {
         let plain = keys_of::<MappingKeys>();
         let mut known = plain.to_vec();
-        known.push("fields");
-        if is_http || table.contains_key("http") {
-            known.push("http");
+        for kind in KINDS.iter().filter(|kind| kind.has_object_table()) {
+            let fits = system.is_some_and(|system| {
+                // Without a known connector any may be meant.
+                system.connector.as_ref().is_none_or(|connector| connector.kind() == kind.name)
+            });
+            // Where it does not fit, `object_tables` says so.
+            if fits || table.contains_key(kind.name) {
+                known.push(kind.name);
+            }
         }
         decode::refuse_unknown(table, &known, self.report);
         let keys: Option<MappingKeys> = decode::table(&decode::part(table, plain), at, self.report);
@@ -191,13 +241,24 @@ impl Reading<'_> {
         }
     }
 
-    fn http_object(&self, table: &Table, allowed: bool) -> Option<HttpObject> {
-        let Some(entry) = table.get("http") else { return Some(HttpObject::default()) };
-        if !allowed {
-            self.report.add(entry.at, "`http` belongs to systems with the http connector", "Remove it");
-            return None;
+    /// Reads the tables that connectors have in a mapping. Each belongs to systems with that connector.
+    fn object_tables(&self, entity: &EntityName, table: &Table, system: Option<&mut SystemRead>) {
+        let mut connector = system.map(|system| system.connector.as_deref_mut());
+        for kind in KINDS.iter().filter(|kind| kind.has_object_table()) {
+            let Some(entry) = table.get(kind.name) else { continue };
+            match &mut connector {
+                Some(Some(connector)) if connector.kind() == kind.name => {
+                    connector.read_object(self, entity, entry);
+                }
+                // The connector is unknown, which has been reported; the table itself may still have problems.
+                Some(None) => (kind.begin)(self.folder).read_object(self, entity, entry),
+                Some(Some(_)) | None => {
+                    let name = kind.name;
+                    let problem = format!("`{name}` belongs to systems with the {name} connector");
+                    self.report.add(entry.at, problem, "Remove it");
+                }
+            }
         }
-        decode::value(&entry.node, entry.at, self.report)
     }
 }
 

@@ -1,5 +1,10 @@
 //! The configuration: one TOML file, checked as a whole, every problem with its line, column and cure.
+//!
+//! In here: the written form, from the text to checked values, and its schema. Never in here: what a connector's keys mean,
+//! and nothing is opened or reached.
+//! Begin with `build` below; `systems.rs`, `entities.rs` and `settings.rs` hold a struct for each table that may be written.
 
+mod connector;
 mod decode;
 mod entities;
 #[cfg(test)]
@@ -7,24 +12,34 @@ mod fuzz_config;
 mod node;
 mod problem;
 mod reference;
+mod schema;
 mod settings;
 mod systems;
 
+pub use connector::ConnectorKind;
 pub use problem::Problems;
-pub use systems::{ConnectorConfig, StoreLocation, SystemConfig};
+pub use schema::schema;
+pub use systems::{StoreLocation, SystemConfig};
 
 use avowal_core::DomainRules;
 use avowal_core::data::ids::{EntityName, SystemName};
 use avowal_core::policy::EntityPolicy;
 use avowal_engine::Settings;
+use decode::keys_of;
+use entities::EntityKeys;
 use node::{Node, Table};
 use problem::Report;
 use reference::References;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use settings::{GuardKeys, ListenKeys, SettingsKeys};
 use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use systems::StoreKeys;
 
 /// The largest configuration that is read, in bytes.
 const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
@@ -82,8 +97,37 @@ fn read(path: &Path) -> Result<String, Problems> {
     Ok(text)
 }
 
+/// The sections of the file.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "The configuration of Avowal")]
+#[expect(
+    dead_code,
+    reason = "each section is read by itself, so that all problems are found; this names and describes them"
+)]
+struct Sections {
+    /// Where the history, and everything derived from it, is kept.
+    #[schemars(with = "StoreKeys")]
+    store: IgnoredAny,
+    /// The systems by name.
+    #[schemars(schema_with = "schema::systems")]
+    systems: IgnoredAny,
+    /// The kinds of records by name.
+    #[schemars(with = "BTreeMap<String, EntityKeys>")]
+    entities: IgnoredAny,
+    /// Where webhooks come in.
+    #[schemars(with = "Option<ListenKeys>")]
+    listen: IgnoredAny,
+    /// Bounds and delays of the synchronisation.
+    #[schemars(with = "Option<SettingsKeys>")]
+    settings: IgnoredAny,
+    /// Limits that hold writes until a person approves them.
+    #[schemars(with = "Option<GuardKeys>")]
+    guards: IgnoredAny,
+}
+
 /// One reading of a configuration.
-struct Reading<'a> {
+pub struct Reading<'a> {
     root: &'a Node,
     folder: &'a Path,
     domain: &'a DomainRules,
@@ -93,21 +137,16 @@ struct Reading<'a> {
 fn build(text: &str, folder: &Path, domain: &DomainRules, report: &Report<'_>) -> Option<Config> {
     let root = node::parse(text, &References::new(folder), report)?;
     let reading = Reading { root: &root, folder, domain, report };
-    decode::refuse_unknown(
-        root.table()?,
-        &["store", "systems", "entities", "listen", "settings", "guards"],
-        report,
-    );
+    decode::refuse_unknown(root.table()?, keys_of::<Sections>(), report);
     let store = reading.store();
-    let systems = reading.systems();
-    let objects = reading.entities(&systems);
+    let mut systems = reading.systems();
+    let policies = reading.entities(&mut systems);
     let settings = reading.settings();
     let listen = reading.listen(&systems);
-    let (policies, http) = objects?;
     Some(Config {
         store: store?,
-        systems: systems::with_objects(systems, http),
-        policies,
+        systems: systems::finish(systems),
+        policies: policies?,
         listen: listen?,
         settings: settings?,
     })

@@ -84,6 +84,12 @@ impl<'a> Report<'a> {
         }
     }
 
+    /// Whether a problem is noted at this byte offset.
+    pub fn has_problem_at(&self, offset: usize) -> bool {
+        let (line, column) = place(self.text, offset);
+        self.found.borrow().iter().any(|one| (one.line, one.column) == (line, column))
+    }
+
     /// How many problems there are so far.
     pub fn len(&self) -> usize {
         self.found.borrow().len()

@@ -4,32 +4,94 @@ use super::Reading;
 use super::decode;
 use super::node::Table;
 use super::systems::Systems;
+use avowal_engine::ports::store::BATCH_RECORDS_MAX;
 use avowal_engine::{Guards, Settings};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use std::net::SocketAddr;
 
 /// Where webhooks are taken if nothing else is written.
 const LISTEN: &str = "127.0.0.1:8787";
 
-#[derive(Deserialize)]
-struct SettingsKeys {
-    batch: Option<usize>,
-    settle_ms: Option<u64>,
-    backoff_min_ms: Option<u64>,
-    backoff_max_ms: Option<u64>,
-    patience_ms: Option<u64>,
-    attempts_max: Option<u32>,
-    deliveries_kept_days: Option<u32>,
+/// The longest delay that may be written, in milliseconds.
+const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+/// The most attempts that may be written.
+const ATTEMPTS_MAX: u32 = 1000;
+/// The longest time for which delivery ids may be kept, in days.
+const DELIVERIES_KEPT_DAYS_MAX: u32 = 3650;
+
+/// Bounds and delays of the synchronisation. Every key has a default that fits most configurations.
+#[derive(Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(rename = "settings")]
+pub(super) struct SettingsKeys {
+    /// How many changes a page of a feed or listing holds, and how many records a commit.
+    #[schemars(range(min = 1, max = BATCH_RECORDS_MAX), example = 200)]
+    batch: usize,
+    /// How long to wait before a surprising state of a copy is read a second time, in milliseconds.
+    #[schemars(range(max = DAY_MS), example = 5_000)]
+    settle_ms: u64,
+    /// The first pause before a failed call is tried again, in milliseconds. It doubles up to `backoff_max_ms`.
+    #[schemars(range(min = 1, max = DAY_MS), example = 500)]
+    backoff_min_ms: u64,
+    /// The longest pause before a failed call is tried again, in milliseconds.
+    #[schemars(range(min = 1, max = DAY_MS), example = 60_000)]
+    backoff_max_ms: u64,
+    /// How long `avowal sync` waits for delayed work, in milliseconds. After that it ends, and the rest is done by the next
+    /// run.
+    #[schemars(range(max = DAY_MS), example = 60_000)]
+    patience_ms: u64,
+    /// How often a copy that cannot be read, or a reference that is not known, is tried before it goes to quarantine.
+    #[schemars(range(min = 1, max = ATTEMPTS_MAX), example = 10)]
+    attempts_max: u32,
+    /// How many days the ids of webhook deliveries are kept, so that a repeated delivery counts once.
+    #[schemars(range(min = 1, max = DELIVERIES_KEPT_DAYS_MAX), example = 90)]
+    deliveries_kept_days: u32,
 }
 
-#[derive(Deserialize)]
-struct GuardKeys {
-    deletes_max_count: Option<u64>,
-    deletes_max_share: Option<f64>,
+impl Default for SettingsKeys {
+    fn default() -> Self {
+        let defaults = Settings::default();
+        Self {
+            batch: defaults.batch_records_max,
+            settle_ms: defaults.settle_ms,
+            backoff_min_ms: defaults.backoff_min_ms,
+            backoff_max_ms: defaults.backoff_max_ms,
+            patience_ms: defaults.patience_ms,
+            attempts_max: defaults.attempts_max,
+            deliveries_kept_days: defaults.deliveries_kept_days,
+        }
+    }
 }
 
-#[derive(Deserialize)]
-struct ListenKeys {
+/// Limits that hold writes until a person approves them. When more deletes are due in one system than both limits allow,
+/// none is carried out and the exit code is 3; `avowal sync --approve-deletes SYSTEM` approves them.
+#[derive(Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(rename = "guards")]
+pub(super) struct GuardKeys {
+    /// How many deletes in one system need no approval.
+    #[schemars(example = 50)]
+    deletes_max_count: u64,
+    /// Which share of a system's copies may be deleted without approval, from 0 to 1.
+    #[schemars(range(min = 0, max = 1), example = 0.05)]
+    deletes_max_share: f64,
+}
+
+impl Default for GuardKeys {
+    fn default() -> Self {
+        let defaults = Guards::default();
+        Self { deletes_max_count: defaults.deletes_max, deletes_max_share: defaults.deletes_max_share }
+    }
+}
+
+/// Where webhooks come in; `127.0.0.1:8787` without this section. Nothing listens unless a system has a `webhook`.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "listen")]
+pub(super) struct ListenKeys {
+    /// The address and port.
+    #[schemars(example = &"0.0.0.0:8787")]
     addr: String,
 }
 
@@ -42,13 +104,13 @@ impl Reading<'_> {
         };
         let keys: SettingsKeys = decode::table(table, at, self.report)?;
         let settings = Settings {
-            batch_records_max: keys.batch.unwrap_or(defaults.batch_records_max),
-            settle_ms: keys.settle_ms.unwrap_or(defaults.settle_ms),
-            backoff_min_ms: keys.backoff_min_ms.unwrap_or(defaults.backoff_min_ms),
-            backoff_max_ms: keys.backoff_max_ms.unwrap_or(defaults.backoff_max_ms),
-            patience_ms: keys.patience_ms.unwrap_or(defaults.patience_ms),
-            attempts_max: keys.attempts_max.unwrap_or(defaults.attempts_max),
-            deliveries_kept_days: keys.deliveries_kept_days.unwrap_or(defaults.deliveries_kept_days),
+            batch_records_max: keys.batch,
+            settle_ms: keys.settle_ms,
+            backoff_min_ms: keys.backoff_min_ms,
+            backoff_max_ms: keys.backoff_max_ms,
+            patience_ms: keys.patience_ms,
+            attempts_max: keys.attempts_max,
+            deliveries_kept_days: keys.deliveries_kept_days,
             guards: guards?,
         };
         self.check_settings(table, &settings);
@@ -56,8 +118,6 @@ impl Reading<'_> {
     }
 
     fn check_settings(&self, table: &Table, settings: &Settings) {
-        const DAY_MS: u64 = 24 * 60 * 60 * 1000;
-        const BATCH_MAX: usize = avowal_engine::ports::store::BATCH_RECORDS_MAX;
         let within = |key: &str, value: u64, least: u64, most: u64| {
             if let (false, Some(entry)) = ((least..=most).contains(&value), table.get(key)) {
                 self.report.add(
@@ -67,24 +127,29 @@ impl Reading<'_> {
                 );
             }
         };
-        within("batch", settings.batch_records_max as u64, 1, BATCH_MAX as u64);
+        within("batch", settings.batch_records_max as u64, 1, BATCH_RECORDS_MAX as u64);
         within("settle_ms", settings.settle_ms, 0, DAY_MS);
         within("backoff_min_ms", settings.backoff_min_ms, 1, settings.backoff_max_ms);
         within("backoff_max_ms", settings.backoff_max_ms, 1, DAY_MS);
         within("patience_ms", settings.patience_ms, 0, DAY_MS);
-        within("attempts_max", u64::from(settings.attempts_max), 1, 1000);
-        within("deliveries_kept_days", u64::from(settings.deliveries_kept_days), 1, 3650);
+        within("attempts_max", u64::from(settings.attempts_max), 1, ATTEMPTS_MAX.into());
+        within(
+            "deliveries_kept_days",
+            u64::from(settings.deliveries_kept_days),
+            1,
+            DELIVERIES_KEPT_DAYS_MAX.into(),
+        );
     }
 
     fn guards(&self, defaults: &Guards) -> Option<Guards> {
         let Some((table, at)) = self.section("guards") else { return Some(defaults.clone()) };
         let keys: GuardKeys = decode::table(table, at, self.report)?;
-        let share = keys.deletes_max_share.unwrap_or(defaults.deletes_max_share);
+        let share = keys.deletes_max_share;
         if let (false, Some(entry)) = ((0.0..=1.0).contains(&share), table.get("deletes_max_share")) {
             self.report.add(entry.node.at, "a share lies between 0 and 1", "Write 0.1 for a tenth");
         }
         Some(Guards {
-            deletes_max: keys.deletes_max_count.unwrap_or(defaults.deletes_max),
+            deletes_max: keys.deletes_max_count,
             deletes_max_share: share,
             deletes_approved: defaults.deletes_approved.clone(),
         })
@@ -94,7 +159,7 @@ impl Reading<'_> {
     pub(super) fn listen(&self, systems: &Systems) -> Option<Option<SocketAddr>> {
         let wanted = systems
             .values()
-            .filter_map(|system| system.config.as_ref())
+            .filter_map(|system| system.common.as_ref())
             .any(|system| system.webhook.is_some());
         let (addr, at) = match self.section("listen") {
             Some((table, at)) => {

@@ -1,26 +1,25 @@
 //! `[store]` and `[systems.NAME]`: where things are, and how they are reached.
 
+use super::connector::{ConnectorKind, Declared, Declaring};
 use super::decode::{self, keys_of};
 use super::node::{Entry, Kind, Table};
 use super::problem::nearest;
 use super::{Node, Reading};
-use avowal_connectors::http::{HttpObject, HttpOptions};
-use avowal_core::data::ids::{EntityName, SystemName};
+use crate::connectors::KINDS;
+use avowal_core::data::ids::SystemName;
 use avowal_core::data::time::Timestamp;
 use avowal_core::policy::SystemTraits;
 use avowal_engine::WriteRate;
 use avowal_server::signature::Secret;
+use schemars::JsonSchema;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-/// How often a table's log is asked, where the database does not wake us.
-const POLL_TABLES_MS: u64 = 1_000;
-/// How often a service is asked.
-const POLL_HTTP_MS: u64 = 5_000;
-/// The shortest pause between two questions.
+/// The shortest pause between two questions, in milliseconds.
 const POLL_MIN_MS: u64 = 50;
-/// How far a webhook sender's clock may be off.
+/// How far a webhook sender's clock may be off, in seconds.
 const TOLERANCE_S: u32 = 300;
 
 /// Where the store is.
@@ -41,28 +40,7 @@ pub struct SystemConfig {
     /// How its webhooks are verified; `None` if it sends none.
     pub webhook: Option<WebhookConfig>,
     /// How it is reached.
-    pub connector: ConnectorConfig,
-}
-
-/// How a system is reached.
-pub enum ConnectorConfig {
-    /// Tables of a SQLite file.
-    Sqlite {
-        /// The file.
-        path: PathBuf,
-    },
-    /// Tables of a Postgres database.
-    Postgres {
-        /// The connection string; holds a password.
-        url: String,
-    },
-    /// A JSON service.
-    Http {
-        /// The service.
-        options: Box<HttpOptions>,
-        /// Its objects by entity.
-        objects: BTreeMap<EntityName, HttpObject>,
-    },
+    pub connector: Box<dyn Declared>,
 }
 
 /// How a system's webhooks are verified.
@@ -74,55 +52,129 @@ pub struct WebhookConfig {
     pub tolerance_s: u32,
 }
 
-/// The keys that every system has.
-#[derive(Deserialize)]
-struct Common {
-    #[serde(rename = "connector")]
-    _connector: String,
-    #[serde(default, rename = "local")]
-    _local: bool,
-    #[serde(rename = "clock")]
-    _clock: Option<Clock>,
-    poll_ms: Option<u64>,
-    rate: Option<Rate>,
-    #[serde(rename = "webhook")]
-    _webhook: Option<serde::de::IgnoredAny>,
-}
-
-#[derive(Deserialize)]
-struct Clock {
-    #[serde(rename = "trusted")]
-    _trusted: bool,
-    #[serde(default, rename = "skew_ms")]
-    _skew_ms: u64,
-}
-
-#[derive(Deserialize)]
-struct Rate {
-    per_second: u32,
-    burst: Option<u32>,
-}
-
-#[derive(Deserialize)]
-struct UrlKey {
+/// Where the history, and everything derived from it, is kept.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "store")]
+pub(super) struct StoreKeys {
+    /// `sqlite:PATH`: one file for one process. `postgres://user@host/database`: a database that any number of
+    /// `avowal run` share. It may hold a password, so keep it in the environment.
+    #[schemars(extend("examples" = ["sqlite:avowal.db", "env:STORE_URL"]))]
     url: String,
 }
 
-#[derive(Deserialize)]
-struct WebhookKeys {
-    #[serde(rename = "secrets")]
-    _secrets: serde::de::IgnoredAny,
-    tolerance_s: Option<u32>,
+/// The keys that every system has. Fields with an underscore are read elsewhere: the policies need them even if
+/// other keys of the system are wrong.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "system")]
+pub(super) struct SystemKeys {
+    /// How the system is reached.
+    #[serde(rename = "connector")]
+    _connector: String,
+    /// Whether `local_wins` speaks of this system. At most one system is local.
+    #[serde(default, rename = "local")]
+    #[schemars(example = true)]
+    _local: bool,
+    /// Says that the system's times may decide `latest_valid_change`, where they are further apart than both clocks may be
+    /// off.
+    #[serde(rename = "clock")]
+    #[schemars(extend("examples" = [{ "trusted": true, "skew_ms": 500 }]))]
+    _clock: Option<ClockKeys>,
+    /// How often the system's change feed is asked while `avowal run` runs, in milliseconds. A system that tells of a
+    /// change by itself is asked at once.
+    #[schemars(range(min = POLL_MIN_MS), example = 10_000)]
+    poll_ms: Option<u64>,
+    /// A bound on our writes to the system. Without it they go out as fast as it takes them.
+    #[schemars(extend("examples" = [{ "per_second": 10, "burst": 20 }]))]
+    rate: Option<RateKeys>,
+    /// Says that the system sends webhooks, and how they are signed. Without it none is accepted from the system.
+    #[serde(rename = "webhook")]
+    #[schemars(with = "Option<WebhookKeys>", extend("examples" = [{ "secrets": ["env:CRM_WEBHOOK_SECRET"] }]))]
+    _webhook: Option<IgnoredAny>,
 }
 
-#[derive(Deserialize)]
+/// A system's clock.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "clock")]
+struct ClockKeys {
+    /// Whether the system's times may decide.
+    #[serde(rename = "trusted")]
+    #[schemars(example = true)]
+    _trusted: bool,
+    /// How far the clock may be off, in milliseconds.
+    #[serde(default, rename = "skew_ms")]
+    #[schemars(example = 500)]
+    _skew_ms: u64,
+}
+
+/// A bound on our writes to a system.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "rate")]
+struct RateKeys {
+    /// Writes a second, on average.
+    #[schemars(range(min = 1), example = 10)]
+    per_second: u32,
+    /// Writes that may go out at once after a pause; `per_second` by default.
+    #[schemars(range(min = 1), example = 20)]
+    burst: Option<u32>,
+}
+
+/// How a system's webhooks are signed: by the Standard Webhooks scheme.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "webhook")]
+struct WebhookKeys {
+    /// The secrets that the system may sign with, as the system shows them (`whsec_…`). While you replace a secret, name
+    /// the old and the new one; the old one may end at a time.
+    #[serde(rename = "secrets")]
+    #[schemars(with = "Vec<SecretKeys>", extend("examples" = [
+        ["env:CRM_WEBHOOK_SECRET"],
+        ["env:NEW_SECRET", { "secret": "env:OLD_SECRET", "until": "2026-12-31T00:00:00Z" }]
+    ]))]
+    _secrets: IgnoredAny,
+    /// How far the sender's clock may be off, in seconds. Older deliveries are refused.
+    #[serde(default = "tolerance_s")]
+    #[schemars(example = 60)]
+    tolerance_s: u32,
+}
+
+/// A webhook secret.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+#[schemars(rename = "webhook_secret")]
+#[expect(
+    dead_code,
+    reason = "it describes what `Reading::secret` reads by hand, to give each wrong form its own cure"
+)]
+enum SecretKeys {
+    /// A secret that is valid until it is removed.
+    Text(String),
+    /// A secret that ends.
+    Dated(DatedSecret),
+}
+
+/// A secret that ends at a time.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "dated_webhook_secret")]
 struct DatedSecret {
+    /// The secret.
+    #[schemars(example = &"env:OLD_SECRET")]
     secret: String,
+    /// When it ends, with an offset from UTC.
+    #[schemars(example = &"2026-12-31T00:00:00Z")]
     until: String,
 }
 
+fn tolerance_s() -> u32 {
+    TOLERANCE_S
+}
+
 /// Systems as they were read. What the policies ask of one is known even if the rest of it has problems, so that
-/// one problem is not followed by others that are none.
+/// one problem does not cause reports of others.
 pub type Systems = BTreeMap<SystemName, SystemRead>;
 
 /// One system as it was read.
@@ -131,26 +183,28 @@ pub struct SystemRead {
     pub traits: SystemTraits,
     /// Whether it is certain that it is, or is not, the local system.
     pub local_is_certain: bool,
-    /// Whether its objects may be declared with `http`.
-    pub is_http: bool,
-    /// The rest; `None` if it has problems.
-    pub config: Option<SystemConfig>,
+    /// How it is reached; `None` if no known connector is named.
+    pub connector: Option<Box<dyn Declaring>>,
+    /// The keys that every system has; `None` if there are problems in the system's section.
+    pub common: Option<Common>,
 }
 
-/// The systems with their objects, once everything has been read without a problem.
-pub fn with_objects(
-    systems: Systems,
-    mut http: BTreeMap<SystemName, BTreeMap<EntityName, HttpObject>>,
-) -> BTreeMap<SystemName, SystemConfig> {
-    let mut out = BTreeMap::new();
-    for (name, system) in systems {
-        let Some(mut system) = system.config else { continue };
-        if let ConnectorConfig::Http { objects, .. } = &mut system.connector {
-            *objects = http.remove(&name).unwrap_or_default();
-        }
-        out.insert(name, system);
-    }
-    out
+/// What was read of the keys that every system has.
+pub struct Common {
+    poll_ms: u64,
+    rate: Option<WriteRate>,
+    /// How its webhooks are verified.
+    pub webhook: Option<WebhookConfig>,
+}
+
+/// The systems, once everything has been read without a problem.
+pub fn finish(systems: Systems) -> BTreeMap<SystemName, SystemConfig> {
+    let finished = systems.into_iter().filter_map(|(name, system)| {
+        let Common { poll_ms, rate, webhook } = system.common?;
+        let connector = system.connector?.finish()?;
+        Some((name, SystemConfig { poll_ms, rate, webhook, connector }))
+    });
+    finished.collect()
 }
 
 impl Reading<'_> {
@@ -159,7 +213,7 @@ impl Reading<'_> {
             self.report.add(0, "there is no [store]", "Write [store] with `url = \"sqlite:avowal.db\"`");
             return None;
         };
-        let place: UrlKey = decode::table(table, at, self.report)?;
+        let place: StoreKeys = decode::table(table, at, self.report)?;
         if is_postgres(&place.url) {
             return Some(StoreLocation::Postgres(place.url));
         }
@@ -197,56 +251,62 @@ impl Reading<'_> {
             if traits.local {
                 local = Some(name);
             }
-            let is_http = !matches!(word(table, "connector"), Some("sqlite" | "postgres"));
             let local_is_certain = local_is_certain(table);
-            let config = self.system(table, at);
-            out.insert(name.as_str().into(), SystemRead { traits, local_is_certain, is_http, config });
+            let (connector, common) = self.system(table, at);
+            out.insert(name.as_str().into(), SystemRead { traits, local_is_certain, connector, common });
         }
         out
     }
 
-    fn system(&self, table: &Table, at: usize) -> Option<SystemConfig> {
+    fn system(&self, table: &Table, at: usize) -> (Option<Box<dyn Declaring>>, Option<Common>) {
         let before = self.report.len();
-        let connector = self.connector_of(table, at)?;
-        let (own, poll_ms) = match connector {
-            "sqlite" | "postgres" => (keys_of::<UrlKey>(), POLL_TABLES_MS),
-            _ => (keys_of::<HttpOptions>(), POLL_HTTP_MS),
-        };
-        let common_keys = keys_of::<Common>();
+        let Some(kind) = self.kind_of(table, at) else { return (None, None) };
+        let own = (kind.system_keys)();
+        let common_keys = keys_of::<SystemKeys>();
         let known: Vec<&str> = common_keys.iter().chain(own).copied().collect();
         decode::refuse_unknown(table, &known, self.report);
-        // A key that the connector knows is the connector's: it paces its requests better than we do.
-        let own_keys: Vec<&str> = own.to_vec();
+        // A key that the connector knows is the connector's: it knows better than we do how fast its requests may be.
         let shared: Vec<&str> = common_keys.iter().copied().filter(|key| !own.contains(key)).collect();
-        let common: Option<Common> = decode::table(&decode::part(table, &shared), at, self.report);
-        let reached = self.reached(connector, &decode::part(table, &own_keys), at);
-        let webhook = table.get("webhook").map(|entry| self.webhook(entry, connector));
-        let common = common?;
-        let poll_ms = common.poll_ms.unwrap_or(poll_ms);
+        let keys: Option<SystemKeys> = decode::table(&decode::part(table, &shared), at, self.report);
+        let mut connector = (kind.begin)(self.folder);
+        connector.read_system(self, &decode::part(table, own), at);
+        let webhook = table.get("webhook").map(|entry| self.webhook(entry, kind));
+        let common = keys.map(|keys| Common {
+            poll_ms: self.poll_ms(&keys, table, kind),
+            rate: self.rate(keys.rate, table),
+            webhook: webhook.flatten(),
+        });
+        (Some(connector), common.filter(|_| self.report.len() == before))
+    }
+
+    fn poll_ms(&self, keys: &SystemKeys, table: &Table, kind: &ConnectorKind) -> u64 {
+        let poll_ms = keys.poll_ms.unwrap_or(kind.poll_ms);
         if let (true, Some(entry)) = (poll_ms < POLL_MIN_MS, table.get("poll_ms")) {
             self.report.add(entry.node.at, "the pause is too short", format!("Write at least {POLL_MIN_MS}"));
         }
-        let rate = self.rate(common.rate, table);
-        let system = SystemConfig { poll_ms, rate, webhook: webhook.flatten(), connector: reached? };
-        (self.report.len() == before).then_some(system)
+        poll_ms
     }
 
-    fn connector_of<'t>(&self, table: &'t Table, at: usize) -> Option<&'t str> {
-        const CONNECTORS: [&str; 3] = ["sqlite", "postgres", "http"];
+    fn kind_of(&self, table: &Table, at: usize) -> Option<&'static ConnectorKind> {
+        let names = || KINDS.iter().map(|kind| kind.name);
         let Some(entry) = table.get("connector") else {
-            let cure = "Write `connector = …`: \"sqlite\", \"postgres\" or \"http\"";
+            let quoted: Vec<String> = names().map(|name| format!("{name:?}")).collect();
+            let cure = format!("Write `connector = …`: {}", one_of(&quoted));
             self.report.add(at, "the key `connector` is missing", cure);
             return None;
         };
+        let names_listed = || names().collect::<Vec<_>>().join(", ");
         match &entry.node.kind {
-            Kind::Text(name) if CONNECTORS.contains(&name.as_str()) => Some(name),
             Kind::Text(name) => {
-                let cure = match nearest(name, CONNECTORS) {
-                    Some(meant) => format!("Did you mean \"{meant}\"?"),
-                    None => format!("Use one of {}", CONNECTORS.join(", ")),
-                };
-                self.report.add(entry.node.at, "no connector has this name", cure);
-                None
+                let known = KINDS.iter().find(|kind| kind.name == name);
+                if known.is_none() {
+                    let cure = match nearest(name, names()) {
+                        Some(meant) => format!("Did you mean \"{meant}\"?"),
+                        None => format!("Use one of {}", names_listed()),
+                    };
+                    self.report.add(entry.node.at, "no connector has this name", cure);
+                }
+                known
             }
             Kind::Integer(_)
             | Kind::Float(_)
@@ -255,35 +315,8 @@ impl Reading<'_> {
             | Kind::List(_)
             | Kind::Table(_) => {
                 let problem = format!("this is {}", entry.node.describe());
-                self.report.add(entry.node.at, problem, format!("Write one of {}", CONNECTORS.join(", ")));
+                self.report.add(entry.node.at, problem, format!("Write one of {}", names_listed()));
                 None
-            }
-        }
-    }
-
-    fn reached(&self, connector: &str, own: &Table, at: usize) -> Option<ConnectorConfig> {
-        match connector {
-            "sqlite" => {
-                let place: UrlKey = decode::table(own, at, self.report)?;
-                Some(ConnectorConfig::Sqlite { path: self.sqlite_path(own, &place.url)? })
-            }
-            "postgres" => {
-                let place: UrlKey = decode::table(own, at, self.report)?;
-                if !place.url.is_empty() && !is_postgres(&place.url) {
-                    let cure = "Write `postgres://user@host/database`";
-                    self.at_url(own, "this is no address of a Postgres database", cure);
-                    return None;
-                }
-                Some(ConnectorConfig::Postgres { url: place.url })
-            }
-            _ => {
-                let options: HttpOptions = decode::table(own, at, self.report)?;
-                let schemes = ["http://", "https://"];
-                if !options.url.is_empty() && !schemes.iter().any(|scheme| options.url.starts_with(scheme)) {
-                    self.at_url(own, "this is no address of a service", "Write `https://host/path`");
-                    return None;
-                }
-                Some(ConnectorConfig::Http { options: Box::new(options), objects: BTreeMap::new() })
             }
         }
     }
@@ -308,7 +341,7 @@ impl Reading<'_> {
         self.report.add(at, problem, cure);
     }
 
-    fn rate(&self, rate: Option<Rate>, table: &Table) -> Option<WriteRate> {
+    fn rate(&self, rate: Option<RateKeys>, table: &Table) -> Option<WriteRate> {
         let rate = rate?;
         let burst = rate.burst.unwrap_or(rate.per_second);
         if let (true, Some(entry)) = (rate.per_second == 0 || burst == 0, table.get("rate")) {
@@ -317,9 +350,9 @@ impl Reading<'_> {
         Some(WriteRate { per_second: rate.per_second, burst })
     }
 
-    fn webhook(&self, entry: &Entry, connector: &str) -> Option<WebhookConfig> {
-        if connector != "http" {
-            let problem = format!("a {connector} system sends no webhooks");
+    fn webhook(&self, entry: &Entry, kind: &ConnectorKind) -> Option<WebhookConfig> {
+        if !kind.webhooks {
+            let problem = format!("a {} system sends no webhooks", kind.name);
             self.report.add(entry.at, problem, "Remove `webhook`");
             return None;
         }
@@ -332,7 +365,7 @@ impl Reading<'_> {
             return None;
         };
         let secrets: Vec<Secret> = items.iter().filter_map(|item| self.secret(item)).collect();
-        Some(WebhookConfig { secrets, tolerance_s: keys.tolerance_s.unwrap_or(TOLERANCE_S) })
+        Some(WebhookConfig { secrets, tolerance_s: keys.tolerance_s })
     }
 
     /// A secret, or `{ secret = "…", until = "…" }` for the old one of a rotation.
@@ -392,14 +425,11 @@ fn local_is_certain(table: &Table) -> bool {
     well_typed && !table.keys().any(|key| key != "local" && nearest(key, ["local"]).is_some())
 }
 
-fn word<'t>(table: &'t Table, key: &str) -> Option<&'t str> {
-    match &table.get(key)?.node.kind {
-        Kind::Text(text) => Some(text),
-        Kind::Integer(_)
-        | Kind::Float(_)
-        | Kind::Boolean(_)
-        | Kind::Time(_)
-        | Kind::List(_)
-        | Kind::Table(_) => None,
+/// `a, b or c`.
+fn one_of(words: &[String]) -> String {
+    match words {
+        [] => String::new(),
+        [one] => one.clone(),
+        [first @ .., last] => format!("{} or {last}", first.join(", ")),
     }
 }

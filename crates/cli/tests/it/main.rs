@@ -9,5 +9,6 @@ mod e2e;
 mod guide;
 mod help;
 mod records;
+mod schema;
 mod simulate;
 mod tidy;

@@ -1,4 +1,4 @@
-//! Sending requests: authorised, paced, bounded, and with an honest word on whether they went out.
+//! Sending requests: authorised, paced, bounded; a failure says whether the request went out.
 
 use super::guard::{self, PublicOnly};
 use super::options::{Auth, HttpOptions, Login, Secret};
@@ -195,7 +195,7 @@ impl Client {
             body: Some(body),
         };
         let reply = self.once(&request, None).await.map_err(|trouble| match trouble {
-            // A login has no effect worth worrying about: the request behind it has not gone out.
+            // A login changes nothing in the service, and the request that needs the token has not gone out.
             Trouble::Lost(reason) | Trouble::NotSent(reason) => Trouble::NotSent(format!("login: {reason}")),
             Trouble::Paced(ms) => Trouble::Paced(ms),
             Trouble::Refused(reason) => Trouble::Refused(reason),

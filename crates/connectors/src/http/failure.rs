@@ -1,4 +1,4 @@
-//! What a missing or unfriendly answer to a read means for the engine.
+//! Which error the engine gets where a read has no usable answer.
 
 use super::client::{Client, Trouble};
 use super::reply::Reply;
@@ -27,7 +27,7 @@ pub(super) fn of_trouble(client: &Client, place: &str, trouble: Trouble) -> Conn
     }
 }
 
-/// An answer that is no success. `since` says that a position was sent.
+/// An answer whose status is no success. `since` says that a position was sent.
 pub(super) fn of_reply(client: &Client, place: &str, reply: &Reply, since: bool) -> ConnectorError {
     let message = format!("{}: {place}: {}", client.host(), reply.words());
     let (kind, cure) = match reply.status {

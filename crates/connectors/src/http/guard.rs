@@ -3,14 +3,14 @@
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// Resolves names to public addresses only, so that no name can lead a request into the own network.
+/// Resolves names to public addresses only, so that no name can lead a request into our own network.
 pub(super) struct PublicOnly;
 
 impl Resolve for PublicOnly {
     fn resolve(&self, name: Name) -> Resolving {
         Box::pin(async move {
             let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
-            // One private address among public ones is enough to refuse: which one is taken is not ours to say.
+            // One private address among public ones is enough to refuse, because the HTTP client chooses among them.
             if let Some(private) = found.iter().find(|at| !is_public(at.ip())) {
                 return Err(refusal(name.as_str(), private.ip()).into());
             }

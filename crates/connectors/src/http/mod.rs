@@ -1,12 +1,13 @@
-//! JSON services over HTTP, declared in configuration.
+//! The connector `http`: JSON services, each described by its declaration in the configuration.
 //!
-//! Nothing about a particular service is in the code: paths, paging, the names of ids, times and versions are
-//! declared per object ([`HttpObject`]), and the capabilities follow from what is declared. What a service
-//! does not prove (an order, a precondition, an echoed key) is never claimed.
+//! In here: requests, answers, pages and deliveries as declared. Never in here: anything about a particular service, and
+//! no proof that was not declared (an order, a precondition, an echoed key).
+//! Begin with `kind.rs` (what is declared), `object.rs` (its keys) and `record.rs` (the declaration made ready).
 
 mod client;
 mod failure;
 mod guard;
+mod kind;
 mod object;
 mod options;
 mod pace;
@@ -19,14 +20,16 @@ mod template;
 mod webhook;
 mod write;
 
+pub use kind::Http;
 pub use object::{ChangesCall, Etag, HttpObject, Paging, ReadCall, Trust, Webhook, WriteCall};
 pub use options::{Auth, HttpOptions, Login, Rate, Secret};
 
+use crate::kind::Kind as _;
 use async_trait::async_trait;
 use avowal_core::data::ids::{EntityName, RemoteId};
 use avowal_engine::ports::connector::{
     Binding, Capabilities, Change, Connector, ConnectorError, ConnectorErrorKind, Delivery, Fields, Finding,
-    OrderKind, Page, Write, WriteOutcome,
+    Page, Write, WriteOutcome,
 };
 use avowal_engine::ports::store::Cursor;
 use client::Client;
@@ -39,8 +42,6 @@ use write::ReadTrouble;
 const HOSTILE_TEXT_CHARS_MAX: usize = 300;
 /// How many writes go out together; each is its own request.
 const BATCH_WRITES_MAX: usize = 50;
-/// A place in no feed, for objects without one.
-const NO_FEED: &str = "(no feed)";
 
 /// A JSON service.
 pub struct HttpConnector {
@@ -79,25 +80,10 @@ impl HttpConnector {
 #[async_trait]
 impl Connector for HttpConnector {
     fn capabilities(&self, entity: &EntityName) -> Capabilities {
-        let object = self.objects.get(entity);
-        let spec = object.map(|object| &object.spec);
-        let declared = |test: fn(&HttpObject) -> bool| spec.is_some_and(test);
-        let order = match spec {
-            Some(spec) if spec.counter.is_some() => OrderKind::Counter,
-            Some(spec) if spec.updated.is_some() => OrderKind::Time,
-            Some(_) | None => OrderKind::None,
-        };
-        Capabilities {
-            order,
-            correlation: declared(|spec| spec.correlation.is_some()),
-            precondition: declared(|spec| spec.etag.is_some()),
-            idempotent: declared(|spec| spec.idempotency.is_some()),
-            searchable: declared(|spec| spec.find.is_some()),
-            receipt: object.is_some(),
-            deletes_in_feed: declared(|spec| spec.changes.is_some() && spec.deleted.is_some()),
-            images: false,
-            feed: declared(|spec| spec.changes.is_some()),
-            batch_writes_max: BATCH_WRITES_MAX,
+        match self.objects.get(entity) {
+            Some(object) => Http::capabilities(&object.spec),
+            // The engine asks only for entities that it gave; of any other one nothing is proven.
+            None => Capabilities { receipt: false, ..Http::capabilities(&HttpObject::default()) },
         }
     }
 
@@ -118,11 +104,7 @@ impl Connector for HttpConnector {
     }
 
     async fn feed_position(&self, entity: &EntityName) -> Result<Cursor, ConnectorError> {
-        let object = self.object(entity)?;
-        if object.changes.is_none() {
-            return Ok(Cursor(NO_FEED.to_owned()));
-        }
-        scan::position(&self.client, object).await
+        scan::position(&self.client, self.object(entity)?).await
     }
 
     async fn list(

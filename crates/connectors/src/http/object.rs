@@ -1,89 +1,121 @@
 //! How one kind of record is listed, read and written: the table `http` of an entity's mapping.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
-/// The remote side of an entity in a JSON service. A conventional REST collection needs no key of it;
-/// `updated` and `changes` are worth declaring, because without them every sync lists everything.
+/// How an entity is listed, read and written in a JSON service. A conventional REST collection needs none of these keys.
+/// Declare `updated` and `changes` where the service has them: without them every sync lists everything.
 ///
 /// Paths and queries are templates. `{object}` and `{id}` stand for the mapping's object and the copy's id,
 /// `{limit}`, `{page}`, `{offset}`, `{cursor}`, `{after_id}` for the place in a listing, `{since}` for the time in
-/// a change query, `{field}` and `{value}` for a search. Each is encoded for its place; `{value:json}` writes
-/// it as a quoted JSON string, for filter languages. A query parameter without a value is left out.
-#[derive(Clone, PartialEq, Debug, Default, Deserialize)]
+/// a change query, `{field}` and `{value}` for a search. Each is encoded for its place. `{value:json}` is the value as
+/// a quoted JSON string, for filter languages. A query parameter without a value is left out.
+#[derive(Clone, PartialEq, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct HttpObject {
     /// The collection's path; `/{object}` by default.
+    #[schemars(extend("default" = "/{object}"), example = &"/api/collections/{object}/records")]
     pub path: Option<String>,
-    /// One copy's path; the collection's path and `/{id}` by default.
+    /// One copy's path; by default the collection's path and `/{id}`.
+    #[schemars(example = &"/api/collections/{object}/records/{id}")]
     pub item_path: Option<String>,
     /// The JSON pointer of the array in a listing. By default the body itself, or its only array.
+    #[schemars(example = &"/data")]
     pub items: Option<String>,
     /// The JSON pointer of the copy in the answer to a read or write. By default the body itself, or `wrap`.
+    #[schemars(example = &"/data")]
     pub record: Option<String>,
     /// The JSON pointer of the mapped fields within a copy, as `/properties`. By default the copy itself.
+    #[schemars(example = &"/properties")]
     pub fields_at: Option<String>,
     /// The key that bodies of creates and updates are wrapped in.
+    #[schemars(example = &"contact")]
     pub wrap: Option<String>,
-    /// How many copies to ask for at once; 100 by default.
+    /// How many copies a page holds, from 1 to 1000.
+    #[schemars(extend("default" = 100), example = 500)]
     pub page_size: Option<usize>,
     /// How listings are cut into pages.
+    #[schemars(extend("default" = { "style": "page", "first": 1 }), extend("examples" = [{ "style": "cursor", "next": "/next_cursor" }]))]
     pub paging: Paging,
     /// The name or pointer of the time of a copy's last change.
+    #[schemars(example = &"updated_at")]
     pub updated: Option<String>,
-    /// The name or pointer of a number that grows with every change of a copy: proof of order.
+    /// The name or pointer of a number that grows with every change of a copy. It proves which of two states is newer.
+    #[schemars(example = &"revision")]
     pub counter: Option<String>,
     /// Where a copy's opaque version is found. Updates and deletes are then sent with `If-Match`.
+    #[schemars(extend("examples" = [{ "header": "ETag" }]))]
     pub etag: Option<Etag>,
     /// The name or pointer of a flag or time that marks a copy as deleted.
+    #[schemars(example = &"archived")]
     pub deleted: Option<String>,
     /// The name or pointer of who changed a copy last.
+    #[schemars(example = &"updated_by")]
     pub actor: Option<String>,
     /// The name or pointer under which the service shows the idempotency key of the last write.
+    #[schemars(example = &"operation_id")]
     pub correlation: Option<String>,
     /// The header in which the service takes an idempotency key.
+    #[schemars(example = &"Idempotency-Key")]
     pub idempotency: Option<String>,
-    /// The pointer of a fault that the service may put into a successful answer.
+    /// The JSON pointer of an error that the service may put into an answer with a successful status.
+    #[schemars(example = &"/error/message")]
     pub failure: Option<String>,
     /// How all copies are listed.
+    #[schemars(extend("examples" = [{ "query": { "page": "{page}", "per_page": "{limit}", "sort": "id" } }]))]
     pub list: ReadCall,
     /// How the copies changed since a time are listed. Needs `updated`.
+    #[schemars(extend("examples" = [{ "query": { "updated_since": "{since}" } }]))]
     pub changes: Option<ChangesCall>,
     /// How one copy is read.
+    #[schemars(extend("examples" = [{ "query": { "expand": "labels" } }]))]
     pub read: ReadCall,
     /// How a copy is searched by a field's value.
+    #[schemars(extend("examples" = [{ "query": { "{field}": "{value}" } }]))]
     pub find: Option<ReadCall>,
-    /// How a copy is made; `POST` by default.
+    /// How a copy is created; `POST` by default.
+    #[schemars(extend("examples" = [{ "path": "/{object}/new" }]))]
     pub create: WriteCall,
     /// How fields of a copy are changed; `PATCH` by default.
+    #[schemars(extend("examples" = [{ "method": "PUT" }]))]
     pub update: WriteCall,
-    /// How a copy is removed; `DELETE` by default.
+    /// How a copy is deleted; `DELETE` by default.
+    #[schemars(extend("examples" = [{ "path": "/{object}/{id}/archive", "method": "POST" }]))]
     pub delete: WriteCall,
-    /// Whether a webhook's body is believed, or the copy is read.
+    /// Whether the body of a webhook is believed, or the copy is read.
+    #[schemars(extend("default" = "signal"), example = &"body")]
     pub trust: Trust,
-    /// How deliveries are understood.
+    /// Where a delivery carries its event, its copy and its order.
+    #[schemars(extend("examples" = [{ "events": ["contact.*"], "deleted": ["contact.deleted"] }]))]
     pub webhook: Webhook,
 }
 
 /// A request that reads.
-#[derive(Clone, PartialEq, Debug, Default, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ReadCall {
     /// The path, if it is not the collection's or the copy's.
+    #[schemars(example = &"/{object}/search")]
     pub path: Option<String>,
     /// The query's parameters.
+    #[schemars(extend("examples" = [{ "{field}": "{value}", "limit": "{limit}" }]))]
     pub query: BTreeMap<String, String>,
 }
 
 /// A request that lists what has changed since a time.
-#[derive(Clone, PartialEq, Debug, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ChangesCall {
     /// The path, if it is not the collection's.
+    #[schemars(example = &"/{object}/changes")]
     pub path: Option<String>,
     /// The query's parameters; `updated_since = "{since}"` by default. The bound is inclusive.
+    #[schemars(extend("default" = { "updated_since": "{since}" }), extend("examples" = [{ "filter": "updated >= '{since}'" }]))]
     pub query: BTreeMap<String, String>,
-    /// How late a change may become visible after the time it is stamped with. Rounded stamps count as late.
+    /// How long after its time stamp a change may become visible, in milliseconds. The next query begins this much
+    /// earlier. Add the rounding of the stamps to it.
+    #[schemars(example = 5000)]
     pub overlap_ms: i64,
 }
 
@@ -94,46 +126,59 @@ impl Default for ChangesCall {
 }
 
 /// A request that writes.
-#[derive(Clone, PartialEq, Debug, Default, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct WriteCall {
     /// The path, if it is not the collection's or the copy's.
+    #[schemars(example = &"/{object}/{id}/archive")]
     pub path: Option<String>,
     /// The method: `POST`, `PUT`, `PATCH` or `DELETE`.
+    #[schemars(extend("enum" = ["POST", "PUT", "PATCH", "DELETE"]), example = &"PUT")]
     pub method: Option<String>,
     /// The query's parameters.
+    #[schemars(extend("examples" = [{ "notify": "false" }]))]
     pub query: BTreeMap<String, String>,
 }
 
 /// How listings are cut into pages.
-#[derive(Clone, PartialEq, Debug, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Deserialize, JsonSchema)]
 #[serde(tag = "style", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Paging {
-    /// By number: `page={page}&per_page={limit}`.
+    /// By the page's number: `page={page}&per_page={limit}`.
+    #[schemars(extend("examples" = [{ "style": "page", "total_pages": "/total_pages" }]))]
     Page {
         /// The number of the first page.
         #[serde(default = "one")]
+        #[schemars(example = 0)]
         first: u64,
         /// The JSON pointer of the number of pages; without it an empty page ends the listing.
         #[serde(default)]
+        #[schemars(example = &"/total_pages")]
         total_pages: Option<String>,
     },
     /// By offset: `offset={offset}&limit={limit}`.
+    #[schemars(extend("examples" = [{ "style": "offset" }]))]
     Offset {},
     /// By a cursor that each page gives: `cursor={cursor}&limit={limit}`.
+    #[schemars(extend("examples" = [{ "style": "cursor", "next": "/next_cursor" }]))]
     Cursor {
         /// The JSON pointer of the next cursor; nothing there ends the listing.
+        #[schemars(example = &"/next_cursor")]
         next: String,
     },
     /// By a link to the next page, from the `Link` header or the body.
+    #[schemars(extend("examples" = [{ "style": "link" }]))]
     Link {
         /// The JSON pointer of the link, if it is in the body.
         #[serde(default)]
+        #[schemars(example = &"/links/next")]
         next: Option<String>,
     },
     /// By the last id of the page before: `after={after_id}&limit={limit}`. The listing must be in order of id.
+    #[schemars(extend("examples" = [{ "style": "after_id" }]))]
     AfterId {},
-    /// Everything at once.
+    /// Everything at once, without pages.
+    #[schemars(extend("examples" = [{ "style": "none" }]))]
     None {},
 }
 
@@ -144,47 +189,58 @@ impl Default for Paging {
 }
 
 /// Where a copy's opaque version is found.
-#[derive(Clone, PartialEq, Debug, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Etag {
-    /// `etag = { header = "ETag" }`: in a header of the answer.
+    /// In a header of the answer.
+    #[schemars(extend("examples" = [{ "header": "ETag" }]))]
     Header(String),
-    /// `etag = { field = "version" }`: in the copy, by name or pointer.
+    /// In the copy, by name or pointer.
+    #[schemars(extend("examples" = [{ "field": "version" }]))]
     Field(String),
 }
 
 /// Whether a webhook's body is believed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Trust {
-    /// A delivery says that something changed; the copy is read.
+    /// A delivery only says that something changed, and the copy is read.
     #[default]
     Signal,
-    /// The body is believed. Right only where it carries a `counter`.
+    /// The body is believed. This is safe only where it carries a `counter`.
     Body,
 }
 
-/// How deliveries are understood. The defaults are those of Standard Webhooks: `type`, `timestamp`, `data`.
-#[derive(Clone, PartialEq, Debug, Deserialize)]
+/// Where a delivery carries its event, its copy and its order. The defaults are those of Standard Webhooks.
+#[derive(Clone, PartialEq, Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Webhook {
     /// The JSON pointer of an array of events, if one delivery carries several.
+    #[schemars(example = &"/events")]
     pub batch: Option<String>,
-    /// The pointer of the event's type.
+    /// The JSON pointer of the event's type.
+    #[schemars(example = &"/event/name")]
     pub event: String,
     /// The types that concern this object; `*` at either end stands for anything. All by default.
+    #[schemars(extend("examples" = [["contact.*"]]))]
     pub events: Vec<String>,
     /// The types that say that the copy is gone.
+    #[schemars(extend("examples" = [["contact.deleted"]]))]
     pub deleted: Vec<String>,
-    /// The pointer of the copy.
+    /// The JSON pointer of the copy.
+    #[schemars(example = &"/contact")]
     pub record: String,
-    /// The pointer of the copy's id; the mapping's id within the copy by default.
+    /// The JSON pointer of the copy's id; the mapping's id within the copy by default.
+    #[schemars(example = &"/contact_id")]
     pub id: Option<String>,
-    /// The pointer of the order; `counter` within the copy by default.
+    /// The JSON pointer of the number that orders the states of a copy; `counter` within the copy by default.
+    #[schemars(example = &"/revision")]
     pub order: Option<String>,
-    /// The pointer of when it happened.
+    /// The JSON pointer of the time of the change.
+    #[schemars(example = &"/sent_at")]
     pub occurred_at: String,
-    /// The pointer of who did it; `actor` within the copy by default.
+    /// The JSON pointer of who made the change; `actor` within the copy by default.
+    #[schemars(example = &"/user/email")]
     pub actor: Option<String>,
 }
 

@@ -1,35 +1,44 @@
 //! How a service is reached: the keys of `[systems.NAME]` for `connector = "http"`.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// How a service is reached, and how gently.
-#[derive(Clone, Debug, Deserialize)]
+/// A JSON service over HTTP: its address, how requests are authorised, and how many it gets.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HttpOptions {
-    /// The address that all paths are appended to, as in `https://api.example.com/v2`.
+    /// The service's address, to which all paths are appended.
+    #[schemars(example = &"https://api.example.com/v2")]
     pub url: String,
-    /// How requests are authorised; none by default.
+    /// How requests are authorised. Without it they carry no credentials.
     #[serde(default)]
+    #[schemars(extend("examples" = [{ "bearer": "env:CRM_TOKEN" }]))]
     pub auth: Option<Auth>,
-    /// How long one request may take, connecting included.
+    /// How long one request may take, connecting included, in milliseconds.
     #[serde(default = "timeout_ms")]
+    #[schemars(example = 30_000)]
     pub timeout_ms: u64,
-    /// The pace that the service allows. Without it requests go out freely until it says "too many".
+    /// How many requests the service allows. Without it requests go out freely until the service refuses one as too many.
     #[serde(default)]
+    #[schemars(extend("examples" = [{ "per_second": 5.0, "burst": 10 }]))]
     pub rate: Option<Rate>,
-    /// How many requests may be under way at once.
+    /// How many requests may be under way at once, from 1 to 64.
     #[serde(default = "concurrency")]
+    #[schemars(example = 8)]
     pub concurrency: usize,
-    /// Replies are cut at this size.
+    /// The largest answer that is read, in bytes.
     #[serde(default = "max_body_bytes")]
+    #[schemars(example = 1_048_576)]
     pub max_body_bytes: usize,
-    /// Whether the service may be on a loopback, link-local or private address.
+    /// Whether the service may have a loopback, link-local or private address. Without it such an address is refused.
     #[serde(default)]
+    #[schemars(example = true)]
     pub allow_private: bool,
-    /// Headers sent with every request.
+    /// Headers that are sent with every request.
     #[serde(default)]
+    #[schemars(extend("examples" = [{ "X-Tenant": "env:CRM_TENANT" }]))]
     pub headers: BTreeMap<String, Secret>,
 }
 
@@ -50,49 +59,65 @@ impl HttpOptions {
 }
 
 /// How requests are authorised.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Auth {
-    /// `auth = { bearer = "env:TOKEN" }`: `Authorization: Bearer …`.
+    /// A token in the header `Authorization: Bearer …`.
+    #[schemars(extend("examples" = [{ "bearer": "env:CRM_TOKEN" }]))]
     Bearer(Secret),
-    /// `auth = { basic = { user = "…", password = "env:PASSWORD" } }`.
+    /// A user's name and password in the header `Authorization: Basic …`.
+    #[schemars(extend("examples" = [{ "basic": { "user": "sync", "password": "env:CRM_PASSWORD" } }]))]
     Basic {
         /// The user's name.
+        #[schemars(example = &"sync")]
         user: String,
         /// The password.
+        #[schemars(example = &"env:CRM_PASSWORD")]
         password: Secret,
     },
-    /// `auth = { header = { name = "X-Api-Key", value = "env:KEY" } }`.
+    /// A key in a header of its own.
+    #[schemars(extend("examples" = [{ "header": { "name": "X-Api-Key", "value": "env:CRM_KEY" } }]))]
     Header {
         /// The header's name.
+        #[schemars(example = &"X-Api-Key")]
         name: String,
         /// Its value.
+        #[schemars(example = &"env:CRM_KEY")]
         value: Secret,
     },
-    /// `auth = { login = { path = "/login", body = { … }, token = "/token" } }`: a token is fetched first.
+    /// A token that is fetched with a request of its own.
+    #[schemars(extend("examples" = [
+        { "login": { "path": "/login", "body": { "user": "sync", "password": "env:CRM_PASSWORD" } } }
+    ]))]
     Login(Login),
 }
 
 /// A request that answers with a token. It is repeated when the token is refused or old.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Login {
     /// Where to post, below the system's `url`.
+    #[schemars(example = &"/login")]
     pub path: String,
     /// What to post, as JSON.
+    #[schemars(extend("examples" = [{ "user": "sync", "password": "env:CRM_PASSWORD" }]))]
     pub body: serde_json::Value,
     /// The JSON pointer of the token in the answer.
     #[serde(default = "token")]
+    #[schemars(example = &"/data/access_token")]
     pub token: String,
     /// The header that carries the token.
     #[serde(default = "authorization")]
+    #[schemars(example = &"X-Session")]
     pub header: String,
-    /// What stands before the token in that header.
+    /// The text before the token in that header.
     #[serde(default = "bearer")]
+    #[schemars(example = &"Token ")]
     pub prefix: String,
-    /// A token older than this is fetched anew. Some services treat an expired one as an anonymous visitor,
-    /// who sees empty lists: too late is dangerous, too early only costs a request.
+    /// The age, in seconds, at which a new token is fetched. Keep it far below the token's lifetime: some services
+    /// treat an expired token as an anonymous visitor, who sees empty lists.
     #[serde(default = "max_age_s")]
+    #[schemars(example = 600)]
     pub max_age_s: u64,
 }
 
@@ -102,19 +127,21 @@ impl fmt::Debug for Login {
     }
 }
 
-/// A pace: at most so many requests a second on average, and so many at once after a rest.
-#[derive(Clone, Copy, PartialEq, Debug, Deserialize)]
+/// A bound on requests: so many a second on average, and so many at once after a pause.
+#[derive(Clone, Copy, PartialEq, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Rate {
-    /// Requests per second.
+    /// Requests a second, on average.
+    #[schemars(range(min = 0), example = 5.0)]
     pub per_second: f64,
-    /// Requests that may go out at once after a rest.
+    /// Requests that may go out at once after a pause.
     #[serde(default = "burst")]
+    #[schemars(example = 10)]
     pub burst: u32,
 }
 
 /// A text that never shows itself in logs and errors.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Secret(String);
 

@@ -7,9 +7,9 @@ use tokio::time::Instant;
 
 /// A wait longer than this is not slept through; the caller is told to come back.
 const SLEEP_MS_MAX: u64 = 5_000;
-/// Where to begin when a service without a declared rate complains.
+/// The first limit for a service without a declared rate that refuses a request as too many.
 const FIRST_GUESS_PER_SECOND: f64 = 8.0;
-/// The slowest pace that complaints lead to.
+/// The slowest pace that such refusals lead to.
 const SLOWEST_PER_SECOND: f64 = 0.5;
 /// A learned pace beyond this is no limit any more.
 const FREE_PER_SECOND: f64 = 500.0;
@@ -54,7 +54,7 @@ impl Pace {
         Ok(())
     }
 
-    /// The service complained: everybody waits as long as it says, and goes slower afterwards.
+    /// The service refused a request as too many: all requests wait as long as it says, and go slower afterwards.
     pub(super) fn slow_down(&self, after_ms: Option<u64>) {
         let mut state = self.lock();
         let slower = state.per_second.map_or(FIRST_GUESS_PER_SECOND, |rate| rate / 2.0);

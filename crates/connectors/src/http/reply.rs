@@ -1,4 +1,4 @@
-//! An answer of a service, and looking into it without trusting it.
+//! An answer of a service, which is looked into without being trusted.
 
 use super::HOSTILE_TEXT_CHARS_MAX;
 use avowal_core::data::time::Timestamp;

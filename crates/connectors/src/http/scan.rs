@@ -91,14 +91,19 @@ pub(super) async fn list(
     let fetched = fetch(client, object, &object.list, &spot, None).await?;
     Ok(match fetched.next {
         Some(next) => Page { changes: fetched.changes, next: encode(&next)?, more: true },
-        None => Page { changes: fetched.changes, next: Cursor::done(), more: false },
+        // Nobody reads where a listing goes on that is at its end.
+        None => Page { changes: fetched.changes, next: Cursor(String::new()), more: false },
     })
 }
 
 /// The position of the change query now.
 pub(super) async fn position(client: &Client, object: &Object) -> Result<Cursor, ConnectorError> {
     let Some(call) = &object.spec.changes else {
-        return Ok(Cursor(String::new()));
+        return Err(protocol(
+            client,
+            "changes",
+            "no change query is declared, so there is no feed to follow",
+        ));
     };
     let fetched = fetch(client, object, &object.list, &first(object, 1), None).await?;
     let style = fetched.stamps.last().map(|(_, style)| *style);

@@ -12,7 +12,7 @@ use avowal_engine::ports::connector::{Change, ConnectorError, ConnectorErrorKind
 /// The most events that one delivery may carry.
 const EVENTS_MAX: usize = 1000;
 
-/// The changes that a delivery names. Events of other objects are none of our business.
+/// The changes that a delivery names. Events of other objects are skipped.
 pub(super) fn decode<'a>(
     objects: impl Iterator<Item = (&'a EntityName, &'a Object)>,
     delivery: &Delivery,
@@ -92,7 +92,7 @@ fn with_evidence(
         change.actor = Some(actor);
     }
     if change.shown == RemoteState::Unknown {
-        // The order of a body that is not believed must not vouch for what the read will find.
+        // The body is not believed, so its order proves nothing about what the read will find.
         (change.order, change.version, change.correlation) = (None, None, None);
     }
     change

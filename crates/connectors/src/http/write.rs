@@ -1,4 +1,4 @@
-//! Writes: what goes out, and an honest word on what became of it.
+//! Writes: what is sent, and how each write ended.
 
 use super::client::{Client, Request, Trouble, get};
 use super::record::{Object, Route};
@@ -14,7 +14,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue, IF_MATCH, LOCATION};
 /// The most copies that a search answers.
 const FOUND_MAX: usize = 10;
 
-/// A step of a write: its fruit, or the outcome with which the write ends early.
+/// A step of a write: its result, or the outcome with which the write ends early.
 type Step<T> = Result<T, Box<WriteOutcome>>;
 
 /// Carries out one write.
@@ -45,7 +45,7 @@ pub(super) async fn read(client: &Client, object: &Object, id: &RemoteId) -> Res
     }
 }
 
-/// Why a read told nothing, with its place.
+/// Why a read has no usable answer, with its place.
 pub(super) enum ReadTrouble {
     /// No answer.
     None(String, Trouble),
@@ -176,7 +176,7 @@ fn place(request: &Request) -> String {
     format!("{} {}", request.method, harmless(request.url.path()))
 }
 
-/// Passes an answer that says that it is done; everything else is the write's outcome.
+/// Passes on an answer of success; any other answer becomes the outcome of the write.
 fn judge(object: &Object, place: &str, reply: &Reply) -> Step<()> {
     let reason = format!("{place}: {}", reply.words());
     match reply.status {
@@ -200,7 +200,7 @@ fn judge(object: &Object, place: &str, reply: &Reply) -> Step<()> {
         | StatusCode::SERVICE_UNAVAILABLE => {
             stop(WriteOutcome::Retry { after_ms: reply.retry_after_ms(), reason })
         }
-        // The service broke down somewhere between our request and its answer.
+        // The service failed at some point between our request and its answer.
         status if status.is_server_error() => stop(WriteOutcome::Unknown { reason }),
         status if status.is_redirection() => stop(WriteOutcome::Rejected {
             reason: format!("{reason}; redirects are not followed: set `url` to the final address"),
@@ -219,7 +219,7 @@ fn confirmed(object: &Object, id: RemoteId, reply: &Reply, write: &Write) -> Wri
     let after = match write.operation {
         Operation::Create | Operation::Update => {
             let copy = single(object, &id, reply);
-            // An answer that does not even show what was written is no picture of the copy.
+            // An answer that does not show what was written does not show the copy.
             let complete = matches!(&copy.shown, RemoteState::Present(fields)
                 if write.fields.keys().all(|name| fields.contains_key(name)));
             complete.then_some(copy)
@@ -263,7 +263,7 @@ fn created_id(object: &Object, reply: &Reply) -> Option<RemoteId> {
     })
 }
 
-/// Whether a copy really has what was searched; letter case and padding are the service's business.
+/// Whether a copy really has what was searched. Letter case and padding may differ: services compare texts in their own way.
 fn carries(copy: &Change, fields: &Fields) -> bool {
     let RemoteState::Present(present) = &copy.shown else {
         return false;
@@ -278,7 +278,7 @@ fn carries(copy: &Change, fields: &Fields) -> bool {
     })
 }
 
-/// A read that had to come before the write failed: whatever it was, nothing was written.
+/// A read that had to come before the write failed, so nothing was written.
 fn before_write(trouble: ReadTrouble) -> WriteOutcome {
     match trouble {
         ReadTrouble::None(place, trouble) => match of_trouble(&place, trouble) {

@@ -8,7 +8,7 @@ use avowal_engine::ports::connector::{Binding, ConnectorError, ConnectorErrorKin
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Transaction};
 
-/// Held while installing, so that two installations do not meet. Any number of ours will do.
+/// The advisory lock held while installing, so that two installations do not run at once. The number has no meaning.
 const LOCK: i64 = 0x61_76_6f_77_61_6c;
 
 const TABLES: &str = "
@@ -283,7 +283,7 @@ const INTO: &str = "INSERT INTO public.avowal_log (entity, remote_id, operation,
 
 const ORIGIN: &str = "nullif(current_setting('avowal.origin', true), '')";
 
-/// Rows that came, as they stand now. Not as `new_rows` shows them: a trigger of the application may have
+/// Inserted rows, as they stand now. Not as `new_rows` shows them: a trigger of the application may have
 /// changed them again already, and its log row would then come before this one.
 fn inserted(entity: &str, table: &Table, only: &str) -> String {
     format!(
@@ -296,7 +296,7 @@ fn inserted(entity: &str, table: &Table, only: &str) -> String {
     )
 }
 
-/// Rows of which a mapped column changed, as they stand now.
+/// Updated rows in which a mapped column changed, as they stand now.
 fn updated(entity: &str, table: &Table) -> String {
     format!(
         "{INTO} SELECT {entity}, {}, 'update', {}, {ORIGIN} FROM old_rows o JOIN new_rows n ON n.{3} = o.{3} \
@@ -309,7 +309,7 @@ fn updated(entity: &str, table: &Table) -> String {
     )
 }
 
-/// Rows that went, unless a trigger of the application has put them back.
+/// Deleted rows, unless a trigger of the application has put them back.
 fn gone(entity: &str, table: &Table, only: &str) -> String {
     format!(
         "{INTO} SELECT {entity}, {}, 'delete', NULL, {ORIGIN} FROM old_rows o WHERE o.{2} IS NOT NULL \

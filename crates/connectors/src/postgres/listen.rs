@@ -50,7 +50,7 @@ impl Listener {
     }
 }
 
-/// Nothing is told of failures here: the next `changes` meets and tells them.
+/// Failures are not reported here: the next call of `changes` meets the same failure and reports it.
 async fn listen(session: &Session) -> Option<Open> {
     let (client, mut wire) = session.open().await.ok()?;
     let listening = tokio::select! {

@@ -1,4 +1,7 @@
-//! The `postgres` connector: tables of a Postgres database.
+//! The connector `postgres`: tables of a Postgres database.
+//!
+//! In here: the change log, its feed, reads and writes. Never in here: canonical names, policy, other systems.
+//! Begin with `kind.rs` (what is declared), `install.rs` (the change log) and `feed.rs` (how it is read).
 //!
 //! Changes are seen through a log that statement-level triggers feed inside the same database, so a change and
 //! its log row commit together. Our own writes carry a transaction-local marker and leave their keys in a table
@@ -13,16 +16,19 @@
 
 mod catalogue;
 mod check;
-mod claim;
 mod feed;
 mod image;
 mod install;
+mod kind;
 mod listen;
 mod plain;
 mod read;
+mod reserve;
 mod session;
 mod statement;
 mod write;
+
+pub use kind::{Postgres, PostgresKeys};
 
 use async_trait::async_trait;
 use avowal_core::data::ids::{EntityName, RemoteId};

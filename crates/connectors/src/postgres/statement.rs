@@ -113,7 +113,7 @@ async fn create(
         let sql = insert_sql(table, &columns);
         query_ids(client, &sql, &documents(table, writes, places)).await?
     };
-    // A trigger that drops a row leaves no telling which: the caller tries again one by one.
+    // After a trigger has dropped a row nothing tells which one: the caller tries again one by one.
     if ids.len() == places.len() { Ok(places.iter().copied().zip(ids).collect()) } else { Ok(Vec::new()) }
 }
 

@@ -1,10 +1,10 @@
 //! Writes: one transaction a call, in statements that carry many rows each.
 
 use super::catalogue::{Table, table};
-use super::claim::{ReservedKeys, finish_keys, reserve_keys};
 use super::image::{self, id_sql};
 use super::plain::{columns_sql, shown};
 use super::read::{find_all, rows};
+use super::reserve::{ReservedKeys, finish_keys, reserve_keys};
 use super::session::{Session, words};
 use super::statement::{Group, carry_out, groups, ids_sql, is_row_error};
 use avowal_core::data::ids::RemoteId;
@@ -41,7 +41,7 @@ impl From<ConnectorError> for Stop {
 /// Carries out the writes and answers each in order.
 pub(super) async fn write(session: &Session, binding: &Binding, writes: &[Write]) -> Vec<WriteOutcome> {
     match attempt(session, binding, writes).await {
-        // Each alone, so that only the one that is to blame fails.
+        // Each write by itself, so that only the one that caused it fails.
         Err(Stop::Refused(_)) if writes.len() > 1 => {
             let mut outcomes = Vec::with_capacity(writes.len());
             for one in writes {
@@ -59,7 +59,7 @@ fn answers(answer: Result<Vec<WriteOutcome>, Stop>, count: usize) -> Vec<WriteOu
         Ok(outcomes) => outcomes,
         Err(Stop::Refused(reason)) => vec![WriteOutcome::Rejected { reason }; count],
         Err(Stop::Retry(reason)) => vec![WriteOutcome::Retry { after_ms: None, reason }; count],
-        // What was not to be done was not done, whatever became of the rest.
+        // A write that was answered without writing keeps its answer, whatever happened to the others.
         Err(Stop::Unknown(outcomes, reason)) => outcomes
             .into_iter()
             .map(|outcome| match outcome {
@@ -76,7 +76,7 @@ fn answers(answer: Result<Vec<WriteOutcome>, Stop>, count: usize) -> Vec<WriteOu
 }
 
 async fn attempt(session: &Session, binding: &Binding, writes: &[Write]) -> Result<Vec<WriteOutcome>, Stop> {
-    // Only the commit may be lost without knowing; until it is sent the server rolls back by itself.
+    // Only a commit that was sent may have an unknown outcome; before that the server rolls back by itself.
     let mut committing = None;
     let bounded = session.bounded(async { Ok(transact(session, binding, writes, &mut committing).await) });
     let result = bounded.await;
@@ -371,7 +371,7 @@ impl Batch<'_> {
         for (place, id) in self.done.clone() {
             let write = &self.writes[place];
             let after = found.remove(&id).or_else(|| {
-                // A row that left under our hands by another way than our delete is for the engine to read.
+                // Somebody else deleted the row meanwhile: it has no state to report, and the engine reads it.
                 let deleted = write.operation == Operation::Delete;
                 deleted.then(|| image::change(id.clone(), RemoteState::Gone, orders.get(&id).copied()))
             });

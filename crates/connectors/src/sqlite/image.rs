@@ -110,7 +110,7 @@ pub(super) fn value_param(column: &TableColumn, value: &Value) -> Result<Sql, St
     }
 }
 
-/// Refuses a number that SQLite would turn into a double with fewer digits. It does so without a word.
+/// Refuses a number that SQLite would silently turn into a double with fewer digits.
 fn exact_text(column: &TableColumn, text: &str) -> Result<(), String> {
     let is_number = text.parse::<f64>().is_ok();
     let exact_integer = column.affinity != Affinity::Real && text.parse::<i64>().is_ok();

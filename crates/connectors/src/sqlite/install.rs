@@ -27,7 +27,7 @@ const NAMES: [&str; 4] = ["avowal_log", "avowal_ops", "avowal_origin", "avowal_f
 /// Milliseconds since 1970.
 pub(super) const NOW_SQL: &str = "CAST(round((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER)";
 
-/// What tells that the log of an entity works: its triggers are exactly those that the mapping asks for.
+/// Whether the log of an entity works: its triggers must be exactly those that the mapping needs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Installed {
     /// It works.

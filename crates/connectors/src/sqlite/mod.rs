@@ -1,4 +1,7 @@
-//! The `sqlite` connector: tables of a SQLite file.
+//! The connector `sqlite`: tables of a SQLite file.
+//!
+//! In here: the change log, its feed, reads and writes. Never in here: canonical names, policy, other systems.
+//! Begin with `kind.rs` (what is declared), `install.rs` (the change log) and `feed.rs` (how it is read).
 //!
 //! Changes are seen through a log that triggers feed inside the same file, so a change and its log row commit
 //! together. Our own writes set a marker row in their transaction, which the triggers copy: an echo is proven.
@@ -11,9 +14,12 @@ mod check;
 mod feed;
 mod image;
 mod install;
+mod kind;
 mod read;
 mod session;
 mod write;
+
+pub use kind::{Sqlite, SqliteKeys};
 
 use async_trait::async_trait;
 use avowal_core::data::ids::{EntityName, RemoteId};

@@ -10,7 +10,7 @@ use std::time::Duration;
 /// How many prepared statements the connection keeps.
 const STATEMENTS_MAX: usize = 128;
 
-/// Why a job failed: by SQLite's word, or by ours.
+/// Why a job failed: an error of SQLite, or one of this connector.
 #[derive(Debug)]
 pub(super) enum Failure {
     /// SQLite's error, not yet turned into the port's.
@@ -159,7 +159,7 @@ fn port_error(path: &Path, failure: Failure) -> ConnectorError {
     ConnectorError::new(kind, format!("{}: {error}", place(path)), Some(cure))
 }
 
-/// What tells a file from another that was put in its place.
+/// Identifies a file, so that another one at the same path is recognised.
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct FileIdentity(u64, u64);
 

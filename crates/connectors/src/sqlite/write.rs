@@ -56,7 +56,7 @@ pub(super) fn write(connection: &mut Connection, binding: &Binding, writes: &[Wr
         Err(trouble) => trouble,
     };
     match trouble {
-        // One of the rows is to blame. Alone, it fails alone.
+        // One of the rows caused it. Each row is written by itself, so that only that row fails.
         Trouble::RolledBack(_) | Trouble::Row(_) if writes.len() > 1 => {
             writes.iter().flat_map(|one| write(connection, binding, std::slice::from_ref(one))).collect()
         }
@@ -73,7 +73,7 @@ fn transact(
     binding: &Binding,
     writes: &[Write],
 ) -> Result<Vec<WriteOutcome>, Trouble> {
-    // The table is not at fault of any row: without it nothing is written, and nothing is refused for ever.
+    // A table that cannot be used is no fault of a row: nothing is written, and no row is refused for ever.
     let stop = |failure| match failure {
         Failure::Sqlite(error) => Trouble::Transaction(error.to_string()),
         Failure::Port(error) => Trouble::Transaction(error.to_string()),

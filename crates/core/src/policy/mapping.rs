@@ -36,6 +36,7 @@ pub struct ColumnMapping {
 
 /// What `null` in a system's copy means.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Nulls {
     /// The system does not know the value, so it never clears the belief.
@@ -47,6 +48,7 @@ pub enum Nulls {
 
 /// What the empty string in a system's copy means.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Empty {
     /// It is a value, for string fields; for other types it is `null`.

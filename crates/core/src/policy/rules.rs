@@ -95,6 +95,7 @@ pub struct DeletePolicy {
 
 /// What prevails between a concurrent edit and delete.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum EditAgainstDelete {
     /// A person decides.
@@ -156,6 +157,7 @@ impl Normalize {
 
 /// What is done with a refused value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, Default)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum OnRefused {
     /// The believed value is written back.

@@ -4,6 +4,8 @@ use crate::data::ids::{EntityName, FieldName, SystemName};
 use crate::data::value::{Digest, write_canonical_json};
 use crate::policy::mapping::{Empty, Nulls};
 use crate::policy::{EditAgainstDelete, FieldOwnershipPolicy, OnRefused, SystemTraits};
+#[cfg(feature = "schema")]
+use crate::policy::{Strategy, StrategyKey};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -23,12 +25,13 @@ pub struct EntitySpec {
 
 /// A key of one field, or of several that all have to be equal.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(untagged)]
 pub enum MatchKeySpec {
     /// One field.
-    Field(FieldName),
+    Field(#[cfg_attr(feature = "schema", schemars(with = "String"))] FieldName),
     /// Several fields together.
-    Fields(Vec<FieldName>),
+    Fields(#[cfg_attr(feature = "schema", schemars(with = "Vec<String>"))] Vec<FieldName>),
 }
 
 /// One or several texts, so that a list where one is wanted gets a helpful answer.
@@ -41,42 +44,81 @@ pub enum OneOrMany {
     Many(Vec<String>),
 }
 
-/// One field as it is written.
+/// The words after `type`, for the schema.
+#[cfg(feature = "schema")]
+const TYPES: [&str; 11] =
+    ["string", "integer", "decimal", "boolean", "date", "timestamp", "enum", "set", "list", "object", "ref"];
+/// The words that may stand under a key, for the schema.
+#[cfg(feature = "schema")]
+fn words(key: StrategyKey) -> Vec<&'static str> {
+    let mut words = Vec::new();
+    for declared in Strategy::ALL.iter().filter(|declared| declared.key == key) {
+        words.push(declared.word);
+        words.extend(declared.spellings);
+    }
+    if key == StrategyKey::Strategy {
+        words.push("merge");
+    }
+    words
+}
+
+/// A canonical field and its rule, as they are written.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(extend("required" = ["type", "owner"])))]
 #[serde(deny_unknown_fields, default)]
 pub struct FieldSpec {
-    /// `string`, `integer`, `decimal`, `boolean`, `date`, `timestamp`, `enum`, `set`, `list`, `object` or `ref`.
+    /// What the field holds: `string`, `integer`, `decimal`, `boolean`, `date`, `timestamp`, `enum` (with `values`), `set`,
+    /// `list`, `object` or `ref` (with `to`).
+    #[cfg_attr(feature = "schema", schemars(example = &"string", extend("enum" = TYPES)))]
     #[serde(rename = "type")]
     pub kind: Option<String>,
     /// The allowed texts of an `enum`.
+    #[cfg_attr(feature = "schema", schemars(extend("examples" = [["lead", "customer"]])))]
     pub values: Option<Vec<String>>,
     /// The entity that a `ref` refers to.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>", example = &"company"))]
     pub to: Option<EntityName>,
-    /// A system, or `shared`.
+    /// The system that decides what the field holds, or `shared`.
+    #[cfg_attr(feature = "schema", schemars(with = "String", example = &"app"))]
     pub owner: Option<OneOrMany>,
-    /// What happens to concurrent changes: a word of [`Strategy::ALL`](crate::policy::Strategy::ALL), or `merge`.
+    /// What happens to concurrent changes: a word of [`Strategy::ALL`](crate::policy::Strategy::ALL), or `merge`. The
+    /// default is `owner_wins` where there is an owner.
+    #[cfg_attr(feature = "schema", schemars(example = &"latest_valid_change", extend("enum" = words(StrategyKey::Strategy))))]
     pub strategy: Option<String>,
-    /// How concurrent changes are merged: a word of [`Strategy::ALL`](crate::policy::Strategy::ALL).
+    /// How `strategy = "merge"` joins two changes: a word of [`Strategy::ALL`](crate::policy::Strategy::ALL).
+    #[cfg_attr(feature = "schema", schemars(example = &"union", extend("enum" = words(StrategyKey::Merge))))]
     pub merge: Option<String>,
     /// The CEL expression of `merge = "expression"`, over `local`, `external` and `base`.
+    #[cfg_attr(feature = "schema", schemars(example = &"local > external ? local : external"))]
     pub expression: Option<String>,
-    /// The name of a registered resolver, which decides about concurrent changes. Means `strategy = "resolver"`.
+    /// The name of a resolver that this binary has registered, which decides about concurrent changes. Means
+    /// `strategy = "resolver"`.
+    #[cfg_attr(feature = "schema", schemars(example = &"phone_numbers"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resolver: Option<String>,
-    /// Other systems whose sequential changes are accepted.
+    /// Other systems whose changes are accepted too, if they had seen the latest value.
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<String>", extend("examples" = [["crm"]])))]
     pub proposals: Vec<SystemName>,
     /// The precedence of systems, highest first, used when nothing else decides.
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<String>", extend("examples" = [["app", "crm"]])))]
     pub precedence: Vec<SystemName>,
-    /// `revert`, `ignore` or `review`.
+    /// What happens to a refused value: `revert` (the believed value is written back), `ignore` (it is tolerated until
+    /// that copy changes again) or `review` (a person decides).
+    #[cfg_attr(feature = "schema", schemars(extend("default" = "revert"), example = &"review"))]
     pub on_refused: Option<OnRefused>,
-    /// A CEL expression over `value`.
+    /// A CEL expression over `value` that every value must satisfy. Decimals are texts there: write
+    /// `double(value) >= 0.0`.
+    #[cfg_attr(feature = "schema", schemars(example = &"value.matches('^[^@ ]+@[^@ ]+$')"))]
     pub valid: Option<String>,
     /// Which value of an enum may follow which.
+    #[cfg_attr(feature = "schema", schemars(extend("examples" = [{ "trial": ["active"], "active": [] }])))]
     pub transitions: Option<BTreeMap<String, Vec<String>>>,
-    /// The name of a registered validator, which every value must pass.
+    /// The name of a validator that this binary has registered, which every value must pass.
+    #[cfg_attr(feature = "schema", schemars(example = &"billed_name"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub validator: Option<String>,
-    /// `trim`, `lowercase`.
+    /// Spelling that is no difference: `trim` (space around the text), `lowercase` (upper and lower case).
+    #[cfg_attr(feature = "schema", schemars(extend("examples" = [["trim", "lowercase"]]), extend("items" = { "type": "string", "enum": ["trim", "lowercase"] })))]
     pub normalize: Vec<String>,
 }
 
@@ -87,15 +129,21 @@ impl FieldSpec {
     }
 }
 
-/// The rule of deletes as it is written.
+/// Who may delete a record, as it is written.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct DeleteSpec {
-    /// A system, or `shared`; without it a person is asked each time.
+    /// The system that may delete, or `shared`. Without it a person is asked each time.
+    #[cfg_attr(feature = "schema", schemars(example = &"app"))]
     pub owner: Option<String>,
-    /// `revert` (make the copy again), `ignore` (leave it deleted there), `review`.
+    /// What happens to a delete by a system that may not: `revert` (the copy is made again), `ignore` (it stays deleted
+    /// there) or `review` (a person decides).
+    #[cfg_attr(feature = "schema", schemars(extend("default" = "revert"), example = &"review"))]
     pub on_refused: Option<OnRefused>,
-    /// `review`, `delete_wins` or `edit_wins`.
+    /// What prevails between a delete and an edit that did not see each other: `review` (a person decides),
+    /// `delete_wins` or `edit_wins`.
+    #[cfg_attr(feature = "schema", schemars(example = &"delete_wins"))]
     pub edit_against_delete: EditAgainstDelete,
 }
 
@@ -136,6 +184,7 @@ impl MappingSpec {
 
 /// A remote name, alone or with its particulars.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(untagged)]
 pub enum ColumnSpec {
     /// The remote name.
@@ -144,19 +193,25 @@ pub enum ColumnSpec {
     Full(ColumnDetail),
 }
 
-/// The particulars of a column as they are written.
+/// A system's name of a field, with more about it, as it is written.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(extend("required" = ["name"])))]
 #[serde(deny_unknown_fields, default)]
 pub struct ColumnDetail {
     /// The remote name.
+    #[cfg_attr(feature = "schema", schemars(example = &"phone_number"))]
     pub name: String,
-    /// What `null` means.
+    /// What `null` means. The default is that of the mapping.
+    #[cfg_attr(feature = "schema", schemars(example = &"clear"))]
     pub nulls: Option<Nulls>,
-    /// What the empty string means.
+    /// What the empty string means. The default is that of the mapping.
+    #[cfg_attr(feature = "schema", schemars(example = &"null"))]
     pub empty: Option<Empty>,
-    /// Whether it is never written.
+    /// Whether Avowal never writes it.
+    #[cfg_attr(feature = "schema", schemars(example = true))]
     pub read_only: bool,
-    /// `UTC` if times without an offset are in UTC.
+    /// Write `UTC` if times without an offset are in UTC.
+    #[cfg_attr(feature = "schema", schemars(example = &"UTC", extend("enum" = ["UTC"])))]
     pub zone: Option<String>,
 }
 

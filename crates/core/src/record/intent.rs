@@ -37,7 +37,7 @@ impl fmt::Display for Operation {
 }
 
 /// The status of an intent. Persists across restarts.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum IntentStatus {
     /// Set when the difference was recorded, and again after an attempt that provably had no effect.
@@ -49,7 +49,24 @@ pub enum IntentStatus {
 }
 
 impl IntentStatus {
-    /// Whether it has been sent and its outcome is not known yet.
+    /// Every status.
+    pub const ALL: [Self; 3] = [Self::Planned, Self::Sent, Self::Unknown];
+
+    /// The word for it in tables and for people.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            IntentStatus::Planned => "pending",
+            IntentStatus::Sent => "sent",
+            IntentStatus::Unknown => "unknown",
+        }
+    }
+
+    /// The status of a word in tables.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == word)
+    }
+
+    /// Whether it has been sent and nobody knows yet what became of it.
     pub fn is_open(self) -> bool {
         match self {
             IntentStatus::Planned => false,
@@ -60,11 +77,7 @@ impl IntentStatus {
 
 impl fmt::Display for IntentStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            IntentStatus::Planned => "pending",
-            IntentStatus::Sent => "sent",
-            IntentStatus::Unknown => "unknown",
-        })
+        f.write_str(self.as_str())
     }
 }
 

@@ -3,11 +3,13 @@
 //! Never in here: a rule, an event, a decision.
 //! Begin with `state.rs`: everything that is known of one record.
 
+mod copy_key;
 pub mod intent;
 pub mod observation;
 pub mod reason;
 mod state;
 mod subject;
 
+pub use copy_key::CopyKey;
 pub use state::*;
 pub use subject::Subject;

@@ -1,12 +1,14 @@
 //! Resolvers and validators written in Rust: what they are told, what their answers do, and which names are refused.
 
-use crate::world::{World, list, shows, spec};
+use crate::world::{World, shows};
+use avowal_core::explain::review_words;
 use avowal_core::history::ReviewAnswer;
 use avowal_core::policy::spec::PolicyError;
 use avowal_core::{
     Causality, DomainResolution, DomainResolver, DomainRules, DomainValidator, EntityPolicy, FieldChange,
     FieldConflict, Value,
 };
+use avowal_testpolicy::{list, spec};
 use serde_json::{Value as Json, json};
 use std::collections::BTreeSet;
 
@@ -67,7 +69,7 @@ fn decided(answer: fn(&FieldConflict<'_>) -> DomainResolution, validator: Option
     world.see(shows("app", &json!({"f": 10})));
     world.see(shows("crm", &json!({"f": 20})));
     if world.record.is_contested(&"f".into()) {
-        return format!("? {}", world.review("f").reason);
+        return format!("? {}", review_words(&world.review("f").reason, &"f".into()));
     }
     world.drain();
     assert_eq!(world.content("app", "f"), world.content("crm", "f"), "both hold what was decided");
@@ -139,7 +141,10 @@ fn a_validator_sees_every_value_and_where_it_comes_from() {
     world.see(shows("app", &json!({"f": 6})));
     assert_eq!(world.belief("f"), "6");
     world.see(shows("app", &json!({"f": 4})));
-    assert_eq!(world.review("f").reason, "the validator mine (version 2) refuses it: it may not fall from 6");
+    assert_eq!(
+        review_words(&world.review("f").reason, &"f".into()),
+        "the validator mine (version 2) refuses it: it may not fall from 6"
+    );
     // A person may take the step back, but not what the validator never allows.
     let cleared = world.try_answer("f", ReviewAnswer::Set { value: Value::Null }).unwrap_err();
     assert!(cleared.to_string().contains("it may not be cleared"), "{cleared}");
@@ -147,7 +152,10 @@ fn a_validator_sees_every_value_and_where_it_comes_from() {
     assert_eq!(world.belief("f"), "3");
     world.drain();
     world.see(shows("app", &json!({"f": null})));
-    assert_eq!(world.review("f").reason, "the validator mine (version 2) refuses it: it may not be cleared");
+    assert_eq!(
+        review_words(&world.review("f").reason, &"f".into()),
+        "the validator mine (version 2) refuses it: it may not be cleared"
+    );
 }
 
 #[test]

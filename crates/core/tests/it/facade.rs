@@ -1,11 +1,11 @@
 //! The façade: each step of a record's life as one call.
 
-use crate::world::policy;
 use avowal_core::history::fold::fold;
 use avowal_core::{
-    Channel, Classification, ConfirmedBy, CopyState, Decision, EntityPolicy, Failure, Observation, Receipt,
-    Record, RemoteId, SystemName, Timestamp, Value, confirmed, failed, observe, sent,
+    Channel, Classification, ConfirmedBy, CopyState, Decided, EntityPolicy, Failure, Observation, Place,
+    Receipt, Record, RemoteId, SystemName, Timestamp, Value, confirmed, failed, observe, sent,
 };
+use avowal_testpolicy::policy;
 use serde_json::json;
 use std::collections::BTreeMap;
 
@@ -29,7 +29,7 @@ fn shown(system: &str, id: &str, name: &str) -> Observation {
     Observation { place: Place::Quiescent, ..seen }
 }
 
-fn first(policy: &EntityPolicy) -> Decision {
+fn first(policy: &EntityPolicy) -> Decided {
     observe(policy, Record::new("r1".into(), "customer".into()), &shown("app", "1", "Ann"))
 }
 

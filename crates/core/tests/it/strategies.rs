@@ -1,11 +1,11 @@
 //! The list of strategies: every one can be chosen, is said in a sentence, and stands in the guide.
 
-use crate::world::spec;
 use avowal_core::policy::schema::FieldType;
 use avowal_core::{
     DomainResolution, DomainResolver, DomainRules, FieldConflict, Strategy, StrategyDeclaration, StrategyKey,
     field_sentence,
 };
+use avowal_testpolicy::spec;
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;

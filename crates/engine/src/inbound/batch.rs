@@ -1,9 +1,10 @@
 //! What comes in together, and what became of it.
 
 use crate::ports::connector::Change;
-use crate::ports::store::{CopyKey, CursorMove, DedupeKey};
+use crate::ports::store::{CursorMove, DedupeKey};
 use avowal_core::data::ids::{EntityName, SystemName};
 use avowal_core::data::time::Timestamp;
+use avowal_core::record::CopyKey;
 use avowal_core::record::observation::Channel;
 
 /// Facts from one system that become durable together.

@@ -7,10 +7,11 @@ use crate::parts::assembly::Parts;
 use crate::parts::error::EngineError;
 use crate::parts::match_keys::match_keys;
 use crate::ports::connector::Change;
-use crate::ports::store::{CopyKey, Located, MatchKey, QuarantineItem, Signal, SignalReason};
+use crate::ports::store::{Located, MatchKey, NewQuarantineItem, NewSignal, SignalReason};
 use avowal_core::data::ids::{EntityName, RecordId};
 use avowal_core::history::chronicle::Chronicle;
 use avowal_core::history::{Context, Doubt};
+use avowal_core::record::CopyKey;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The commit under construction, for one batch.
@@ -23,10 +24,10 @@ pub(crate) struct CommitDraft<'a> {
     pub(crate) linked: BTreeMap<CopyKey, RecordId>,
     /// Keys of records that are new or changed in this batch.
     pub(crate) keys: BTreeMap<(EntityName, String), RecordId>,
-    pub(crate) quarantine: Vec<QuarantineItem>,
+    pub(crate) quarantine: Vec<NewQuarantineItem>,
     /// Copies whose open quarantine items close.
     pub(crate) closed: Vec<CopyKey>,
-    pub(crate) signals: Vec<Signal>,
+    pub(crate) signals: Vec<NewSignal>,
     /// Copies with open quarantine items.
     pub(crate) quarantined: BTreeSet<CopyKey>,
     /// Copies that a stored signal will have read, where that read tells more than this batch does.
@@ -121,7 +122,7 @@ impl<'a> CommitDraft<'a> {
     }
 
     /// The second looks at copies that were just read, where no signal asks for a read of them already.
-    pub(crate) fn second_looks(&self) -> Vec<Signal> {
+    pub(crate) fn second_looks(&self) -> Vec<NewSignal> {
         let (parts, batch) = (self.parts, self.batch);
         let copies: BTreeSet<&CopyKey> = batch.second_looks.iter().collect();
         let wanted =
@@ -131,9 +132,8 @@ impl<'a> CommitDraft<'a> {
     }
 }
 
-fn signal(parts: &Parts, batch: &Batch, key: &CopyKey, reason: SignalReason, delay_ms: u64) -> Signal {
-    Signal {
-        id: 0,
+fn signal(parts: &Parts, batch: &Batch, key: &CopyKey, reason: SignalReason, delay_ms: u64) -> NewSignal {
+    NewSignal {
         copy: key.clone(),
         not_before: parts.in_ms(delay_ms),
         reason,

@@ -9,9 +9,10 @@ use crate::inbound::reading::{Reading, Source};
 use crate::parts::error::EngineError;
 use crate::parts::progress::Step;
 use crate::ports::connector::{Change, ConnectorError, PAGES_AHEAD_MAX, Page, RemoteState};
-use crate::ports::store::{CopyKey, Cursor, CursorKind, CursorMove, CursorName};
+use crate::ports::store::{Cursor, CursorKind, CursorMove, CursorName, Position};
 use avowal_core::data::ids::RemoteId;
 use avowal_core::data::time::Timestamp;
+use avowal_core::record::CopyKey;
 use avowal_core::record::observation::Channel;
 use futures::StreamExt as _;
 use futures::channel::oneshot;
@@ -27,7 +28,7 @@ const _: () = assert!(PAGES_ABREAST < PAGES_AHEAD_MAX);
 pub(crate) async fn follow(reading: &mut Reading<'_>) -> Result<Pulled, EngineError> {
     let source = reading.source;
     let name = source.cursor_name(CursorKind::Feed);
-    let Some(at) = source.parts.store.cursor(&name).await? else {
+    let Some(at) = source.parts.store.cursor(&name).await?.and_then(Position::into_cursor) else {
         source.anchor_feed().await?;
         return Ok(Pulled::default());
     };
@@ -163,8 +164,8 @@ impl Feed<'_, '_> {
         }
         let mut batch = source.batch(Channel::Feed, page, asked_at);
         batch.second_looks = read;
-        let from = Some(std::mem::replace(&mut following.at, to.clone()));
-        batch.cursors.push(CursorMove { name: self.name.clone(), from, to });
+        let from = Some(Position::After(std::mem::replace(&mut following.at, to.clone())));
+        batch.cursors.push(CursorMove { name: self.name.clone(), from, to: Position::After(to) });
         following.is_at_end = !more;
         following.come = Some(batch);
         Ok(Next::GoOn)
@@ -203,8 +204,9 @@ impl Feed<'_, '_> {
             // Another worker has read on. The pages under way began elsewhere, so they are discarded.
             following.under_way.clear();
             let source = following.source;
-            let Some(stored) = source.parts.store.cursor(&self.name).await? else { return Ok(Next::Stop) };
-            *following = Following::from(source, stored);
+            let stored = source.parts.store.cursor(&self.name).await?;
+            let Some(at) = stored.and_then(Position::into_cursor) else { return Ok(Next::Stop) };
+            *following = Following::from(source, at);
         } else {
             following.let_next_go();
         }

@@ -7,9 +7,8 @@ use crate::inbound::reading::{Reading, Source};
 use crate::inbound::sweep::sweep;
 use crate::parts::error::EngineError;
 use crate::parts::progress::Step;
-use crate::parts::readiness::{is_read_to_the_end, sweeping};
 use crate::ports::connector::Page;
-use crate::ports::store::{Cursor, CursorKind, CursorMove};
+use crate::ports::store::{Cursor, CursorKind, CursorMove, Position};
 use avowal_core::data::ids::RemoteId;
 use avowal_core::data::time::Timestamp;
 use avowal_core::record::observation::Channel;
@@ -21,7 +20,7 @@ pub(crate) async fn first_listing(reading: &mut Reading<'_>) -> Result<Pulled, E
     let source = reading.source;
     let listing = source.cursor_name(CursorKind::Listing);
     let mut at = source.parts.store.cursor(&listing).await?;
-    if at.as_ref().is_some_and(Cursor::is_done) {
+    if at.as_ref().is_some_and(Position::is_complete) {
         return Ok(pulled);
     }
     source.anchor_feed().await?;
@@ -29,13 +28,13 @@ pub(crate) async fn first_listing(reading: &mut Reading<'_>) -> Result<Pulled, E
     // been deleted meanwhile, and no feed will report it.
     let again = at.is_some();
     let mut present = BTreeSet::new();
-    while !at.as_ref().is_some_and(is_read_to_the_end) {
+    while !at.as_ref().is_some_and(Position::is_read_to_the_end) {
         let asked_at = source.parts.clock.now();
-        let page = ask(source, at.as_ref().filter(|cursor| !cursor.0.is_empty())).await?;
+        let page = ask(source, at.as_ref().and_then(Position::cursor)).await?;
         if !reading.claim.is_firm() {
             return Ok(pulled);
         }
-        let to = if page.more { page.next.clone() } else { sweeping() };
+        let to = if page.more { Position::After(page.next.clone()) } else { Position::Planning };
         if page.more && at.as_ref() == Some(&to) {
             return Err(source.stuck());
         }
@@ -54,11 +53,11 @@ pub(crate) async fn first_listing(reading: &mut Reading<'_>) -> Result<Pulled, E
         tell_listed(reading);
         at = if ingested.moved { source.parts.store.cursor(&listing).await? } else { Some(to) };
     }
-    if at.as_ref().is_some_and(Cursor::is_done) {
+    if at.as_ref().is_some_and(Position::is_complete) {
         return Ok(pulled);
     }
     pulled.events += sweep(source.parts, source.entity).await?;
-    source.move_cursors(vec![CursorMove { name: listing, from: at, to: Cursor::done() }]).await?;
+    source.move_cursors(vec![CursorMove { name: listing, from: at, to: Position::Complete }]).await?;
     Ok(pulled)
 }
 

@@ -2,8 +2,9 @@
 
 use crate::parts::assembly::Parts;
 use crate::ports::connector::{Change, RemoteState};
-use crate::ports::store::{CopyKey, QuarantineItem};
+use crate::ports::store::NewQuarantineItem;
 use avowal_core::data::value::Value;
+use avowal_core::record::CopyKey;
 
 /// The most bytes of a payload that are kept in quarantine.
 const PAYLOAD_BYTES_MAX: usize = 64 * 1024;
@@ -14,9 +15,8 @@ pub(crate) fn quarantine_item(
     copy: &CopyKey,
     reason: String,
     payload: String,
-) -> QuarantineItem {
-    QuarantineItem {
-        id: 0,
+) -> NewQuarantineItem {
+    NewQuarantineItem {
         system: copy.system.clone(),
         entity: copy.entity.clone(),
         remote_id: Some(copy.remote_id.clone()),
@@ -28,7 +28,7 @@ pub(crate) fn quarantine_item(
 }
 
 /// The copy that a quarantine item is about.
-pub(crate) fn copy_of(item: &QuarantineItem) -> Option<CopyKey> {
+pub(crate) fn copy_of(item: &NewQuarantineItem) -> Option<CopyKey> {
     Some(CopyKey {
         system: item.system.clone(),
         entity: item.entity.clone(),

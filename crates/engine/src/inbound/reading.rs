@@ -6,7 +6,7 @@ use crate::parts::error::EngineError;
 use crate::parts::progress::{Progress, SystemReport};
 use crate::ports::connector::{Connector, ConnectorError, ConnectorErrorKind, Page};
 use crate::ports::lanes::Claim;
-use crate::ports::store::{Commit, CommitOutcome, Cursor, CursorKind, CursorMove, CursorName};
+use crate::ports::store::{Commit, CommitOutcome, Cursor, CursorKind, CursorMove, CursorName, Position};
 use avowal_core::data::ids::{EntityName, SystemName};
 use avowal_core::data::time::Timestamp;
 use avowal_core::record::observation::Channel;
@@ -61,7 +61,7 @@ impl<'a> Source<'a> {
     }
 
     /// Where the feed or the first listing stands in the store.
-    pub(crate) async fn cursor(&self, kind: CursorKind) -> Result<Option<Cursor>, EngineError> {
+    pub(crate) async fn cursor(&self, kind: CursorKind) -> Result<Option<Position>, EngineError> {
         Ok(self.parts.store.cursor(&self.cursor_name(kind)).await?)
     }
 
@@ -80,7 +80,7 @@ impl<'a> Source<'a> {
             }
             let to = self.feed_position().await?;
             let name = self.cursor_name(CursorKind::Feed);
-            self.move_cursors(vec![CursorMove { name, from: None, to }]).await?;
+            self.move_cursors(vec![CursorMove { name, from: None, to: Position::After(to) }]).await?;
         }
         Err(EngineError::Contended { system: self.system.clone() })
     }
@@ -88,12 +88,12 @@ impl<'a> Source<'a> {
     /// The feed has lost our place, so everything is listed again under the same rules.
     pub(crate) async fn begin_again(&self) -> Result<(), EngineError> {
         let (feed, listing) = (self.cursor_name(CursorKind::Feed), self.cursor_name(CursorKind::Listing));
-        let begun = Cursor(String::new());
         let from = self.parts.store.cursor(&listing).await?;
-        let mut moves = vec![CursorMove { from, name: listing, to: begun }];
+        let mut moves = vec![CursorMove { from, name: listing, to: Position::Again }];
         if self.connector.capabilities(self.entity).feed {
             let to = self.feed_position().await?;
-            moves.push(CursorMove { from: self.parts.store.cursor(&feed).await?, name: feed, to });
+            let from = self.parts.store.cursor(&feed).await?;
+            moves.push(CursorMove { name: feed, from, to: Position::After(to) });
         }
         self.move_cursors(moves).await
     }

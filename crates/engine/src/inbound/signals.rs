@@ -9,7 +9,7 @@ use crate::parts::error::EngineError;
 use crate::parts::progress::SystemReport;
 use crate::ports::bucket::Shares;
 use crate::ports::lanes::Claim;
-use crate::ports::store::{Commit, Due, Signal, SignalReason};
+use crate::ports::store::{Commit, Due, NewSignal, Signal, SignalReason};
 use avowal_core::data::ids::{EntityName, RemoteId, SystemName};
 use avowal_core::data::time::Timestamp;
 use avowal_core::record::observation::Channel;
@@ -132,8 +132,11 @@ impl Group<'_> {
     async fn put_off(&self) -> Result<(), EngineError> {
         let (parts, attempts) = (self.parts, self.attempts);
         let not_before = parts.in_ms(parts.settings.backoff_ms(attempts));
-        let again =
-            self.signals.iter().map(|signal| Signal { not_before, attempts: attempts + 1, ..signal.clone() });
+        let again = self.signals.iter().map(|signal| NewSignal {
+            not_before,
+            attempts: attempts + 1,
+            ..signal.clone().into()
+        });
         let commit = Commit {
             signals: again.collect(),
             signals_done: self.signals.iter().map(|signal| signal.id).collect(),

@@ -6,7 +6,7 @@ use crate::outbound::outgoing::OutgoingWrite;
 use crate::outbound::turn::Target;
 use crate::parts::translate::Canonical;
 use crate::ports::connector::{Change, RemoteState};
-use crate::ports::store::{Commit, CopyKey, IntentDelay, QuarantineItem, Signal, SignalReason};
+use crate::ports::store::{Commit, IntentDelay, NewQuarantineItem, NewSignal, SignalReason};
 use avowal_core::data::ids::{RecordId, RemoteId};
 use avowal_core::data::time::Timestamp;
 use avowal_core::data::value::Value;
@@ -19,6 +19,7 @@ use avowal_core::outgoing::confirm::{CreateMatch, Receipt, confirm, create_match
 use avowal_core::outgoing::plan::plan;
 use avowal_core::policy::EntityPolicy;
 use avowal_core::record::Copy;
+use avowal_core::record::CopyKey;
 use avowal_core::record::intent::{Intent, IntentStatus, Operation};
 use avowal_core::record::observation::{Channel, CopyState, Look, Observation, Place};
 use avowal_core::record::reason::FailureReason;
@@ -179,8 +180,7 @@ impl EndedWrite<'_> {
     /// Asks for a read of the copy after the quiet time.
     pub(crate) fn ask_for_second_look(&mut self, id: &RemoteId, reason: SignalReason) {
         let parts = self.target.parts;
-        self.commit.signals.push(Signal {
-            id: 0,
+        self.commit.signals.push(NewSignal {
             copy: CopyKey {
                 system: self.target.system.clone(),
                 entity: self.target.entity.clone(),
@@ -242,9 +242,8 @@ impl EndedWrite<'_> {
         failure_words(reason, self.target.system)
     }
 
-    fn quarantine_item(&self, reason: String) -> QuarantineItem {
-        QuarantineItem {
-            id: 0,
+    fn quarantine_item(&self, reason: String) -> NewQuarantineItem {
+        NewQuarantineItem {
             system: self.target.system.clone(),
             entity: self.target.entity.clone(),
             remote_id: self.item.write.id.clone(),

@@ -10,11 +10,12 @@ use crate::parts::settings::Settings;
 use crate::parts::systems::{SystemPort, Systems};
 use crate::ports::clock::Clock;
 use crate::ports::connector::{Change, Connector};
-use crate::ports::store::{BATCH_RECORDS_MAX, Commit, CommitOutcome, CopyKey, RecordCommit, Store};
+use crate::ports::store::{BATCH_RECORDS_MAX, Commit, CommitOutcome, RecordCommit, Store};
 use avowal_core::data::ids::{EntityName, RemoteId, SystemName};
 use avowal_core::data::time::Timestamp;
 use avowal_core::history::chronicle::Chronicle;
 use avowal_core::policy::EntityPolicy;
+use avowal_core::record::CopyKey;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

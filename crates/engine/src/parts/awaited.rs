@@ -2,9 +2,10 @@
 
 use crate::parts::error::EngineError;
 use crate::ports::bucket::Shares;
-use crate::ports::store::{CopyKey, Store};
+use crate::ports::store::Store;
 use avowal_core::data::ids::SystemName;
 use avowal_core::data::time::Timestamp;
+use avowal_core::record::CopyKey;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

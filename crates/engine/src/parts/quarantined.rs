@@ -2,7 +2,8 @@
 
 use crate::parts::awaited::chosen;
 use crate::parts::error::EngineError;
-use crate::ports::store::{CopyKey, Store};
+use crate::ports::store::Store;
+use avowal_core::record::CopyKey;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

@@ -2,24 +2,11 @@
 //! create is planned there.
 
 use crate::parts::error::EngineError;
-use crate::ports::store::{Cursor, CursorKind, CursorName, Store};
+use crate::ports::store::{CursorKind, CursorName, Position, Store};
 use avowal_core::data::ids::{EntityName, SystemName};
 use avowal_core::policy::EntityPolicy;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
-
-/// The position of a listing whose last page has been taken, while the missing copies are being planned.
-const SWEEPING: &str = "(sweeping)";
-
-/// The position after the last page of a listing.
-pub(crate) fn sweeping() -> Cursor {
-    Cursor(SWEEPING.to_owned())
-}
-
-/// Whether the last page of a listing has been taken.
-pub(crate) fn is_read_to_the_end(cursor: &Cursor) -> bool {
-    cursor.is_done() || cursor.0 == SWEEPING
-}
 
 /// Which systems and entities have been listed to the end.
 pub(crate) struct Readiness {
@@ -57,7 +44,7 @@ impl Readiness {
             return Ok(true);
         }
         let name = CursorName { system: system.clone(), entity: entity.clone(), kind: CursorKind::Listing };
-        let ready = self.store.cursor(&name).await?.as_ref().is_some_and(is_read_to_the_end);
+        let ready = self.store.cursor(&name).await?.as_ref().is_some_and(Position::is_read_to_the_end);
         if ready {
             self.ready.lock().unwrap_or_else(PoisonError::into_inner).insert(key);
         }
@@ -71,6 +58,6 @@ impl Readiness {
         entity: &EntityName,
     ) -> Result<bool, EngineError> {
         let name = CursorName { system: system.clone(), entity: entity.clone(), kind: CursorKind::Listing };
-        Ok(self.store.cursor(&name).await?.is_some_and(|cursor| cursor.is_done()))
+        Ok(self.store.cursor(&name).await?.is_some_and(|position| position.is_complete()))
     }
 }

@@ -3,10 +3,10 @@
 use crate::parts::assembly::Parts;
 use crate::parts::error::EngineError;
 use crate::ports::connector::Fields;
-use crate::ports::store::CopyKey;
 use avowal_core::data::ids::{EntityName, FieldName, RemoteId, SystemName};
 use avowal_core::data::value::Value;
 use avowal_core::policy::EntityPolicy;
+use avowal_core::record::CopyKey;
 use std::collections::BTreeMap;
 
 /// Canonical fields by name.

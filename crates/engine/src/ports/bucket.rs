@@ -1,8 +1,8 @@
 //! Buckets and shares: a stable division of records, copies, keys and deliveries, by which a store shards and
 //! workers divide their work.
 
-use crate::ports::store::CopyKey;
 use avowal_core::data::ids::{EntityName, RecordId, SystemName};
+use avowal_core::record::CopyKey;
 use serde::Serialize;
 
 /// One of 256 parts into which everything that has a key falls. Stored in tables, so the function never changes.

@@ -48,7 +48,8 @@ pub trait Connector: Send + Sync {
     /// Removes everything `install` made. Safe to repeat.
     async fn uninstall(&self) -> Result<Vec<String>, ConnectorError>;
 
-    /// The position of the change feed now. Changes committed after this call come after it.
+    /// The position of the change feed now. Changes committed after this call come after it. Asked only where there is
+    /// a feed, as `capabilities` says.
     async fn feed_position(&self, entity: &EntityName) -> Result<Cursor, ConnectorError>;
 
     /// The next page of a listing of all copies; `None` begins.
@@ -175,7 +176,8 @@ pub enum RemoteState {
 pub struct Page {
     /// The facts, in the system's order.
     pub changes: Vec<Change>,
-    /// Where the next page begins. The engine stores it in the same transaction as the facts.
+    /// Where the next page begins. The engine stores it in the same transaction as the facts. Of a listing's last page it
+    /// says nothing.
     pub next: Cursor,
     /// Whether another page can be asked for at once.
     pub more: bool,

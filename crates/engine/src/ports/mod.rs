@@ -1,7 +1,7 @@
 //! The ports: what the engine asks of a store, of a system and of time, as traits with their contracts.
 //!
 //! Never in here: an adapter, or anything that decides.
-//! Begin with `store.rs`, then `connector.rs`.
+//! Begin with `store/mod.rs`, then `connector.rs`.
 
 pub mod bucket;
 pub mod clock;

@@ -2,13 +2,14 @@
 
 use crate::parts::assembly::Parts;
 use crate::parts::error::EngineError;
-use crate::ports::store::{Commit, CommitOutcome, CopyKey, QuarantineItem, Signal, SignalReason};
+use crate::ports::store::{Commit, CommitOutcome, NewSignal, QuarantineItem, SignalReason};
 use avowal_core::data::ids::{RecordId, SystemName};
 use avowal_core::decide::review::answer_review;
 use avowal_core::history::chronicle::Chronicle;
 use avowal_core::history::{Body, Context, Failure, ReviewAnswer};
 use avowal_core::outgoing::confirm::fail;
 use avowal_core::outgoing::plan::plan;
+use avowal_core::record::CopyKey;
 use avowal_core::record::Record;
 use avowal_core::record::intent::IntentStatus;
 use avowal_core::record::reason::FailureReason;
@@ -92,8 +93,7 @@ impl Person<'_> {
     /// Closes the items of a copy and asks for a read of it.
     async fn read_again(&self, copy: CopyKey) -> Result<(), EngineError> {
         let now = self.parts.clock.now();
-        let signal = Signal {
-            id: 0,
+        let signal = NewSignal {
             copy: copy.clone(),
             not_before: now,
             reason: SignalReason::Replay,

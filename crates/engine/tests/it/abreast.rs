@@ -6,7 +6,7 @@ use avowal_core::data::ids::RemoteId;
 use avowal_core::data::value::Value;
 use avowal_core::record::intent::{Intent, IntentStatus};
 use avowal_engine::ports::connector::{ConnectorError, ConnectorErrorKind, Write};
-use avowal_engine::ports::store::{Store, StoreError};
+use avowal_engine::ports::store::{ReadRecords, StoreError};
 use avowal_engine::{EngineError, WriteRate};
 use avowal_testkit::fake::{Call, Fate, Fault, Kind, Profile, Put, Witness};
 use avowal_testkit::memory::CommitFault;

@@ -4,7 +4,7 @@ use crate::world::{World, customer};
 use avowal_core::data::value::Value;
 use avowal_core::history::ReviewAnswer;
 use avowal_engine::EngineError;
-use avowal_engine::ports::store::Store;
+use avowal_engine::ports::store::ReadOverview;
 use avowal_testkit::fake::Profile;
 use avowal_testkit::memory::CommitFault;
 use serde_json::json;

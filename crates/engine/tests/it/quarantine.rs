@@ -2,7 +2,7 @@
 
 use crate::world::{CUSTOMER, World, customer};
 use avowal_core::data::value::Value;
-use avowal_engine::ports::store::{QuarantineItem, Store};
+use avowal_engine::ports::store::{QuarantineItem, ReadOverview};
 use avowal_testkit::fake::{Fault, Profile};
 use serde_json::json;
 

@@ -3,7 +3,7 @@
 use crate::world::{CUSTOMER, World, raw};
 use avowal_engine::DeliveryOutcome;
 use avowal_engine::ports::connector::Delivery;
-use avowal_engine::ports::store::Store;
+use avowal_engine::ports::store::ReadOverview;
 use avowal_testkit::fake::Profile;
 use avowal_testkit::memory::CommitFault;
 use serde_json::json;

@@ -8,7 +8,7 @@ use avowal_core::history::{Body, ChainVerifier, IntegrationEvent};
 use avowal_core::policy::EntityPolicy;
 use avowal_core::record::{Copy, Record};
 use avowal_engine::ports::connector::{ConnectorError, ConnectorErrorKind, Fields};
-use avowal_engine::ports::store::Store;
+use avowal_engine::ports::store::{ReadHistory, ReadRecords};
 use avowal_engine::{
     Engine, EngineError, EngineParts, Settings, SyncOptions, SyncReport, SystemPort, Unwatched, WriteRate,
 };

@@ -6,12 +6,13 @@ use async_trait::async_trait;
 use avowal_core::data::ids::{EntityName, RecordId, SystemName};
 use avowal_core::data::time::Timestamp;
 use avowal_core::history::IntegrationEvent;
-use avowal_core::record::Record;
+use avowal_core::record::{CopyKey, Record};
 use avowal_engine::ports::bucket::{Bucket, Shares};
 use avowal_engine::ports::lanes::{Claim, Lane, LocalLanes};
 use avowal_engine::ports::store::{
-    BATCH_RECORDS_MAX, Commit, CommitOutcome, CopyKey, Counts, Cursor, CursorName, Due, DueIntent, Located,
-    OpenCounts, OpenReview, QuarantineItem, RecordCommit, SharedStore, Signal, Store, StoreError,
+    BATCH_RECORDS_MAX, Commit, CommitChanges, CommitOutcome, Counts, CursorName, Due, DueIntent, Located,
+    OpenCounts, OpenReview, Position, QuarantineItem, ReadHistory, ReadOverview, ReadRecords, RecordCommit,
+    ScheduleWork, ShareStore, SharedStore, Signal, StoreError,
 };
 use std::collections::VecDeque;
 use std::ops::Bound;
@@ -66,7 +67,7 @@ impl MemoryStore {
 }
 
 #[async_trait]
-impl Store for MemoryStore {
+impl ReadRecords for MemoryStore {
     async fn locate(&self, keys: &[CopyKey]) -> Result<Vec<Option<Located>>, StoreError> {
         let tables = self.tables();
         Ok(keys.iter().map(|key| tables.locate(key)).collect())
@@ -94,18 +95,78 @@ impl Store for MemoryStore {
         Ok(ids.iter().map(|id| tables.records.get(id).cloned()).collect())
     }
 
-    async fn seen_before(&self, system: &SystemName, keys: &[String]) -> Result<Vec<bool>, StoreError> {
-        let mut tables = self.tables();
-        let mut seen = |key: &String| match tables.dedupe.get_mut(&(system.clone(), key.clone())) {
-            Some(delivery) => {
-                delivery.repeats += 1;
-                true
-            }
-            None => false,
-        };
-        Ok(keys.iter().map(&mut seen).collect())
+    async fn scan_records(&self, after: Option<RecordId>, limit: usize) -> Result<Vec<Record>, StoreError> {
+        let tables = self.tables();
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let records = tables.records.range((from, Bound::Unbounded));
+        Ok(records.take(limit).map(|(_, record)| record.clone()).collect())
+    }
+}
+
+#[async_trait]
+impl ReadHistory for MemoryStore {
+    async fn events(
+        &self,
+        record: &RecordId,
+        from_seq: u64,
+        limit: usize,
+    ) -> Result<Vec<IntegrationEvent>, StoreError> {
+        let tables = self.tables();
+        let stream = tables.events.range((record.clone(), from_seq)..);
+        let events = stream.take_while(|((id, _), _)| id == record).take(limit);
+        Ok(events.map(|(_, event)| event.clone()).collect())
     }
 
+    async fn scan_events(
+        &self,
+        after: Option<(RecordId, u64)>,
+        limit: usize,
+    ) -> Result<Vec<IntegrationEvent>, StoreError> {
+        let tables = self.tables();
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let events = tables.events.range((from, Bound::Unbounded));
+        Ok(events.take(limit).map(|(_, event)| event.clone()).collect())
+    }
+}
+
+#[async_trait]
+impl ReadOverview for MemoryStore {
+    async fn open_reviews(&self, limit: usize) -> Result<Vec<OpenReview>, StoreError> {
+        let tables = self.tables();
+        let mut open: Vec<OpenReview> = tables
+            .records
+            .values()
+            .flat_map(|record| record.reviews.iter().map(move |(subject, review)| (record, subject, review)))
+            .map(|(record, subject, review)| OpenReview {
+                entity: record.entity.clone(),
+                record: record.id.clone(),
+                subject: subject.clone(),
+                review: review.clone(),
+            })
+            .collect();
+        open.sort_by(|a, b| {
+            (a.review.opened_at, &a.record, &a.subject).cmp(&(b.review.opened_at, &b.record, &b.subject))
+        });
+        open.truncate(limit);
+        Ok(open)
+    }
+
+    async fn quarantined(&self, limit: usize) -> Result<Vec<QuarantineItem>, StoreError> {
+        Ok(self.tables().quarantine.values().take(limit).map(|stored| stored.item.clone()).collect())
+    }
+
+    async fn open_counts(&self) -> Result<OpenCounts, StoreError> {
+        let Counts { intents, deletes, reviews, signals, .. } = self.tables().counts();
+        Ok(OpenCounts { intents, deletes, reviews, signals })
+    }
+
+    async fn counts(&self) -> Result<Counts, StoreError> {
+        Ok(self.tables().counts())
+    }
+}
+
+#[async_trait]
+impl CommitChanges for MemoryStore {
     async fn commit(&self, commit: Commit) -> Result<CommitOutcome, StoreError> {
         if commit.records.len() > BATCH_RECORDS_MAX {
             return Err(StoreError::Unavailable(format!(
@@ -135,10 +196,56 @@ impl Store for MemoryStore {
         }
     }
 
-    async fn cursor(&self, name: &CursorName) -> Result<Option<Cursor>, StoreError> {
+    async fn cursor(&self, name: &CursorName) -> Result<Option<Position>, StoreError> {
         Ok(self.tables().cursors.get(name).cloned())
     }
 
+    async fn seen_before(&self, system: &SystemName, keys: &[String]) -> Result<Vec<bool>, StoreError> {
+        let mut tables = self.tables();
+        let mut seen = |key: &String| match tables.dedupe.get_mut(&(system.clone(), key.clone())) {
+            Some(delivery) => {
+                delivery.repeats += 1;
+                true
+            }
+            None => false,
+        };
+        Ok(keys.iter().map(&mut seen).collect())
+    }
+
+    async fn prune(&self, before: Timestamp, limit: usize) -> Result<u64, StoreError> {
+        let mut tables = self.tables();
+        let old: Vec<_> = tables
+            .dedupe
+            .iter()
+            .filter(|(_, delivery)| delivery.received_at < before)
+            .map(|(key, _)| key.clone())
+            .take(limit)
+            .collect();
+        old.iter().for_each(|key| {
+            tables.dedupe.remove(key);
+        });
+        Ok(u64::try_from(old.len()).unwrap_or(u64::MAX))
+    }
+
+    async fn restate(&self, record: &Record, match_keys: &[String]) -> Result<(), StoreError> {
+        let mut tables = self.tables();
+        let mut claims = Commit::default();
+        claims.records.push(RecordCommit {
+            expected_seq: record.seq,
+            state: record.clone(),
+            events: Vec::new(),
+            match_keys: Vec::new(),
+        });
+        if let Some(what) = tables.taken_link(&claims) {
+            return Err(StoreError::Corrupt { place: format!("links of record {}", record.id), what });
+        }
+        tables.put(record.clone(), match_keys.to_vec());
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl ScheduleWork for MemoryStore {
     async fn due_intents(
         &self,
         system: &SystemName,
@@ -160,12 +267,6 @@ impl Store for MemoryStore {
             failures: schedule.failures,
         };
         Ok(due.into_iter().take(limit).map(intent).collect())
-    }
-
-    async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
-        let tables = self.tables();
-        let intents = tables.schedules.values().map(|schedule| schedule.not_before);
-        Ok(intents.chain(tables.signals.values().map(|signal| signal.not_before)).min())
     }
 
     async fn due_signals(
@@ -203,106 +304,20 @@ impl Store for MemoryStore {
         })
     }
 
+    async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
+        let tables = self.tables();
+        let intents = tables.schedules.values().map(|schedule| schedule.not_before);
+        Ok(intents.chain(tables.signals.values().map(|signal| signal.not_before)).min())
+    }
+
     async fn claim(&self, lanes: &[Lane]) -> Result<Claim, StoreError> {
         Ok(self.lanes.claim(lanes))
     }
+}
 
+impl ShareStore for MemoryStore {
     fn shared(&self) -> Option<&dyn SharedStore> {
         None
-    }
-
-    async fn prune(&self, before: Timestamp, limit: usize) -> Result<u64, StoreError> {
-        let mut tables = self.tables();
-        let old: Vec<_> = tables
-            .dedupe
-            .iter()
-            .filter(|(_, delivery)| delivery.received_at < before)
-            .map(|(key, _)| key.clone())
-            .take(limit)
-            .collect();
-        old.iter().for_each(|key| {
-            tables.dedupe.remove(key);
-        });
-        Ok(u64::try_from(old.len()).unwrap_or(u64::MAX))
-    }
-
-    async fn events(
-        &self,
-        record: &RecordId,
-        from_seq: u64,
-        limit: usize,
-    ) -> Result<Vec<IntegrationEvent>, StoreError> {
-        let tables = self.tables();
-        let stream = tables.events.range((record.clone(), from_seq)..);
-        let events = stream.take_while(|((id, _), _)| id == record).take(limit);
-        Ok(events.map(|(_, event)| event.clone()).collect())
-    }
-
-    async fn scan_events(
-        &self,
-        after: Option<(RecordId, u64)>,
-        limit: usize,
-    ) -> Result<Vec<IntegrationEvent>, StoreError> {
-        let tables = self.tables();
-        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let events = tables.events.range((from, Bound::Unbounded));
-        Ok(events.take(limit).map(|(_, event)| event.clone()).collect())
-    }
-
-    async fn scan_records(&self, after: Option<RecordId>, limit: usize) -> Result<Vec<Record>, StoreError> {
-        let tables = self.tables();
-        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let records = tables.records.range((from, Bound::Unbounded));
-        Ok(records.take(limit).map(|(_, record)| record.clone()).collect())
-    }
-
-    async fn restate(&self, record: &Record, match_keys: &[String]) -> Result<(), StoreError> {
-        let mut tables = self.tables();
-        let mut claims = Commit::default();
-        claims.records.push(RecordCommit {
-            expected_seq: record.seq,
-            state: record.clone(),
-            events: Vec::new(),
-            match_keys: Vec::new(),
-        });
-        if let Some(what) = tables.taken_link(&claims) {
-            return Err(StoreError::Corrupt { place: format!("links of record {}", record.id), what });
-        }
-        tables.put(record.clone(), match_keys.to_vec());
-        Ok(())
-    }
-
-    async fn open_reviews(&self, limit: usize) -> Result<Vec<OpenReview>, StoreError> {
-        let tables = self.tables();
-        let mut open: Vec<OpenReview> = tables
-            .records
-            .values()
-            .flat_map(|record| record.reviews.iter().map(move |(subject, review)| (record, subject, review)))
-            .map(|(record, subject, review)| OpenReview {
-                entity: record.entity.clone(),
-                record: record.id.clone(),
-                subject: subject.clone(),
-                review: review.clone(),
-            })
-            .collect();
-        open.sort_by(|a, b| {
-            (a.review.opened_at, &a.record, &a.subject).cmp(&(b.review.opened_at, &b.record, &b.subject))
-        });
-        open.truncate(limit);
-        Ok(open)
-    }
-
-    async fn quarantined(&self, limit: usize) -> Result<Vec<QuarantineItem>, StoreError> {
-        Ok(self.tables().quarantine.values().take(limit).map(|stored| stored.item.clone()).collect())
-    }
-
-    async fn open_counts(&self) -> Result<OpenCounts, StoreError> {
-        let Counts { intents, deletes, reviews, signals, .. } = self.tables().counts();
-        Ok(OpenCounts { intents, deletes, reviews, signals })
-    }
-
-    async fn counts(&self) -> Result<Counts, StoreError> {
-        Ok(self.tables().counts())
     }
 }
 

@@ -3,11 +3,12 @@
 use avowal_core::data::ids::{EntityName, RecordId, RemoteId, SystemName};
 use avowal_core::data::time::Timestamp;
 use avowal_core::history::IntegrationEvent;
-use avowal_core::record::Record;
 use avowal_core::record::intent::{Intent, Operation};
+use avowal_core::record::{CopyKey, Record};
+use avowal_engine::OWN_ENTITY;
 use avowal_engine::ports::store::{
-    Commit, CommitOutcome, CopyKey, Counts, Cursor, CursorName, Located, MatchKey, QuarantineItem,
-    RecordCommit, Signal,
+    Commit, CommitOutcome, Counts, CursorName, Located, MatchKey, NewQuarantineItem, Position,
+    QuarantineItem, RecordCommit, Signal,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,7 +25,7 @@ pub(super) struct Tables {
     pub(super) carriers: BTreeSet<(EntityName, String, RecordId)>,
     pub(super) schedules: BTreeMap<(RecordId, SystemName), Schedule>,
     pub(super) dedupe: BTreeMap<(SystemName, String), Delivery>,
-    pub(super) cursors: BTreeMap<CursorName, Cursor>,
+    pub(super) cursors: BTreeMap<CursorName, Position>,
     pub(super) quarantine: BTreeMap<i64, Quarantined>,
     pub(super) signals: BTreeMap<i64, Signal>,
     pub(super) last_number: i64,
@@ -91,7 +92,7 @@ impl Tables {
     }
 
     fn moved_cursor(&self, commit: &Commit) -> Option<String> {
-        let mut overlay: BTreeMap<&CursorName, &Cursor> = BTreeMap::new();
+        let mut overlay: BTreeMap<&CursorName, &Position> = BTreeMap::new();
         for step in &commit.cursors {
             let stands = overlay.get(&step.name).copied().or_else(|| self.cursors.get(&step.name));
             if stands != step.from.as_ref() {
@@ -174,7 +175,7 @@ impl Tables {
         }
         for signal in commit.signals {
             let id = self.number();
-            self.signals.insert(id, Signal { id, ..signal });
+            self.signals.insert(id, signal.stored(id));
         }
         for id in commit.signals_done {
             self.signals.remove(&id);
@@ -246,16 +247,16 @@ impl Tables {
     }
 
     /// The same item again only counts up.
-    fn set_aside(&mut self, item: QuarantineItem) {
+    fn set_aside(&mut self, item: NewQuarantineItem) {
         let same = |stored: &&mut Quarantined| {
-            QuarantineItem { id: item.id, at: item.at, ..stored.item.clone() } == item
+            NewQuarantineItem { at: item.at, ..stored.item.clone().into() } == item
         };
         if let Some(stored) = self.quarantine.values_mut().find(same) {
             stored.times += 1;
             return;
         }
         let id = self.number();
-        self.quarantine.insert(id, Quarantined { item: QuarantineItem { id, ..item }, times: 1 });
+        self.quarantine.insert(id, Quarantined { item: item.stored(id), times: 1 });
     }
 
     fn number(&mut self) -> i64 {
@@ -284,14 +285,14 @@ impl Tables {
         let mut intents = BTreeMap::new();
         let mut deletes = BTreeMap::new();
         for record in self.records.values() {
-            if record.deleted.is_none() {
+            if record.deleted.is_none() && record.entity.as_str() != OWN_ENTITY {
                 *records.entry(record.entity.clone()).or_insert(0) += 1;
             }
             for (system, _) in record.copies.iter().filter(|(_, copy)| copy.alive) {
                 *copies.entry(system.clone()).or_insert(0) += 1;
             }
             for (system, intent) in &record.intents {
-                *intents.entry((system.clone(), intent.status.to_string())).or_insert(0) += 1;
+                *intents.entry((system.clone(), intent.status)).or_insert(0) += 1;
                 if intent.operation == Operation::Delete {
                     *deletes.entry(system.clone()).or_insert(0) += 1;
                 }

@@ -38,7 +38,7 @@ impl Oracle {
         let mut truth = self.truth();
         for step in commit.cursors.iter().filter(|step| step.name.kind == CursorKind::Listing) {
             let system = step.name.system.to_string();
-            if step.to.is_done() {
+            if step.to.is_complete() {
                 truth.listed.insert(system.clone());
                 truth.followed.insert(system);
             } else {

@@ -3,7 +3,7 @@
 use avowal_core::data::ids::{RecordId, SystemName};
 use avowal_core::data::time::Timestamp;
 use avowal_engine::ports::bucket::Shares;
-use avowal_engine::ports::store::{Commit, CommitOutcome, Signal, Store};
+use avowal_engine::ports::store::{Commit, CommitOutcome, NewSignal, Signal, Store};
 use avowal_fakes::memory::MemoryStore;
 use avowal_sim::play::play_followed;
 use avowal_sim::scenario::Scenario;
@@ -78,7 +78,7 @@ impl Twin {
         self.signals =
             left.iter().map(|signal| signal.id).zip(right.iter().map(|signal| signal.id)).collect();
         let nameless = |all: Vec<Signal>| {
-            all.into_iter().map(|signal| format!("{:?}", Signal { id: 0, ..signal })).collect::<Vec<_>>()
+            all.into_iter().map(|signal| format!("{:?}", NewSignal::from(signal))).collect::<Vec<_>>()
         };
         assert_eq!(nameless(left), nameless(right), "signals {at}");
         let items = |store: &dyn Store| run.block_on(store.quarantined(10_000)).unwrap();

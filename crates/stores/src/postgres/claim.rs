@@ -4,9 +4,9 @@
 //! still in its transaction, which the server ends after [`STANDSTILL_S_MAX`]; when it wakes, its claim has not been
 //! firm for a while by its own clock, so it does not even have to ask.
 
+use super::connection::{Link, Server};
 use super::error::Fault;
 use super::in_order::in_order;
-use super::session::{Link, Server};
 use async_trait::async_trait;
 use avowal_engine::ports::lanes::{Claim, Hold, Lane};
 use std::collections::BTreeSet;

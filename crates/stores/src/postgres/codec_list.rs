@@ -1,6 +1,6 @@
 //! Short lists of texts in a column: JSON, or nothing where the list is empty.
 
-use super::draft::LinkKey;
+use super::encode::LinkKey;
 use super::error::Fault;
 use crate::codec;
 use std::collections::BTreeSet;

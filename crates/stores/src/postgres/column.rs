@@ -46,7 +46,7 @@ pub(super) fn from_text(column: String) -> String {
     out
 }
 
-/// A text by which rows are found: a long one is cut and told apart by its digest.
+/// A text by which rows are found: a long one is cut, and its digest keeps it distinct.
 pub(super) fn key(full: &str) -> String {
     let mut out = text(full);
     if out.len() > KEY_BYTES_MAX {

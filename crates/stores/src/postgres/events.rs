@@ -1,9 +1,10 @@
-//! Reads the history. An event that is read back is the event that was written, or its hash would not match.
+//! The history's rows. An event that is read back is the event that was written, or its hash would not match.
 
 use super::column;
-use super::draft::bucket_of;
+use super::connection::Link;
+use super::encode::{EventRow, PreparedCommit, bucket_of};
 use super::error::Fault;
-use super::session::Link;
+use super::statements::{Step, columns};
 use crate::codec;
 use avowal_core::data::ids::{EntityName, RecordId, SystemName};
 use avowal_core::data::time::Timestamp;
@@ -25,6 +26,19 @@ const OF_RECORDS: &str =
     CROSS JOIN LATERAL (SELECT * FROM events e WHERE e.bucket = k.bucket AND e.record_id = k.record_id
         AND e.seq > k.after ORDER BY e.seq LIMIT $4) AS e
     ORDER BY e.record_id, e.seq LIMIT $4";
+
+const ADD_EVENTS: &str = "INSERT INTO events (bucket, record_id, seq, entity, type, source, actor, payload, vector,
+        evidence, policy, correlation, cause, occurred_at, received_at, recorded_at, prev, hash)
+    SELECT * FROM unnest($1::smallint[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[],
+        $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::bigint[], $14::bigint[], $15::bigint[],
+        $16::bigint[], $17::bytea[], $18::bytea[])
+    ON CONFLICT DO NOTHING";
+
+const COUNT_EVENTS: &str = "INSERT INTO tallies AS t (slot, events) VALUES ($1, $2)
+    ON CONFLICT (slot) DO UPDATE SET events = t.events + excluded.events";
+
+/// The statements of this file that a commit sends, to be prepared before.
+pub(super) const STATEMENTS: &[&str] = &[ADD_EVENTS, COUNT_EVENTS];
 
 /// Up to `limit` events of one record from `from_seq` on.
 pub(super) async fn of_record(
@@ -127,4 +141,34 @@ fn event(row: &Row) -> Result<IntegrationEvent, Fault> {
         hash: column::from_digest(row.try_get(16)?, || place("hash"))?,
         record: RecordId::from(record),
     })
+}
+
+pub(super) fn write(commits: &[&PreparedCommit], slot: i16, steps: &mut Vec<Step>) {
+    let rows: Vec<&EventRow> = commits.iter().flat_map(|prepared| &prepared.events).collect();
+    if rows.is_empty() {
+        return;
+    }
+    let params = columns!(rows;
+        buckets: i16 = |row: &&EventRow| i16::from(row.bucket.number()),
+        records: String = |row: &&EventRow| row.record.clone(),
+        seqs: i64 = |row: &&EventRow| row.seq,
+        entities: String = |row: &&EventRow| row.entity.clone(),
+        kinds: &'static str = |row: &&EventRow| row.kind,
+        sources: Option<String> = |row: &&EventRow| row.source.clone(),
+        actors: Option<String> = |row: &&EventRow| row.actor.clone(),
+        payloads: String = |row: &&EventRow| row.payload.clone(),
+        vectors: String = |row: &&EventRow| row.vector.clone(),
+        evidence: Option<String> = |row: &&EventRow| row.evidence.clone(),
+        policies: Option<String> = |row: &&EventRow| row.policy.clone(),
+        correlations: Option<String> = |row: &&EventRow| row.correlation.clone(),
+        causes: Option<i64> = |row: &&EventRow| row.cause,
+        occurred_at: Option<i64> = |row: &&EventRow| row.occurred_at,
+        received_at: i64 = |row: &&EventRow| row.received_at,
+        recorded_at: i64 = |row: &&EventRow| row.recorded_at,
+        prevs: Vec<u8> = |row: &&EventRow| row.prev.clone(),
+        hashes: Vec<u8> = |row: &&EventRow| row.hash.clone(),
+    );
+    steps.push(Step::exact(ADD_EVENTS, params, rows.len()));
+    let number = i64::try_from(rows.len()).unwrap_or(i64::MAX);
+    steps.push(Step::any(COUNT_EVENTS, vec![Box::new(slot), Box::new(number)]));
 }

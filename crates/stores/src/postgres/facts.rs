@@ -1,14 +1,13 @@
 //! What a group of commits needs to know before it may be written. Rows that must not move meanwhile are locked,
 //! each kind in the order of its key, so that two processes never wait for each other in a circle.
 
-use super::draft::{DeliveryKey, LinkKey, PreparedCommit, bucket_of};
+use super::connection::Link;
+use super::encode::{DeliveryKey, LinkKey, PreparedCommit, bucket_of};
 use super::error::Fault;
 use super::in_order::in_order;
-use super::session::Link;
-use super::{codec_list, column};
-use avowal_core::data::ids::{EntityName, SystemName};
+use super::{codec_list, column, cursors};
 use avowal_engine::ports::bucket::Bucket;
-use avowal_engine::ports::store::{Cursor, CursorKind, CursorName};
+use avowal_engine::ports::store::{CursorName, Position};
 use std::collections::{BTreeMap, BTreeSet};
 use tokio_postgres::Row;
 
@@ -18,7 +17,7 @@ const LOCK_RECORDS: &str = "SELECT r.id, r.seq, r.links, r.match_keys, r.intents
     FROM records r JOIN unnest($1::smallint[], $2::text[]) AS k (bucket, id) ON r.bucket = k.bucket AND r.id = k.id
     ORDER BY r.bucket, r.id FOR UPDATE OF r";
 
-const LOCK_CURSORS: &str = "SELECT c.system, c.entity, c.kind, c.position
+const LOCK_CURSORS: &str = "SELECT c.system, c.entity, c.kind, c.state, c.position
     FROM cursors c JOIN unnest($1::text[], $2::text[], $3::text[]) AS k (system, entity, kind)
     ON c.system = k.system AND c.entity = k.entity AND c.kind = k.kind
     ORDER BY c.system, c.entity, c.kind FOR UPDATE OF c";
@@ -42,7 +41,7 @@ pub(super) const STATEMENTS: &[&str] = &[LOCK_KEYS, LOCK_RECORDS, LOCK_CURSORS, 
 #[derive(Default)]
 pub(super) struct Facts {
     pub(super) records: BTreeMap<String, Stored>,
-    pub(super) cursors: BTreeMap<CursorName, Cursor>,
+    pub(super) cursors: BTreeMap<CursorName, Position>,
     /// Deliveries that were taken before, as the index spells them.
     pub(super) taken: BTreeSet<(String, String)>,
     /// Who holds the links that are new to their records.
@@ -62,26 +61,29 @@ pub(super) struct Stored {
 }
 
 impl Facts {
-    /// Begins a transaction, and locks and reads what the drafts touch.
-    pub(super) async fn gather(link: &Link, drafts: &[&PreparedCommit]) -> Result<Self, Fault> {
+    /// Begins a transaction, and locks and reads what the commits touch.
+    pub(super) async fn gather(link: &Link, commits: &[&PreparedCommit]) -> Result<Self, Fault> {
         let mut facts = Self::default();
-        facts.lock(link, drafts).await?;
-        facts.look_up(link, drafts).await?;
+        facts.lock(link, commits).await?;
+        facts.look_up(link, commits).await?;
         Ok(facts)
     }
 
-    async fn lock(&mut self, link: &Link, drafts: &[&PreparedCommit]) -> Result<(), Fault> {
-        let keys: BTreeSet<i16> = drafts.iter().flat_map(|draft| &draft.sole).map(|key| key.lock()).collect();
+    async fn lock(&mut self, link: &Link, commits: &[&PreparedCommit]) -> Result<(), Fault> {
+        let keys: BTreeSet<i16> =
+            commits.iter().flat_map(|prepared| &prepared.sole).map(|key| key.lock()).collect();
         let keys: Vec<i16> = keys.into_iter().collect();
-        let records: BTreeSet<&String> = drafts.iter().flat_map(|draft| draft.records.keys()).collect();
+        let records: BTreeSet<&String> =
+            commits.iter().flat_map(|prepared| prepared.records.keys()).collect();
         let buckets: Vec<i16> = records.iter().map(|id| bucket_of(id)).collect();
         let ids: Vec<&str> = records.iter().map(|id| id.as_str()).collect();
         let names: BTreeSet<&CursorName> =
-            drafts.iter().flat_map(|draft| &draft.cursors).map(|step| &step.name).collect();
+            commits.iter().flat_map(|prepared| &prepared.cursors).map(|step| &step.name).collect();
         let systems: Vec<&str> = names.iter().map(|name| name.system.as_str()).collect();
         let entities: Vec<&str> = names.iter().map(|name| name.entity.as_str()).collect();
         let kinds: Vec<&str> = names.iter().map(|name| name.kind.as_str()).collect();
-        let deliveries: Vec<&DeliveryKey> = drafts.iter().flat_map(|draft| draft.deliveries.keys()).collect();
+        let deliveries: Vec<&DeliveryKey> =
+            commits.iter().flat_map(|prepared| prepared.deliveries.keys()).collect();
         let delivery_buckets: Vec<i16> = deliveries
             .iter()
             .map(|(system, key)| i16::from(Bucket::of_delivery(system, key).number()))
@@ -107,8 +109,8 @@ impl Facts {
             self.records.insert(id, stored);
         }
         for row in next()? {
-            let (name, cursor) = cursor(&row)?;
-            self.cursors.insert(name, cursor);
+            let (name, position) = cursors::read(&row)?;
+            self.cursors.insert(name, position);
         }
         for row in next()? {
             self.taken.insert((row.try_get(0)?, row.try_get(1)?));
@@ -116,10 +118,10 @@ impl Facts {
         Ok(())
     }
 
-    async fn look_up(&mut self, link: &Link, drafts: &[&PreparedCommit]) -> Result<(), Fault> {
+    async fn look_up(&mut self, link: &Link, commits: &[&PreparedCommit]) -> Result<(), Fault> {
         let mut buckets: Vec<i16> = Vec::new();
         let mut links: Vec<&LinkKey> = Vec::new();
-        for (id, record) in drafts.iter().flat_map(|draft| &draft.records) {
+        for (id, record) in commits.iter().flat_map(|prepared| &prepared.records) {
             let stored = self.records.get(id);
             for (key, row) in &record.links {
                 if stored.is_none_or(|stored| !stored.links.contains(key)) {
@@ -131,7 +133,7 @@ impl Facts {
         let systems: Vec<&str> = links.iter().map(|key| key.0.as_str()).collect();
         let entities: Vec<&str> = links.iter().map(|key| key.1.as_str()).collect();
         let remote_ids: Vec<&str> = links.iter().map(|key| key.2.as_str()).collect();
-        let sole: Vec<_> = drafts.iter().flat_map(|draft| &draft.sole).collect();
+        let sole: Vec<_> = commits.iter().flat_map(|prepared| &prepared.sole).collect();
         let key_buckets: Vec<i16> = sole.iter().map(|key| key.lock()).collect();
         let key_entities: Vec<&str> = sole.iter().map(|key| key.entity.as_str()).collect();
         let keys: Vec<&str> = sole.iter().map(|key| key.key.as_str()).collect();
@@ -169,17 +171,4 @@ impl Stored {
         };
         Ok((id, stored))
     }
-}
-
-fn cursor(row: &Row) -> Result<(CursorName, Cursor), Fault> {
-    let kind: String = row.try_get(2)?;
-    let name = CursorName {
-        system: SystemName::from(row.try_get::<_, String>(0)?),
-        entity: EntityName::from(row.try_get::<_, String>(1)?),
-        kind: [CursorKind::Feed, CursorKind::Listing]
-            .into_iter()
-            .find(|known| known.as_str() == kind)
-            .ok_or_else(|| Fault::damaged("cursors, kind", &kind))?,
-    };
-    Ok((name, Cursor(column::from_text(row.try_get(3)?))))
 }

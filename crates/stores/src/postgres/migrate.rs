@@ -1,7 +1,7 @@
 //! Numbered changes of the tables, applied once, by one process at a time, and remembered with their checksum.
 
+use super::connection::{Link, SCHEMA, Server};
 use super::error::Fault;
-use super::session::{Link, SCHEMA, Server};
 use avowal_core::data::value::Digest;
 use avowal_engine::ports::store::StoreError;
 use std::collections::BTreeMap;

@@ -1,25 +1,36 @@
 //! The store in a Postgres database, for many processes at once: one writer a process with group commit, readers
 //! beside it, and every decision between processes made by row locks and compare-and-set.
 //!
-//! All tables stand in a schema of their own, `avowal_store`. Nothing is used that a distributed Postgres lacks;
-//! `docs/scaling.md` describes the layout.
+//! Never in here: a lease with a time in it, or anything that a distributed Postgres lacks.
+//! Begin with `writer.rs`: it locks and reads what a group of commits touches (`facts.rs`), tests each (`admit.rs`) and
+//! writes them together (`apply.rs`); then one file for each table. All tables stand in a schema of their own,
+//! `avowal_store`; `docs/scaling.md` describes the layout.
 
+mod admit;
 mod apply;
 mod claim;
 mod codec_list;
 mod column;
-mod draft;
+mod connection;
+mod counts;
+mod cursors;
+mod deliveries;
+mod due;
+mod encode;
 mod error;
 mod events;
 mod facts;
-mod figures;
 mod in_order;
-mod lookup;
+mod intents;
+mod links;
+mod match_keys;
 mod migrate;
-mod pool;
-mod rest;
-mod session;
-mod verdict;
+mod quarantine;
+mod readers;
+mod records;
+mod reviews;
+mod signals;
+mod statements;
 mod wakes;
 mod workers;
 mod writer;
@@ -28,18 +39,19 @@ use async_trait::async_trait;
 use avowal_core::data::ids::{EntityName, RecordId, SystemName};
 use avowal_core::data::time::Timestamp;
 use avowal_core::history::IntegrationEvent;
-use avowal_core::record::Record;
+use avowal_core::record::{CopyKey, Record};
 use avowal_engine::ports::bucket::Shares;
 use avowal_engine::ports::lanes::{Claim, Lane};
 use avowal_engine::ports::store::{
-    BATCH_RECORDS_MAX, Commit, CommitOutcome, CopyKey, Counts, Cursor, CursorName, Due, DueIntent, Located,
-    OpenCounts, OpenReview, QuarantineItem, RecordCommit, SharedStore, Signal, Store, StoreError,
+    BATCH_RECORDS_MAX, Commit, CommitChanges, CommitOutcome, Counts, CursorName, Due, DueIntent, Located,
+    OpenCounts, OpenReview, Position, QuarantineItem, ReadHistory, ReadOverview, ReadRecords, RecordCommit,
+    ScheduleWork, ShareStore, SharedStore, Signal, StoreError,
 };
 use claim::Claims;
-use draft::PreparedCommit;
+use connection::{Link, Server};
+use encode::PreparedCommit;
 use error::Fault;
-use pool::{Patience, Pool};
-use session::{Link, Server};
+use readers::{Patience, Pool};
 use std::sync::Arc;
 use wakes::Wakes;
 use workers::Workers;
@@ -95,12 +107,12 @@ impl PostgresStore {
 
     async fn write(&self, commit: Commit) -> Result<CommitOutcome, StoreError> {
         let writer = self.refuse_if_read_only()?;
-        let draft =
+        let prepared =
             PreparedCommit::new(commit).map_err(|fault| fault.into_store_error(self.server.place()))?;
-        let stirs = draft.stirs();
-        let outcome = writer.commit(draft).await?;
+        let woken = prepared.systems_with_work();
+        let outcome = writer.commit(prepared).await?;
         match outcome {
-            CommitOutcome::Committed | CommitOutcome::Unknown { .. } => self.wakes.tell(stirs),
+            CommitOutcome::Committed | CommitOutcome::Unknown { .. } => self.wakes.tell(woken),
             CommitOutcome::Conflict { .. } | CommitOutcome::Duplicate { .. } => {}
         }
         Ok(outcome)
@@ -129,9 +141,9 @@ macro_rules! read {
 }
 
 #[async_trait]
-impl Store for PostgresStore {
+impl ReadRecords for PostgresStore {
     async fn locate(&self, keys: &[CopyKey]) -> Result<Vec<Option<Located>>, StoreError> {
-        read!(self, link => lookup::locate(link, keys))
+        read!(self, link => links::locate(link, keys))
     }
 
     async fn match_records(
@@ -139,79 +151,20 @@ impl Store for PostgresStore {
         entity: &EntityName,
         keys: &[String],
     ) -> Result<Vec<Vec<RecordId>>, StoreError> {
-        read!(self, link => lookup::matching(link, entity, keys))
+        read!(self, link => match_keys::matching(link, entity, keys))
     }
 
     async fn load(&self, ids: &[RecordId]) -> Result<Vec<Option<Record>>, StoreError> {
-        read!(self, link => lookup::load(link, ids))
+        read!(self, link => records::load(link, ids))
     }
 
-    async fn seen_before(&self, system: &SystemName, keys: &[String]) -> Result<Vec<bool>, StoreError> {
-        let counts = self.writer.is_some();
-        read!(self, link => lookup::taken(link, system, keys, counts))
+    async fn scan_records(&self, after: Option<RecordId>, limit: usize) -> Result<Vec<Record>, StoreError> {
+        read!(self, link => records::scan(link, after.as_ref(), limit))
     }
+}
 
-    async fn commit(&self, commit: Commit) -> Result<CommitOutcome, StoreError> {
-        if commit.records.len() > BATCH_RECORDS_MAX {
-            return Err(StoreError::Unavailable(format!(
-                "a commit of {} records exceeds the bound of {BATCH_RECORDS_MAX}; commit in smaller batches",
-                commit.records.len()
-            )));
-        }
-        if commit.is_empty() {
-            return Ok(CommitOutcome::Committed);
-        }
-        self.write(commit).await
-    }
-
-    async fn cursor(&self, name: &CursorName) -> Result<Option<Cursor>, StoreError> {
-        read!(self, link => lookup::cursor(link, name))
-    }
-
-    async fn due_intents(
-        &self,
-        system: &SystemName,
-        shares: Shares,
-        now: Timestamp,
-        limit: usize,
-    ) -> Result<Vec<DueIntent>, StoreError> {
-        read!(self, link => lookup::due_intents(link, system, shares, now, limit))
-    }
-
-    async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
-        read!(self, link => lookup::next_due(link))
-    }
-
-    async fn due_signals(
-        &self,
-        system: &SystemName,
-        shares: Shares,
-        now: Timestamp,
-        limit: usize,
-    ) -> Result<Vec<Signal>, StoreError> {
-        read!(self, link => lookup::due_signals(link, system, shares, now, limit))
-    }
-
-    async fn due_shares(&self, system: &SystemName, due: Due, now: Timestamp) -> Result<Shares, StoreError> {
-        read!(self, link => lookup::due_shares(link, system, due, now))
-    }
-
-    /// Who works beside us is counted, and gets an equal part of what can be divided.
-    async fn claim(&self, lanes: &[Lane]) -> Result<Claim, StoreError> {
-        self.refuse_if_read_only()?;
-        let most = self.workers.part_of(&self.pool, lanes.len()).await;
-        self.claims.claim(lanes, most).await.map_err(|fault| fault.into_store_error(self.server.place()))
-    }
-
-    fn shared(&self) -> Option<&dyn SharedStore> {
-        Some(self)
-    }
-
-    async fn prune(&self, before: Timestamp, limit: usize) -> Result<u64, StoreError> {
-        self.refuse_if_read_only()?;
-        read!(self, link => lookup::forget(link, before, limit))
-    }
-
+#[async_trait]
+impl ReadHistory for PostgresStore {
     async fn events(
         &self,
         record: &RecordId,
@@ -228,9 +181,54 @@ impl Store for PostgresStore {
     ) -> Result<Vec<IntegrationEvent>, StoreError> {
         read!(self, link => events::scan(link, after.as_ref(), limit))
     }
+}
 
-    async fn scan_records(&self, after: Option<RecordId>, limit: usize) -> Result<Vec<Record>, StoreError> {
-        read!(self, link => lookup::scan(link, after.as_ref(), limit))
+#[async_trait]
+impl ReadOverview for PostgresStore {
+    async fn open_reviews(&self, limit: usize) -> Result<Vec<OpenReview>, StoreError> {
+        read!(self, link => reviews::all_open(link, limit))
+    }
+
+    async fn quarantined(&self, limit: usize) -> Result<Vec<QuarantineItem>, StoreError> {
+        read!(self, link => quarantine::open(link, limit))
+    }
+
+    async fn open_counts(&self) -> Result<OpenCounts, StoreError> {
+        read!(self, link => counts::open_counts(link))
+    }
+
+    async fn counts(&self) -> Result<Counts, StoreError> {
+        read!(self, link => counts::counts(link))
+    }
+}
+
+#[async_trait]
+impl CommitChanges for PostgresStore {
+    async fn commit(&self, commit: Commit) -> Result<CommitOutcome, StoreError> {
+        if commit.records.len() > BATCH_RECORDS_MAX {
+            return Err(StoreError::Unavailable(format!(
+                "a commit of {} records exceeds the bound of {BATCH_RECORDS_MAX}; commit in smaller batches",
+                commit.records.len()
+            )));
+        }
+        if commit.is_empty() {
+            return Ok(CommitOutcome::Committed);
+        }
+        self.write(commit).await
+    }
+
+    async fn cursor(&self, name: &CursorName) -> Result<Option<Position>, StoreError> {
+        read!(self, link => cursors::position(link, name))
+    }
+
+    async fn seen_before(&self, system: &SystemName, keys: &[String]) -> Result<Vec<bool>, StoreError> {
+        let counts = self.writer.is_some();
+        read!(self, link => deliveries::taken(link, system, keys, counts))
+    }
+
+    async fn prune(&self, before: Timestamp, limit: usize) -> Result<u64, StoreError> {
+        self.refuse_if_read_only()?;
+        read!(self, link => deliveries::forget(link, before, limit))
     }
 
     /// Others may be at work meanwhile: a record that has moved on since it was rebuilt is left alone.
@@ -251,32 +249,60 @@ impl Store for PostgresStore {
             ))),
         }
     }
+}
 
-    async fn open_reviews(&self, limit: usize) -> Result<Vec<OpenReview>, StoreError> {
-        read!(self, link => lookup::open_reviews(link, limit))
+#[async_trait]
+impl ScheduleWork for PostgresStore {
+    async fn due_intents(
+        &self,
+        system: &SystemName,
+        shares: Shares,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<DueIntent>, StoreError> {
+        read!(self, link => intents::due(link, system, shares, now, limit))
     }
 
-    async fn quarantined(&self, limit: usize) -> Result<Vec<QuarantineItem>, StoreError> {
-        read!(self, link => lookup::quarantined(link, limit))
+    async fn due_signals(
+        &self,
+        system: &SystemName,
+        shares: Shares,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Signal>, StoreError> {
+        read!(self, link => signals::due(link, system, shares, now, limit))
     }
 
-    async fn open_counts(&self) -> Result<OpenCounts, StoreError> {
-        read!(self, link => figures::open_counts(link))
+    async fn due_shares(&self, system: &SystemName, due: Due, now: Timestamp) -> Result<Shares, StoreError> {
+        read!(self, link => due::shares(link, system, due, now))
     }
 
-    async fn counts(&self) -> Result<Counts, StoreError> {
-        read!(self, link => figures::counts(link))
+    async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
+        read!(self, link => due::next_due(link))
+    }
+
+    /// Who works beside us is counted, and gets an equal part of what can be divided.
+    async fn claim(&self, lanes: &[Lane]) -> Result<Claim, StoreError> {
+        self.refuse_if_read_only()?;
+        let most = self.workers.part_of(&self.pool, lanes.len()).await;
+        self.claims.claim(lanes, most).await.map_err(|fault| fault.into_store_error(self.server.place()))
+    }
+}
+
+impl ShareStore for PostgresStore {
+    fn shared(&self) -> Option<&dyn SharedStore> {
+        Some(self)
     }
 }
 
 #[async_trait]
 impl SharedStore for PostgresStore {
     async fn set_aside(&self, copies: &[CopyKey]) -> Result<Vec<bool>, StoreError> {
-        read!(self, link => lookup::set_aside(link, copies))
+        read!(self, link => quarantine::set_aside(link, copies))
     }
 
     async fn awaited(&self, copies: &[CopyKey]) -> Result<Vec<bool>, StoreError> {
-        read!(self, link => lookup::awaited(link, copies))
+        read!(self, link => signals::awaited(link, copies))
     }
 
     async fn work_available(&self, system: &SystemName) {

@@ -1,9 +1,9 @@
-//! Whoever leaves work for a system tells the other processes on a channel of the server, so that they need not wait
+//! A process that leaves work for a system tells the others on a channel of the server, so that they need not wait
 //! for their next poll. It is a hint and no more: it is sent after the commit, never with it, because a transaction
 //! that notifies would wait for all others that do. What is lost, or where the server has no channels, polling covers.
 
-use super::pool::Pool;
-use super::session::Server;
+use super::connection::Server;
+use super::readers::Pool;
 use super::workers::Workers;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};

@@ -1,6 +1,6 @@
 //! How many processes share the work: each leaves a sign of life now and then.
 
-use super::pool::Pool;
+use super::readers::Pool;
 use avowal_engine::ports::bucket::Share;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, PoisonError};
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 /// How often a process that claims work says that it lives.
 const SIGN_EVERY: Duration = Duration::from_secs(2);
 
-/// Signs this process's life, and counts whoever has done so within the last eight seconds.
+/// Renews this process's sign of life, and counts the processes that have done so within the last eight seconds.
 const SIGN: &str = "INSERT INTO workers (id, seen_at) VALUES ($1, clock_timestamp())
     ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at";
 const COUNT: &str = "SELECT count(*) FROM workers WHERE seen_at > clock_timestamp() - interval '8 seconds'";

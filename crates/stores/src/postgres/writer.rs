@@ -1,12 +1,12 @@
 //! The one task that writes. It takes all waiting commits that touch different things, writes them in one
 //! transaction and answers then: a durable commit costs a share of a flush and of a few round trips.
 
-use super::draft::PreparedCommit;
+use super::admit::{TakenByGroup, refusal};
+use super::connection::{Link, Server};
+use super::encode::PreparedCommit;
 use super::error::{Fault, Remedy, rolled_back, words};
 use super::facts::Facts;
-use super::session::{Link, Server};
-use super::verdict::{TakenByGroup, refusal};
-use super::{apply, facts, rest};
+use super::{apply, facts};
 use avowal_engine::ports::store::{CommitOutcome, StoreError};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ const TRY_S_MAX: u64 = 90;
 type Answer = Result<CommitOutcome, StoreError>;
 
 struct Job {
-    draft: PreparedCommit,
+    prepared: PreparedCommit,
     answer: oneshot::Sender<Answer>,
 }
 
@@ -48,11 +48,11 @@ impl Writer {
         Self { jobs }
     }
 
-    /// Has the draft written and made durable. A caller that goes away leaves it in the queue: it is done.
-    pub(super) async fn commit(&self, draft: PreparedCommit) -> Answer {
+    /// Has the commit written and made durable. It is done even if the caller goes away meanwhile.
+    pub(super) async fn commit(&self, prepared: PreparedCommit) -> Answer {
         let stopped = || StoreError::Unavailable("the store's writer has stopped".to_owned());
         let (answer, answered) = oneshot::channel();
-        self.jobs.send(Job { draft, answer }).await.map_err(|_| stopped())?;
+        self.jobs.send(Job { prepared, answer }).await.map_err(|_| stopped())?;
         match answered.await {
             Ok(answer) => answer,
             // The task ended between taking the job and answering it.
@@ -90,27 +90,27 @@ impl Group {
             let Some(first) = first else { return };
             let (group, rest) = waiting_with(first, &mut queue);
             put_back = rest;
-            let (drafts, answers): (Vec<PreparedCommit>, Vec<_>) =
-                group.into_iter().map(|job| (job.draft, job.answer)).unzip();
-            let drafts: Vec<&PreparedCommit> = drafts.iter().collect();
-            for (result, answer) in self.run(&drafts).await.into_iter().zip(answers) {
+            let (commits, answers): (Vec<PreparedCommit>, Vec<_>) =
+                group.into_iter().map(|job| (job.prepared, job.answer)).unzip();
+            let commits: Vec<&PreparedCommit> = commits.iter().collect();
+            for (result, answer) in self.run(&commits).await.into_iter().zip(answers) {
                 // The caller may have gone; the commit stands all the same.
                 let _ = answer.send(result);
             }
         }
     }
 
-    /// Writes the drafts together, or one by one where one of them spoils it for the others.
-    async fn run(&mut self, drafts: &[&PreparedCommit]) -> Vec<Answer> {
-        match self.persist(drafts).await {
+    /// Writes the commits together, or one by one where one of them fails for all.
+    async fn run(&mut self, commits: &[&PreparedCommit]) -> Vec<Answer> {
+        match self.persist(commits).await {
             Ok(outcomes) => outcomes.into_iter().map(Ok).collect(),
-            Err(error) if drafts.len() == 1 => vec![Err(error)],
+            Err(error) if commits.len() == 1 => vec![Err(error)],
             // Without the server, each would only wait in turn.
-            Err(error) if self.link.is_none() => drafts.iter().map(|_| Err(error.clone())).collect(),
+            Err(error) if self.link.is_none() => commits.iter().map(|_| Err(error.clone())).collect(),
             Err(_) => {
-                let mut answers = Vec::with_capacity(drafts.len());
-                for draft in drafts {
-                    let one = self.persist(std::slice::from_ref(draft)).await;
+                let mut answers = Vec::with_capacity(commits.len());
+                for prepared in commits {
+                    let one = self.persist(std::slice::from_ref(prepared)).await;
                     answers.push(one.map(|mut outcomes| outcomes.remove(0)));
                 }
                 answers
@@ -119,18 +119,18 @@ impl Group {
     }
 
     /// Tries until the group is written, or cannot be.
-    async fn persist(&mut self, drafts: &[&PreparedCommit]) -> Result<Vec<CommitOutcome>, StoreError> {
+    async fn persist(&mut self, commits: &[&PreparedCommit]) -> Result<Vec<CommitOutcome>, StoreError> {
         let mut tries = 0;
         loop {
             tries += 1;
-            let fault = match self.try_once(drafts).await {
+            let fault = match self.try_once(commits).await {
                 Tried::Done(outcomes) | Tried::Unknown(outcomes) => return Ok(outcomes),
                 Tried::Failed(fault) if fault.remedy() == Remedy::GiveUp => Some(fault),
                 Tried::Failed(fault) if tries >= TRIES_MAX => Some(fault),
                 Tried::Failed(_) => None,
                 Tried::Overtaken if tries >= TRIES_MAX => {
                     let what = "others kept writing what this commit touches".to_owned();
-                    return Ok(drafts
+                    return Ok(commits
                         .iter()
                         .map(|_| CommitOutcome::Conflict { what: what.clone() })
                         .collect());
@@ -144,7 +144,7 @@ impl Group {
         }
     }
 
-    async fn try_once(&mut self, drafts: &[&PreparedCommit]) -> Tried {
+    async fn try_once(&mut self, commits: &[&PreparedCommit]) -> Tried {
         let link = match self.link.take().filter(|link| !link.is_closed()) {
             Some(link) => link,
             None => match connect(&self.server).await {
@@ -152,7 +152,7 @@ impl Group {
                 Err(fault) => return Tried::Failed(fault),
             },
         };
-        let written = match bounded(self.write(&link, drafts)).await {
+        let written = match bounded(self.write(&link, commits)).await {
             Ok(written) => written,
             Err(fault) => {
                 self.keep(link, &fault).await;
@@ -209,17 +209,17 @@ impl Group {
     async fn write(
         &self,
         link: &Link,
-        drafts: &[&PreparedCommit],
+        commits: &[&PreparedCommit],
     ) -> Result<Option<Vec<CommitOutcome>>, Fault> {
         link.execute("BEGIN").await?;
-        let facts = Facts::gather(link, drafts).await?;
+        let facts = Facts::gather(link, commits).await?;
         let mut taken = TakenByGroup::default();
         let mut accepted = Vec::new();
-        let mut outcomes = Vec::with_capacity(drafts.len());
-        for draft in drafts {
-            let refusal = refusal(draft, &facts, &mut taken);
+        let mut outcomes = Vec::with_capacity(commits.len());
+        for prepared in commits {
+            let refusal = refusal(prepared, &facts, &mut taken);
             if refusal.is_none() {
-                accepted.push(*draft);
+                accepted.push(*prepared);
             }
             outcomes.push(refusal.unwrap_or(CommitOutcome::Committed));
         }
@@ -239,7 +239,7 @@ impl Group {
 /// A connection that has prepared everything a group may send.
 pub(super) async fn connect(server: &Server) -> Result<Link, Fault> {
     let link = server.connect().await?;
-    for sql in facts::STATEMENTS.iter().chain(apply::STATEMENTS).chain(rest::STATEMENTS) {
+    for sql in facts::STATEMENTS.iter().copied().chain(apply::statements()) {
         link.prepared(sql).await?;
     }
     Ok(link)
@@ -255,16 +255,16 @@ async fn bounded<T>(work: impl Future<Output = Result<T, Fault>>) -> Result<T, F
 /// Takes what waits behind `first`, up to the bounds of a group and as long as all touch different things. The one
 /// that does not comes back, to begin the next group.
 fn waiting_with(first: Job, queue: &mut mpsc::Receiver<Job>) -> (Vec<Job>, Option<Job>) {
-    let mut records = first.draft.records.len();
-    let mut touched: BTreeSet<u64> = first.draft.touched.iter().copied().collect();
+    let mut records = first.prepared.records.len();
+    let mut touched: BTreeSet<u64> = first.prepared.touched.iter().copied().collect();
     let mut group = vec![first];
     while group.len() < GROUP_COMMITS_MAX && records < GROUP_RECORDS_MAX {
         let Ok(job) = queue.try_recv() else { break };
-        if job.draft.touched.iter().any(|what| touched.contains(what)) {
+        if job.prepared.touched.iter().any(|what| touched.contains(what)) {
             return (group, Some(job));
         }
-        touched.extend(&job.draft.touched);
-        records += job.draft.records.len();
+        touched.extend(&job.prepared.touched);
+        records += job.prepared.records.len();
         group.push(job);
     }
     (group, None)

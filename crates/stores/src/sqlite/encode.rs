@@ -1,7 +1,7 @@
 //! A commit with its texts, made by its caller, so that the one thread that writes has only to write.
 
+use super::column;
 use super::error::Fault;
-use super::text;
 use crate::codec;
 use avowal_core::history::IntegrationEvent;
 use avowal_core::record::Record;
@@ -55,7 +55,7 @@ impl Encoded {
 impl RowTexts {
     /// Spells a state and its keys.
     pub(super) fn new(state: &Record, match_keys: &[String]) -> Result<Self, Fault> {
-        Ok(Self { match_keys: text::to_json(&match_keys)?, state: codec::to_json_of(state, STATE_BYTES)? })
+        Ok(Self { match_keys: column::to_json(&match_keys)?, state: codec::to_json_of(state, STATE_BYTES)? })
     }
 }
 
@@ -63,8 +63,8 @@ impl EventTexts {
     fn new(event: &IntegrationEvent) -> Result<Self, Fault> {
         Ok(Self {
             payload: codec::payload(&event.body)?,
-            vector: text::to_json(&event.vector)?,
-            evidence: event.evidence.as_ref().map(text::to_json).transpose()?,
+            vector: column::to_json(&event.vector)?,
+            evidence: event.evidence.as_ref().map(column::to_json).transpose()?,
             occurred_at: event.occurred_at.map(|at| at.to_string()),
             received_at: event.received_at.to_string(),
             recorded_at: event.recorded_at.to_string(),

@@ -1,8 +1,8 @@
 //! The history's rows. An event that is read back is the event that was written, or its hash would not match.
 
+use super::column;
 use super::encode::EventTexts;
 use super::error::{Fault, Refusal, is_taken};
-use super::text;
 use crate::codec;
 use avowal_core::data::ids::{EntityName, RecordId, SystemName};
 use avowal_core::history::IntegrationEvent;
@@ -24,7 +24,7 @@ pub(super) fn append(
     )?;
     let values = params![
         event.record.as_str(),
-        text::to_column(event.seq)?,
+        column::to_column(event.seq)?,
         event.entity.as_str(),
         event.body.kind(),
         event.source.as_ref().map(SystemName::as_str),
@@ -34,7 +34,7 @@ pub(super) fn append(
         texts.evidence,
         event.policy,
         event.correlation,
-        event.cause.map(text::to_column).transpose()?,
+        event.cause.map(column::to_column).transpose()?,
         texts.occurred_at,
         texts.received_at,
         texts.recorded_at,
@@ -60,7 +60,7 @@ pub(super) fn of_record(
     let mut select = connection
         .prepare_cached(&format!("{SELECT} WHERE record_id = ?1 AND seq >= ?2 ORDER BY seq LIMIT ?3"))?;
     let from_seq = i64::try_from(from_seq).unwrap_or(i64::MAX);
-    let rows = select.query_map(params![record.as_str(), from_seq, text::limit(limit)], Row::read)?;
+    let rows = select.query_map(params![record.as_str(), from_seq, column::limit(limit)], Row::read)?;
     rows.map(|row| row?.into_event()).collect()
 }
 
@@ -75,7 +75,7 @@ pub(super) fn scan(
     ))?;
     let (record, seq) = after.map_or(("", 0), |(record, seq)| (record.as_str(), *seq));
     let seq = i64::try_from(seq).unwrap_or(i64::MAX);
-    let rows = select.query_map(params![record, seq, text::limit(limit)], Row::read)?;
+    let rows = select.query_map(params![record, seq, column::limit(limit)], Row::read)?;
     rows.map(|row| row?.into_event()).collect()
 }
 
@@ -140,20 +140,20 @@ impl Row {
     fn into_event(self) -> Result<IntegrationEvent, Fault> {
         let place = |column: &str| format!("events row {}-{}, {column}", self.record, self.seq);
         let evidence =
-            self.evidence.as_deref().map(|json| text::from_json(json, || place("evidence"))).transpose()?;
+            self.evidence.as_deref().map(|json| column::from_json(json, || place("evidence"))).transpose()?;
         let occurred_at =
-            self.occurred_at.as_deref().map(|at| text::parsed(at, || place("occurred_at"))).transpose()?;
+            self.occurred_at.as_deref().map(|at| column::parsed(at, || place("occurred_at"))).transpose()?;
         Ok(IntegrationEvent {
-            seq: text::from_column(self.seq, || place("seq"))?,
+            seq: column::from_column(self.seq, || place("seq"))?,
             body: codec::body(&self.kind, &self.payload, || place("payload"))?,
-            vector: text::from_json(&self.vector, || place("vector"))?,
+            vector: column::from_json(&self.vector, || place("vector"))?,
             evidence,
-            cause: self.cause.map(|cause| text::from_column(cause, || place("cause"))).transpose()?,
+            cause: self.cause.map(|cause| column::from_column(cause, || place("cause"))).transpose()?,
             occurred_at,
-            received_at: text::parsed(&self.received_at, || place("received_at"))?,
-            recorded_at: text::parsed(&self.recorded_at, || place("recorded_at"))?,
-            prev: text::parsed(&self.prev, || place("prev"))?,
-            hash: text::parsed(&self.hash, || place("hash"))?,
+            received_at: column::parsed(&self.received_at, || place("received_at"))?,
+            recorded_at: column::parsed(&self.recorded_at, || place("recorded_at"))?,
+            prev: column::parsed(&self.prev, || place("prev"))?,
+            hash: column::parsed(&self.hash, || place("hash"))?,
             entity: EntityName::from(self.entity),
             record: RecordId::from(self.record),
             source: self.source.map(SystemName::from),

@@ -15,18 +15,18 @@ pub(super) struct Migration {
 }
 
 /// All changes, in order.
-const MIGRATIONS: &[Migration] = &[
-    Migration { number: 1, name: "initial", sql: include_str!("migrations/0001_initial.sql") },
-    Migration { number: 2, name: "changed_at", sql: include_str!("migrations/0002_changed_at.sql") },
-    Migration { number: 3, name: "due", sql: include_str!("migrations/0003_due.sql") },
-    Migration { number: 4, name: "state", sql: include_str!("migrations/0004_state.sql") },
-];
+const MIGRATIONS: &[Migration] =
+    &[Migration { number: 1, name: "initial", sql: include_str!("migrations/0001_initial.sql") }];
 
 /// Marks the file as ours: "Avow" in ASCII.
 const APPLICATION_ID: i32 = 0x4176_6F77;
 
 /// Brings the tables up to date, in one transaction, or refuses the file.
 pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
+    bring_up(connection, path, MIGRATIONS)
+}
+
+fn bring_up(connection: &mut Connection, path: &Path, migrations: &[Migration]) -> Result<(), StoreError> {
     let fault = |error: rusqlite::Error| Fault::from(error).into_store_error(path);
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fault)?;
     refuse_foreign(&transaction, path)?;
@@ -42,8 +42,8 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), St
         ))
         .map_err(fault)?;
     let applied = applied(&transaction).map_err(fault)?;
-    refuse_divergent(&applied, path)?;
-    for migration in MIGRATIONS.iter().filter(|migration| !applied.contains_key(&migration.number)) {
+    refuse_divergent(&applied, path, migrations)?;
+    for migration in migrations.iter().filter(|migration| !applied.contains_key(&migration.number)) {
         transaction.execute_batch(migration.sql).map_err(fault)?;
         transaction
             .execute(
@@ -57,6 +57,10 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), St
 
 /// Refuses a file whose tables are not the ones this program reads, changing nothing.
 pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    refuse_other(connection, path, MIGRATIONS)
+}
+
+fn refuse_other(connection: &Connection, path: &Path, migrations: &[Migration]) -> Result<(), StoreError> {
     let fault = |error: rusqlite::Error| Fault::from(error).into_store_error(path);
     refuse_foreign(connection, path)?;
     let applied = if has_table(connection, "migrations").map_err(fault)? {
@@ -64,8 +68,8 @@ pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), StoreErr
     } else {
         BTreeMap::new()
     };
-    refuse_divergent(&applied, path)?;
-    if applied.len() < MIGRATIONS.len() {
+    refuse_divergent(&applied, path, migrations)?;
+    if applied.len() < migrations.len() {
         return Err(StoreError::Unavailable(format!(
             "{} was made by an older version of avowal; run `avowal sync` once to bring it up to date",
             path.display()
@@ -106,9 +110,13 @@ fn refuse_foreign(connection: &Connection, path: &Path) -> Result<(), StoreError
     }
 }
 
-fn refuse_divergent(applied: &BTreeMap<i64, String>, path: &Path) -> Result<(), StoreError> {
+fn refuse_divergent(
+    applied: &BTreeMap<i64, String>,
+    path: &Path,
+    migrations: &[Migration],
+) -> Result<(), StoreError> {
     for (number, checksum) in applied {
-        let Some(known) = MIGRATIONS.iter().find(|migration| migration.number == *number) else {
+        let Some(known) = migrations.iter().find(|migration| migration.number == *number) else {
             return Err(StoreError::Unavailable(format!(
                 "{} was written by a newer version of avowal (migration {number}); use that version",
                 path.display()
@@ -131,4 +139,64 @@ fn has_table(connection: &Connection, name: &str) -> rusqlite::Result<bool> {
         .query_row("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1", [name], |_| Ok(()))
         .optional()
         .map(|found| found.is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    const FIRST: Migration =
+        Migration { number: 1, name: "first", sql: "CREATE TABLE names (name TEXT) STRICT" };
+    const SECOND: Migration =
+        Migration { number: 2, name: "second", sql: "ALTER TABLE names ADD COLUMN age INTEGER" };
+    const BROKEN: Migration = Migration {
+        number: 3,
+        name: "broken",
+        sql: "ALTER TABLE names ADD COLUMN height INTEGER; INSERT INTO nowhere VALUES (1)",
+    };
+
+    fn file() -> (Connection, &'static Path) {
+        let mut connection = Connection::open_in_memory().unwrap();
+        let path = Path::new("file.db");
+        bring_up(&mut connection, path, &[FIRST]).unwrap();
+        connection.execute("INSERT INTO names VALUES ('Ann')", []).unwrap();
+        (connection, path)
+    }
+
+    fn columns(connection: &Connection) -> Vec<String> {
+        let mut select = connection.prepare("SELECT name FROM pragma_table_info('names')").unwrap();
+        select.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    }
+
+    #[test]
+    fn only_what_is_missing_is_applied_and_rows_stay() {
+        let (mut connection, path) = file();
+        for _ in 0..2 {
+            bring_up(&mut connection, path, &[FIRST, SECOND]).unwrap();
+            assert_eq!(columns(&connection), ["name", "age"]);
+        }
+        assert_eq!(applied(&connection).unwrap().into_keys().collect::<Vec<_>>(), [1, 2]);
+        let name: String = connection.query_row("SELECT name FROM names", [], |row| row.get(0)).unwrap();
+        assert_eq!(name, "Ann");
+    }
+
+    #[test]
+    fn a_migration_that_fails_leaves_none_of_its_group() {
+        let (mut connection, path) = file();
+        bring_up(&mut connection, path, &[FIRST, SECOND, BROKEN]).unwrap_err();
+        assert_eq!(columns(&connection), ["name"]);
+        assert_eq!(applied(&connection).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_file_of_fewer_migrations_is_not_read_and_one_of_more_is_refused() {
+        let (mut connection, path) = file();
+        let why = refuse_other(&connection, path, &[FIRST, SECOND]).unwrap_err().to_string();
+        assert!(why.contains("older version"), "{why}");
+        bring_up(&mut connection, path, &[FIRST, SECOND]).unwrap();
+        let why = bring_up(&mut connection, path, &[FIRST]).unwrap_err().to_string();
+        assert!(why.contains("newer version of avowal (migration 2)"), "{why}");
+    }
 }

@@ -1,34 +1,45 @@
 //! The store in one SQLite file: a write-ahead log, full sync, one writer with group commit, readers beside it.
 //!
-//! Every table can be read with the `sqlite3` shell. Opening for writing takes a lock (`FILE.lock`), so two
+//! Never in here: anything that only several processes need. Opening for writing takes a lock (`FILE.lock`), so two
 //! processes never decide over the same records; reading needs none.
+//! Begin with `apply.rs`, which says in which order a commit is tested and written; then one file for each table. Every
+//! table can be read with the `sqlite3` shell.
 
+mod admit;
 mod apply;
+mod column;
 mod connection;
+mod counts;
+mod cursors;
+mod deliveries;
+mod due;
 mod encode;
 mod error;
 mod events;
-mod load;
+mod intents;
+mod links;
 mod lock;
-mod lookup;
+mod match_keys;
 mod migrate;
-mod project;
+mod quarantine;
 mod readers;
 mod recent;
+mod records;
 mod reviews;
-mod text;
+mod signals;
 mod writer;
 
 use async_trait::async_trait;
 use avowal_core::data::ids::{EntityName, RecordId, RemoteId, SystemName};
 use avowal_core::data::time::Timestamp;
 use avowal_core::history::IntegrationEvent;
-use avowal_core::record::Record;
+use avowal_core::record::{CopyKey, Record};
 use avowal_engine::ports::bucket::Shares;
 use avowal_engine::ports::lanes::{Claim, Lane, LocalLanes};
 use avowal_engine::ports::store::{
-    BATCH_RECORDS_MAX, Commit, CommitOutcome, CopyKey, Counts, Cursor, CursorName, Due, DueIntent, Located,
-    OpenCounts, OpenReview, QuarantineItem, SharedStore, Signal, Store, StoreError,
+    BATCH_RECORDS_MAX, Commit, CommitChanges, CommitOutcome, Counts, CursorName, Due, DueIntent, Located,
+    OpenCounts, OpenReview, Position, QuarantineItem, ReadHistory, ReadOverview, ReadRecords, ScheduleWork,
+    ShareStore, SharedStore, Signal, StoreError,
 };
 use encode::Encoded;
 use lock::WriteLock;
@@ -105,7 +116,7 @@ impl SqliteStore {
     /// The records as the file holds them, all at one moment.
     async fn read_records(&self, ids: Vec<RecordId>) -> Result<Vec<Option<Arc<Record>>>, StoreError> {
         let read = move |connection: &_| {
-            ids.iter().map(|id| Ok(load::record(connection, id)?.map(Arc::new))).collect()
+            ids.iter().map(|id| Ok(records::record(connection, id)?.map(Arc::new))).collect()
         };
         let records: Vec<_> = self.readers.read(read).await?;
         if self.writer.is_some() {
@@ -138,10 +149,10 @@ fn fill(found: &mut [Option<Arc<Record>>], read: Vec<Option<Arc<Record>>>) {
 }
 
 #[async_trait]
-impl Store for SqliteStore {
+impl ReadRecords for SqliteStore {
     async fn locate(&self, keys: &[CopyKey]) -> Result<Vec<Option<Located>>, StoreError> {
         let keys = keys.to_vec();
-        self.readers.read(move |connection| lookup::locate(connection, &keys)).await
+        self.readers.read(move |connection| links::locate(connection, &keys)).await
     }
 
     async fn match_records(
@@ -150,7 +161,7 @@ impl Store for SqliteStore {
         keys: &[String],
     ) -> Result<Vec<Vec<RecordId>>, StoreError> {
         let (entity, keys) = (entity.clone(), keys.to_vec());
-        self.readers.read(move |connection| lookup::matching(connection, &entity, &keys)).await
+        self.readers.read(move |connection| match_keys::matching(connection, &entity, &keys)).await
     }
 
     async fn load(&self, ids: &[RecordId]) -> Result<Vec<Option<Record>>, StoreError> {
@@ -167,89 +178,26 @@ impl Store for SqliteStore {
         Ok(found.into_iter().map(|record| record.map(|record| Record::clone(&record))).collect())
     }
 
-    async fn seen_before(&self, system: &SystemName, keys: &[String]) -> Result<Vec<bool>, StoreError> {
-        let (from, asked) = (system.clone(), keys.to_vec());
-        let seen = self.readers.read(move |connection| lookup::taken(connection, &from, &asked)).await?;
-        let repeated = keys.iter().zip(&seen).filter(|(_, seen)| **seen).map(|(key, _)| key.clone());
-        self.count_repeats(system, repeated.collect()).await;
-        Ok(seen)
+    async fn scan_records(&self, after: Option<RecordId>, limit: usize) -> Result<Vec<Record>, StoreError> {
+        self.readers.read(move |connection| records::after(connection, after.as_ref(), limit)).await
     }
 
-    async fn commit(&self, commit: Commit) -> Result<CommitOutcome, StoreError> {
-        if commit.records.len() > BATCH_RECORDS_MAX {
-            return Err(StoreError::Unavailable(format!(
-                "a commit of {} records exceeds the bound of {BATCH_RECORDS_MAX}; commit in smaller batches",
-                commit.records.len()
-            )));
-        }
-        if commit.is_empty() {
-            return Ok(CommitOutcome::Committed);
-        }
-        let encoded = Encoded::new(commit).map_err(|fault| fault.into_store_error(&self.path))?;
-        self.write(Task::Commit(Box::new(encoded))).await
-    }
-
-    async fn cursor(&self, name: &CursorName) -> Result<Option<Cursor>, StoreError> {
-        let name = name.clone();
-        self.readers.read(move |connection| lookup::cursor(connection, &name)).await
-    }
-
-    async fn due_intents(
+    async fn scan_copies(
         &self,
         system: &SystemName,
-        shares: Shares,
-        now: Timestamp,
+        entity: &EntityName,
+        after: Option<RecordId>,
         limit: usize,
-    ) -> Result<Vec<DueIntent>, StoreError> {
-        let system = system.clone();
+    ) -> Result<Vec<(RecordId, RemoteId)>, StoreError> {
+        let (system, entity) = (system.clone(), entity.clone());
         self.readers
-            .read(move |connection| lookup::due_intents(connection, &system, shares, now, limit))
+            .read(move |connection| links::copies(connection, &system, &entity, after.as_ref(), limit))
             .await
     }
+}
 
-    async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
-        self.readers.read(lookup::next_due).await
-    }
-
-    async fn due_signals(
-        &self,
-        system: &SystemName,
-        shares: Shares,
-        now: Timestamp,
-        limit: usize,
-    ) -> Result<Vec<Signal>, StoreError> {
-        let system = system.clone();
-        self.readers
-            .read(move |connection| lookup::due_signals(connection, &system, shares, now, limit))
-            .await
-    }
-
-    /// One process does everything, so the shares need not be told apart.
-    async fn due_shares(&self, system: &SystemName, due: Due, now: Timestamp) -> Result<Shares, StoreError> {
-        let system = system.clone();
-        let is_due =
-            self.readers.read(move |connection| lookup::is_due(connection, &system, due, now)).await?;
-        Ok(if is_due { Shares::ALL } else { Shares::NONE })
-    }
-
-    async fn claim(&self, lanes: &[Lane]) -> Result<Claim, StoreError> {
-        Ok(self.lanes.claim(lanes))
-    }
-
-    fn shared(&self) -> Option<&dyn SharedStore> {
-        None
-    }
-
-    async fn prune(&self, before: Timestamp, limit: usize) -> Result<u64, StoreError> {
-        let old =
-            self.readers.read(move |connection| lookup::old_deliveries(connection, before, limit)).await?;
-        let forgotten = u64::try_from(old.len()).unwrap_or(u64::MAX);
-        if !old.is_empty() {
-            self.write(Task::Forget(old)).await?;
-        }
-        Ok(forgotten)
-    }
-
+#[async_trait]
+impl ReadHistory for SqliteStore {
     async fn events(
         &self,
         record: &RecordId,
@@ -267,22 +215,63 @@ impl Store for SqliteStore {
     ) -> Result<Vec<IntegrationEvent>, StoreError> {
         self.readers.read(move |connection| events::scan(connection, after.as_ref(), limit)).await
     }
+}
 
-    async fn scan_records(&self, after: Option<RecordId>, limit: usize) -> Result<Vec<Record>, StoreError> {
-        self.readers.read(move |connection| load::after(connection, after.as_ref(), limit)).await
+#[async_trait]
+impl ReadOverview for SqliteStore {
+    async fn open_reviews(&self, limit: usize) -> Result<Vec<OpenReview>, StoreError> {
+        self.readers.read(move |connection| reviews::all_open(connection, limit)).await
     }
 
-    async fn scan_copies(
-        &self,
-        system: &SystemName,
-        entity: &EntityName,
-        after: Option<RecordId>,
-        limit: usize,
-    ) -> Result<Vec<(RecordId, RemoteId)>, StoreError> {
-        let (system, entity) = (system.clone(), entity.clone());
-        self.readers
-            .read(move |connection| lookup::copies(connection, &system, &entity, after.as_ref(), limit))
-            .await
+    async fn quarantined(&self, limit: usize) -> Result<Vec<QuarantineItem>, StoreError> {
+        self.readers.read(move |connection| quarantine::open(connection, limit)).await
+    }
+
+    async fn open_counts(&self) -> Result<OpenCounts, StoreError> {
+        self.readers.read(counts::open_counts).await
+    }
+
+    async fn counts(&self) -> Result<Counts, StoreError> {
+        self.readers.read(counts::counts).await
+    }
+}
+
+#[async_trait]
+impl CommitChanges for SqliteStore {
+    async fn commit(&self, commit: Commit) -> Result<CommitOutcome, StoreError> {
+        if commit.records.len() > BATCH_RECORDS_MAX {
+            return Err(StoreError::Unavailable(format!(
+                "a commit of {} records exceeds the bound of {BATCH_RECORDS_MAX}; commit in smaller batches",
+                commit.records.len()
+            )));
+        }
+        if commit.is_empty() {
+            return Ok(CommitOutcome::Committed);
+        }
+        let encoded = Encoded::new(commit).map_err(|fault| fault.into_store_error(&self.path))?;
+        self.write(Task::Commit(Box::new(encoded))).await
+    }
+
+    async fn cursor(&self, name: &CursorName) -> Result<Option<Position>, StoreError> {
+        let name = name.clone();
+        self.readers.read(move |connection| cursors::position(connection, &name)).await
+    }
+
+    async fn seen_before(&self, system: &SystemName, keys: &[String]) -> Result<Vec<bool>, StoreError> {
+        let (from, asked) = (system.clone(), keys.to_vec());
+        let seen = self.readers.read(move |connection| deliveries::taken(connection, &from, &asked)).await?;
+        let repeated = keys.iter().zip(&seen).filter(|(_, seen)| **seen).map(|(key, _)| key.clone());
+        self.count_repeats(system, repeated.collect()).await;
+        Ok(seen)
+    }
+
+    async fn prune(&self, before: Timestamp, limit: usize) -> Result<u64, StoreError> {
+        let old = self.readers.read(move |connection| deliveries::old(connection, before, limit)).await?;
+        let forgotten = u64::try_from(old.len()).unwrap_or(u64::MAX);
+        if !old.is_empty() {
+            self.write(Task::Forget(old)).await?;
+        }
+        Ok(forgotten)
     }
 
     async fn restate(&self, record: &Record, match_keys: &[String]) -> Result<(), StoreError> {
@@ -297,20 +286,50 @@ impl Store for SqliteStore {
             ))),
         }
     }
+}
 
-    async fn open_reviews(&self, limit: usize) -> Result<Vec<OpenReview>, StoreError> {
-        self.readers.read(move |connection| reviews::all_open(connection, limit)).await
+#[async_trait]
+impl ScheduleWork for SqliteStore {
+    async fn due_intents(
+        &self,
+        system: &SystemName,
+        shares: Shares,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<DueIntent>, StoreError> {
+        let system = system.clone();
+        self.readers.read(move |connection| intents::due(connection, &system, shares, now, limit)).await
     }
 
-    async fn quarantined(&self, limit: usize) -> Result<Vec<QuarantineItem>, StoreError> {
-        self.readers.read(move |connection| lookup::quarantined(connection, limit)).await
+    async fn due_signals(
+        &self,
+        system: &SystemName,
+        shares: Shares,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Signal>, StoreError> {
+        let system = system.clone();
+        self.readers.read(move |connection| signals::due(connection, &system, shares, now, limit)).await
     }
 
-    async fn open_counts(&self) -> Result<OpenCounts, StoreError> {
-        self.readers.read(lookup::open_counts).await
+    /// One process does everything, so the shares are not distinguished.
+    async fn due_shares(&self, system: &SystemName, due: Due, now: Timestamp) -> Result<Shares, StoreError> {
+        let system = system.clone();
+        let is_due = self.readers.read(move |connection| due::is_due(connection, &system, due, now)).await?;
+        Ok(if is_due { Shares::ALL } else { Shares::NONE })
     }
 
-    async fn counts(&self) -> Result<Counts, StoreError> {
-        self.readers.read(lookup::counts).await
+    async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.readers.read(due::next_due).await
+    }
+
+    async fn claim(&self, lanes: &[Lane]) -> Result<Claim, StoreError> {
+        Ok(self.lanes.claim(lanes))
+    }
+}
+
+impl ShareStore for SqliteStore {
+    fn shared(&self) -> Option<&dyn SharedStore> {
+        None
     }
 }

@@ -5,7 +5,7 @@
 //! whole transaction at once, after the flush. So what is in here is what the file holds, and one process holds
 //! the file; states that are found in here at one moment belong to one state of the file.
 
-use super::load::Stored;
+use super::records::Stored;
 use avowal_core::data::ids::RecordId;
 use avowal_core::data::value::Value;
 use avowal_core::record::Record;

@@ -1,7 +1,7 @@
 //! The questions for a person, open and closed.
 
+use super::column;
 use super::error::Fault;
-use super::text;
 use avowal_core::data::ids::{EntityName, RecordId, SystemName};
 use avowal_core::history::{Body, IntegrationEvent};
 use avowal_core::record::{Record, Review, Side, Subject};
@@ -25,7 +25,7 @@ pub(super) fn note(connection: &Connection, event: &IntegrationEvent) -> Result<
                     event.record.as_str(),
                     subject.as_str(),
                     review,
-                    text::to_json(answer)?,
+                    column::to_json(answer)?,
                     note,
                     event.actor,
                     event.recorded_at.to_string(),
@@ -86,7 +86,7 @@ pub(super) fn all_open(connection: &Connection, limit: usize) -> Result<Vec<Open
         "SELECT record_id, entity, field, id, reason, believed, proposed, opened_at
          FROM reviews WHERE status = 'open' ORDER BY opened_at, record_id, field LIMIT ?1",
     )?;
-    let rows = select.query_map([text::limit(limit)], Row::read)?;
+    let rows = select.query_map([column::limit(limit)], Row::read)?;
     rows.map(|row| row?.into_open()).collect()
 }
 
@@ -97,7 +97,7 @@ fn open(
     subject: &Subject,
     review: &Review,
 ) -> Result<(), Fault> {
-    let believed = review.believed.as_ref().map(text::to_json).transpose()?;
+    let believed = review.believed.as_ref().map(column::to_json).transpose()?;
     connection
         .prepare_cached(
             "INSERT INTO reviews (record_id, field, id, entity, status, reason, believed, proposed, opened_at)
@@ -111,9 +111,9 @@ fn open(
             subject.as_str(),
             review.id,
             entity.as_str(),
-            text::to_json(&review.reason)?,
+            column::to_json(&review.reason)?,
             believed,
-            text::to_json(&review.proposed)?,
+            column::to_json(&review.proposed)?,
             review.opened_at.to_string(),
         ])?;
     Ok(())
@@ -162,10 +162,10 @@ impl Row {
     fn into_open(self) -> Result<OpenReview, Fault> {
         let place = |column: &str| format!("reviews row {}, {column}", self.id);
         let believed: Option<Side> =
-            self.believed.as_deref().map(|json| text::from_json(json, || place("believed"))).transpose()?;
-        let proposed: BTreeMap<SystemName, Side> = text::from_json(&self.proposed, || place("proposed"))?;
-        let reason = text::from_json(&self.reason, || place("reason"))?;
-        let opened_at = text::parsed(&self.opened_at, || place("opened_at"))?;
+            self.believed.as_deref().map(|json| column::from_json(json, || place("believed"))).transpose()?;
+        let proposed: BTreeMap<SystemName, Side> = column::from_json(&self.proposed, || place("proposed"))?;
+        let reason = column::from_json(&self.reason, || place("reason"))?;
+        let opened_at = column::parsed(&self.opened_at, || place("opened_at"))?;
         Ok(OpenReview {
             entity: EntityName::from(self.entity),
             record: RecordId::from(self.record),

@@ -4,8 +4,8 @@
 use super::apply::{self, Applied};
 use super::encode::Encoded;
 use super::error::{Fault, Refusal, leaves_commit_open};
-use super::load::Stored;
 use super::recent::Recent;
+use super::records::Stored;
 use avowal_core::data::ids::SystemName;
 use avowal_core::record::Record;
 use avowal_engine::ports::store::{CommitOutcome, StoreError};

@@ -1,7 +1,7 @@
 //! Opening, closing, locking, reading beside a writer, and damage.
 
 use super::{customer, folder};
-use avowal_engine::ports::store::{CommitOutcome, Store, StoreError};
+use avowal_engine::ports::store::{CommitChanges, CommitOutcome, ReadOverview, ReadRecords, StoreError};
 use avowal_stores::sqlite::SqliteStore;
 use avowal_testkit::store_suite::contents;
 use rusqlite::Connection;

@@ -2,7 +2,7 @@
 
 use super::{customer, fresh};
 use avowal_core::data::value::Value;
-use avowal_engine::ports::store::{CommitOutcome, Store, StoreError};
+use avowal_engine::ports::store::{CommitChanges, CommitOutcome, ReadOverview, StoreError};
 use avowal_testkit::store_suite::sample::Stream;
 use avowal_testkit::store_suite::{contents, verify_history};
 

@@ -1,7 +1,8 @@
 //! The Postgres store against the port's suite, on a private server.
 
 use avowal_core::data::time::Timestamp;
-use avowal_engine::ports::store::{Commit, CopyKey, Signal, SignalReason, Store};
+use avowal_core::record::CopyKey;
+use avowal_engine::ports::store::{Commit, CommitChanges, NewSignal, ReadOverview, ShareStore, SignalReason};
 use avowal_stores::postgres::PostgresStore;
 use avowal_testkit::postgres::PrivatePostgres;
 use std::sync::Arc;
@@ -45,7 +46,7 @@ fn hint_for(system: &str) -> Commit {
     let copy = CopyKey { system: system.into(), entity: "customer".into(), remote_id: "7".into() };
     let at = Timestamp::from_millis(1);
     let signal =
-        Signal { id: 0, copy, not_before: at, reason: SignalReason::Webhook, received_at: at, attempts: 0 };
+        NewSignal { copy, not_before: at, reason: SignalReason::Webhook, received_at: at, attempts: 0 };
     Commit { signals: vec![signal], ..Commit::default() }
 }
 

@@ -4,7 +4,9 @@ use super::customer;
 use avowal_core::data::ids::SystemName;
 use avowal_core::data::value::Value;
 use avowal_core::history::Body;
-use avowal_engine::ports::store::{Commit, CommitOutcome, Store, StoreError};
+use avowal_engine::ports::store::{
+    Commit, CommitChanges, CommitOutcome, ReadOverview, ReadRecords, Store, StoreError,
+};
 use avowal_engine::{Engine, EngineParts, Settings, SyncOptions, SystemPort, Unwatched};
 use avowal_stores::postgres::PostgresStore;
 use avowal_testkit::fake::{FakeSystem, ManualClock, Profile};

@@ -7,7 +7,7 @@ use avowal_core::data::version::Dot;
 use avowal_core::history::{Body, ConfirmedBy, FieldStored, ReviewAnswer};
 use avowal_core::record::Review;
 use avowal_core::record::reason::ReviewReason;
-use avowal_engine::ports::store::{Commit, Store};
+use avowal_engine::ports::store::{Commit, CommitChanges, ReadOverview};
 use avowal_stores::sqlite::SqliteStore;
 use avowal_testkit::store_suite::sample::{Stream, at, delivery, records, unreadable};
 use rusqlite::Connection;

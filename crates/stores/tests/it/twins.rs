@@ -3,8 +3,9 @@
 use super::fresh;
 use avowal_core::data::ids::RecordId;
 use avowal_core::history::Body;
+use avowal_core::record::CopyKey;
 use avowal_engine::ports::bucket::Shares;
-use avowal_engine::ports::store::{Commit, CommitOutcome, CopyKey, IntentDelay, SignalReason, Store};
+use avowal_engine::ports::store::{Commit, CommitChanges, CommitOutcome, IntentDelay, SignalReason, Store};
 use avowal_stores::postgres::PostgresStore;
 use avowal_testkit::memory::MemoryStore;
 use avowal_testkit::postgres::PrivatePostgres;

@@ -1,9 +1,9 @@
 //! All or nothing: what may not be written leaves no trace.
 
-use super::sample::{Stream, copy, delivery, feed, moved, records, signal, unreadable};
+use super::sample::{Stream, after, copy, delivery, feed, moved, records, signal, unreadable};
 use super::{committed, conflicts, contents};
 use avowal_engine::ports::store::{
-    BATCH_RECORDS_MAX, Commit, CommitOutcome, Cursor, SignalReason, Store, StoreError,
+    BATCH_RECORDS_MAX, Commit, CommitOutcome, SignalReason, Store, StoreError,
 };
 use std::sync::Arc;
 
@@ -55,7 +55,7 @@ pub async fn stale_cursor(store: Arc<dyn Store>) {
     conflicts(&*store, step(None, "11")).await;
     conflicts(&*store, step(Some("9"), "11")).await;
     committed(&*store, step(Some("10"), "11")).await;
-    assert_eq!(store.cursor(&feed("crm")).await, Ok(Some(Cursor("11".to_owned()))));
+    assert_eq!(store.cursor(&feed("crm")).await, Ok(Some(after("11"))));
 }
 
 /// Two moves of one cursor in one commit follow each other.
@@ -67,7 +67,7 @@ pub async fn cursor_moves_step_by_step(store: Arc<dyn Store>) {
     conflicts(&*store, both(None)).await;
     assert_eq!(store.cursor(&feed("crm")).await, Ok(None));
     committed(&*store, both(Some("1"))).await;
-    assert_eq!(store.cursor(&feed("crm")).await, Ok(Some(Cursor("2".to_owned()))));
+    assert_eq!(store.cursor(&feed("crm")).await, Ok(Some(after("2"))));
 }
 
 /// A delivery is taken once, and what came with its repetition is not written.

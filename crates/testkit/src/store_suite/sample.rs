@@ -6,10 +6,10 @@ use avowal_core::data::value::Value;
 use avowal_core::data::version::Dot;
 use avowal_core::history::{Body, IntegrationEvent, LinkReason};
 use avowal_core::record::intent::{Intent, IntentStatus, Operation, OutgoingField};
-use avowal_core::record::{Belief, Copy, Record, Shadow};
+use avowal_core::record::{Belief, Copy, CopyKey, Record, Shadow};
 use avowal_engine::ports::store::{
-    Commit, CopyKey, Cursor, CursorKind, CursorMove, CursorName, DedupeKey, QuarantineItem, RecordCommit,
-    Signal, SignalReason,
+    Commit, Cursor, CursorKind, CursorMove, CursorName, DedupeKey, NewQuarantineItem, NewSignal, Position,
+    RecordCommit, SignalReason,
 };
 
 /// Seconds after the beginning of the samples' time.
@@ -166,8 +166,12 @@ pub fn feed(system: &str) -> CursorName {
 
 /// A move of that position.
 pub fn moved(system: &str, from: Option<&str>, to: &str) -> CursorMove {
-    let cursor = |text: &str| Cursor(text.to_owned());
-    CursorMove { name: feed(system), from: from.map(cursor), to: cursor(to) }
+    CursorMove { name: feed(system), from: from.map(after), to: after(to) }
+}
+
+/// A position in a feed.
+pub fn after(cursor: &str) -> Position {
+    Position::After(Cursor(cursor.to_owned()))
 }
 
 /// A delivery id.
@@ -176,9 +180,8 @@ pub fn delivery(system: &str, key: &str) -> DedupeKey {
 }
 
 /// An item of an incoming copy that could not be understood.
-pub fn unreadable(system: &str, remote_id: &str, reason: &str) -> QuarantineItem {
-    QuarantineItem {
-        id: 0,
+pub fn unreadable(system: &str, remote_id: &str, reason: &str) -> NewQuarantineItem {
+    NewQuarantineItem {
         system: system.into(),
         entity: "customer".into(),
         remote_id: Some(remote_id.into()),
@@ -190,6 +193,6 @@ pub fn unreadable(system: &str, remote_id: &str, reason: &str) -> QuarantineItem
 }
 
 /// A hint that a copy should be read.
-pub fn signal(system: &str, remote_id: &str, not_before: Timestamp, reason: SignalReason) -> Signal {
-    Signal { id: 0, copy: copy(system, remote_id), not_before, reason, received_at: at(0), attempts: 2 }
+pub fn signal(system: &str, remote_id: &str, not_before: Timestamp, reason: SignalReason) -> NewSignal {
+    NewSignal { copy: copy(system, remote_id), not_before, reason, received_at: at(0), attempts: 2 }
 }

@@ -8,6 +8,7 @@ use avowal_core::data::version::Dot;
 use avowal_core::history::{Body, IntegrationEvent};
 use avowal_core::record::reason::{BeliefRule, DeleteRule};
 use avowal_core::record::{Record, Tombstone};
+use avowal_engine::OWN_ENTITY;
 use avowal_engine::ports::store::{Commit, Store};
 use std::sync::Arc;
 
@@ -154,6 +155,18 @@ pub async fn counts_add_up(store: Arc<dyn Store>) {
     assert_eq!(counts.records, [("customer".into(), 2), ("order".into(), 1)]);
     assert_eq!(counts.copies, [("app".into(), 1), ("crm".into(), 3)]);
     assert_eq!(counts.events, 5);
+}
+
+/// A stream that belongs to no record, such as that of a policy, is no record of a user. Its events are history.
+pub async fn own_streams_are_no_records(store: Arc<dyn Store>) {
+    let mut policy = Stream::new("@policy.customer");
+    policy.state.entity = OWN_ENTITY.into();
+    policy.push(Body::PolicyChanged { from: None, to: "digest".to_owned() });
+    let mut one = Stream::linked("01", "crm", "1");
+    committed(&*store, records([policy.step_with_keys(Vec::new()), one.step()])).await;
+    let counts = store.counts().await.unwrap();
+    assert_eq!(counts.records, [("customer".into(), 1)]);
+    assert_eq!(counts.events, 2);
 }
 
 /// A rebuilt state replaces the stored one; history, ledger of reviews and other records stay.

@@ -1,13 +1,15 @@
 //! Deliveries, reviews, quarantine and cursors.
 
-use super::committed;
-use super::sample::{Stream, at, copy, delivery, feed, moved, unreadable};
+use super::sample::{Stream, after, at, copy, delivery, feed, moved, unreadable};
+use super::{committed, conflicts};
 use avowal_core::data::value::Value;
 use avowal_core::data::version::{Dot, VersionVector};
 use avowal_core::history::{Body, ReviewAnswer};
 use avowal_core::record::reason::ReviewReason;
 use avowal_core::record::{Review, Side};
-use avowal_engine::ports::store::{Commit, Cursor, CursorKind, CursorName, QuarantineItem, Store};
+use avowal_engine::ports::store::{
+    Commit, CursorKind, CursorMove, CursorName, NewQuarantineItem, Position, Store,
+};
 use std::sync::Arc;
 
 /// A delivery is known once it is committed; asking again changes nothing about that.
@@ -85,8 +87,9 @@ pub async fn reviews_are_refreshed(store: Arc<dyn Store>) {
 
 /// Items are kept whole. An understood copy closes what came from it; what could not go out, a person releases.
 pub async fn quarantine_opens_and_closes(store: Arc<dyn Store>) {
-    let outgoing = QuarantineItem { record: Some("01".into()), ..unreadable("crm", "1", "refused for good") };
-    let nameless = QuarantineItem { remote_id: None, ..unreadable("crm", "1", "no id") };
+    let outgoing =
+        NewQuarantineItem { record: Some("01".into()), ..unreadable("crm", "1", "refused for good") };
+    let nameless = NewQuarantineItem { remote_id: None, ..unreadable("crm", "1", "no id") };
     let items = vec![
         unreadable("crm", "1", "bad"),
         outgoing.clone(),
@@ -96,7 +99,7 @@ pub async fn quarantine_opens_and_closes(store: Arc<dyn Store>) {
     committed(&*store, Commit { quarantine: items.clone(), ..Commit::default() }).await;
     let stored = store.quarantined(10).await.unwrap();
     assert!(stored.windows(2).all(|pair| pair[0].id < pair[1].id));
-    let without_ids: Vec<_> = stored.iter().map(|item| QuarantineItem { id: 0, ..item.clone() }).collect();
+    let without_ids: Vec<_> = stored.iter().cloned().map(NewQuarantineItem::from).collect();
     assert_eq!(without_ids, items);
     assert_eq!(store.quarantined(2).await.unwrap(), stored[..2]);
     committed(&*store, Commit { quarantine_closed: vec![copy("crm", "1")], ..Commit::default() }).await;
@@ -110,7 +113,7 @@ pub async fn quarantine_opens_and_closes(store: Arc<dyn Store>) {
 /// An unreadable row that every listing shows again is one item; another reason or payload is another.
 pub async fn same_item_is_one(store: Arc<dyn Store>) {
     for (seconds, reason) in [(3, "bad"), (4, "bad"), (5, "worse")] {
-        let item = QuarantineItem { at: at(seconds), ..unreadable("crm", "1", reason) };
+        let item = NewQuarantineItem { at: at(seconds), ..unreadable("crm", "1", reason) };
         committed(&*store, Commit { quarantine: vec![item], ..Commit::default() }).await;
     }
     let open = store.quarantined(10).await.unwrap();
@@ -133,5 +136,19 @@ pub async fn cursors_are_kept_apart(store: Arc<dyn Store>) {
     for name in others {
         assert_eq!(store.cursor(&name).await, Ok(None));
     }
-    assert_eq!(store.cursor(&feed("crm")).await, Ok(Some(Cursor("7".to_owned()))));
+    assert_eq!(store.cursor(&feed("crm")).await, Ok(Some(after("7"))));
+}
+
+/// Each position comes back as it was, and a move compares with it.
+pub async fn every_position_survives(store: Arc<dyn Store>) {
+    let name = CursorName { kind: CursorKind::Listing, ..feed("crm") };
+    let all = [after(""), after("complete"), Position::Planning, Position::Complete, Position::Again];
+    let mut from = None;
+    for to in all {
+        let step = CursorMove { name: name.clone(), from: from.clone(), to: to.clone() };
+        committed(&*store, Commit { cursors: vec![step.clone()], ..Commit::default() }).await;
+        assert_eq!(store.cursor(&name).await, Ok(Some(to.clone())));
+        conflicts(&*store, Commit { cursors: vec![step], ..Commit::default() }).await;
+        from = Some(to);
+    }
 }

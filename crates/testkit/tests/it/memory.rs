@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use avowal_engine::ports::store::{CommitOutcome, Store, StoreError};
+use avowal_engine::ports::store::{CommitChanges, CommitOutcome, ReadRecords, StoreError};
 use avowal_testkit::memory::{CommitFault, MemoryStore};
 use avowal_testkit::store_suite::sample::Stream;
 use std::sync::Arc;

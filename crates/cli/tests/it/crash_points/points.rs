@@ -1,19 +1,12 @@
 //! The named points: around every commit, every write call and every page.
 
 use async_trait::async_trait;
-use avowal_core::data::ids::{EntityName, RecordId, RemoteId, SystemName};
-use avowal_core::data::time::Timestamp;
-use avowal_core::history::IntegrationEvent;
-use avowal_core::record::Record;
-use avowal_engine::ports::bucket::Shares;
+use avowal_core::data::ids::{EntityName, RemoteId};
 use avowal_engine::ports::connector::{
     Capabilities, Change, Connector, ConnectorError, Delivery, Fields, Finding, Page, Write, WriteOutcome,
 };
-use avowal_engine::ports::lanes::{Claim, Lane};
-use avowal_engine::ports::store::{
-    Commit, CommitOutcome, CopyKey, Counts, Cursor, CursorName, Due, DueIntent, Located, OpenCounts,
-    OpenReview, QuarantineItem, SharedStore, Signal, Store, StoreError,
-};
+use avowal_engine::ports::store::{Commit, CommitOutcome, Cursor, Store, StoreError};
+use avowal_testkit::layer::StoreLayer;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -47,127 +40,16 @@ pub struct PointedStore {
 }
 
 #[async_trait]
-impl Store for PointedStore {
+impl StoreLayer for PointedStore {
+    fn below(&self) -> &dyn Store {
+        &*self.inner
+    }
+
     async fn commit(&self, commit: Commit) -> Result<CommitOutcome, StoreError> {
         self.points.pass("before commit");
         let outcome = self.inner.commit(commit).await;
         self.points.pass("after commit");
         outcome
-    }
-
-    async fn locate(&self, keys: &[CopyKey]) -> Result<Vec<Option<Located>>, StoreError> {
-        self.inner.locate(keys).await
-    }
-
-    async fn match_records(
-        &self,
-        entity: &EntityName,
-        keys: &[String],
-    ) -> Result<Vec<Vec<RecordId>>, StoreError> {
-        self.inner.match_records(entity, keys).await
-    }
-
-    async fn scan_copies(
-        &self,
-        system: &SystemName,
-        entity: &EntityName,
-        after: Option<RecordId>,
-        limit: usize,
-    ) -> Result<Vec<(RecordId, RemoteId)>, StoreError> {
-        self.inner.scan_copies(system, entity, after, limit).await
-    }
-
-    async fn load(&self, ids: &[RecordId]) -> Result<Vec<Option<Record>>, StoreError> {
-        self.inner.load(ids).await
-    }
-
-    async fn seen_before(&self, system: &SystemName, keys: &[String]) -> Result<Vec<bool>, StoreError> {
-        self.inner.seen_before(system, keys).await
-    }
-
-    async fn cursor(&self, name: &CursorName) -> Result<Option<Cursor>, StoreError> {
-        self.inner.cursor(name).await
-    }
-
-    async fn due_intents(
-        &self,
-        system: &SystemName,
-        shares: Shares,
-        now: Timestamp,
-        limit: usize,
-    ) -> Result<Vec<DueIntent>, StoreError> {
-        self.inner.due_intents(system, shares, now, limit).await
-    }
-
-    async fn due_shares(&self, system: &SystemName, due: Due, now: Timestamp) -> Result<Shares, StoreError> {
-        self.inner.due_shares(system, due, now).await
-    }
-
-    async fn claim(&self, lanes: &[Lane]) -> Result<Claim, StoreError> {
-        self.inner.claim(lanes).await
-    }
-
-    fn shared(&self) -> Option<&dyn SharedStore> {
-        self.inner.shared()
-    }
-
-    async fn prune(&self, before: Timestamp, limit: usize) -> Result<u64, StoreError> {
-        self.inner.prune(before, limit).await
-    }
-
-    async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
-        self.inner.next_due().await
-    }
-
-    async fn due_signals(
-        &self,
-        system: &SystemName,
-        shares: Shares,
-        now: Timestamp,
-        limit: usize,
-    ) -> Result<Vec<Signal>, StoreError> {
-        self.inner.due_signals(system, shares, now, limit).await
-    }
-
-    async fn events(
-        &self,
-        record: &RecordId,
-        from_seq: u64,
-        limit: usize,
-    ) -> Result<Vec<IntegrationEvent>, StoreError> {
-        self.inner.events(record, from_seq, limit).await
-    }
-
-    async fn scan_events(
-        &self,
-        after: Option<(RecordId, u64)>,
-        limit: usize,
-    ) -> Result<Vec<IntegrationEvent>, StoreError> {
-        self.inner.scan_events(after, limit).await
-    }
-
-    async fn scan_records(&self, after: Option<RecordId>, limit: usize) -> Result<Vec<Record>, StoreError> {
-        self.inner.scan_records(after, limit).await
-    }
-
-    async fn restate(&self, record: &Record, match_keys: &[String]) -> Result<(), StoreError> {
-        self.inner.restate(record, match_keys).await
-    }
-
-    async fn open_reviews(&self, limit: usize) -> Result<Vec<OpenReview>, StoreError> {
-        self.inner.open_reviews(limit).await
-    }
-
-    async fn quarantined(&self, limit: usize) -> Result<Vec<QuarantineItem>, StoreError> {
-        self.inner.quarantined(limit).await
-    }
-
-    async fn open_counts(&self) -> Result<OpenCounts, StoreError> {
-        self.inner.open_counts().await
-    }
-
-    async fn counts(&self) -> Result<Counts, StoreError> {
-        self.inner.counts().await
     }
 }
 

@@ -15,6 +15,7 @@ use avowal_engine::ports::store::Store;
 use avowal_engine::{Engine, EngineParts, Settings, SyncOptions, SyncReport, SystemPort, Unwatched};
 use avowal_stores::sqlite::SqliteStore;
 use avowal_testkit::dice::Dice;
+use avowal_testkit::layer::Layered;
 use rusqlite::Connection;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -156,7 +157,7 @@ impl Scene {
             ..Settings::default()
         };
         let engine = Engine::new(EngineParts {
-            store: Arc::new(PointedStore { inner: store.clone(), points: points.clone() }),
+            store: Arc::new(Layered(PointedStore { inner: store.clone(), points: points.clone() })),
             clock: Arc::new(RealClock),
             systems: SYSTEMS.into_iter().map(port).collect(),
             policies: BTreeMap::from([(entity(), Arc::new(policy()))]),

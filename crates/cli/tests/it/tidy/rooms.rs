@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The rooms of a crate in their order: each knows only those before it.
 const ROOMS: [(&str, &[&str]); 2] = [
     ("core", &["data", "record", "policy", "history", "outgoing", "decide", "explain"]),
-    ("engine", &["ports", "context", "inbound", "outbound", "run"]),
+    ("engine", &["ports", "parts", "inbound", "outbound", "run"]),
 ];
 
 /// Imports that go from a room to a later one.

@@ -120,12 +120,15 @@ CREATE TABLE quarantine (
 CREATE UNIQUE INDEX quarantine_same ON quarantine (same) WHERE status = 'open';
 CREATE INDEX quarantine_copies ON quarantine (copy) WHERE status = 'open' AND copy IS NOT NULL;
 
--- Where each feed and listing stands.
+-- Where each feed and listing stands. `state` says how far it is: `again` (the listing begins again), `after` (read up to
+-- `position`, which is the connector's own cursor), `planning` (read to its end, the copies that are missing are being
+-- planned) or `complete`.
 CREATE TABLE cursors (
     system   text COLLATE "C" NOT NULL,
     entity   text COLLATE "C" NOT NULL,
-    kind     text COLLATE "C" NOT NULL,
-    position text NOT NULL,
+    kind     text COLLATE "C" NOT NULL CHECK (kind IN ('feed', 'listing')),
+    state    text NOT NULL CHECK (state IN ('again', 'after', 'planning', 'complete')),
+    position text CHECK ((position IS NOT NULL) = (state = 'after')),
     PRIMARY KEY (system, entity, kind)
 );
 
@@ -140,7 +143,7 @@ CREATE TABLE dedupe (
 );
 CREATE INDEX dedupe_oldest ON dedupe (received_at);
 
--- Copies that shall be read. An id ends in its bucket: `id % 256`.
+-- Copies that must be read. An id ends in its bucket: `id % 256`.
 CREATE SEQUENCE signal_numbers;
 CREATE TABLE signals (
     bucket      smallint NOT NULL,

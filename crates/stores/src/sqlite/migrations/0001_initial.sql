@@ -27,18 +27,17 @@ BEGIN SELECT RAISE(ABORT, 'the history is append-only: events are never changed'
 CREATE TRIGGER events_refuse_delete BEFORE DELETE ON events
 BEGIN SELECT RAISE(ABORT, 'the history is append-only: events are never deleted'); END;
 
--- What we believe of each record. `fields`, `held` and `deleted` are JSON.
+-- The state of each record, whole, as JSON: a change writes one row, and reading it is one look. `match_keys` lists the
+-- keys under which it is found, so that a commit knows which rows to take back.
 CREATE TABLE records (
-    id      TEXT    NOT NULL PRIMARY KEY,
-    entity  TEXT    NOT NULL,
-    seq     INTEGER NOT NULL,
-    head    TEXT    NOT NULL,
-    vector  TEXT    NOT NULL,
-    fields  TEXT    NOT NULL,
-    held    TEXT    NOT NULL,
-    deleted TEXT
+    id         TEXT    NOT NULL PRIMARY KEY,
+    entity     TEXT    NOT NULL,
+    seq        INTEGER NOT NULL,
+    living     INTEGER NOT NULL CHECK (living IN (0, 1)),
+    match_keys TEXT    NOT NULL,
+    state      TEXT    NOT NULL
 ) STRICT;
-CREATE INDEX records_living ON records (entity) WHERE deleted IS NULL;
+CREATE INDEX records_living ON records (entity) WHERE living = 1;
 
 -- Which copy belongs to which record. `content` is the digest of the copy's mapped fields. A listing asks for every
 -- copy in turn, so all that is asked for stands in the key's own tree.
@@ -54,27 +53,13 @@ CREATE TABLE links (
 CREATE UNIQUE INDEX links_record ON links (record_id, system);
 CREATE INDEX links_living ON links (system, entity, record_id) WHERE alive = 1;
 
--- What provably stands in each copy: per field in `fields` (JSON), with the vectors it has seen and may have been sent.
-CREATE TABLE shadows (
-    record_id   TEXT NOT NULL REFERENCES records (id),
-    system      TEXT NOT NULL,
-    fields      TEXT NOT NULL,
-    seen        TEXT NOT NULL,
-    sent        TEXT NOT NULL,
-    order_token TEXT,
-    version     TEXT,
-    PRIMARY KEY (record_id, system)
-) STRICT;
-
--- What shall be written to each copy and how far that has come, with its schedule.
+-- The schedule of what shall be written to each copy; its contents stand in the record's state.
 CREATE TABLE intents (
     position   INTEGER PRIMARY KEY,
-    record_id  TEXT    NOT NULL REFERENCES records (id),
+    record_id  TEXT    NOT NULL,
     system     TEXT    NOT NULL,
     key        TEXT    NOT NULL,
     operation  TEXT    NOT NULL,
-    fields     TEXT    NOT NULL,
-    vector     TEXT    NOT NULL,
     status     TEXT    NOT NULL,
     attempt    INTEGER NOT NULL,
     not_before TEXT    NOT NULL,
@@ -82,23 +67,8 @@ CREATE TABLE intents (
     last_error TEXT,
     UNIQUE (record_id, system)
 ) STRICT;
-CREATE INDEX intents_due  ON intents (system, not_before);
-CREATE INDEX intents_next ON intents (not_before);
-CREATE INDEX intents_open ON intents (system, status);
+CREATE INDEX intents_due ON intents (system, not_before);
 CREATE INDEX intents_delete ON intents (system) WHERE operation = 'delete';
-
--- What we wrote last, in each direction, per field. Only the last entry of a direction counts.
-CREATE TABLE sync_ledger (
-    record_key      TEXT NOT NULL,
-    direction       TEXT NOT NULL,
-    field           TEXT NOT NULL,
-    source_system   TEXT NOT NULL,
-    target_system   TEXT NOT NULL,
-    field_hash      TEXT NOT NULL,
-    idempotency_key TEXT NOT NULL,
-    synced_at       TEXT NOT NULL,
-    PRIMARY KEY (record_key, direction, field)
-) STRICT, WITHOUT ROWID;
 
 -- Questions for a person; closed ones keep their answer.
 CREATE TABLE reviews (
@@ -143,12 +113,15 @@ CREATE TABLE quarantine (
 ) STRICT;
 CREATE INDEX quarantine_open ON quarantine (system, entity, remote_id) WHERE status = 'open';
 
--- Where each feed and listing stands.
+-- Where each feed and listing stands. `state` says how far it is: `again` (the listing begins again), `after` (read up to
+-- `position`, which is the connector's own cursor), `planning` (read to its end, the copies that are missing are being
+-- planned) or `complete`.
 CREATE TABLE cursors (
     system   TEXT NOT NULL,
     entity   TEXT NOT NULL,
-    kind     TEXT NOT NULL,
-    position TEXT NOT NULL,
+    kind     TEXT NOT NULL CHECK (kind IN ('feed', 'listing')),
+    state    TEXT NOT NULL CHECK (state IN ('again', 'after', 'planning', 'complete')),
+    position TEXT CHECK ((position IS NOT NULL) = (state = 'after')),
     PRIMARY KEY (system, entity, kind)
 ) STRICT, WITHOUT ROWID;
 
@@ -160,8 +133,9 @@ CREATE TABLE dedupe (
     repeats     INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (system, key)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX dedupe_oldest ON dedupe (received_at);
 
--- Copies that shall be read.
+-- Copies that must be read.
 CREATE TABLE signals (
     id          INTEGER PRIMARY KEY AUTOINCREMENT,
     system      TEXT    NOT NULL,
@@ -172,4 +146,33 @@ CREATE TABLE signals (
     received_at TEXT    NOT NULL,
     attempts    INTEGER NOT NULL
 ) STRICT;
-CREATE INDEX signals_due ON signals (not_before);
+CREATE INDEX signals_due ON signals (system, not_before);
+CREATE INDEX signals_next ON signals (not_before);
+
+-- What was last seen in each copy, field by field, for people to read.
+CREATE VIEW shadows AS
+SELECT records.id AS record_id, c.key AS system, c.value ->> 'remote_id' AS remote_id, f.key AS field,
+       f.value ->> 'content' AS content, f.value -> 'base' AS base, f.value ->> 'wrote' AS wrote,
+       c.value -> 'seen' AS seen, c.value -> 'sent' AS sent, c.value ->> 'changed_at' AS changed_at
+FROM records, json_each(records.state, '$.copies') AS c, json_each(c.value, '$.fields') AS f;
+
+-- What is held to be true of each record, field by field, for people to read.
+CREATE VIEW beliefs AS
+SELECT records.id AS record_id, records.entity, f.key AS field, f.value ->> 'value' AS value,
+       f.value -> 'dot' AS dot, f.value ->> 'since' AS since
+FROM records, json_each(records.state, '$.fields') AS f;
+
+-- The ledger: what we wrote last, per record, direction and field. The history says it, so nothing is written for it.
+CREATE VIEW sync_ledger AS
+SELECT e.record_id AS record_key,
+       (f.value ->> '$.base.system') || '->' || (e.payload ->> 'system') AS direction,
+       f.key AS field,
+       f.value ->> '$.base.system' AS source_system,
+       e.payload ->> 'system' AS target_system,
+       f.value ->> 'wrote' AS field_hash,
+       e.payload ->> 'key' AS idempotency_key,
+       e.recorded_at AS synced_at,
+       max(e.seq) AS seq
+FROM events AS e, json_each(e.payload, '$.fields') AS f
+WHERE e.type = 'intent_confirmed'
+GROUP BY record_key, direction, field;

@@ -1,9 +1,11 @@
-//! Figures for `status`, each from an index.
+//! Figures about what is stored.
 
 use super::column;
+use super::connection::Link;
 use super::error::Fault;
-use super::session::Link;
-use avowal_core::data::ids::SystemName;
+use avowal_core::data::ids::{EntityName, SystemName};
+use avowal_core::record::intent::IntentStatus;
+use avowal_engine::OWN_ENTITY;
 use avowal_engine::ports::store::{Counts, OpenCounts};
 
 /// What is not done yet.
@@ -23,12 +25,14 @@ pub(super) async fn open_counts(link: &Link) -> Result<OpenCounts, Fault> {
 /// Counts what there is. Living records and copies cost a walk through an index; the rest is small or kept.
 pub(super) async fn counts(link: &Link) -> Result<Counts, Fault> {
     let OpenCounts { intents, deletes, reviews, signals } = open_counts(link).await?;
+    let mut records: Vec<(EntityName, u64)> = by_name(
+        link,
+        "SELECT entity, count(*) FROM records WHERE living GROUP BY entity ORDER BY entity COLLATE \"C\"",
+    )
+    .await?;
+    records.retain(|(entity, _)| entity.as_str() != OWN_ENTITY);
     Ok(Counts {
-        records: by_name(
-            link,
-            "SELECT entity, count(*) FROM records WHERE living GROUP BY entity ORDER BY entity COLLATE \"C\"",
-        )
-        .await?,
+        records,
         copies: by_name(
             link,
             "SELECT system, count(*) FROM links WHERE alive GROUP BY system ORDER BY system",
@@ -48,14 +52,16 @@ async fn by_name<N: From<String>>(link: &Link, sql: &'static str) -> Result<Vec<
     rows.iter().map(|row| Ok((N::from(row.try_get::<_, String>(0)?), figure(row.try_get(1)?)?))).collect()
 }
 
-async fn intents(link: &Link) -> Result<Vec<(SystemName, String, u64)>, Fault> {
+async fn intents(link: &Link) -> Result<Vec<(SystemName, IntentStatus, u64)>, Fault> {
     const INTENTS: &str = "SELECT system, status, count(*) FROM intents GROUP BY system, status
         ORDER BY system, status COLLATE \"C\"";
     let rows = link.query(INTENTS, &[]).await?;
     rows.iter()
         .map(|row| {
-            let system = SystemName::from(row.try_get::<_, String>(0)?);
-            Ok((system, row.try_get(1)?, figure(row.try_get(2)?)?))
+            let (system, status): (String, String) = (row.try_get(0)?, row.try_get(1)?);
+            let damaged = || Fault::damaged(format!("intents of {system}, status"), &status);
+            let status = IntentStatus::parse(&status).ok_or_else(damaged)?;
+            Ok((SystemName::from(system), status, figure(row.try_get(2)?)?))
         })
         .collect()
 }

@@ -1,7 +1,9 @@
-//! Reads the rows of records.
+//! The rows of records: each holds a state whole, as JSON.
 
+use super::apply::Change;
+use super::column;
+use super::encode::RowTexts;
 use super::error::Fault;
-use super::text;
 use avowal_core::data::ids::RecordId;
 use avowal_core::record::Record;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -30,14 +32,13 @@ pub(super) fn stored(
     id: &RecordId,
     read: Option<Arc<Record>>,
 ) -> Result<Option<Stored>, Fault> {
-    let row: Option<(i64, Option<String>)> = connection
+    let row: Option<(i64, String)> = connection
         .prepare_cached("SELECT seq, match_keys FROM records WHERE id = ?1")?
         .query_row([id.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     let Some((seq, keys)) = row else { return Ok(None) };
-    let keys: Option<Vec<String>> =
-        keys.map(|keys| text::from_json(&keys, || format!("records row {id}, match_keys"))).transpose()?;
-    let match_keys = keys.unwrap_or_default().into();
+    let keys: Vec<String> = column::from_json(&keys, || format!("records row {id}, match_keys"))?;
+    let match_keys = keys.into();
     let state = match read.filter(|read| u64::try_from(seq) == Ok(read.seq)) {
         Some(read) => Some(read),
         None => record(connection, id)?.map(Arc::new),
@@ -54,12 +55,35 @@ pub(super) fn after(
     let mut select =
         connection.prepare_cached("SELECT id, state FROM records WHERE id > ?1 ORDER BY id LIMIT ?2")?;
     let after = after.map_or("", RecordId::as_str);
-    let rows = select.query_map(params![after, text::limit(limit)], |row| {
+    let rows = select.query_map(params![after, column::limit(limit)], |row| {
         Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
     })?;
     rows.map(|row| row.map_err(Fault::from).and_then(|(id, state)| parse(&state, &id))).collect()
 }
 
 fn parse(state: &str, id: &str) -> Result<Record, Fault> {
-    text::from_json(state, || format!("records row {id}, state"))
+    column::from_json(state, || format!("records row {id}, state"))
+}
+
+pub(super) fn write(connection: &Connection, change: &Change<'_>) -> Result<(), Fault> {
+    let record = change.state;
+    let (seq, living) = (column::to_column(record.seq)?, record.deleted.is_none());
+    let is_same =
+        |before: &Stored| before.state.entity == record.entity && before.state.deleted.is_none() == living;
+    let RowTexts { match_keys: keys, state } = change.texts;
+    if change.before.is_some_and(is_same) {
+        // Names no column of an index, so that none is touched.
+        connection
+            .prepare_cached("UPDATE records SET seq = ?2, match_keys = ?3, state = ?4 WHERE id = ?1")?
+            .execute(params![record.id.as_str(), seq, keys, state])?;
+        return Ok(());
+    }
+    connection
+        .prepare_cached(
+            "INSERT INTO records (id, entity, seq, living, match_keys, state) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+             ON CONFLICT (id) DO UPDATE SET entity = excluded.entity, seq = excluded.seq, living = excluded.living,
+                 match_keys = excluded.match_keys, state = excluded.state",
+        )?
+        .execute(params![record.id.as_str(), record.entity.as_str(), seq, living, keys, state])?;
+    Ok(())
 }

@@ -1,12 +1,16 @@
-//! What concerns no record and is rare: quarantine and signals, written in the order of the commits.
+//! What could not be understood or accepted.
 
-use super::apply::{Step, columns};
 use super::column;
-use super::draft::Rest;
-use super::session::Param;
+use super::connection::{Link, Param};
+use super::encode::Rest;
+use super::error::Fault;
+use super::statements::Step;
+use avowal_core::data::ids::{EntityName, RecordId, RemoteId, SystemName};
+use avowal_core::data::time::Timestamp;
 use avowal_core::data::value::Digest;
-use avowal_engine::ports::bucket::Bucket;
-use avowal_engine::ports::store::{CopyKey, QuarantineItem, Signal};
+use avowal_core::record::CopyKey;
+use avowal_engine::ports::store::{NewQuarantineItem, QuarantineItem};
+use std::collections::BTreeSet;
 
 /// The same item again counts up instead of filling the disk.
 const SET_ASIDE: &str =
@@ -19,22 +23,49 @@ const CLOSE_COPIES: &str =
 
 const CLOSE_IDS: &str = "UPDATE quarantine SET status = 'closed' WHERE id = ANY($1)";
 
-const ADD_SIGNALS: &str =
-    "INSERT INTO signals (bucket, id, share, system, entity, remote_id, not_before, reason, received_at, attempts, copy)
-    SELECT bucket, nextval('signal_numbers') * 256 + bucket, share, system, entity, remote_id, not_before, reason,
-        received_at, attempts, copy
-    FROM unnest($1::smallint[], $2::smallint[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::text[],
-        $8::bigint[], $9::bigint[], $10::bytea[])
-        AS k (bucket, share, system, entity, remote_id, not_before, reason, received_at, attempts, copy)";
+/// The statements of this file that a commit sends, to be prepared before.
+pub(super) const STATEMENTS: &[&str] = &[SET_ASIDE, CLOSE_COPIES, CLOSE_IDS];
 
-const DROP_SIGNALS: &str = "DELETE FROM signals s USING unnest($1::bigint[]) AS k (id)
-    WHERE s.bucket = (k.id % 256)::smallint AND s.id = k.id";
+/// The open quarantine items, oldest first.
+pub(super) async fn open(link: &Link, limit: usize) -> Result<Vec<QuarantineItem>, Fault> {
+    const OPEN: &str = "SELECT id, system, entity, remote_id, record_id, reason, payload, at FROM quarantine
+        WHERE status = 'open' ORDER BY id LIMIT $1";
+    let rows = link.query(OPEN, &[&column::limit(limit)]).await?;
+    rows.iter()
+        .map(|row| {
+            let text = |at: usize| -> Result<Option<String>, Fault> {
+                Ok(row.try_get::<_, Option<String>>(at)?.map(column::from_text))
+            };
+            Ok(QuarantineItem {
+                id: row.try_get(0)?,
+                system: SystemName::from(row.try_get::<_, String>(1)?),
+                entity: EntityName::from(row.try_get::<_, String>(2)?),
+                remote_id: text(3)?.map(RemoteId::from),
+                record: text(4)?.map(RecordId::from),
+                reason: text(5)?.unwrap_or_default(),
+                payload: text(6)?.unwrap_or_default(),
+                at: Timestamp::from_millis(row.try_get(7)?),
+            })
+        })
+        .collect()
+}
 
-/// The statements above, to be prepared before they are sent together.
-pub(super) const STATEMENTS: &[&str] = &[SET_ASIDE, CLOSE_COPIES, CLOSE_IDS, ADD_SIGNALS, DROP_SIGNALS];
+/// Whether something that came from each copy stands in quarantine.
+pub(super) async fn set_aside(link: &Link, copies: &[CopyKey]) -> Result<Vec<bool>, Fault> {
+    const ASIDE: &str =
+        "SELECT DISTINCT copy FROM quarantine WHERE status = 'open' AND copy IS NOT NULL AND copy = ANY($1)";
+    among(link, ASIDE, copies).await
+}
 
-/// What one commit has of it.
-pub(super) fn steps(rest: &Rest, steps: &mut Vec<Step>) {
+pub(super) async fn among(link: &Link, sql: &'static str, copies: &[CopyKey]) -> Result<Vec<bool>, Fault> {
+    let digests: Vec<Vec<u8>> = copies.iter().map(copy_digest).collect();
+    let rows = link.query_if(!digests.is_empty(), sql, &[&digests]).await?;
+    let found = rows.iter().map(|row| Ok(row.try_get(0)?)).collect::<Result<BTreeSet<Vec<u8>>, Fault>>()?;
+    Ok(digests.iter().map(|digest| found.contains(digest)).collect())
+}
+
+/// Adds and closes what one commit says.
+pub(super) fn write(rest: &Rest, steps: &mut Vec<Step>) {
     for item in &rest.quarantine {
         steps.push(Step::any(SET_ASIDE, columns_of(item)));
     }
@@ -45,15 +76,9 @@ pub(super) fn steps(rest: &Rest, steps: &mut Vec<Step>) {
     if !rest.ids_closed.is_empty() {
         steps.push(Step::any(CLOSE_IDS, vec![Box::new(rest.ids_closed.clone())]));
     }
-    if !rest.signals.is_empty() {
-        steps.push(Step::any(ADD_SIGNALS, signal_columns(&rest.signals)));
-    }
-    if !rest.signals_done.is_empty() {
-        steps.push(Step::any(DROP_SIGNALS, vec![Box::new(rest.signals_done.clone())]));
-    }
 }
 
-fn columns_of(item: &QuarantineItem) -> Vec<Param> {
+fn columns_of(item: &NewQuarantineItem) -> Vec<Param> {
     let remote_id = item.remote_id.as_ref().map(|id| column::text(id.as_str()));
     let record = item.record.as_ref().map(|id| column::text(id.as_str()));
     let parts = [
@@ -104,22 +129,4 @@ fn digest_of(parts: &[Option<&str>]) -> Vec<u8> {
         }
     }
     column::digest(&Digest::of(&bytes))
-}
-
-fn signal_columns(signals: &[Signal]) -> Vec<Param> {
-    let rows: Vec<(&Signal, Bucket)> =
-        signals.iter().map(|signal| (signal, Bucket::of_copy(&signal.copy))).collect();
-    type Row<'a> = (&'a Signal, Bucket);
-    columns!(rows;
-        buckets: i16 = |row: &Row<'_>| i16::from(row.1.number()),
-        shares: i16 = |row: &Row<'_>| i16::from(row.1.share().number()),
-        systems: String = |row: &Row<'_>| row.0.copy.system.as_str().to_owned(),
-        entities: String = |row: &Row<'_>| row.0.copy.entity.as_str().to_owned(),
-        remote_ids: String = |row: &Row<'_>| column::text(row.0.copy.remote_id.as_str()),
-        times: i64 = |row: &Row<'_>| row.0.not_before.millis(),
-        reasons: &'static str = |row: &Row<'_>| row.0.reason.as_str(),
-        received: i64 = |row: &Row<'_>| row.0.received_at.millis(),
-        attempts: i64 = |row: &Row<'_>| i64::from(row.0.attempts),
-        copies: Vec<u8> = |row: &Row<'_>| copy_digest(&row.0.copy),
-    )
 }

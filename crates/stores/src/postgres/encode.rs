@@ -5,11 +5,11 @@ use super::error::Fault;
 use crate::codec;
 use avowal_core::data::ids::{EntityName, RecordId, SystemName};
 use avowal_core::history::IntegrationEvent;
-use avowal_core::record::Record;
-use avowal_core::record::intent::{Intent, IntentStatus};
+use avowal_core::record::intent::Intent;
+use avowal_core::record::{CopyKey, Record};
 use avowal_engine::ports::bucket::Bucket;
 use avowal_engine::ports::store::{
-    Commit, CopyKey, CursorMove, IntentDelay, QuarantineItem, RecordCommit, Signal,
+    Commit, CursorMove, IntentDelay, NewQuarantineItem, NewSignal, RecordCommit,
 };
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,7 +38,7 @@ pub(super) struct PreparedCommit {
 
 impl PreparedCommit {
     /// The systems that have something to do when it is durable.
-    pub(super) fn stirs(&self) -> BTreeSet<String> {
+    pub(super) fn systems_with_work(&self) -> BTreeSet<String> {
         let intents = self.records.values().flat_map(|record| record.intents.keys().cloned());
         let signals = self.rest.signals.iter().map(|signal| signal.copy.system.to_string());
         intents.chain(signals).collect()
@@ -58,7 +58,7 @@ pub(super) struct SoleKey {
 }
 
 impl SoleKey {
-    /// The number of the lock that whoever begins a record with this key holds; also the key's bucket.
+    /// The number of the lock that a commit holds while it begins a record with this key; also the key's bucket.
     pub(super) fn lock(&self) -> i16 {
         key_bucket(&self.entity, &self.key)
     }
@@ -67,10 +67,10 @@ impl SoleKey {
 /// What concerns no record.
 #[derive(Default)]
 pub(super) struct Rest {
-    pub(super) quarantine: Vec<QuarantineItem>,
+    pub(super) quarantine: Vec<NewQuarantineItem>,
     pub(super) closed: Vec<CopyKey>,
     pub(super) ids_closed: Vec<i64>,
-    pub(super) signals: Vec<Signal>,
+    pub(super) signals: Vec<NewSignal>,
     pub(super) signals_done: Vec<i64>,
 }
 
@@ -131,40 +131,40 @@ pub(super) struct EventRow {
 impl PreparedCommit {
     /// Spells a commit.
     pub(super) fn new(commit: Commit) -> Result<Self, Fault> {
-        let mut draft = Self::default();
+        let mut prepared = Self::default();
         for record in commit.records {
-            draft.add_record(record)?;
+            prepared.add_record(record)?;
         }
         for delivery in commit.dedupe {
-            draft.touch(&("delivery", &delivery.system, &delivery.key));
+            prepared.touch(&("delivery", &delivery.system, &delivery.key));
             let at = delivery.received_at.millis();
             let key = (delivery.system, delivery.key.clone());
-            if draft.deliveries.insert(key, at).is_some() {
-                draft.delivered_twice.get_or_insert(delivery.key);
+            if prepared.deliveries.insert(key, at).is_some() {
+                prepared.delivered_twice.get_or_insert(delivery.key);
             }
         }
         for step in &commit.cursors {
-            draft.touch(&("cursor", &step.name));
+            prepared.touch(&("cursor", &step.name));
         }
         for delay in commit.delays {
-            draft.touch(&("record", delay.record.as_str()));
+            prepared.touch(&("record", delay.record.as_str()));
             let at = (delay.record.as_str().to_owned(), delay.system.as_str().to_owned());
-            draft.delays.insert(at, delay);
+            prepared.delays.insert(at, delay);
         }
-        draft.sole = commit
+        prepared.sole = commit
             .sole_keys
             .iter()
             .map(|sole| SoleKey { entity: sole.entity.as_str().to_owned(), key: column::key(&sole.key) })
             .collect();
-        draft.cursors = commit.cursors;
-        draft.rest = Rest {
+        prepared.cursors = commit.cursors;
+        prepared.rest = Rest {
             quarantine: commit.quarantine,
             closed: commit.quarantine_closed,
             ids_closed: commit.quarantine_ids_closed,
             signals: commit.signals,
             signals_done: commit.signals_done,
         };
-        Ok(draft)
+        Ok(prepared)
     }
 
     fn add_record(&mut self, commit: RecordCommit) -> Result<(), Fault> {
@@ -245,11 +245,7 @@ fn intent(record: &Record, system: &SystemName) -> (String, IntentRow) {
     let row = IntentRow {
         key: column::text(&intent.key),
         operation: intent.operation.to_string(),
-        status: match intent.status {
-            IntentStatus::Planned => "pending",
-            IntentStatus::Sent => "sent",
-            IntentStatus::Unknown => "unknown",
-        },
+        status: intent.status.as_str(),
     };
     (system.as_str().to_owned(), row)
 }

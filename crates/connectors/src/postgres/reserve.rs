@@ -1,4 +1,4 @@
-//! Idempotency keys: claimed first, kept with the effect, given back without one.
+//! Idempotency keys: reserved before the write, kept with its effect, released if there was none.
 
 use super::catalogue::Table;
 use super::image::can_be_id;
@@ -16,7 +16,7 @@ pub(super) struct ReservedKeys {
     pub used: BTreeMap<String, RemoteId>,
 }
 
-/// Marks the transaction as ours and claims the keys. Where another transaction is using one of them (of a
+/// Marks the transaction as ours and reserves the keys. Where another transaction is using one of them (of a
 /// process that was taken for dead, say), this waits until that has ended.
 pub(super) async fn reserve_keys(
     transaction: &Transaction<'_>,
@@ -57,7 +57,7 @@ pub(super) async fn reserve_keys(
     Ok(ReservedKeys { fresh, used })
 }
 
-/// Keeps the keys of what was done, with the rows that were made, and gives the others back.
+/// Keeps the keys of what was done, with the rows that were made, and releases the others.
 pub(super) async fn finish_keys(
     transaction: &Transaction<'_>,
     fresh: &BTreeSet<String>,

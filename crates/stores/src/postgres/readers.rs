@@ -1,7 +1,7 @@
 //! A few connections for reading, made on demand and made again after they were lost.
 
+use super::connection::{Link, Server};
 use super::error::{Fault, Remedy};
-use super::session::{Link, Server};
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

@@ -1,0 +1,210 @@
+//! The one store that forwards: a test that changes what a store does writes down only what it changes.
+
+use async_trait::async_trait;
+use avowal_core::data::ids::{EntityName, RecordId, RemoteId, SystemName};
+use avowal_core::data::time::Timestamp;
+use avowal_core::history::IntegrationEvent;
+use avowal_core::record::{CopyKey, Record};
+use avowal_engine::ports::bucket::Shares;
+use avowal_engine::ports::lanes::{Claim, Lane};
+use avowal_engine::ports::store::{
+    Commit, CommitChanges, CommitOutcome, Counts, CursorName, Due, DueIntent, Located, OpenCounts,
+    OpenReview, Position, QuarantineItem, ReadHistory, ReadOverview, ReadRecords, ScheduleWork, ShareStore,
+    SharedStore, Signal, Store, StoreError,
+};
+use std::ops::Deref;
+
+/// What a layer over a store does differently. Every method forwards unless it is overridden; what no test has needed
+/// to change yet cannot be overridden, and is forwarded by [`Layered`].
+#[async_trait]
+pub trait StoreLayer: Send + Sync {
+    /// The store below.
+    fn below(&self) -> &dyn Store;
+
+    /// See [`ReadRecords::locate`].
+    async fn locate(&self, keys: &[CopyKey]) -> Result<Vec<Option<Located>>, StoreError> {
+        self.below().locate(keys).await
+    }
+
+    /// See [`ReadRecords::match_records`].
+    async fn match_records(
+        &self,
+        entity: &EntityName,
+        keys: &[String],
+    ) -> Result<Vec<Vec<RecordId>>, StoreError> {
+        self.below().match_records(entity, keys).await
+    }
+
+    /// See [`ReadRecords::load`].
+    async fn load(&self, ids: &[RecordId]) -> Result<Vec<Option<Record>>, StoreError> {
+        self.below().load(ids).await
+    }
+
+    /// See [`CommitChanges::seen_before`].
+    async fn seen_before(&self, system: &SystemName, keys: &[String]) -> Result<Vec<bool>, StoreError> {
+        self.below().seen_before(system, keys).await
+    }
+
+    /// See [`CommitChanges::commit`].
+    async fn commit(&self, commit: Commit) -> Result<CommitOutcome, StoreError> {
+        self.below().commit(commit).await
+    }
+
+    /// See [`ScheduleWork::claim`].
+    async fn claim(&self, lanes: &[Lane]) -> Result<Claim, StoreError> {
+        self.below().claim(lanes).await
+    }
+
+    /// See [`ShareStore::shared`].
+    fn shared(&self) -> Option<&dyn SharedStore> {
+        self.below().shared()
+    }
+}
+
+/// A store that is a layer over another one.
+#[derive(Default)]
+pub struct Layered<L>(pub L);
+
+impl<L> Deref for Layered<L> {
+    type Target = L;
+
+    fn deref(&self) -> &L {
+        &self.0
+    }
+}
+
+#[async_trait]
+impl<L: StoreLayer> ReadRecords for Layered<L> {
+    async fn locate(&self, keys: &[CopyKey]) -> Result<Vec<Option<Located>>, StoreError> {
+        self.0.locate(keys).await
+    }
+
+    async fn match_records(
+        &self,
+        entity: &EntityName,
+        keys: &[String],
+    ) -> Result<Vec<Vec<RecordId>>, StoreError> {
+        self.0.match_records(entity, keys).await
+    }
+
+    async fn load(&self, ids: &[RecordId]) -> Result<Vec<Option<Record>>, StoreError> {
+        self.0.load(ids).await
+    }
+
+    async fn scan_records(&self, after: Option<RecordId>, limit: usize) -> Result<Vec<Record>, StoreError> {
+        self.0.below().scan_records(after, limit).await
+    }
+
+    async fn scan_copies(
+        &self,
+        system: &SystemName,
+        entity: &EntityName,
+        after: Option<RecordId>,
+        limit: usize,
+    ) -> Result<Vec<(RecordId, RemoteId)>, StoreError> {
+        self.0.below().scan_copies(system, entity, after, limit).await
+    }
+}
+
+#[async_trait]
+impl<L: StoreLayer> ReadHistory for Layered<L> {
+    async fn events(
+        &self,
+        record: &RecordId,
+        from_seq: u64,
+        limit: usize,
+    ) -> Result<Vec<IntegrationEvent>, StoreError> {
+        self.0.below().events(record, from_seq, limit).await
+    }
+
+    async fn scan_events(
+        &self,
+        after: Option<(RecordId, u64)>,
+        limit: usize,
+    ) -> Result<Vec<IntegrationEvent>, StoreError> {
+        self.0.below().scan_events(after, limit).await
+    }
+}
+
+#[async_trait]
+impl<L: StoreLayer> ReadOverview for Layered<L> {
+    async fn open_reviews(&self, limit: usize) -> Result<Vec<OpenReview>, StoreError> {
+        self.0.below().open_reviews(limit).await
+    }
+
+    async fn quarantined(&self, limit: usize) -> Result<Vec<QuarantineItem>, StoreError> {
+        self.0.below().quarantined(limit).await
+    }
+
+    async fn open_counts(&self) -> Result<OpenCounts, StoreError> {
+        self.0.below().open_counts().await
+    }
+
+    async fn counts(&self) -> Result<Counts, StoreError> {
+        self.0.below().counts().await
+    }
+}
+
+#[async_trait]
+impl<L: StoreLayer> CommitChanges for Layered<L> {
+    async fn commit(&self, commit: Commit) -> Result<CommitOutcome, StoreError> {
+        self.0.commit(commit).await
+    }
+
+    async fn cursor(&self, name: &CursorName) -> Result<Option<Position>, StoreError> {
+        self.0.below().cursor(name).await
+    }
+
+    async fn seen_before(&self, system: &SystemName, keys: &[String]) -> Result<Vec<bool>, StoreError> {
+        self.0.seen_before(system, keys).await
+    }
+
+    async fn prune(&self, before: Timestamp, limit: usize) -> Result<u64, StoreError> {
+        self.0.below().prune(before, limit).await
+    }
+
+    async fn restate(&self, record: &Record, match_keys: &[String]) -> Result<(), StoreError> {
+        self.0.below().restate(record, match_keys).await
+    }
+}
+
+#[async_trait]
+impl<L: StoreLayer> ScheduleWork for Layered<L> {
+    async fn due_intents(
+        &self,
+        system: &SystemName,
+        shares: Shares,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<DueIntent>, StoreError> {
+        self.0.below().due_intents(system, shares, now, limit).await
+    }
+
+    async fn due_signals(
+        &self,
+        system: &SystemName,
+        shares: Shares,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Signal>, StoreError> {
+        self.0.below().due_signals(system, shares, now, limit).await
+    }
+
+    async fn due_shares(&self, system: &SystemName, due: Due, now: Timestamp) -> Result<Shares, StoreError> {
+        self.0.below().due_shares(system, due, now).await
+    }
+
+    async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.0.below().next_due().await
+    }
+
+    async fn claim(&self, lanes: &[Lane]) -> Result<Claim, StoreError> {
+        self.0.claim(lanes).await
+    }
+}
+
+impl<L: StoreLayer> ShareStore for Layered<L> {
+    fn shared(&self) -> Option<&dyn SharedStore> {
+        self.0.shared()
+    }
+}

@@ -1,0 +1,78 @@
+//! Figures about what is stored.
+
+use super::column;
+use super::error::Fault;
+use avowal_core::data::ids::{EntityName, SystemName};
+use avowal_core::record::intent::IntentStatus;
+use avowal_engine::OWN_ENTITY;
+use avowal_engine::ports::store::{Counts, OpenCounts};
+use rusqlite::Connection;
+
+/// What is not done yet.
+pub(super) fn open_counts(connection: &Connection) -> Result<OpenCounts, Fault> {
+    Ok(OpenCounts {
+        intents: intents_by_status(connection)?,
+        deletes: by_name(
+            connection,
+            "SELECT system, count(*) FROM intents WHERE operation = 'delete' GROUP BY system ORDER BY system",
+        )?,
+        reviews: one(connection, "SELECT count(*) FROM reviews WHERE status = 'open'")?,
+        signals: one(connection, "SELECT count(*) FROM signals")?,
+    })
+}
+
+/// Figures for `status`, from indexes but for the open intents, which are read.
+pub(super) fn counts(connection: &Connection) -> Result<Counts, Fault> {
+    let OpenCounts { intents, deletes, reviews, signals } = open_counts(connection)?;
+    let mut records: Vec<(EntityName, u64)> = by_name(
+        connection,
+        "SELECT entity, count(*) FROM records WHERE living = 1 GROUP BY entity ORDER BY entity",
+    )?;
+    records.retain(|(entity, _)| entity.as_str() != OWN_ENTITY);
+    Ok(Counts {
+        records,
+        copies: by_name(
+            connection,
+            "SELECT system, count(*) FROM links WHERE alive = 1 GROUP BY system ORDER BY system",
+        )?,
+        // Positions are given densely and no event is ever deleted, so the last one is their number.
+        events: one(connection, "SELECT coalesce(max(position), 0) FROM events")?,
+        intents,
+        deletes,
+        reviews,
+        quarantine: one(connection, "SELECT count(*) FROM quarantine WHERE status = 'open'")?,
+        signals,
+    })
+}
+
+fn by_name<N: From<String>>(connection: &Connection, sql: &str) -> Result<Vec<(N, u64)>, Fault> {
+    let mut select = connection.prepare_cached(sql)?;
+    let rows = select.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get(1)?)))?;
+    rows.map(|row| {
+        let (name, number) = row?;
+        Ok((N::from(name), figure(number)?))
+    })
+    .collect()
+}
+
+fn intents_by_status(connection: &Connection) -> Result<Vec<(SystemName, IntentStatus, u64)>, Fault> {
+    let mut select = connection.prepare_cached(
+        "SELECT system, status, count(*) FROM intents GROUP BY system, status ORDER BY system, status",
+    )?;
+    let rows = select.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get(1)?, row.get(2)?)))?;
+    rows.map(|row| {
+        let (system, status, number): (_, String, _) = row?;
+        let damaged = || Fault::damaged(format!("intents of {system}, status"), &status);
+        let status = IntentStatus::parse(&status).ok_or_else(damaged)?;
+        Ok((SystemName::from(system), status, figure(number)?))
+    })
+    .collect()
+}
+
+fn one(connection: &Connection, sql: &str) -> Result<u64, Fault> {
+    figure(connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
+}
+
+fn figure(number: i64) -> Result<u64, Fault> {
+    column::from_column(number, || "a count".to_owned())
+}
