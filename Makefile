@@ -8,7 +8,8 @@ demo: ## the main job on embedded defaults: an app database and a CRM kept in ag
 	$(CARGO) build --quiet --package avowal --package avowal-testkit --bins
 	target/debug/avowal demo
 
-test: tools lint doc deny sim nextest ## formatting, clippy, docs, dependencies, a share of the simulation, all tests
+test: FEW = 3
+test: tools lint doc deny sim sim-bugs nextest ## formatting, clippy, docs, dependencies, a share of the simulation, three planted mistakes, all tests
 
 tools:
 	scripts/tools.sh
@@ -36,14 +37,15 @@ test-full: tools ## the end-to-end runs at full size: every crash point of 20 se
 
 SEEDS ?= 1500
 JOBS ?= 2
+MISTAKE_SEEDS ?= 10000
 
 sim: ## plays SEEDS seeds (a number, or FROM..TO) on JOBS threads against the real core and engine
 	$(CARGO) build --quiet --profile sim --package avowal-sim --bins
 	target/sim/avowal-sim --seeds $(SEEDS) --jobs $(JOBS)
 
-sim-bugs: ## plants each known mistake and looks for it in up to SEEDS seeds
-	$(CARGO) build --quiet --profile sim --package avowal-sim --bins --features planted
-	target/sim/avowal-sim --bugs --seeds $(SEEDS) --jobs $(JOBS)
+sim-bugs: ## plants each known mistake and looks for it in up to MISTAKE_SEEDS seeds (FEW=3: three, others every day; ONLY=name: that one)
+	$(CARGO) build --quiet --profile sim --package avowal-sim --bins
+	target/sim/avowal-mistakes --seeds $(MISTAKE_SEEDS) --jobs $(JOBS) $(if $(FEW),--few $(FEW)) $(if $(ONLY),--only $(ONLY))
 
 bench: ## everything that is measured, beside what stands for it; writes docs/performance.md (AVOWAL_BENCH_ROWS=1000000: full size)
 	scripts/bench.sh

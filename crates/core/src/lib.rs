@@ -17,7 +17,6 @@ pub mod explain;
 mod facade;
 pub mod history;
 pub mod outgoing;
-pub mod planted;
 pub mod policy;
 pub mod record;
 

@@ -4,7 +4,6 @@ use crate::data::ids::FieldName;
 use crate::data::value::Value;
 use crate::data::version::Dot;
 use crate::history::{Basis, Evidence, FieldRelation};
-use crate::planted::{Mistake, planted};
 use crate::record::Record;
 use crate::record::observation::{Observation, Place};
 
@@ -47,9 +46,6 @@ pub fn relate(
 /// Whether the belief of this field has been sent to the system without a known outcome.
 fn on_its_way(record: &Record, observation: &Observation, field: &FieldName) -> bool {
     let Some(intent) = record.intents.get(&observation.system) else { return false };
-    if planted(Mistake::IgnoreSent) {
-        return false;
-    }
     let belief = record.fields.get(field).map(|belief| &belief.dot);
     intent.is_open() && intent.fields.get(field).is_some_and(|outgoing| Some(&outgoing.dot) == belief)
 }

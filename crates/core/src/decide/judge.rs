@@ -7,13 +7,12 @@ use crate::data::version::Dot;
 use crate::decide::diff::Difference;
 use crate::decide::resolve::{ConflictResolutionResult, Contest, resolve_field_conflict};
 use crate::history::FieldRelation;
-use crate::planted::{Mistake, planted};
 use crate::policy::OnRefused;
 use crate::policy::domain::FieldChange;
 use crate::policy::mapping::Nulls;
 use crate::policy::{EntityPolicy, FieldOwnershipPolicy, Owner};
 use crate::record::Record;
-use crate::record::observation::{Channel, Observation};
+use crate::record::observation::Observation;
 use crate::record::reason::{BeliefRule, Refusal, ReviewReason};
 
 /// The judgement of one changed field by the policy.
@@ -81,7 +80,7 @@ pub fn judge(
     {
         return judgement;
     }
-    let then = if planted(Mistake::SkipRevert) { OnRefused::Ignore } else { field.on_refused };
+    let then = field.on_refused;
     if let Some(reason) = invalid(field, record, found) {
         return Judgement::Refuse { reason, then };
     }
@@ -98,12 +97,6 @@ pub fn judge(
         }
         // The owner has a copy without a value. This value is kept in the shadow and judged when the owner sets one.
         Owner::System(_) if relation == FieldRelation::First => return Judgement::Nothing,
-        Owner::System(_) if planted(Mistake::IgnoreOwner) => BeliefRule::Shared,
-        Owner::System(_)
-            if planted(Mistake::RepairOutsidePolicy) && observation.channel == Channel::Listing =>
-        {
-            BeliefRule::Shared
-        }
         Owner::System(owner) => {
             let reason = Refusal::NotOwner { owner: owner.clone(), system: system.clone() };
             return Judgement::Refuse { reason, then };

@@ -6,7 +6,6 @@ use crate::data::version::Dot;
 use crate::decide::sight::Sight;
 use crate::history::chronicle::Chronicle;
 use crate::history::{Basis, Body, Classification, Evidence, FieldRelation, LinkReason, ReviewAnswer};
-use crate::planted::{Mistake, planted};
 use crate::policy::OnRefused;
 use crate::policy::{EditAgainstDelete, EntityPolicy, Owner};
 use crate::record::reason::{ClosingReason, DeleteRule, Refusal, RestoreRule, ReviewReason};
@@ -127,9 +126,6 @@ fn judge_delete(
 /// The mapped fields whose belief this copy has not seen; also those that it has never shown.
 fn unseen_edits(policy: &EntityPolicy, record: &Record, system: &SystemName, copy: &Copy) -> Vec<FieldName> {
     let Some(mapping) = policy.mappings.get(system) else { return Vec::new() };
-    if planted(Mistake::DeleteOverEdits) {
-        return Vec::new();
-    }
     mapping
         .columns
         .keys()

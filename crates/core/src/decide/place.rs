@@ -2,14 +2,12 @@
 
 use crate::data::ids::FieldName;
 use crate::data::value::Value;
-use crate::planted::{Mistake, planted};
 use crate::record::observation::{Look, Observation, Place};
 use crate::record::{Copy, Shadow};
 
 /// Whether the source's own order proves that a newer state of the copy is known already.
 pub(crate) fn is_proven_older(copy: &Copy, observation: &Observation) -> bool {
-    !planted(Mistake::IgnoreOrder)
-        && matches!((&observation.order, &copy.order), (Some(shown), Some(known)) if shown.proven_older_than(known))
+    matches!((&observation.order, &copy.order), (Some(shown), Some(known)) if shown.proven_older_than(known))
 }
 
 /// Whether it is proven that the copy was not in this state before. A log shows each state once, and in order.

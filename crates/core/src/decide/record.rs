@@ -12,7 +12,6 @@ use crate::decide::sight::{Related, Sight};
 use crate::decide::table::Assessment;
 use crate::history::chronicle::Chronicle;
 use crate::history::{Basis, Body, Classification, Doubt, Evidence, FieldRelation, FieldSeen, NewEvent};
-use crate::planted::{Mistake, planted};
 use crate::policy::EntityPolicy;
 use crate::record::observation::{Channel, Observation, Place};
 use crate::record::{Record, Shadow};
@@ -278,7 +277,6 @@ fn rebased(
     dot: Option<&Dot>,
 ) -> Option<Dot> {
     match judgement {
-        Judgement::Accept { .. } if planted(Mistake::ForgetBase) => seen.base.clone(),
         Judgement::Accept { .. } | Judgement::ClosesReview => dot.cloned(),
         Judgement::Arrived { dot } => Some(dot.clone()),
         Judgement::Agree => record.fields.get(field).map(|belief| belief.dot.clone()),

@@ -3,7 +3,6 @@
 use crate::data::ids::{FieldName, SystemName};
 use crate::data::time::Timestamp;
 use crate::data::value::Value;
-use crate::planted::{Mistake, planted};
 use crate::policy::domain::{ConflictSide, DomainResolution, FieldConflict, RegisteredResolver};
 use crate::policy::schema::{FieldType, TypeError};
 use crate::policy::{EntityPolicy, FieldOwnershipPolicy, Owner, Strategy};
@@ -109,7 +108,6 @@ fn latest(
     // times differ by more than both skews together.
     let skews =
         policy.trusted_skew_ms(contest.local_system).zip(policy.trusted_skew_ms(contest.external_system));
-    let skews = skews.or(planted(Mistake::CompareAcrossClocks).then_some((0, 0)));
     if let (Some((local_skew, external_skew)), Some(local), Some(external)) =
         (skews, contest.local_at, contest.external_at)
     {
@@ -127,9 +125,6 @@ fn latest(
 }
 
 fn by_precedence(field: &FieldOwnershipPolicy, contest: &Contest<'_>) -> ConflictResolutionResult {
-    if planted(Mistake::LastArrivalWins) {
-        return ConflictResolutionResult::External { rule: BeliefRule::Precedence { order: Vec::new() } };
-    }
     let place = |system: &SystemName| field.precedence.iter().position(|named| named == system);
     let rule = || BeliefRule::Precedence { order: field.precedence.clone() };
     match (place(contest.local_system), place(contest.external_system)) {
@@ -146,7 +141,7 @@ fn by_precedence(field: &FieldOwnershipPolicy, contest: &Contest<'_>) -> Conflic
 
 /// The value that the copy held before both changes.
 fn base_of<'a>(contest: &Contest<'a>) -> Option<&'a Value> {
-    contest.base.filter(|_| !planted(Mistake::MergeWithoutBase))
+    contest.base
 }
 
 /// Applies what the other system added and removed to the belief. A null side counts as the empty set.

@@ -6,7 +6,6 @@ use crate::decide::diff::{Difference, diff};
 use crate::decide::own_write::{OwnWrite, ShownBy};
 use crate::decide::place;
 use crate::history::{Evidence, FieldRelation};
-use crate::planted::{Mistake, planted};
 use crate::policy::EntityPolicy;
 use crate::record::observation::{CopyState, Look, Observation, Place};
 use crate::record::{Copy, Record};
@@ -97,13 +96,13 @@ impl<'a> Sight<'a> {
 
     /// Whether the copy has changed so lately that a read may lag behind it.
     pub(crate) fn may_lag(&self) -> bool {
-        self.observation.place == Place::TooEarly && !self.is_own_echo() && !planted(Mistake::BelieveOldValue)
+        self.observation.place == Place::TooEarly && !self.is_own_echo()
     }
 
     /// Whether another look could tell that it is older. A second look may still be too early for what has changed
     /// since it was asked for.
     fn may_be_older(&self) -> bool {
-        self.observation.look != Look::Final && !planted(Mistake::BelieveOldValue)
+        self.observation.look != Look::Final
     }
 
     /// Whether a known order comes with other contents of a known field.

@@ -6,7 +6,6 @@ use crate::data::version::VersionVector;
 use crate::history::fold::apply_body;
 use crate::history::seal::Sealer;
 use crate::history::{Body, Context, Evidence, IntegrationEvent, NewEvent};
-use crate::planted::{Mistake, planted};
 use crate::record::Record;
 
 /// The working state of one record, together with the events that led there. Every change of the state is an
@@ -102,7 +101,7 @@ impl Chronicle {
         let mut head = self.record.head;
         let mut sealer = Sealer::new();
         for event in &mut self.events {
-            event.prev = if planted(Mistake::BreakChain) { Digest::ZERO } else { head };
+            event.prev = head;
             event.hash = sealer.hash(event);
             head = event.hash;
         }

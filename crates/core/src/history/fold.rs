@@ -3,9 +3,8 @@
 
 use crate::data::ids::{EntityName, FieldName, RecordId, SystemName};
 use crate::data::value::Value;
-use crate::data::version::{Dot, VersionVector};
+use crate::data::version::Dot;
 use crate::history::{Body, Failure, FieldSeen, FieldStored, IntegrationEvent};
-use crate::planted::{Mistake, planted};
 use crate::policy::OnRefused;
 use crate::record::intent::content_digest;
 use crate::record::intent::{Intent, IntentStatus, Operation};
@@ -145,9 +144,6 @@ fn show_presumed(copy: &mut Copy) {
 }
 
 fn believe(record: &mut Record, event: &IntegrationEvent, field: &FieldName, value: &Value, dot: &Dot) {
-    if planted(Mistake::ShrinkVector) {
-        record.vector = VersionVector::new();
-    }
     record.vector.add(dot);
     let belief = Belief {
         value: value.clone(),
@@ -160,7 +156,6 @@ fn believe(record: &mut Record, event: &IntegrationEvent, field: &FieldName, val
     for copy in record.copies.values_mut().filter(|copy| copy.alive) {
         if let Some(shadow) = copy.fields.get_mut(field)
             && shadow.is_equivalent_to(value)
-            && !planted(Mistake::ForgetBase)
         {
             // Equal values are agreement: the copy carries the new belief already.
             shadow.base = Some(dot.clone());

@@ -6,7 +6,6 @@ use crate::data::spelling::is_spelling_of;
 use crate::data::value::Value;
 use crate::history::chronicle::Chronicle;
 use crate::history::{Body, ConfirmedBy, Evidence, Failure, FieldStored};
-use crate::planted::{Mistake, planted};
 use crate::policy::EntityPolicy;
 use crate::record::Copy;
 use crate::record::intent::Intent;
@@ -143,7 +142,7 @@ fn stored(
 ) -> BTreeMap<FieldName, FieldStored> {
     let is_answer = match by {
         ConfirmedBy::Receipt | ConfirmedBy::Echo => true,
-        ConfirmedBy::ReadBack | ConfirmedBy::LookUp => planted(Mistake::ReadBackIsReceipt),
+        ConfirmedBy::ReadBack | ConfirmedBy::LookUp => false,
     };
     intent
         .fields
@@ -152,7 +151,7 @@ fn stored(
             let shown = after.get(field).filter(|shown| is_answer || is_spelling_of(shown, &outgoing.value));
             let content = shown.unwrap_or(&outgoing.value).clone();
             let is_told = shown.is_some() && content == outgoing.value;
-            let sent_as = (!is_told && !planted(Mistake::NormalisedIsChange)).then(|| outgoing.value.clone());
+            let sent_as = (!is_told).then(|| outgoing.value.clone());
             let stored =
                 FieldStored { content, sent_as, wrote: outgoing.value.digest(), base: outgoing.dot.clone() };
             (field.clone(), stored)

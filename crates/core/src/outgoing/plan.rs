@@ -7,7 +7,6 @@ use crate::data::value::Digest;
 use crate::data::version::Dot;
 use crate::history::Body;
 use crate::history::chronicle::Chronicle;
-use crate::planted::{Mistake, planted};
 use crate::policy::mapping::{ColumnMapping, Mapping};
 use crate::policy::{EntityPolicy, Owner};
 use crate::record::intent::{Intent, Operation, OutgoingField, content_digest};
@@ -76,10 +75,7 @@ pub fn desired(
         (Some(_), Some(_)) => (mapping.delete && !record.existence_contested())
             .then(|| Desired { operation: Operation::Delete, fields: BTreeMap::new() }),
         (Some(copy), None) => {
-            let mut fields = differences(policy, system, mapping, record, copy);
-            if planted(Mistake::WriteAllFields) && !fields.is_empty() {
-                fields = creation(policy, mapping, record).fields;
-            }
+            let fields = differences(policy, system, mapping, record, copy);
             (!fields.is_empty()).then_some(Desired { operation: Operation::Update, fields })
         }
     }?;
@@ -152,8 +148,7 @@ fn may_be_written(
 }
 
 fn writable(column: Option<&ColumnMapping>, record: &Record, field: &FieldName) -> bool {
-    let is_contested = record.is_contested(field) && !planted(Mistake::WriteContested);
-    column.is_some_and(|column| !column.read_only) && !is_contested
+    column.is_some_and(|column| !column.read_only) && !record.is_contested(field)
 }
 
 /// The most field names that a key spells out.
@@ -167,10 +162,6 @@ pub fn idempotency_key(record: &Record, system: &SystemName, desired: &Desired) 
     // Appended to one buffer, because this runs for every change and every target.
     let mut identity = String::with_capacity(256);
     content_digest(desired.operation, &desired.fields).append_to(&mut identity);
-    if planted(Mistake::ReuseKey) {
-        let short = &Digest::of(identity.as_bytes()).to_string()[..16];
-        return format!("{}.{}.same.{short}.to.{system}", record.entity, record.id);
-    }
     for outgoing in desired.fields.values() {
         identity.push(' ');
         outgoing.dot.append_to(&mut identity);

@@ -3,7 +3,6 @@
 use crate::data::ids::FieldName;
 use crate::data::left_join::left_join;
 use crate::data::value::Value;
-use crate::planted::{Mistake, planted};
 use crate::policy::FieldOwnershipPolicy;
 use crate::policy::mapping::{ColumnMapping, Empty, Mapping};
 use crate::policy::schema::FieldType;
@@ -20,8 +19,7 @@ impl Mapping {
         let mut fields = Vec::with_capacity(self.columns.len());
         let mut problems = Vec::new();
         for (field, column, policy) in left_join(&self.columns, policies) {
-            let absent = planted(Mistake::AbsentAsNull).then_some(&Value::Null);
-            let (Some(policy), Some(value)) = (policy, raw.get(&column.name).or(absent)) else { continue };
+            let (Some(policy), Some(value)) = (policy, raw.get(&column.name)) else { continue };
             match column.read(policy, value) {
                 Ok(Some(value)) => fields.push((field.clone(), value)),
                 Ok(None) => {}
@@ -53,7 +51,7 @@ impl ColumnMapping {
     /// The canonical value, `None` for absent.
     fn read(&self, policy: &FieldOwnershipPolicy, raw: &Value) -> Result<Option<Value>, String> {
         if raw.is_null() {
-            return Ok((!planted(Mistake::NullAsAbsent)).then_some(Value::Null));
+            return Ok(Some(Value::Null));
         }
         if raw.as_text() == Some("") {
             let is_string = policy.field_type == FieldType::String;

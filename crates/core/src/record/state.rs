@@ -257,10 +257,4 @@ impl Shadow {
     pub fn is_our_write(&self) -> bool {
         self.wrote.is_some() && self.wrote == Some(self.sent_digest())
     }
-
-    /// Whether the ledger's last entry of this direction is `value`. Only the last entry counts, so a value that
-    /// went there and back again (A→B→A) is not mistaken for our own.
-    pub fn last_wrote(&self, value: &Value) -> bool {
-        self.wrote == Some(value.digest())
-    }
 }

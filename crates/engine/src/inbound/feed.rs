@@ -12,7 +12,6 @@ use crate::ports::connector::{Change, ConnectorError, PAGES_AHEAD_MAX, Page, Rem
 use crate::ports::store::{Cursor, CursorKind, CursorMove, CursorName, Position};
 use avowal_core::data::ids::RemoteId;
 use avowal_core::data::time::Timestamp;
-use avowal_core::planted::{Mistake, planted};
 use avowal_core::record::CopyKey;
 use avowal_core::record::observation::Channel;
 use futures::StreamExt as _;
@@ -167,9 +166,6 @@ impl Feed<'_, '_> {
         batch.second_looks = read;
         let from = Some(Position::After(std::mem::replace(&mut following.at, to.clone())));
         batch.cursors.push(CursorMove { name: self.name.clone(), from, to: Position::After(to) });
-        if planted(Mistake::AdvanceCursorEarly) {
-            source.move_cursors(std::mem::take(&mut batch.cursors)).await?;
-        }
         following.is_at_end = !more;
         following.come = Some(batch);
         Ok(Next::GoOn)

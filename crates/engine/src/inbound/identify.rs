@@ -12,7 +12,6 @@ use avowal_core::decide::identity::keys_of_copy;
 use avowal_core::decide::lifecycle::link;
 use avowal_core::history::LinkReason;
 use avowal_core::history::chronicle::Chronicle;
-use avowal_core::planted::{Mistake, planted};
 use avowal_core::record::Record;
 use avowal_core::record::intent::{Intent, Operation};
 use avowal_core::record::observation::Channel;
@@ -63,7 +62,7 @@ pub(crate) async fn identify(
     if let Some(record) = creating_record(draft, fact).await? {
         return Ok(Some(record));
     }
-    if draft.batch.channel == Channel::Webhook && !planted(Mistake::BelieveOldDelivery) {
+    if draft.batch.channel == Channel::Webhook {
         // A delivery may be repeated long after its copy was deleted, and we hold nothing that proves the copy still
         // exists.
         draft.ask_for_read(&fact.copy, SignalReason::Webhook, 0);
@@ -120,8 +119,7 @@ fn link_matched(
     let context = draft.context(Some(fact.change), &fact.entity);
     let system = &draft.batch.system;
     let chronicle = draft.chronicles.get_mut(&record)?;
-    let linked_copy = chronicle.record().live_copy(system);
-    if let Some(other) = linked_copy.filter(|_| !planted(Mistake::LinkTwice)) {
+    if let Some(other) = chronicle.record().live_copy(system) {
         let reason = format!(
             "a second copy in {system} matches record {record} by {match_key}; {} is linked already. Merge or delete one of the two there",
             other.remote_id

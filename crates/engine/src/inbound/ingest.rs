@@ -12,7 +12,6 @@ use crate::parts::error::EngineError;
 use crate::ports::connector::OrderKind;
 use crate::ports::store::{Commit, CommitOutcome, Located};
 use avowal_core::data::ids::{EntityName, RecordId, SystemName};
-use avowal_core::planted::{Mistake, planted};
 use avowal_core::policy::EntityPolicy;
 use avowal_core::record::CopyKey;
 use avowal_core::record::observation::Channel;
@@ -201,8 +200,6 @@ impl<'a> Ingest<'a> {
                 Ok(Some(done))
             }
             CommitOutcome::Duplicate { .. } => Ok(Some(Ingested { duplicate: true, ..Ingested::default() })),
-            CommitOutcome::Conflict { .. } if planted(Mistake::IgnoreConflict) => Ok(Some(done)),
-            CommitOutcome::Unknown { .. } if planted(Mistake::AssumeCommitted) => Ok(Some(done)),
             CommitOutcome::Conflict { what } => {
                 tracing::debug!(%system, %what, "decided on an old state; deciding again");
                 Ok(None)

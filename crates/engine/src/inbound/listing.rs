@@ -7,11 +7,10 @@ use crate::inbound::reading::{Reading, Source};
 use crate::inbound::sweep::sweep;
 use crate::parts::error::EngineError;
 use crate::parts::progress::Step;
-use crate::ports::connector::{Page, RemoteState};
+use crate::ports::connector::Page;
 use crate::ports::store::{Cursor, CursorKind, CursorMove, Position};
 use avowal_core::data::ids::RemoteId;
 use avowal_core::data::time::Timestamp;
-use avowal_core::planted::{Mistake, planted};
 use avowal_core::record::observation::Channel;
 use std::collections::BTreeSet;
 
@@ -130,10 +129,7 @@ async fn look_for_missing(
             continue;
         }
         let asked_at = parts.clock.now();
-        let mut changes = parts.read_copies(system, entity, &missing).await?;
-        if planted(Mistake::DeleteOnAbsence) {
-            changes.iter_mut().for_each(|change| change.shown = RemoteState::Gone);
-        }
+        let changes = parts.read_copies(system, entity, &missing).await?;
         reading.report.read += changes.len() as u64;
         let mut batch = Batch::new(system, Channel::Read, asked_at);
         batch.items = changes.into_iter().map(|change| (entity.clone(), change)).collect();

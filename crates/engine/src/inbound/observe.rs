@@ -14,7 +14,6 @@ use avowal_core::decide::decide;
 use avowal_core::decide::diff::diff;
 use avowal_core::history::chronicle::Chronicle;
 use avowal_core::history::{Body, Doubt};
-use avowal_core::planted::{Mistake, planted};
 use avowal_core::record::observation::{Channel, CopyState, Look, Observation, Place};
 use avowal_core::record::{Copy, Record};
 use std::sync::Arc;
@@ -28,9 +27,7 @@ pub(crate) async fn observe_fact(
 ) -> Result<(), EngineError> {
     match &fact.content {
         Content::Unreadable { reason, payload } => {
-            if !planted(Mistake::DropUnreadable) {
-                draft.quarantine(&fact.copy, reason.clone(), payload.clone());
-            }
+            draft.quarantine(&fact.copy, reason.clone(), payload.clone());
         }
         Content::Waits(reason) => wait_for_referent(draft, fact, reason),
         Content::Read(reason) => draft.ask_for_read(&fact.copy, *reason, 0),
@@ -113,8 +110,7 @@ fn observe(draft: &mut CommitDraft<'_>, fact: &Fact<'_>, record: &RecordId, show
         note_drift(chronicle, &observation);
     }
     let decision = decide(&fact.policy, chronicle, &observation);
-    let looks = !planted(Mistake::SkipSecondLook);
-    if let Some(doubt) = decision.doubt().filter(|_| looks) {
+    if let Some(doubt) = decision.doubt() {
         draft.ask_for_read(key, SignalReason::SecondLook(doubt), settings.settle_ms);
     } else if is_before_listing(parts, batch, fact) {
         // If the listing ends before this commit is durable and we stop then, no sweep would plan what that system

@@ -12,7 +12,6 @@ use crate::ports::lanes::Claim;
 use crate::ports::store::{Commit, Due, NewSignal, Signal, SignalReason};
 use avowal_core::data::ids::{EntityName, RemoteId, SystemName};
 use avowal_core::data::time::Timestamp;
-use avowal_core::planted::{Mistake, planted};
 use avowal_core::record::observation::Channel;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -93,13 +92,8 @@ impl Group<'_> {
         let ids: Vec<RemoteId> = ids.into_iter().collect();
         parts.awaited.remove(signals.iter().map(|signal| &signal.copy));
         let asked_at = parts.clock.now();
-        if planted(Mistake::ForgetHintEarly) {
-            let signals_done = signals.iter().map(|signal| signal.id).collect();
-            parts.commit(Commit { signals_done, ..Commit::default() }).await?;
-        }
         let changes = match parts.read_copies(system, entity, &ids).await {
             Ok(changes) => changes,
-            Err(error) if planted(Mistake::ForgetHintEarly) => return Err(error),
             Err(error) => {
                 self.put_off().await?;
                 return Err(error);
@@ -131,7 +125,7 @@ impl Group<'_> {
         let is_guarded = self.parts.systems.checks_precondition(self.system, self.entity);
         let settle = i64::try_from(self.parts.settings.settle_ms).unwrap_or(i64::MAX);
         let apart = asked_at.millis().saturating_sub(heard_at.millis());
-        !is_guarded && !(settle..).contains(&apart) && !planted(Mistake::SkipSecondLook)
+        !is_guarded && !(settle..).contains(&apart)
     }
 
     /// Keeps the signals for later, because the system cannot be read now.

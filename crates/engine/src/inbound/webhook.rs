@@ -7,7 +7,6 @@ use crate::parts::error::EngineError;
 use crate::ports::connector::Delivery;
 use crate::ports::store::DedupeKey;
 use avowal_core::data::ids::SystemName;
-use avowal_core::planted::{Mistake, planted};
 use avowal_core::record::observation::Channel;
 
 /// What became of a delivery. `Refused` and `Busy` ask the sender to act.
@@ -45,8 +44,7 @@ async fn try_receive(
     let Some(connector) = parts.connector(system) else {
         return Ok(DeliveryOutcome::Refused { reason: format!("no system is named {system}") });
     };
-    let remembers = !planted(Mistake::MissDedupeKey);
-    if remembers && parts.store.seen_before(system, std::slice::from_ref(&delivery.id)).await? == [true] {
+    if parts.store.seen_before(system, std::slice::from_ref(&delivery.id)).await? == [true] {
         return Ok(DeliveryOutcome::Duplicate);
     }
     let items = match connector.decode(delivery) {
@@ -55,7 +53,7 @@ async fn try_receive(
     };
     let mut batch = Batch::new(system, Channel::Webhook, delivery.received_at);
     batch.items = items.into_iter().filter(|(entity, _)| parts.policies.contains_key(entity)).collect();
-    batch.dedupe = remembers.then(|| DedupeKey {
+    batch.dedupe = Some(DedupeKey {
         system: system.clone(),
         key: delivery.id.clone(),
         received_at: delivery.received_at,

@@ -7,7 +7,6 @@ use crate::ports::store::SignalReason;
 use avowal_core::data::ids::{RecordId, RemoteId};
 use avowal_core::history::{ConfirmedBy, Failure, LinkReason};
 use avowal_core::outgoing::confirm::CreateMatch;
-use avowal_core::planted::{Mistake, planted};
 use avowal_core::record::intent::Operation;
 use avowal_core::record::observation::Channel;
 use avowal_core::record::reason::FailureReason;
@@ -174,9 +173,6 @@ fn not_done(write: &mut EndedWrite<'_>) -> Counted {
 
 /// Nothing tells whether the write had an effect. It is never assumed; the outcome is looked at again later.
 fn still_unknown(write: &mut EndedWrite<'_>, reason: &FailureReason) -> Counted {
-    if let Some(id) = write.item.write.id.clone().filter(|_| planted(Mistake::AssumeConfirmed)) {
-        return Counted::written_if(write.confirm(&id, LinkReason::Created, ConfirmedBy::Receipt));
-    }
     write.remain_unknown(None, reason);
     Counted::Failed
 }

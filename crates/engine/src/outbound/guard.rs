@@ -3,13 +3,12 @@
 use crate::outbound::turn::{Dispatched, Turn};
 use crate::parts::error::EngineError;
 use avowal_core::data::ids::SystemName;
-use avowal_core::planted::{Mistake, planted};
 
 /// Whether more deletes are planned than the guard allows, so that all of them wait for a person.
 pub(crate) async fn holds_deletes(turn: &Turn<'_>, done: &mut Dispatched) -> Result<bool, EngineError> {
     let (parts, system) = (turn.parts, turn.system);
     let guards = &parts.settings.guards;
-    if guards.deletes_approved.contains(system) || planted(Mistake::IgnoreGuard) {
+    if guards.deletes_approved.contains(system) {
         return Ok(false);
     }
     let of = |list: &[(SystemName, u64)]| {

@@ -7,7 +7,6 @@ use crate::outbound::turn::{Dispatched, Target, Turn};
 use crate::parts::error::EngineError;
 use crate::ports::store::{Commit, DueIntent};
 use avowal_core::data::ids::RecordId;
-use avowal_core::planted::{Mistake, planted};
 use avowal_core::policy::EntityPolicy;
 use avowal_core::record::CopyKey;
 use avowal_core::record::Record;
@@ -56,7 +55,7 @@ pub(crate) async fn prepare_writes(
     let Some(policy) = parts.policies.get(entity).filter(|_| !due.is_empty()) else {
         return Ok(Vec::new());
     };
-    let is_listed = parts.readiness.is_listed(system, entity).await? || planted(Mistake::CreateBeforeListing);
+    let is_listed = parts.readiness.is_listed(system, entity).await?;
     let awaited = match parts.systems.has_log(system, entity) {
         true => BTreeSet::new(),
         false => about_to_be_read(target, &due).await?,

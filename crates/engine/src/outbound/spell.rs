@@ -6,7 +6,6 @@ use crate::parts::translate::references;
 use crate::ports::connector::{Expected, Fields, Write};
 use avowal_core::data::ids::{FieldName, RecordId, RemoteId, SystemName};
 use avowal_core::data::value::Value;
-use avowal_core::planted::{Mistake, planted};
 use avowal_core::policy::EntityPolicy;
 use avowal_core::record::intent::{Intent, Operation};
 use avowal_core::record::{Record, Shadow};
@@ -52,17 +51,13 @@ pub(crate) async fn spell(
     let copy = record.copies.get(system);
     let creating = intent.operation == Operation::Create;
     let lookup = if creating { lookups(policy, record, system, &fields) } else { Vec::new() };
-    let is_checked = !planted(Mistake::SkipPrecondition);
     Ok(Spelled::Write(Box::new(Write {
         key: intent.key.clone(),
         operation: intent.operation,
         id: if creating { None } else { copy.map(|copy| copy.remote_id.clone()) },
         fields,
-        version: copy.filter(|_| is_checked && !creating).and_then(|copy| copy.version.clone()),
-        expected: match is_checked {
-            true => expectation(policy, record, system, intent),
-            false => Expected::anything(),
-        },
+        version: copy.filter(|_| !creating).and_then(|copy| copy.version.clone()),
+        expected: expectation(policy, record, system, intent),
         lookup,
     })))
 }

@@ -9,7 +9,6 @@ use crate::outbound::write::{BatchOrder, admit, mark_sent, write_batch};
 use crate::parts::error::EngineError;
 use crate::ports::connector::{Change, RemoteState, Write};
 use avowal_core::data::ids::RemoteId;
-use avowal_core::planted::{Mistake, planted};
 use avowal_core::record::intent::{IntentStatus, Operation};
 use avowal_core::record::reason::FailureReason;
 
@@ -31,8 +30,7 @@ pub(crate) async fn resolve_unknown(
     }
     // A write that was planned before the system's last change would overwrite that change now.
     let can_repeat = |item: &OutgoingWrite| {
-        (is_idempotent && !(item.is_overtaken && item.write.operation != Operation::Create))
-            || planted(Mistake::ResendWithoutLook)
+        is_idempotent && !(item.is_overtaken && item.write.operation != Operation::Create)
     };
     let (repeated, items): (Vec<_>, Vec<_>) = items.into_iter().partition(can_repeat);
     repeat(target, repeated, done).await?;
@@ -106,9 +104,6 @@ async fn look_up(target: Target<'_>, write: &Write) -> Result<Ending, EngineErro
     if let (Operation::Update | Operation::Delete, Some(id)) = (write.operation, &write.id) {
         let copy = target.read_copies(std::slice::from_ref(id)).await?.pop();
         return Ok(copy.map_or(Ending::NotDone, |copy| Ending::ReadBack { copy }));
-    }
-    if planted(Mistake::DoubleCreateAfterTimeout) {
-        return Ok(Ending::NotDone);
     }
     if !target.capabilities().searchable || write.lookup.is_empty() {
         return Ok(Ending::StillUnknown { reason: FailureReason::NotSearchable });

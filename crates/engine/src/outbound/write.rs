@@ -9,7 +9,6 @@ use crate::ports::connector::{RemoteState, Write, WriteOutcome};
 use crate::ports::store::{Commit, CommitOutcome, RecordCommit};
 use avowal_core::history::chronicle::Chronicle;
 use avowal_core::outgoing::confirm::send;
-use avowal_core::planted::{Mistake, planted};
 use futures::channel::oneshot;
 use std::collections::BTreeMap;
 use std::sync::PoisonError;
@@ -29,8 +28,7 @@ pub(crate) struct BatchOrder {
 /// How many writes may be sent now. Waits until at least one may.
 pub(crate) async fn admit(target: Target<'_>, wanted: usize) -> usize {
     let parts = target.parts;
-    let limiter = parts.systems.limiter(target.system).filter(|_| !planted(Mistake::IgnoreRate));
-    let Some(limiter) = limiter else { return wanted };
+    let Some(limiter) = parts.systems.limiter(target.system) else { return wanted };
     loop {
         let (taken, wait_ms) = {
             let mut limiter = limiter.lock().unwrap_or_else(PoisonError::into_inner);

@@ -14,7 +14,6 @@ use crate::ports::store::{BATCH_RECORDS_MAX, Commit, CommitOutcome, RecordCommit
 use avowal_core::data::ids::{EntityName, RemoteId, SystemName};
 use avowal_core::data::time::Timestamp;
 use avowal_core::history::chronicle::Chronicle;
-use avowal_core::planted::{Mistake, planted};
 use avowal_core::policy::EntityPolicy;
 use avowal_core::record::CopyKey;
 use std::collections::BTreeMap;
@@ -124,9 +123,6 @@ impl Parts {
 
     /// For how many milliseconds a system must not be written to; `None` if it may be.
     pub(crate) fn pause_left_ms(&self, system: &SystemName) -> Option<u64> {
-        if planted(Mistake::IgnoreRetryAfter) {
-            return None;
-        }
         let until = self.systems.paused_until(system)?;
         let left = until.millis().saturating_sub(self.clock.now().millis());
         u64::try_from(left).ok().filter(|left| *left > 0)
@@ -155,10 +151,7 @@ impl Parts {
 
     /// A record's part of a commit, with the keys by which unlinked copies find it.
     pub(crate) fn record_commit(&self, chronicle: Chronicle) -> RecordCommit {
-        let (expected_seq, mut state, events) = chronicle.finish();
-        if planted(Mistake::StateBesideHistory) {
-            state.copies.values_mut().for_each(|copy| copy.sent = copy.seen.clone());
-        }
+        let (expected_seq, state, events) = chronicle.finish();
         let match_keys =
             self.policies.get(&state.entity).map(|policy| match_keys(policy, &state)).unwrap_or_default();
         RecordCommit { expected_seq, state, events, match_keys }

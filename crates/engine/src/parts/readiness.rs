@@ -4,7 +4,6 @@
 use crate::parts::error::EngineError;
 use crate::ports::store::{CursorKind, CursorName, Position, Store};
 use avowal_core::data::ids::{EntityName, SystemName};
-use avowal_core::planted::{Mistake, planted};
 use avowal_core::policy::EntityPolicy;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -40,9 +39,6 @@ impl Readiness {
     }
 
     async fn is_ready(&self, system: &SystemName, entity: &EntityName) -> Result<bool, EngineError> {
-        if planted(Mistake::CreateBeforeListing) {
-            return Ok(true);
-        }
         let key = (system.clone(), entity.clone());
         if self.ready.lock().unwrap_or_else(PoisonError::into_inner).contains(&key) {
             return Ok(true);

@@ -4,5 +4,6 @@
 #![allow(clippy::unwrap_used)]
 
 mod lockstep;
+mod mistakes;
 mod regressions;
 mod seeds;
