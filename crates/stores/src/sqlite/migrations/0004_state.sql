@@ -14,7 +14,7 @@ UPDATE records SET
         AND NOT EXISTS (SELECT 1 FROM intents AS i WHERE i.record_id = records.id
             AND NOT (json_valid(i.fields) AND json_valid(i.vector)))
         AND NOT EXISTS (SELECT 1 FROM reviews AS r WHERE r.record_id = records.id AND r.status = 'open'
-            AND NOT (coalesce(json_valid(r.believed), 1) AND json_valid(r.proposed))), json_object(
+            AND NOT (json_valid(r.reason) AND coalesce(json_valid(r.believed), 1) AND json_valid(r.proposed))), json_object(
         'id', id, 'entity', entity, 'seq', seq, 'head', head, 'vector', json(vector), 'fields', json(fields),
         'held', json(held), 'deleted', json(deleted),
         'copies', json((
@@ -33,7 +33,7 @@ UPDATE records SET
             FROM intents AS i WHERE i.record_id = records.id)),
         'reviews', json((
             SELECT json_group_object(r.field, json_object(
-                'id', r.id, 'reason', r.reason, 'believed', json(r.believed), 'proposed', json(r.proposed),
+                'id', r.id, 'reason', json(r.reason), 'believed', json(r.believed), 'proposed', json(r.proposed),
                 'opened_at', r.opened_at))
             FROM reviews AS r WHERE r.record_id = records.id AND r.status = 'open'))), '');
 ALTER TABLE records DROP COLUMN head;
