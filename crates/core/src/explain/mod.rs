@@ -11,6 +11,8 @@ mod short;
 mod view;
 
 #[cfg(test)]
+mod reason_tests;
+#[cfg(test)]
 mod tests;
 
 pub use belief::{Propagation, PropagationStatus, SetAside, Why, why};
