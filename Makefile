@@ -27,9 +27,9 @@ docs: ## the guide as a book in target/guide; brings mdBook
 deny:
 	cargo-deny --log-level error check bans licenses sources
 
-nextest:
-	cargo-nextest nextest run --workspace --no-fail-fast
+nextest: # the doctests first, so that a run ends with the summary of all other tests
 	$(CARGO) test --doc --quiet --package avowal-core --package avowal
+	cargo-nextest nextest run --workspace --no-fail-fast
 
 test-full: tools ## the end-to-end runs at full size: every crash point of 20 seeds, 10 000 records, 50 kills, 100 000 changes
 	AVOWAL_E2E_FULL=1 AVOWAL_LOCKSTEP_SEEDS=2000 cargo-nextest nextest run --profile full --no-fail-fast \

@@ -4,7 +4,7 @@ use crate::data::version::Dot;
 use crate::history::{Basis, ConfirmedBy, Evidence};
 use crate::record::Subject;
 use crate::record::reason::{
-    BeliefRule, ClosingReason, DeleteRule, FailureReason, Refusal, RestoreRule, ReviewReason,
+    BeliefRule, ClosingReason, DeleteRule, FailureReason, Refusal, ResolverChoice, RestoreRule, ReviewReason,
 };
 use serde::Serialize;
 
@@ -43,6 +43,10 @@ fn rules_have_a_wire_form_and_words() {
         BeliefRule::MergeMin,
         BeliefRule::MergeText,
         BeliefRule::MergeExpression { expression: "local + external".into() },
+        BeliefRule::Resolver {
+            resolver: "the resolver phone (version 2)".into(),
+            choice: ResolverChoice::Both,
+        },
         BeliefRule::CopiesAgree,
         BeliefRule::Answered { by: Some("ada".into()), review: "r1-9".into() },
     ];
@@ -74,6 +78,7 @@ fn rules_have_a_wire_form_and_words() {
     "merge_min" | merge by min: the smaller value stands
     "merge_text" | merge by text: both edits are kept, line by line
     {"merge_expression":{"expression":"local + external"}} | merge by expression: local + external
+    {"resolver":{"resolver":"the resolver phone (version 2)","choice":"both"}} | the resolver phone (version 2): both changes are kept in one value
     "copies_agree" | all copies came to hold this value while a person was asked
     {"answered":{"by":"ada","review":"r1-9"}} | ada decided it in review r1-9
     {"may_delete":{"system":"app"}} | app may delete, and its copy had seen every edit
