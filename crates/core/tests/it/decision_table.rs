@@ -1,5 +1,7 @@
 //! The table of the decision as a document. `UPDATE_DOCS=1 cargo test -p avowal-core` prints it anew.
 
+#![allow(clippy::disallowed_methods, reason = "the printed table is a file beside the code")]
+
 use avowal_core::decide::table::Row;
 use std::fmt::Write as _;
 use std::path::Path;

@@ -1,5 +1,7 @@
 //! The list of strategies: every one can be chosen, is said in a sentence, and stands in the guide.
 
+#![allow(clippy::disallowed_methods, reason = "the printed table is a file beside the code")]
+
 use avowal_core::policy::schema::FieldType;
 use avowal_core::{
     DomainResolution, DomainResolver, DomainRules, FieldConflict, Strategy, StrategyDeclaration, StrategyKey,
