@@ -54,14 +54,16 @@ pub fn build(root: &Path, target: &Path, mistakes: &[EditedMistake]) -> Result<P
     files.insert(bins.join(format!("{BINARY}.rs")), simulator);
     let copy = target.join("mistakes");
     write(&copy, &files)?;
-    let status = Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()))
+    let built = Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()))
         .args(["build", "--quiet", "--profile", "sim", "--package", "avowal-sim", "--bins"])
         .env("CARGO_TARGET_DIR", target)
         .current_dir(&copy)
-        .status()
+        .output()
         .map_err(|error| format!("cargo: {error}"))?;
-    if !status.success() {
-        return Err(format!("the copy in {} does not build", copy.display()));
+    // The compiler's warnings about the edits are of no interest unless the build fails.
+    if !built.status.success() {
+        let problems = String::from_utf8_lossy(&built.stderr);
+        return Err(format!("the copy in {} does not build\n{problems}", copy.display()));
     }
     Ok(target.join("sim").join(BINARY))
 }
