@@ -73,7 +73,7 @@ impl Source {
             let closes = |line: &&str| **line == format!("{}}}", " ".repeat(indent));
             // A declaration without a body ends with a semicolon before anything closes at its depth.
             let rest = &lines[at..];
-            let Some(length) = rest.iter().position(|line| closes(&line)) else { continue };
+            let Some(length) = rest.iter().position(closes) else { continue };
             if rest[..length]
                 .iter()
                 .any(|line| line.ends_with(';') && line.len() - line.trim_start().len() == indent)
