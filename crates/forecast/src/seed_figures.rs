@@ -168,10 +168,9 @@ impl Counting<'_> {
                     let entry = refused.entry(system.clone()).or_insert_with(|| (0, reason.clone()));
                     entry.0 += 1;
                 }
-                match (then, subject) {
-                    (OnRefused::Revert, Subject::Field(field)) => self.dispute(event, field, system, reason),
-                    // A refused delete is no write of a field, so nobody corrects it.
-                    (OnRefused::Revert, Subject::Existence) | (OnRefused::Ignore | OnRefused::Review, _) => {}
+                // A refused delete is no write of a field, so nobody corrects it.
+                if let (OnRefused::Revert, Subject::Field(field)) = (then, subject) {
+                    self.dispute(event, field, system, reason);
                 }
             }
             Body::ConflictResolved { field, rule, losers, .. } => {

@@ -1,4 +1,7 @@
-//! One file for each command.
+//! One file for each command of the binary.
+//!
+//! Never in here: a rule of its own; a command asks the engine or the store and prints the answer.
+//! Begin with `sync.rs`; the list of all is below.
 
 mod check;
 mod demo;

@@ -81,7 +81,7 @@ pub enum Auth {
         /// The header's name.
         #[schemars(example = &"X-Api-Key")]
         name: String,
-        /// Its value.
+        /// What the header holds: the key.
         #[schemars(example = &"env:CRM_KEY")]
         value: Secret,
     },

@@ -84,47 +84,72 @@ pub fn judge(
     if let Some(reason) = invalid(field, record, found) {
         return Judgement::Refuse { reason, then };
     }
-    let system = &observation.system;
-    let role = match &field.owner {
-        Owner::Shared => BeliefRule::Shared,
-        Owner::System(owner) if owner == system => BeliefRule::OwnerSet { owner: owner.clone() },
-        Owner::System(owner) if field.proposals.contains(system) => {
-            BeliefRule::Proposal { owner: owner.clone(), system: system.clone() }
-        }
-        // The owner has no copy and no person has set the field, so another system's value is accepted provisionally.
-        Owner::System(owner) if is_unset(record, owner, found.field) && has_seen(relation) => {
-            BeliefRule::Provisional { owner: owner.clone(), system: system.clone() }
-        }
-        // The owner has a copy without a value. This value is kept in the shadow and judged when the owner sets one.
-        Owner::System(_) if relation == FieldRelation::First => return Judgement::Nothing,
-        Owner::System(owner) => {
-            let reason = Refusal::NotOwner { owner: owner.clone(), system: system.clone() };
-            return Judgement::Refuse { reason, then };
-        }
+    let rule = match authority(field, record, observation, found, relation) {
+        Ok(rule) => rule,
+        Err(judgement) => return judgement,
     };
     match relation {
         FieldRelation::Agreement => Judgement::Agree,
-        FieldRelation::First | FieldRelation::Sequential => Judgement::Accept { rule: role },
+        FieldRelation::First | FieldRelation::Sequential => Judgement::Accept { rule },
         FieldRelation::Concurrent | FieldRelation::Indeterminate => {
-            let Some(belief) = record.fields.get(found.field) else {
-                return Judgement::Accept { rule: role };
-            };
-            let contest = Contest {
-                record,
-                field: found.field,
-                local: &belief.value,
-                local_system: &belief.dot.system,
-                local_at: belief.occurred_at,
-                external: found.to,
-                external_system: system,
-                external_at: observation.occurred_at,
-                base: found.from,
-                indeterminate: relation == FieldRelation::Indeterminate,
-            };
-            let resolution = obeying(field, record, found, resolve_field_conflict(policy, field, &contest));
-            Judgement::Conflict { resolution }
+            let is_indeterminate = relation == FieldRelation::Indeterminate;
+            let resolution = contested(policy, field, record, observation, found, is_indeterminate);
+            resolution.map_or(Judgement::Accept { rule }, |resolution| Judgement::Conflict { resolution })
         }
     }
+}
+
+/// By which rule the system may change the field; the judgement where it may not, or not yet.
+fn authority(
+    field: &FieldOwnershipPolicy,
+    record: &Record,
+    observation: &Observation,
+    found: &Difference<'_>,
+    relation: FieldRelation,
+) -> Result<BeliefRule, Judgement> {
+    let system = &observation.system;
+    match &field.owner {
+        Owner::Shared => Ok(BeliefRule::Shared),
+        Owner::System(owner) if owner == system => Ok(BeliefRule::OwnerSet { owner: owner.clone() }),
+        Owner::System(owner) if field.proposals.contains(system) => {
+            Ok(BeliefRule::Proposal { owner: owner.clone(), system: system.clone() })
+        }
+        // The owner has no copy and no person has set the field, so another system's value is accepted provisionally.
+        Owner::System(owner) if is_unset(record, owner, found.field) && has_seen(relation) => {
+            Ok(BeliefRule::Provisional { owner: owner.clone(), system: system.clone() })
+        }
+        // The owner has a copy without a value. This value is kept in the shadow and judged when the owner sets one.
+        Owner::System(_) if relation == FieldRelation::First => Err(Judgement::Nothing),
+        Owner::System(owner) => {
+            let reason = Refusal::NotOwner { owner: owner.clone(), system: system.clone() };
+            Err(Judgement::Refuse { reason, then: field.on_refused })
+        }
+    }
+}
+
+/// How the field's strategy resolves the change against the belief; `None` where nothing is believed.
+fn contested(
+    policy: &EntityPolicy,
+    field: &FieldOwnershipPolicy,
+    record: &Record,
+    observation: &Observation,
+    found: &Difference<'_>,
+    indeterminate: bool,
+) -> Option<ConflictResolutionResult> {
+    let belief = record.fields.get(found.field)?;
+    let contest = Contest {
+        record,
+        field: found.field,
+        local: &belief.value,
+        local_system: &belief.dot.system,
+        local_at: belief.occurred_at,
+        external: found.to,
+        external_system: &observation.system,
+        external_at: observation.occurred_at,
+        base: found.from,
+        indeterminate,
+    };
+    Some(obeying(field, record, found, resolve_field_conflict(policy, field, &contest)))
 }
 
 /// The change that the value carries, if we wrote the value and see it in the copy for the first time.

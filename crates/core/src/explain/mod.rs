@@ -1,4 +1,7 @@
-//! The words: each rule, reason, event and belief as sentences for people. Nothing is decided here.
+//! The words: each rule, reason, event and belief as sentences for people.
+//!
+//! Never in here: a decision, or a text that is stored.
+//! Begin with `reasons.rs`: one function for each kind of code; `line.rs` tells an event, `belief.rs` a value.
 //!
 //! Everything that comes from outside is shortened and escaped before it enters a sentence, so that a hostile
 //! value cannot break a line, move a terminal's cursor or flood a log.

@@ -1,3 +1,5 @@
+//! Every code has one wire form and one sentence.
+
 use super::*;
 use crate::data::ids::{FieldName, SystemName};
 use crate::data::version::Dot;

@@ -3,6 +3,9 @@
 //! A [`FakeSystem`] is a connector and, behind it, a system with rows, a change log, etags, lagging reads, a
 //! normaliser and people who edit. What it lets the engine prove is its [`Profile`]; how a write fails is
 //! scripted with [`Fault`]s. The truth behind the connector can be read without it, as an oracle.
+//!
+//! Never in here: a real system, real time, or a judgement about the engine.
+//! Begin with [`FakeSystem`]; `port.rs` is the connector that it shows.
 
 mod clock;
 mod hooks;

@@ -1,4 +1,7 @@
 //! A store in memory, for tests and simulation: the port's contract in ordered maps, with faults on demand.
+//!
+//! Never in here: anything that outlives the process.
+//! Begin with [`MemoryStore`]; `tables.rs` holds what it keeps.
 
 mod tables;
 

@@ -78,7 +78,7 @@ pub(super) async fn listen() -> Listening {
     let served = tokio::spawn(serve(listener, router, async {
         let _ = stopped.await;
     }));
-    let client = Client::builder().no_proxy().build().unwrap();
+    let client = avowal_testkit::http::client().unwrap();
     Listening { address, shelf, stop, served, client }
 }
 

@@ -34,11 +34,13 @@ pub(super) fn arrows_up() -> Vec<String> {
     found
 }
 
-/// Files that reach each other, other than a folder's `mod.rs` and the files in that folder.
+/// Files of a crate with rooms that reach each other, other than a folder's `mod.rs` and the files in that folder.
 pub(super) fn circles() -> Vec<String> {
     let all = product_sources();
     let mut crates: BTreeMap<String, Vec<&Source>> = BTreeMap::new();
-    for source in &all {
+    for source in
+        all.iter().filter(|source| ROOMS.iter().any(|(name, _)| source.path.split('/').nth(1) == Some(name)))
+    {
         crates.entry(source.path.split('/').nth(1).unwrap().to_owned()).or_default().push(source);
     }
     let mut found = Vec::new();

@@ -23,7 +23,7 @@ pub(super) struct Function {
 }
 
 /// The root of the repository.
-pub(super) fn repository() -> PathBuf {
+fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
 }
 
