@@ -178,10 +178,8 @@ impl Counting<'_> {
                     self.dispute(event, field, &loser.system, rule_words(rule, field));
                 }
             }
-            Body::IntentPlanned { key, fields, correction, .. } => {
-                if *correction {
-                    self.planned.insert(key.clone(), fields.keys().cloned().collect());
-                }
+            Body::IntentPlanned { key, fields, correction: true, .. } => {
+                self.planned.insert(key.clone(), fields.keys().cloned().collect());
             }
             Body::IntentSent { key, .. } => {
                 if !self.sent.insert(key.clone()) {
@@ -197,7 +195,8 @@ impl Counting<'_> {
                     }
                 }
             }
-            Body::Linked { .. }
+            Body::IntentPlanned { correction: false, .. }
+            | Body::Linked { .. }
             | Body::Observed { .. }
             | Body::FieldChanged { .. }
             | Body::ReviewDecided { .. }
