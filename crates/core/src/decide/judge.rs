@@ -85,8 +85,9 @@ pub fn judge(
         return Judgement::Refuse { reason, then };
     }
     let rule = match authority(field, record, observation, found, relation) {
-        Ok(rule) => rule,
-        Err(judgement) => return judgement,
+        Authority::May(rule) => rule,
+        Authority::MayNot(reason) => return Judgement::Refuse { reason, then },
+        Authority::NotYet => return Judgement::Nothing,
     };
     match relation {
         FieldRelation::Agreement => Judgement::Agree,
@@ -99,30 +100,40 @@ pub fn judge(
     }
 }
 
-/// By which rule the system may change the field; the judgement where it may not, or not yet.
+/// Whether a system may change a field.
+enum Authority {
+    /// It may, by this rule.
+    May(BeliefRule),
+    /// It may not.
+    MayNot(Refusal),
+    /// The owner has a copy without a value. This value is kept in the shadow and judged when the owner sets one.
+    NotYet,
+}
+
+/// Whether the system may change the field, and by which rule.
 fn authority(
     field: &FieldOwnershipPolicy,
     record: &Record,
     observation: &Observation,
     found: &Difference<'_>,
     relation: FieldRelation,
-) -> Result<BeliefRule, Judgement> {
+) -> Authority {
     let system = &observation.system;
     match &field.owner {
-        Owner::Shared => Ok(BeliefRule::Shared),
-        Owner::System(owner) if owner == system => Ok(BeliefRule::OwnerSet { owner: owner.clone() }),
+        Owner::Shared => Authority::May(BeliefRule::Shared),
+        Owner::System(owner) if owner == system => {
+            Authority::May(BeliefRule::OwnerSet { owner: owner.clone() })
+        }
         Owner::System(owner) if field.proposals.contains(system) => {
-            Ok(BeliefRule::Proposal { owner: owner.clone(), system: system.clone() })
+            Authority::May(BeliefRule::Proposal { owner: owner.clone(), system: system.clone() })
         }
         // The owner has no copy and no person has set the field, so another system's value is accepted provisionally.
         Owner::System(owner) if is_unset(record, owner, found.field) && has_seen(relation) => {
-            Ok(BeliefRule::Provisional { owner: owner.clone(), system: system.clone() })
+            Authority::May(BeliefRule::Provisional { owner: owner.clone(), system: system.clone() })
         }
-        // The owner has a copy without a value. This value is kept in the shadow and judged when the owner sets one.
-        Owner::System(_) if relation == FieldRelation::First => Err(Judgement::Nothing),
+        Owner::System(_) if relation == FieldRelation::First => Authority::NotYet,
         Owner::System(owner) => {
-            let reason = Refusal::NotOwner { owner: owner.clone(), system: system.clone() };
-            Err(Judgement::Refuse { reason, then: field.on_refused })
+            Authority::MayNot(Refusal::NotOwner { owner: owner.clone(), system: system.clone() })
         }
     }
 }
