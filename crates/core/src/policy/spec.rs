@@ -81,11 +81,10 @@ pub struct FieldSpec {
     /// The system that decides what the field holds, or `shared`.
     #[cfg_attr(feature = "schema", schemars(with = "String", example = &"app"))]
     pub owner: Option<OneOrMany>,
-    /// What happens to concurrent changes: a word of [`Strategy::ALL`](crate::policy::Strategy::ALL), or `merge`. The
-    /// default is `owner_wins` where there is an owner.
+    /// What happens to concurrent changes. The default is `owner_wins` where there is an owner.
     #[cfg_attr(feature = "schema", schemars(example = &"latest_valid_change", extend("enum" = words(StrategyKey::Strategy))))]
     pub strategy: Option<String>,
-    /// How `strategy = "merge"` joins two changes: a word of [`Strategy::ALL`](crate::policy::Strategy::ALL).
+    /// How `strategy = "merge"` joins two changes.
     #[cfg_attr(feature = "schema", schemars(example = &"union", extend("enum" = words(StrategyKey::Merge))))]
     pub merge: Option<String>,
     /// The CEL expression of `merge = "expression"`, over `local`, `external` and `base`.

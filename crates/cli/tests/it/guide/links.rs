@@ -154,12 +154,16 @@ fn plain(path: &Path) -> PathBuf {
     out
 }
 
-/// The anchors of a page's headings, as GitHub and mdBook make them. The second of two equal ones ends with `-1`.
+/// The anchors of a page: those that it writes itself, and those of its headings, as GitHub and mdBook make them. The second
+/// of two equal headings ends with `-1`.
 fn headings(text: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     let mut is_fenced = false;
     for line in text.lines() {
         is_fenced ^= line.trim_start().starts_with("```");
+        if let Some(own) = line.strip_prefix("<a id=\"").and_then(|rest| rest.split('"').next()) {
+            found.insert(own.to_owned());
+        }
         let Some(title) = line.strip_prefix('#').filter(|_| !is_fenced) else { continue };
         let kept = |char: char| match char {
             ' ' | '-' => Some('-'),
