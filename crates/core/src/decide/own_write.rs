@@ -67,8 +67,8 @@ impl OwnWrite {
         }
     }
 
-    /// Ends the intent: what the copy shows becomes its shadow. Equal values settle the write, because there is
-    /// nothing left to do; they never hide a difference, because what differs is assessed afterwards.
+    /// Ends the intent: what the copy shows becomes its shadow. Equal values confirm the write, because there is
+    /// nothing left to do. They never hide a difference, because what differs is assessed afterwards.
     pub fn record(&self, chronicle: &mut Chronicle, observation: &Observation) {
         let nothing = BTreeMap::new();
         let after = match &observation.shown {

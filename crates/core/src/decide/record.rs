@@ -88,7 +88,7 @@ fn values(sight: &Sight<'_>) -> BTreeMap<FieldName, Value> {
 
 /// The source's own order proves that a newer state is known already: nothing of this one may come back.
 fn late(sight: &Sight<'_>) -> Option<NewEvent> {
-    // A late state without any difference says nothing and would only fill the history.
+    // A late state without a difference is dropped without an event.
     if sight.changed.is_empty() && !sight.is_gone() {
         return None;
     }
@@ -235,7 +235,7 @@ impl Change {
         let fields_count = self.existence.lets_fields_count();
         self.existence.record(chronicle, &observation.system, &dot);
         if !fields_count {
-            // The delete prevails, so the edit has nothing left to change; the refusal has told so.
+            // The delete wins: the edit was refused as a whole, so no field is decided.
             return Recorded { decision, is_corrected: true };
         }
         let origin = ChangeOrigin { observation, dot: &dot, copy_vector: &self.copy_vector };
@@ -287,7 +287,7 @@ fn rebased(
 }
 
 fn classification(judged: &[Judged]) -> Classification {
-    // An empty field that says nothing is in no conflict with anybody.
+    // A null that means "not known" cannot conflict.
     let speaks = |judgement: &Judgement| !matches!(judgement, Judgement::Nothing | Judgement::Arrived { .. });
     let any = |wanted: FieldRelation| {
         judged.iter().any(|judged| judged.seen.relation == wanted && speaks(&judged.judgement))
@@ -301,7 +301,7 @@ fn classification(judged: &[Judged]) -> Classification {
     }
 }
 
-/// The evidence of the whole is that of its weakest contested part.
+/// The event carries the evidence of its first concurrent or indeterminate field.
 fn overall(judged: &[Judged]) -> Evidence {
     let is_contested = |judged: &&Judged| {
         matches!(judged.seen.relation, FieldRelation::Concurrent | FieldRelation::Indeterminate)

@@ -14,7 +14,7 @@ Printed from `crates/core/src/decide/table.rs` by a test; change it there and ru
 An observation of a linked copy goes through five steps: its **place** among the states of the copy, **our own write** (if it
 shows that a planned or sent write is done, that write is confirmed first), the **assessment** by this table, the **record**
 (the events), and the **plan** of what has to be written. The rows are asked from first to last, and the first that holds
-decides. *Known* says what the rows before have settled. *Look again* means that nothing was decided: the copy is read once
+decides. *Known* says what the rows before have ruled out. *Look again* means that nothing was decided: the copy is read once
 more after the quiet time, with the reason that is named. The final look is never followed by another.
 
 The invariants stand in [reliability.md](reliability.md).

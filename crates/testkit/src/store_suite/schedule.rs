@@ -87,7 +87,7 @@ pub async fn settled_intent_is_gone(store: Arc<dyn Store>) {
     assert_eq!(store.counts().await.unwrap().intents, []);
 }
 
-/// Sent and unknown intents are in flight and stay due, for they must be settled.
+/// Sent and unknown intents are in flight and stay due, because their outcome must be found out.
 pub async fn intents_in_flight_are_found(store: Arc<dyn Store>) {
     let mut one = planned("01", "k");
     one.state.intents.get_mut("crm").unwrap().operation = Operation::Delete;
