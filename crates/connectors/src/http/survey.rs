@@ -31,32 +31,32 @@ pub(super) async fn survey(
                 readable += 1;
                 shown.extend(fields.keys().cloned());
             }
-            RemoteState::Unreadable { reason, .. } if findings.is_empty() => findings.push(Finding {
-                place: place.clone(),
-                problem: format!("a copy cannot be read: {reason}"),
-                cure: format!("Check `id`, `items` and `fields_at` in the mapping of {entity}"),
-            }),
+            RemoteState::Unreadable { reason, .. } if findings.is_empty() => findings.push(Finding::problem(
+                place.clone(),
+                format!("a copy cannot be read: {reason}"),
+                format!("Check `id`, `items` and `fields_at` in the mapping of {entity}"),
+            )),
             RemoteState::Unreadable { .. } | RemoteState::Gone | RemoteState::Unknown => {}
         }
     }
     // Services leave out empty fields, so only a mapping of which nothing at all is shown is surely wrong.
     let names = object.binding.columns.iter().map(|column| column.name.as_str());
     if readable > 0 && shown.is_empty() && names.clone().next().is_some() {
-        findings.push(Finding {
-            place: place.clone(),
-            problem: format!("none of {} is in the first copies", names.collect::<Vec<_>>().join(", ")),
-            cure: "Check the remote names in the mapping, and `fields_at`".to_owned(),
-        });
+        findings.push(Finding::problem(
+            place.clone(),
+            format!("none of {} is in the first copies", names.collect::<Vec<_>>().join(", ")),
+            "Check the remote names in the mapping, and `fields_at`",
+        ));
     }
     let timeless = page.changes.iter().all(|change| change.occurred_at.is_none());
     if let (HttpObject { changes: Some(_), updated: Some(updated), .. }, true, true) =
         (&object.spec, readable > 0, timeless)
     {
-        findings.push(Finding {
+        findings.push(Finding::problem(
             place,
-            problem: format!("no time is at `updated = {updated:?}` in the first copies"),
-            cure: "Name the time of a copy's last change, or leave out `changes`".to_owned(),
-        });
+            format!("no time is at `updated = {updated:?}` in the first copies"),
+            "Name the time of a copy's last change, or leave out `changes`",
+        ));
     }
     Ok(findings)
 }
@@ -64,14 +64,15 @@ pub(super) async fn survey(
 /// A service that answers, but not as declared, is a finding; one that does not answer is an error.
 fn declared_wrong(place: &str, error: ConnectorError) -> Result<Vec<Finding>, ConnectorError> {
     match error.kind {
-        ConnectorErrorKind::SchemaDrift | ConnectorErrorKind::Protocol => Ok(vec![Finding {
-            place: place.to_owned(),
-            problem: error.message,
-            cure: error.cure.unwrap_or_else(|| "Check the mapping's `http` table".to_owned()),
-        }]),
+        ConnectorErrorKind::SchemaDrift | ConnectorErrorKind::Protocol => Ok(vec![Finding::problem(
+            place,
+            error.message,
+            error.cure.unwrap_or_else(|| "Check the mapping's `http` table".to_owned()),
+        )]),
         ConnectorErrorKind::Unreachable
         | ConnectorErrorKind::Unauthorised
         | ConnectorErrorKind::RateLimited { .. }
-        | ConnectorErrorKind::CursorExpired => Err(error),
+        | ConnectorErrorKind::CursorExpired
+        | ConnectorErrorKind::IdentityChanged => Err(error),
     }
 }

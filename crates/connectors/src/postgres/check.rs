@@ -25,7 +25,7 @@ pub(super) async fn check(session: &Session, bindings: &[Binding]) -> Result<Vec
                     Err(error) if error.kind == ConnectorErrorKind::SchemaDrift => {
                         let place = format!("{}, table {}", session.place(), binding.object);
                         let cure = error.cure.unwrap_or_default();
-                        findings.push(Finding { place, problem: error.message, cure });
+                        findings.push(Finding::problem(place, error.message, cure));
                     }
                     Err(error) => return Err(error),
                 }
@@ -43,7 +43,7 @@ async fn version(session: &Session, client: &Client) -> Result<Vec<Finding>, Con
     }
     let problem = format!("the server is Postgres {}, which is too old", version / 10_000);
     let cure = "Use Postgres 13 or newer".to_owned();
-    Ok(vec![Finding { place: session.place().to_owned(), problem, cure }])
+    Ok(vec![Finding::problem(session.place(), problem, cure)])
 }
 
 async fn of_table(
@@ -53,8 +53,7 @@ async fn of_table(
     table: &Table,
 ) -> Result<Vec<Finding>, ConnectorError> {
     let here = format!("{}, table {}", session.place(), table.shown);
-    let finding =
-        |problem: String, cure: &str| Finding { place: here.clone(), problem, cure: cure.to_owned() };
+    let finding = |problem: String, cure: &str| Finding::problem(here.clone(), problem, cure);
     if !matches!(table.kind, 'r' | 'p') {
         let problem = "it is not an ordinary table, so its changes cannot be seen".to_owned();
         return Ok(vec![finding(problem, "Map the table behind it")]);
@@ -67,7 +66,7 @@ async fn of_table(
     for (mapped, column) in binding.columns.iter().zip(&table.columns) {
         if let Some((problem, cure)) = unsuitable(mapped, column) {
             let place = format!("{here}, column {}", column.name);
-            findings.push(Finding { place, problem, cure: cure.to_owned() });
+            findings.push(Finding::problem(place, problem, cure));
         }
     }
     let rights = missing_rights(session, client, binding, table).await?;

@@ -67,6 +67,7 @@ fn answers(answer: Result<Vec<WriteOutcome>, Stop>, count: usize) -> Vec<WriteOu
                 other @ (WriteOutcome::Conflict { .. }
                 | WriteOutcome::Exists { .. }
                 | WriteOutcome::Missing
+                | WriteOutcome::Blocked { .. }
                 | WriteOutcome::Rejected { .. }
                 | WriteOutcome::Retry { .. }
                 | WriteOutcome::Unknown { .. }) => other,

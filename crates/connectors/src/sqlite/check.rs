@@ -117,5 +117,5 @@ fn unsuitable(mapped: &Column, column: &TableColumn) -> Option<(String, &'static
 }
 
 fn finding(place: &str, problem: &str, cure: &str) -> Finding {
-    Finding { place: place.to_owned(), problem: problem.to_owned(), cure: cure.to_owned() }
+    Finding::problem(place, problem, cure)
 }

@@ -41,7 +41,9 @@ impl Ending {
                 Operation::Create => Ending::Rejected { reason: FailureReason::PlaceMissing },
                 Operation::Update | Operation::Delete => Ending::Missing,
             },
-            WriteOutcome::Rejected { reason } => Ending::Rejected { reason: FailureReason::Told(reason) },
+            WriteOutcome::Blocked { reason } | WriteOutcome::Rejected { reason } => {
+                Ending::Rejected { reason: FailureReason::Told(reason) }
+            }
             WriteOutcome::Retry { after_ms, reason } => {
                 Ending::Retry { after_ms, reason: FailureReason::Told(reason) }
             }

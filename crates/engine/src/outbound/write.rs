@@ -152,6 +152,7 @@ fn asked_pause_ms(outcome: &WriteOutcome) -> Option<u64> {
         | WriteOutcome::Conflict { .. }
         | WriteOutcome::Exists { .. }
         | WriteOutcome::Missing
+        | WriteOutcome::Blocked { .. }
         | WriteOutcome::Rejected { .. }
         | WriteOutcome::Unknown { .. } => None,
     }

@@ -85,6 +85,18 @@ pub trait Connector: Send + Sync {
     async fn wait(&self) {
         std::future::pending().await
     }
+
+    /// What hampers the system now although it answers: a transaction that holds the feed back, rows that only a listing
+    /// can find. Asked at the end of each sync, by `status`, and once a minute by the daemon.
+    async fn notices(&self) -> Result<Vec<Finding>, ConnectorError> {
+        Ok(Vec::new())
+    }
+
+    /// Takes the system for the one that `cursor` was given by, after a person has said that it is ([`ConnectorErrorKind::IdentityChanged`]
+    /// came before). Every order token that it gives from now on comes after those that it gave before the cursor.
+    async fn adopt(&self, _entity: &EntityName, _cursor: &Cursor) -> Result<(), ConnectorError> {
+        Ok(())
+    }
 }
 
 /// What a connector lets the engine prove. Where a proof is missing, the engine reads the copy or waits.
@@ -251,6 +263,12 @@ pub enum WriteOutcome {
     },
     /// Nothing was done: the copy does not exist.
     Missing,
+    /// Nothing was done: a constraint of the system (a reference, a unique value) forbids it as things stand there. Another
+    /// write that waits may cure that, so it is tried again after those.
+    Blocked {
+        /// The system's words.
+        reason: String,
+    },
     /// Nothing was done, and repeating it with this content is useless.
     Rejected {
         /// The system's words.
@@ -281,15 +299,40 @@ pub struct Delivery {
     pub received_at: Timestamp,
 }
 
-/// A problem that `check` found.
+/// Something that `check` found, or that hampers a system now.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Finding {
+    /// Whether the system can be used all the same.
+    pub severity: Severity,
     /// Where: a table, a column, a URL.
     pub place: String,
     /// What is wrong.
     pub problem: String,
     /// What to do.
     pub cure: String,
+}
+
+impl Finding {
+    /// Something that must be mended before the system can be used.
+    pub fn problem(place: impl Into<String>, problem: impl Into<String>, cure: impl Into<String>) -> Self {
+        let (place, problem, cure) = (place.into(), problem.into(), cure.into());
+        Self { severity: Severity::Problem, place, problem, cure }
+    }
+
+    /// Something to know; the system can be used.
+    pub fn note(place: impl Into<String>, problem: impl Into<String>, cure: impl Into<String>) -> Self {
+        Self { severity: Severity::Note, ..Self::problem(place, problem, cure) }
+    }
+}
+
+/// How much a finding matters.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// The system works as mapped; this is worth knowing.
+    Note,
+    /// The system cannot be used as mapped.
+    Problem,
 }
 
 /// Why a system could not be used.
@@ -321,6 +364,9 @@ pub enum ConnectorErrorKind {
     SchemaDrift,
     /// The cursor has expired or is not known, so everything is listed again.
     CursorExpired,
+    /// The system is not the one that the cursor was given by, or it has gone back in time: another file, another database,
+    /// a backup that was restored. A person must say which of them it is.
+    IdentityChanged,
     /// The system answered something that cannot be understood.
     Protocol,
 }
@@ -344,6 +390,7 @@ impl ConnectorErrorKind {
             ConnectorErrorKind::RateLimited { after_ms } => Advice::RetryLater(after_ms),
             ConnectorErrorKind::Unauthorised
             | ConnectorErrorKind::SchemaDrift
+            | ConnectorErrorKind::IdentityChanged
             | ConnectorErrorKind::Protocol => Advice::NeedsPerson,
             ConnectorErrorKind::CursorExpired => Advice::ListAgain,
         }

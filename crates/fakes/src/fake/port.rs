@@ -333,6 +333,7 @@ impl FakeSystem {
             WriteOutcome::Conflict { .. }
             | WriteOutcome::Exists { .. }
             | WriteOutcome::Missing
+            | WriteOutcome::Blocked { .. }
             | WriteOutcome::Rejected { .. }
             | WriteOutcome::Retry { .. }
             | WriteOutcome::Unknown { .. } => false,

@@ -80,6 +80,7 @@ impl MistakenSystem {
             outcome @ (WriteOutcome::Conflict { .. }
             | WriteOutcome::Exists { .. }
             | WriteOutcome::Missing
+            | WriteOutcome::Blocked { .. }
             | WriteOutcome::Rejected { .. }) => outcome,
         }
     }
@@ -162,6 +163,14 @@ impl Connector for MistakenSystem {
         let changes = self.inner.decode(delivery)?;
         let altered = |(entity, change)| self.change(change).map(|change| (entity, change));
         Ok(changes.into_iter().filter_map(altered).collect())
+    }
+
+    async fn notices(&self) -> Result<Vec<Finding>, ConnectorError> {
+        self.inner.notices().await
+    }
+
+    async fn adopt(&self, entity: &EntityName, cursor: &Cursor) -> Result<(), ConnectorError> {
+        self.inner.adopt(entity, cursor).await
     }
 
     async fn wait(&self) {

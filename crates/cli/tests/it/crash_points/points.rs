@@ -76,6 +76,14 @@ impl Connector for PointedConnector {
         installed
     }
 
+    async fn notices(&self) -> Result<Vec<Finding>, ConnectorError> {
+        self.inner.notices().await
+    }
+
+    async fn adopt(&self, entity: &EntityName, cursor: &Cursor) -> Result<(), ConnectorError> {
+        self.inner.adopt(entity, cursor).await
+    }
+
     async fn uninstall(&self) -> Result<Vec<String>, ConnectorError> {
         self.inner.uninstall().await
     }
