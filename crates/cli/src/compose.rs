@@ -7,7 +7,7 @@ use crate::unopened::Unopened;
 use async_trait::async_trait;
 use avowal_core::data::ids::{EntityName, SystemName};
 use avowal_core::policy::EntityPolicy;
-use avowal_engine::ports::connector::{Binding, Column, Connector, ConnectorError, Delivery};
+use avowal_engine::ports::connector::{Binding, Column, Connector, ConnectorError, Delivery, Installation};
 use avowal_engine::ports::store::Store;
 use avowal_engine::{DeliveryOutcome, Engine, EngineParts, SystemPort};
 use avowal_server::webhook::{DeliveryAnswer, Inbox, Now, WebhookEndpoint};
@@ -62,7 +62,7 @@ pub fn connector(
     system: &SystemConfig,
     policies: &BTreeMap<EntityName, Arc<EntityPolicy>>,
 ) -> Result<Arc<dyn Connector>, ConnectorError> {
-    system.connector.open(bindings(name, policies))
+    system.connector.open(&Installation::none(), bindings(name, policies))
 }
 
 /// What the connector of one system must know of each entity that it holds.

@@ -3,7 +3,9 @@
 //! A kind says nothing about files and lines. The reader of the configuration decodes [`Kind::System`] and
 //! [`Kind::Object`] through serde and adds the place; their schemas become the reference of the configuration.
 
-use avowal_engine::ports::connector::{Binding, Capabilities, Connector, ConnectorError, Finding};
+use avowal_engine::ports::connector::{
+    Binding, Capabilities, Connector, ConnectorError, Finding, Installation,
+};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -30,10 +32,12 @@ pub trait Kind: Send + Sync + 'static {
     /// What is wrong with keys that have the right type.
     fn faults(system: &Self::System) -> Vec<KeyFault>;
 
-    /// Prepares the way to a system. Relative paths start at `folder`, the configuration's.
+    /// Prepares the way to a system. Relative paths start at `folder`, the configuration's. What we make in the system is
+    /// named by `installation`.
     fn open(
         system: &Self::System,
         folder: &Path,
+        installation: &Installation,
         objects: Vec<(Binding, Self::Object)>,
     ) -> Result<Arc<dyn Connector>, ConnectorError>;
 

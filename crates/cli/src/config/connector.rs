@@ -5,7 +5,9 @@ use super::decode::{self, keys_of};
 use super::node::{Entry, Table};
 use avowal_connectors::Kind;
 use avowal_core::data::ids::EntityName;
-use avowal_engine::ports::connector::{Binding, Capabilities, Connector, ConnectorError, Finding};
+use avowal_engine::ports::connector::{
+    Binding, Capabilities, Connector, ConnectorError, Finding, Installation,
+};
 use schemars::{JsonSchema as _, Schema, SchemaGenerator};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -69,8 +71,12 @@ pub trait Declaring {
 
 /// A system as it is declared for its connector.
 pub trait Declared: Send + Sync {
-    /// Prepares the way to the system; nothing is sent yet.
-    fn open(&self, bindings: Vec<Binding>) -> Result<Arc<dyn Connector>, ConnectorError>;
+    /// Prepares the way to the system for this installation; nothing is sent yet.
+    fn open(
+        &self,
+        installation: &Installation,
+        bindings: Vec<Binding>,
+    ) -> Result<Arc<dyn Connector>, ConnectorError>;
 
     /// Checks the declarations as far as that goes without reaching the system.
     fn check_offline(&self, bindings: Vec<Binding>) -> Result<Vec<Finding>, ConnectorError>;
@@ -151,8 +157,12 @@ impl<K: Kind> Sound<K> {
 }
 
 impl<K: Kind> Declared for Sound<K> {
-    fn open(&self, bindings: Vec<Binding>) -> Result<Arc<dyn Connector>, ConnectorError> {
-        K::open(&self.system, &self.folder, self.objects(bindings))
+    fn open(
+        &self,
+        installation: &Installation,
+        bindings: Vec<Binding>,
+    ) -> Result<Arc<dyn Connector>, ConnectorError> {
+        K::open(&self.system, &self.folder, installation, self.objects(bindings))
     }
 
     fn check_offline(&self, bindings: Vec<Binding>) -> Result<Vec<Finding>, ConnectorError> {

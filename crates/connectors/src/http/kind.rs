@@ -2,7 +2,9 @@
 
 use super::{BATCH_WRITES_MAX, HttpConnector, HttpObject, HttpOptions, Trust};
 use crate::kind::{KeyFault, Kind};
-use avowal_engine::ports::connector::{Binding, Capabilities, Connector, ConnectorError, Finding, OrderKind};
+use avowal_engine::ports::connector::{
+    Binding, Capabilities, Connector, ConnectorError, Finding, Installation, OrderKind,
+};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -27,6 +29,7 @@ impl Kind for Http {
     fn open(
         system: &HttpOptions,
         _folder: &Path,
+        _installation: &Installation,
         objects: Vec<(Binding, HttpObject)>,
     ) -> Result<Arc<dyn Connector>, ConnectorError> {
         Ok(Arc::new(HttpConnector::new(system.clone(), objects)?))

@@ -2,7 +2,7 @@
 
 use super::{PostgresConnector, PostgresOptions, capabilities};
 use crate::kind::{KeyFault, Kind, NoKeys};
-use avowal_engine::ports::connector::{Binding, Capabilities, Connector, ConnectorError};
+use avowal_engine::ports::connector::{Binding, Capabilities, Connector, ConnectorError, Installation};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::path::Path;
@@ -44,10 +44,11 @@ impl Kind for Postgres {
     fn open(
         system: &PostgresKeys,
         _folder: &Path,
+        installation: &Installation,
         objects: Vec<(Binding, NoKeys)>,
     ) -> Result<Arc<dyn Connector>, ConnectorError> {
         let bindings = objects.into_iter().map(|(binding, NoKeys {})| binding).collect();
-        let options = PostgresOptions { url: system.url.clone() };
+        let options = PostgresOptions { url: system.url.clone(), installation: installation.clone() };
         Ok(Arc::new(PostgresConnector::connect(options, bindings)?))
     }
 

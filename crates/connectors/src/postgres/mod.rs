@@ -34,7 +34,7 @@ use async_trait::async_trait;
 use avowal_core::data::ids::{EntityName, RemoteId};
 use avowal_engine::ports::connector::{
     Binding, Capabilities, Change, Connector, ConnectorError, ConnectorErrorKind, Delivery, Fields, Finding,
-    OrderKind, Page, Write, WriteOutcome,
+    Installation, OrderKind, Page, Write, WriteOutcome,
 };
 use avowal_engine::ports::store::Cursor;
 use feed::Behind;
@@ -51,6 +51,8 @@ pub struct PostgresOptions {
     /// `postgres://user:password@host:port/database`, or libpq's `key=value` form. With `sslmode=require` (and
     /// by default beyond this machine) the server's certificate is verified against the system's roots.
     pub url: String,
+    /// By which name our triggers go there.
+    pub installation: Installation,
 }
 
 impl fmt::Debug for PostgresOptions {

@@ -2,7 +2,7 @@
 
 use super::{SqliteConnector, SqliteOptions, capabilities};
 use crate::kind::{KeyFault, Kind, NoKeys};
-use avowal_engine::ports::connector::{Binding, Capabilities, Connector, ConnectorError};
+use avowal_engine::ports::connector::{Binding, Capabilities, Connector, ConnectorError, Installation};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::path::Path;
@@ -43,11 +43,15 @@ impl Kind for Sqlite {
     fn open(
         system: &SqliteKeys,
         folder: &Path,
+        installation: &Installation,
         objects: Vec<(Binding, NoKeys)>,
     ) -> Result<Arc<dyn Connector>, ConnectorError> {
         let path = folder.join(path_of(&system.url).unwrap_or_default());
         let bindings = objects.into_iter().map(|(binding, NoKeys {})| binding).collect();
-        Ok(Arc::new(SqliteConnector::open(SqliteOptions { path }, bindings)?))
+        Ok(Arc::new(SqliteConnector::open(
+            SqliteOptions { path, installation: installation.clone() },
+            bindings,
+        )?))
     }
 
     fn capabilities(_object: &NoKeys) -> Capabilities {

@@ -25,7 +25,7 @@ use async_trait::async_trait;
 use avowal_core::data::ids::{EntityName, RemoteId};
 use avowal_engine::ports::connector::{
     Binding, Capabilities, Change, Connector, ConnectorError, ConnectorErrorKind, Delivery, Fields, Finding,
-    OrderKind, Page, Write, WriteOutcome,
+    Installation, OrderKind, Page, Write, WriteOutcome,
 };
 use avowal_engine::ports::store::Cursor;
 use session::{Failure, Session};
@@ -48,6 +48,8 @@ const BATCH_WRITES_MAX: usize = 500;
 pub struct SqliteOptions {
     /// The file. It must exist: a missing file is an error, never a new database.
     pub path: PathBuf,
+    /// By which name our triggers go there.
+    pub installation: Installation,
 }
 
 /// Tables of one SQLite file.

@@ -7,7 +7,7 @@ use avowal_core::data::value::Value;
 use avowal_core::policy::schema::FieldType;
 use avowal_core::record::intent::Operation;
 use avowal_engine::ports::connector::{
-    Binding, Column, Connector as _, Expected, Fields, RemoteState, Write, WriteOutcome,
+    Binding, Column, Connector as _, Expected, Fields, Installation, RemoteState, Write, WriteOutcome,
 };
 use proptest::prelude::*;
 use rusqlite::Connection;
@@ -52,7 +52,9 @@ fn place(table: &str, id: &str, column: &str) -> Option<Fixture> {
     let entity = EntityName::new("thing");
     let columns = vec![Column { name: column.to_owned(), field_type: FieldType::String, writable: true }];
     let binding = Binding { entity: entity.clone(), object: table.to_owned(), id: id.to_owned(), columns };
-    let connector = SqliteConnector::open(SqliteOptions { path }, vec![binding]).unwrap();
+    let connector =
+        SqliteConnector::open(SqliteOptions { path, installation: Installation::none() }, vec![binding])
+            .unwrap();
     Some(Fixture { _folder: folder, person, connector, entity })
 }
 

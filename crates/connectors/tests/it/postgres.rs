@@ -7,8 +7,8 @@ use avowal_core::data::value::Value;
 use avowal_core::policy::schema::FieldType;
 use avowal_core::record::intent::Operation;
 use avowal_engine::ports::connector::{
-    Binding, Change, Column, Connector, ConnectorErrorKind, Expected, Fields, RemoteState, Write,
-    WriteOutcome,
+    Binding, Change, Column, Connector, ConnectorErrorKind, Expected, Fields, Installation, RemoteState,
+    Write, WriteOutcome,
 };
 use avowal_engine::ports::store::Cursor;
 use avowal_testkit::connector_suite::{self, ENTITY, Fixture, REFUSED_NAME, binding};
@@ -127,7 +127,11 @@ async fn person(url: &str) -> Client {
 }
 
 fn connect(url: &str, binding: Binding) -> PostgresConnector {
-    PostgresConnector::connect(PostgresOptions { url: url.to_owned() }, vec![binding]).unwrap()
+    PostgresConnector::connect(
+        PostgresOptions { url: url.to_owned(), installation: Installation::none() },
+        vec![binding],
+    )
+    .unwrap()
 }
 
 fn entity() -> EntityName {
@@ -477,7 +481,10 @@ async fn errors_name_the_place_and_the_cure() {
     assert!(!error.to_string().contains("wrong-secret"), "{error}");
     let nowhere = connect(&server.url("nowhere"), binding("people", "id"));
     assert_eq!(nowhere.check().await.unwrap_err().kind, ConnectorErrorKind::SchemaDrift);
-    let unreadable = PostgresOptions { url: "postgres://u:secret@[::bad/x".to_owned() };
+    let unreadable = PostgresOptions {
+        url: "postgres://u:secret@[::bad/x".to_owned(),
+        installation: Installation::none(),
+    };
     let error = PostgresConnector::connect(unreadable, vec![]).unwrap_err();
     assert!(!error.to_string().contains("secret"), "{error}");
 

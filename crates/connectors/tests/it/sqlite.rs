@@ -6,7 +6,7 @@ use avowal_core::data::ids::{EntityName, RemoteId};
 use avowal_core::data::value::Value;
 use avowal_core::record::intent::Operation;
 use avowal_engine::ports::connector::{
-    Change, Connector, ConnectorErrorKind, Expected, Fields, RemoteState, Write, WriteOutcome,
+    Change, Connector, ConnectorErrorKind, Expected, Fields, Installation, RemoteState, Write, WriteOutcome,
 };
 use avowal_engine::ports::store::Cursor;
 use avowal_testkit::connector_suite::{self, ENTITY, Fixture, binding};
@@ -32,7 +32,8 @@ impl File {
         let person = Connection::open(folder.path().join("app.db")).unwrap();
         person.busy_timeout(std::time::Duration::from_secs(5)).unwrap();
         person.execute_batch(schema).unwrap();
-        let options = SqliteOptions { path: folder.path().join("app.db") };
+        let options =
+            SqliteOptions { path: folder.path().join("app.db"), installation: Installation::none() };
         let connector = SqliteConnector::open(options, vec![binding("people", "id")]).unwrap();
         connector.install().await.unwrap();
         Self { folder, connector, person: Mutex::new(person) }
@@ -273,8 +274,9 @@ async fn a_feed_that_missed_something_says_so() {
 async fn errors_name_the_place_and_the_cure() {
     let file = File::new(SCHEMA).await;
     let path = file.folder.path().join("app.db");
-    let open =
-        |path: std::path::PathBuf, binding| SqliteConnector::open(SqliteOptions { path }, vec![binding]);
+    let open = |path: std::path::PathBuf, binding| {
+        SqliteConnector::open(SqliteOptions { path, installation: Installation::none() }, vec![binding])
+    };
     let missing = open(file.folder.path().join("no.db"), binding("people", "id")).unwrap_err();
     assert_eq!(missing.kind, ConnectorErrorKind::Unreachable);
     assert!(missing.to_string().contains("no.db") && missing.cure.is_some(), "{missing}");

@@ -404,6 +404,40 @@ impl ConnectorError {
     }
 }
 
+/// Who we are to a system: the name that our tables and triggers carry there, so that two configurations on one table do
+/// not take each other's. A store makes it once and keeps it.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Installation(String);
+
+/// The longest name of an installation.
+const INSTALLATION_BYTES_MAX: usize = 16;
+
+impl Installation {
+    /// The installation of this name; `None` unless it is made of 1 to 16 lower-case letters and digits.
+    pub fn new(name: impl Into<String>) -> Option<Self> {
+        let name = name.into();
+        let plain = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+        let fits = (1..=INSTALLATION_BYTES_MAX).contains(&name.len());
+        (plain && fits).then_some(Self(name))
+    }
+
+    /// The installation of a configuration that has no store yet: nothing of it is anywhere.
+    pub fn none() -> Self {
+        Self("none".to_owned())
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Installation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 /// What a connector must know of an entity: the remote side of its mapping.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Binding {

@@ -10,7 +10,7 @@ use avowal_core::history::fold::fold;
 use avowal_core::policy::EntityPolicy;
 use avowal_core::policy::schema::FieldType;
 use avowal_engine::ports::clock::Clock;
-use avowal_engine::ports::connector::{Binding, Column, Connector};
+use avowal_engine::ports::connector::{Binding, Column, Connector, Installation};
 use avowal_engine::ports::store::Store;
 use avowal_engine::{Engine, EngineParts, Settings, SyncOptions, SyncReport, SystemPort, Unwatched};
 use avowal_stores::sqlite::SqliteStore;
@@ -172,8 +172,14 @@ impl Scene {
         let columns = FIELDS.into_iter().map(column).collect();
         let binding =
             Binding { entity: entity(), object: "customers".to_owned(), id: "id".to_owned(), columns };
-        SqliteConnector::open(SqliteOptions { path: self.folder.join(format!("{system}.db")) }, vec![binding])
-            .unwrap()
+        SqliteConnector::open(
+            SqliteOptions {
+                path: self.folder.join(format!("{system}.db")),
+                installation: Installation::none(),
+            },
+            vec![binding],
+        )
+        .unwrap()
     }
 
     /// Both tables agree, the history is whole, nothing was done twice, and there is nothing left to do.
