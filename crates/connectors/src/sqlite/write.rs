@@ -9,14 +9,28 @@ use super::session::Failure;
 use avowal_core::data::ids::RemoteId;
 use avowal_core::record::intent::Operation;
 use avowal_engine::ports::connector::{Binding, Change, Fields, RemoteState, Write, WriteOutcome};
+use rusqlite::ffi::{
+    SQLITE_CONSTRAINT_FOREIGNKEY, SQLITE_CONSTRAINT_PRIMARYKEY, SQLITE_CONSTRAINT_ROWID,
+    SQLITE_CONSTRAINT_UNIQUE,
+};
 use rusqlite::types::Value as Sql;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior, params_from_iter};
+
+/// The constraints that depend on other rows.
+const CURABLE: [i32; 4] = [
+    SQLITE_CONSTRAINT_FOREIGNKEY,
+    SQLITE_CONSTRAINT_PRIMARYKEY,
+    SQLITE_CONSTRAINT_ROWID,
+    SQLITE_CONSTRAINT_UNIQUE,
+];
 
 /// Why a row, or the whole transaction, did not go through.
 #[derive(Debug)]
 enum Trouble {
     /// The database refuses this row, for ever.
     Row(String),
+    /// A reference or a unique value forbids this row as things stand: another write may cure that.
+    Blocked(String),
     /// Nothing can be written now.
     Transaction(String),
     /// The transaction was lost with all its rows, by something that one of them did.
@@ -27,6 +41,10 @@ enum Trouble {
 
 impl From<rusqlite::Error> for Trouble {
     fn from(error: rusqlite::Error) -> Self {
+        let extended = error.sqlite_error().map(|error| error.extended_code);
+        if extended.is_some_and(|code| CURABLE.contains(&code)) {
+            return Trouble::Blocked(error.to_string());
+        }
         match error.sqlite_error_code() {
             // `Unknown` is SQLITE_ERROR: a trigger or generated column that will not work a second time either.
             Some(
@@ -57,12 +75,13 @@ pub(super) fn write(connection: &mut Connection, binding: &Binding, writes: &[Wr
     };
     match trouble {
         // One of the rows caused it. Each row is written by itself, so that only that row fails.
-        Trouble::RolledBack(_) | Trouble::Row(_) if writes.len() > 1 => {
+        Trouble::RolledBack(_) | Trouble::Row(_) | Trouble::Blocked(_) if writes.len() > 1 => {
             writes.iter().flat_map(|one| write(connection, binding, std::slice::from_ref(one))).collect()
         }
         Trouble::RolledBack(reason) | Trouble::Row(reason) => {
             vec![WriteOutcome::Rejected { reason }; writes.len()]
         }
+        Trouble::Blocked(reason) => vec![WriteOutcome::Blocked { reason }; writes.len()],
         Trouble::Transaction(reason) => vec![WriteOutcome::Retry { after_ms: None, reason }; writes.len()],
         Trouble::Uncertain(reason) => vec![WriteOutcome::Unknown { reason }; writes.len()],
     }
@@ -123,6 +142,10 @@ fn one(
         Err(Trouble::Row(reason)) => {
             connection.prepare_cached("ROLLBACK TO avowal_row")?.execute([])?;
             WriteOutcome::Rejected { reason }
+        }
+        Err(Trouble::Blocked(reason)) => {
+            connection.prepare_cached("ROLLBACK TO avowal_row")?.execute([])?;
+            WriteOutcome::Blocked { reason }
         }
         Err(other) => return Err(other),
     };

@@ -1,5 +1,7 @@
 //! The SQLite connector: the conformance suite, and what only a SQLite file can do.
 
+mod constraints;
+
 use async_trait::async_trait;
 use avowal_connectors::sqlite::{SqliteConnector, SqliteOptions};
 use avowal_core::data::ids::{EntityName, RemoteId};
