@@ -1,8 +1,9 @@
 //! What is wrong between the mapping and the database.
 
-use super::catalogue::{Kind, Table, TableColumn, table};
+use super::catalogue::table;
 use super::install::complete;
 use super::session::Session;
+use super::table::{Kind, Table, TableColumn};
 use avowal_core::policy::schema::FieldType;
 use avowal_engine::ports::connector::{Binding, Column, ConnectorError, ConnectorErrorKind, Finding};
 use tokio_postgres::Client;

@@ -1,9 +1,10 @@
 //! The change log, read below the horizon of running transactions.
 
-use super::catalogue::{Table, table};
+use super::catalogue::table;
 use super::image;
 use super::install::{EVENTS, definition, trigger_name};
 use super::session::Session;
+use super::table::Table;
 use avowal_core::data::ids::{EntityName, RemoteId};
 use avowal_core::data::time::Timestamp;
 use avowal_engine::ports::connector::{

@@ -1,6 +1,6 @@
 //! Row images: one expression a column, used by triggers, listings and reads alike, and its inverse.
 
-use super::catalogue::{Kind, Table, TableColumn, literal, quote};
+use super::table::{Kind, Table, literal, quote};
 use avowal_core::data::ids::RemoteId;
 use avowal_core::data::value::Value;
 use avowal_core::record::observation::OrderToken;
@@ -113,83 +113,5 @@ pub(super) fn into_fields(shown: RemoteState) -> Fields {
     match shown {
         RemoteState::Present(fields) => fields,
         RemoteState::Gone | RemoteState::Unknown | RemoteState::Unreadable { .. } => Fields::new(),
-    }
-}
-
-/// Takes the column's value out of `doc`, a jsonb expression made by [`document`].
-pub(super) fn from_document_sql(column: &TableColumn, doc: &str) -> String {
-    let key = literal(&column.remote);
-    let target = &column.type_sql;
-    match &column.kind {
-        Kind::Json => format!("nullif({doc} -> {key}, 'null'::jsonb)::{target}"),
-        Kind::Array(element) => format!(
-            "CASE WHEN jsonb_typeof({doc} -> {key}) = 'array' THEN (SELECT coalesce(array_agg(x.v::{element} \
-             ORDER BY x.o), '{{}}')::{target} FROM jsonb_array_elements_text({doc} -> {key}) \
-             WITH ORDINALITY AS x(v, o)) ELSE ({doc} ->> {key})::{target} END"
-        ),
-        Kind::Integer
-        | Kind::Float
-        | Kind::Numeric
-        | Kind::Boolean
-        | Kind::Date
-        | Kind::Timestamp
-        | Kind::Uuid
-        | Kind::Text => format!("({doc} ->> {key})::{target}"),
-    }
-}
-
-/// A value as it goes into a document for its column.
-pub(super) fn into_document(column: &TableColumn, value: &Value) -> Value {
-    match (&column.kind, value) {
-        (Kind::Integer, Value::Bool(bool)) => Value::Int(i64::from(*bool)),
-        // Canonical text, so that equal values are equal bytes.
-        (Kind::Text, Value::List(_) | Value::Object(_)) => Value::text(value.to_string()),
-        (
-            Kind::Integer
-            | Kind::Float
-            | Kind::Numeric
-            | Kind::Boolean
-            | Kind::Date
-            | Kind::Timestamp
-            | Kind::Json
-            | Kind::Array(_)
-            | Kind::Uuid
-            | Kind::Text,
-            _,
-        ) => value.clone(),
-    }
-}
-
-/// Whether a text can be an id of the table at all: another would fail the whole statement.
-pub(super) fn can_be_id(table: &Table, id: &RemoteId) -> bool {
-    let text = id.as_str();
-    match table.id.kind {
-        Kind::Integer => text.parse::<i64>().is_ok_and(|int| int.to_string() == text && fits(table, int)),
-        Kind::Uuid => {
-            text.len() == 36
-                && text.bytes().enumerate().all(|(at, byte)| match at {
-                    8 | 13 | 18 | 23 => byte == b'-',
-                    _ => byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte),
-                })
-        }
-        Kind::Text => !text.contains('\0'),
-        Kind::Float
-        | Kind::Numeric
-        | Kind::Boolean
-        | Kind::Date
-        | Kind::Timestamp
-        | Kind::Json
-        | Kind::Array(_) => {
-            // Rare as ids; the characters that such values can have.
-            !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit() || b"-+:. TZe".contains(&byte))
-        }
-    }
-}
-
-fn fits(table: &Table, int: i64) -> bool {
-    match table.id.type_sql.as_str() {
-        "smallint" => i16::try_from(int).is_ok(),
-        "integer" => i32::try_from(int).is_ok(),
-        _ => true,
     }
 }

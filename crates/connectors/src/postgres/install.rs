@@ -1,8 +1,9 @@
 //! The change log's tables, functions and triggers: made and removed.
 
-use super::catalogue::{Table, literal, quote, table};
+use super::catalogue::table;
 use super::image::{differs_sql, id_sql, image_sql};
 use super::session::Session;
+use super::table::{Table, literal, quote};
 use avowal_core::data::value::Digest;
 use avowal_engine::ports::connector::{Binding, ConnectorError, ConnectorErrorKind};
 use tokio_postgres::types::Type;

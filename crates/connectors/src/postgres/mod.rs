@@ -16,6 +16,7 @@
 
 mod catalogue;
 mod check;
+mod document;
 mod feed;
 mod image;
 mod install;
@@ -23,9 +24,11 @@ mod kind;
 mod listen;
 mod plain;
 mod read;
+mod refusal;
 mod reserve;
 mod session;
 mod statement;
+mod table;
 mod write;
 
 pub use kind::{Postgres, PostgresKeys};

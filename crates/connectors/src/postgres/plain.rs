@@ -1,8 +1,8 @@
 //! Rows read straight from their columns. The server builds an image about eight times slower than it sends the
 //! columns, so images are for the log alone. Both ways show the same values.
 
-use super::catalogue::{Kind, Table, quote};
 use super::image::unfold;
+use super::table::{Kind, Table, quote};
 use avowal_core::data::value::{Value, ValueError};
 use avowal_engine::ports::connector::{Fields, RemoteState};
 use tokio_postgres::Row;

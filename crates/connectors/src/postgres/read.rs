@@ -1,10 +1,12 @@
 //! Listing, reading and finding rows.
 
-use super::catalogue::{Table, TableColumn, quote, table};
-use super::image::{self, can_be_id, from_document_sql, id_sql, into_document};
+use super::catalogue::table;
+use super::document::{can_be_id, document, from_document_sql, ids_sql, json, searchable};
+use super::image::{self, id_sql};
 use super::plain::{columns_sql, shown};
+use super::refusal::is_row_error;
 use super::session::Session;
-use super::statement::{ids_sql, is_row_error};
+use super::table::{Table, literal, quote};
 use avowal_core::data::ids::RemoteId;
 use avowal_core::data::value::Value;
 use avowal_engine::ports::connector::{
@@ -157,29 +159,6 @@ pub(super) async fn find_all(
     Ok(rows.iter().map(|row| (place(row), change(table, row))).collect())
 }
 
-/// The fields as a document for their columns.
-pub(super) fn document(table: &Table, fields: &Fields) -> Value {
-    Value::Object(
-        fields
-            .iter()
-            .filter_map(|(name, value)| {
-                let column = searchable(table, name)?;
-                Some((name.clone(), into_document(column, value)))
-            })
-            .collect(),
-    )
-}
-
-/// JSON as it is sent: integers exact, unlike the canonical form.
-pub(super) fn json(value: &Value) -> String {
-    // All keys are texts, so this cannot fail.
-    serde_json::to_string(value).unwrap_or_else(|_| "null".to_owned())
-}
-
-fn searchable<'a>(table: &'a Table, name: &str) -> Option<&'a TableColumn> {
-    table.columns.iter().chain([&table.id]).find(|column| column.remote == name)
-}
-
 /// Id, order and columns of rows `t`. The order is the newest log row of that row: what the same snapshot shows of
 /// it is contained in the row.
 fn select(binding: &Binding, table: &Table) -> String {
@@ -190,7 +169,7 @@ fn select_with(binding: &Binding, table: &Table, first: &str) -> String {
     let order = match table.logged {
         true => format!(
             "(SELECT max(l.id) FROM public.avowal_log l WHERE l.entity = {} AND l.remote_id = {})",
-            super::catalogue::literal(binding.entity.as_str()),
+            literal(binding.entity.as_str()),
             id_sql(table, "t")
         ),
         false => "NULL::bigint".to_owned(),

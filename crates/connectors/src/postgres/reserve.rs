@@ -1,7 +1,7 @@
 //! Idempotency keys: reserved before the write, kept with its effect, released if there was none.
 
-use super::catalogue::Table;
-use super::image::can_be_id;
+use super::document::can_be_id;
+use super::table::Table;
 use avowal_core::data::ids::RemoteId;
 use avowal_engine::ports::connector::{Binding, Write};
 use std::collections::{BTreeMap, BTreeSet};

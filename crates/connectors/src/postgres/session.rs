@@ -1,6 +1,6 @@
 //! One connection, made on demand and again after it was lost.
 
-use super::catalogue::Table;
+use super::table::Table;
 use avowal_core::data::ids::EntityName;
 use avowal_engine::ports::connector::{ConnectorError, ConnectorErrorKind};
 use std::collections::BTreeMap;

@@ -1,8 +1,8 @@
 //! The statements that write many rows at once.
 
-use super::catalogue::{Table, TableColumn, quote};
-use super::image::{from_document_sql, id_sql};
-use super::read::{document, json};
+use super::document::{document, from_document_sql, ids_sql, json};
+use super::image::id_sql;
+use super::table::{Table, TableColumn, quote};
 use avowal_core::data::ids::RemoteId;
 use avowal_core::data::value::Value;
 use avowal_core::record::intent::Operation;
@@ -76,19 +76,6 @@ pub(super) async fn carry_out(
             Ok(by_id(writes, places, &gone))
         }
     }
-}
-
-/// The test that a row `t` has one of the ids of `$1`, an array of texts.
-pub(super) fn ids_sql(table: &Table) -> String {
-    format!("t.{} = ANY($1::text[]::{}[])", quote(&table.id.name), table.id.type_sql)
-}
-
-/// Whether an error is the refusal of a row's contents, so that the row would be refused again.
-pub(super) fn is_row_error(error: &Error) -> bool {
-    let Some(code) = error.code() else { return false };
-    let code = code.code();
-    // Data exceptions, integrity, check options, triggers' own errors; a value for a generated column.
-    matches!(&code[..2], "22" | "23" | "27" | "44" | "P0") || code == "428C9"
 }
 
 async fn create(

@@ -1,12 +1,15 @@
 //! Writes: one transaction a call, in statements that carry many rows each.
 
-use super::catalogue::{Table, table};
+use super::catalogue::table;
+use super::document::{can_be_id, holds_nul, ids_sql};
 use super::image::{self, id_sql};
 use super::plain::{columns_sql, shown};
 use super::read::{find_all, rows};
+use super::refusal::{is_row_error, refused};
 use super::reserve::{ReservedKeys, finish_keys, reserve_keys};
 use super::session::{Session, words};
-use super::statement::{Group, carry_out, groups, ids_sql, is_row_error};
+use super::statement::{Group, carry_out, groups};
+use super::table::{Table, quote};
 use avowal_core::data::ids::RemoteId;
 use avowal_core::record::intent::Operation;
 use avowal_engine::ports::connector::{
@@ -20,8 +23,8 @@ use tokio_postgres::{Error, Transaction};
 enum Stop {
     /// Nothing was done; later it may be.
     Retry(String),
-    /// The commit was refused because of some row (a deferred constraint).
-    Refused(String),
+    /// The commit was refused because of some row (a deferred constraint): how a write that is alone ends.
+    Refused(WriteOutcome),
     /// The connection was lost while the commit was under way.
     Unknown(Vec<WriteOutcome>, String),
 }
@@ -57,7 +60,7 @@ pub(super) async fn write(session: &Session, binding: &Binding, writes: &[Write]
 fn answers(answer: Result<Vec<WriteOutcome>, Stop>, count: usize) -> Vec<WriteOutcome> {
     match answer {
         Ok(outcomes) => outcomes,
-        Err(Stop::Refused(reason)) => vec![WriteOutcome::Rejected { reason }; count],
+        Err(Stop::Refused(outcome)) => vec![outcome; count],
         Err(Stop::Retry(reason)) => vec![WriteOutcome::Retry { after_ms: None, reason }; count],
         // A write that was answered without writing keeps its answer, whatever happened to the others.
         Err(Stop::Unknown(outcomes, reason)) => outcomes
@@ -130,7 +133,7 @@ async fn transact(
     *committing = Some(outcomes.clone());
     transaction.commit().await.map_err(|error| match error.code() {
         Some(code) if code.code().starts_with("23") || code.code().starts_with("P0") => {
-            Stop::Refused(words(&error))
+            Stop::Refused(refused(&error))
         }
         // A server that is going down may have committed already.
         Some(code) if !code.code().starts_with("57") => Stop::Retry(words(&error)),
@@ -202,10 +205,16 @@ impl Batch<'_> {
                 self.binding.columns.iter().any(|column| &column.name == name && column.writable)
             };
             let unmapped = write.fields.keys().find(|name| !writable(name));
-            let reason = match (unmapped, write.operation, &write.id) {
-                (Some(name), _, _) => format!("column {name:?} is not mapped for writing"),
-                (None, Operation::Update | Operation::Delete, None) => "the write names no row".to_owned(),
-                (None, _, _) => continue,
+            let nul = write.fields.iter().find(|(_, value)| holds_nul(value));
+            let reason = match (unmapped, nul, write.operation, &write.id) {
+                (Some(name), _, _, _) => format!("column {name:?} is not mapped for writing"),
+                (None, Some((name, _)), _, _) => {
+                    format!("column {name:?}: Postgres cannot hold the character NUL (U+0000)")
+                }
+                (None, None, Operation::Update | Operation::Delete, None) => {
+                    "the write names no row".to_owned()
+                }
+                (None, None, _, _) => continue,
             };
             self.answer(place, WriteOutcome::Rejected { reason });
         }
@@ -238,7 +247,7 @@ impl Batch<'_> {
             .open()
             .into_iter()
             .filter_map(|place| self.writes[place].id.as_ref())
-            .filter(|id| image::can_be_id(self.table, id))
+            .filter(|id| can_be_id(self.table, id))
             .map(RemoteId::as_str)
             .collect();
         if ids.is_empty() {
@@ -250,7 +259,7 @@ impl Batch<'_> {
             columns_sql(self.table, "t"),
             self.table.sql,
             ids_sql(self.table),
-            super::catalogue::quote(&self.table.id.name),
+            quote(&self.table.id.name),
         );
         let rows = transaction.query_typed(&sql, &[(&ids, Type::TEXT_ARRAY)]).await?;
         let row = |row: &tokio_postgres::Row| {
@@ -340,7 +349,7 @@ impl Batch<'_> {
                 }
                 Err(error) if part.len() == 1 && is_row_error(&error) => {
                     savepoint.rollback().await?;
-                    self.answer(part[0], WriteOutcome::Rejected { reason: words(&error) });
+                    self.answer(part[0], refused(&error));
                 }
                 Err(error) if !is_row_error(&error) => return Err(error.into()),
                 Ok(_) | Err(_) => {

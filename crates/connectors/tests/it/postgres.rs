@@ -1,5 +1,7 @@
 //! The Postgres connector against a private server: the conformance suite, and what only Postgres can do.
 
+mod constraints;
+
 use async_trait::async_trait;
 use avowal_connectors::postgres::{PostgresConnector, PostgresOptions};
 use avowal_core::data::ids::{EntityName, RemoteId};
@@ -421,7 +423,7 @@ async fn a_deferred_constraint_refuses_only_its_row() {
         .write(&[set("k1", "1", "note", "x"), set("k2", "2", "email", "a"), set("k3", "3", "note", "y")])
         .await;
     assert!(
-        matches!(&outcomes[1], WriteOutcome::Rejected { reason } if reason.contains("unique")),
+        matches!(&outcomes[1], WriteOutcome::Blocked { reason } if reason.contains("unique")),
         "{outcomes:?}"
     );
     assert_eq!(confirmed(&outcomes), 2);
