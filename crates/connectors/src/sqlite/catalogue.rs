@@ -1,7 +1,10 @@
 //! What the file says of its tables. A name reaches SQL only after it was found here, and then quoted.
 
+use super::names::is_ours;
 use super::session::Failure;
-use avowal_engine::ports::connector::{Binding, ConnectorError, ConnectorErrorKind};
+use super::unique::{UniqueKey, column_key, unique_keys};
+use avowal_core::policy::schema::FieldType;
+use avowal_engine::ports::connector::{Binding, Column, ConnectorError, ConnectorErrorKind};
 use rusqlite::{Connection, OptionalExtension};
 
 /// A mapped table as it stands.
@@ -17,8 +20,10 @@ pub(super) struct Table {
     pub id_unique: bool,
     /// The mapped columns, in the binding's order.
     pub columns: Vec<TableColumn>,
-    /// The columns of each unique key beside the id.
-    pub unique_keys: Vec<Vec<String>>,
+    /// The unique keys beside the id.
+    pub unique_keys: Vec<UniqueKey>,
+    /// The unique indexes that are not understood.
+    pub unknown_keys: Vec<String>,
 }
 
 /// What kind of table a name stands for.
@@ -45,7 +50,31 @@ pub(super) struct TableColumn {
     pub affinity: Affinity,
     /// Whether it is computed from others.
     pub generated: bool,
+    /// Whether it refuses null.
+    pub not_null: bool,
+    /// What it holds where nothing is given, as SQL.
+    pub default: Option<String>,
+    /// The type of the field that it carries; `None` for a column that is only the id.
+    pub field_type: Option<FieldType>,
     primary: bool,
+}
+
+#[cfg(test)]
+impl TableColumn {
+    /// A column of this affinity that carries nothing yet.
+    pub fn plain(name: &str, affinity: Affinity) -> Self {
+        Self {
+            remote: name.to_owned(),
+            name: name.to_owned(),
+            declared: String::new(),
+            affinity,
+            generated: false,
+            not_null: false,
+            default: None,
+            field_type: None,
+            primary: false,
+        }
+    }
 }
 
 /// SQLite's column affinities.
@@ -63,29 +92,30 @@ pub(super) enum Affinity {
     Numeric,
 }
 
-/// A name, quoted for SQL.
-pub(super) fn quote(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
-
-/// A text, quoted for SQL.
-pub(super) fn literal(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
-}
-
 /// Looks up the binding's table with its columns.
 pub(super) fn table(connection: &Connection, binding: &Binding) -> Result<Table, Failure> {
     let (name, kind) = table_name(connection, &binding.object)?;
     let present = columns(connection, &name)?;
     let find = |remote: &str| column(&present, remote).ok_or_else(|| no_column(&name, remote, &present));
     let id = find(&binding.id)?;
-    let columns = binding.columns.iter().map(|column| find(&column.name)).collect::<Result<_, _>>()?;
-    let keys = unique_keys(connection, &name)?;
-    let is_id = |key: &[String]| matches!(key, [only] if only.eq_ignore_ascii_case(&id.name));
-    let primary_alone = id.primary && present.iter().filter(|column| column.primary).count() == 1;
-    let id_unique = primary_alone || keys.iter().any(|key| is_id(key));
-    let unique_keys = keys.into_iter().filter(|key| !is_id(key)).collect();
-    Ok(Table { name, kind, id, id_unique, columns, unique_keys })
+    let mapped = |column: &Column| {
+        let field_type = Some(column.field_type.clone());
+        find(&column.name).map(|found| TableColumn { field_type, ..found })
+    };
+    let columns = binding.columns.iter().map(mapped).collect::<Result<_, _>>()?;
+    let names: Vec<_> = present.iter().map(|column| column.name.clone()).collect();
+    let mut keys = unique_keys(connection, &name, &id.name, &names)?;
+    let mut primary = present.iter().filter(|column| column.primary);
+    if let (Some(only), None) = (primary.next(), primary.next()) {
+        match only.name == id.name {
+            true => keys.is_id_unique = true,
+            // The row's number in the file, for which there is no index.
+            false if only.declared == "INTEGER" => keys.others.push(column_key(&only.name)),
+            false => {}
+        }
+    }
+    let (id_unique, unique_keys, unknown_keys) = (keys.is_id_unique, keys.others, keys.unknown);
+    Ok(Table { name, kind, id, id_unique, columns, unique_keys, unknown_keys })
 }
 
 fn table_name(connection: &Connection, object: &str) -> Result<(String, TableKind), Failure> {
@@ -98,10 +128,7 @@ fn table_name(connection: &Connection, object: &str) -> Result<(String, TableKin
             Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?))
         })
         .optional()?;
-    let reserved = |name: &str| {
-        let name = name.to_ascii_lowercase();
-        name.starts_with("sqlite_") || name.starts_with("avowal_")
-    };
+    let reserved = |name: &str| is_ours(name) || name.to_ascii_lowercase().starts_with("sqlite_");
     match found {
         Some((name, _, _)) if reserved(&name) => Err(drift(
             format!("table {name:?} is not one that can be mapped"),
@@ -130,7 +157,9 @@ fn table_name(connection: &Connection, object: &str) -> Result<(String, TableKin
 
 fn columns(connection: &Connection, table: &str) -> Result<Vec<TableColumn>, Failure> {
     let columns = connection
-        .prepare_cached("SELECT name, upper(type), pk, hidden FROM pragma_table_xinfo(?1)")?
+        .prepare_cached(
+            "SELECT name, upper(type), pk, hidden, \"notnull\", dflt_value FROM pragma_table_xinfo(?1)",
+        )?
         .query_map([table], |row| {
             let (name, declared): (String, String) = (row.get(0)?, row.get(1)?);
             let (primary, hidden): (i64, i64) = (row.get(2)?, row.get(3)?);
@@ -141,30 +170,13 @@ fn columns(connection: &Connection, table: &str) -> Result<Vec<TableColumn>, Fai
                 declared,
                 primary: primary > 0,
                 generated: hidden == 2 || hidden == 3,
+                not_null: row.get(4)?,
+                default: row.get(5)?,
+                field_type: None,
             })
         })?
         .collect::<Result<_, _>>()?;
     Ok(columns)
-}
-
-/// The columns of each complete unique index over plain columns.
-fn unique_keys(connection: &Connection, table: &str) -> Result<Vec<Vec<String>>, Failure> {
-    let indexes = connection
-        .prepare_cached(
-            "SELECT name FROM pragma_index_list(?1) WHERE \"unique\" = 1 AND partial = 0 ORDER BY seq",
-        )?
-        .query_map([table], |row| row.get::<_, String>(0))?
-        .collect::<Result<Vec<_>, _>>()?;
-    let mut keys = Vec::new();
-    for index in indexes {
-        let columns = connection
-            .prepare_cached("SELECT name FROM pragma_index_info(?1) ORDER BY seqno")?
-            .query_map([&index], |row| row.get::<_, Option<String>>(0))?
-            .collect::<Result<Option<Vec<_>>, _>>()?;
-        // An index over an expression has a part without a name.
-        keys.extend(columns);
-    }
-    Ok(keys)
 }
 
 fn column(present: &[TableColumn], remote: &str) -> Option<TableColumn> {

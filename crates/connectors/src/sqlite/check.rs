@@ -1,17 +1,19 @@
 //! What is wrong between the mapping and the file.
 
 use super::catalogue::{Affinity, Table, TableColumn, TableKind, table};
-use super::install::{Installed, installed};
+use super::install::{Installed, installed, strangers};
+use super::names::{Mapped, Names, quote};
 use super::session::Failure;
 use avowal_core::policy::schema::FieldType;
-use avowal_engine::ports::connector::{Binding, Column, Finding};
-use rusqlite::Connection;
+use avowal_engine::ports::connector::{Column, Finding};
+use rusqlite::{Connection, OptionalExtension};
 use std::sync::Arc;
 
 /// Compares every binding with its table.
 pub(super) fn check(
     connection: &mut Connection,
-    bindings: &[Arc<Binding>],
+    mapped: &[Arc<Mapped>],
+    names: &Names,
     place: &str,
 ) -> Result<Vec<Finding>, Failure> {
     let transaction = connection.transaction()?;
@@ -23,24 +25,35 @@ pub(super) fn check(
             "Give this user the right to write the file and its folder",
         ));
     }
-    for binding in bindings {
-        let table = match table(&transaction, binding) {
+    for mapped in mapped {
+        let table = match table(&transaction, &mapped.binding) {
             Ok(table) => table,
             Err(Failure::Port(error)) => {
                 let cure = error.cure.unwrap_or_default();
-                findings.push(finding(&format!("{place}, table {}", binding.object), &error.message, &cure));
+                findings.push(finding(
+                    &format!("{place}, table {}", mapped.binding.object),
+                    &error.message,
+                    &cure,
+                ));
                 continue;
             }
             Err(error @ Failure::Sqlite(_)) => return Err(error),
         };
-        findings.extend(of_table(&transaction, binding, &table, place)?);
+        findings.extend(of_table(&transaction, mapped, &table, place)?);
+    }
+    for stranger in strangers(&transaction, names)? {
+        findings.push(Finding::note(
+            place,
+            format!("another configuration has a change log here, in tables and triggers named {stranger}…"),
+            "If it is not used any more, run `avowal uninstall` there, or drop them",
+        ));
     }
     Ok(findings)
 }
 
 fn of_table(
     connection: &Connection,
-    binding: &Binding,
+    mapped: &Mapped,
     table: &Table,
     place: &str,
 ) -> Result<Vec<Finding>, Failure> {
@@ -63,23 +76,59 @@ fn of_table(
         ));
         return Ok(findings);
     }
-    for (mapped, column) in binding.columns.iter().zip(&table.columns) {
-        if let Some((problem, cure)) = unsuitable(mapped, column) {
-            findings.push(finding(&format!("{here}, column {}", column.name), &problem, cure));
+    if let Some(id) = ambiguous_id(connection, table)? {
+        let problem = format!("column {} holds {id} twice, as a number and as a text", table.id.name);
+        findings.push(finding(&here, &problem, "Give the column a type, such as INTEGER or TEXT"));
+    }
+    for index in &table.unknown_keys {
+        findings.push(Finding::note(
+            &here,
+            format!(
+                "rows that INSERT OR REPLACE removes through index {index} are not seen in the change log"
+            ),
+            "Run `avowal sync --full` after such statements, or write the index in a plainer way",
+        ));
+    }
+    for (column, found) in mapped.binding.columns.iter().zip(&table.columns) {
+        if let Some((problem, cure)) = unsuitable(column, found) {
+            findings.push(finding(&format!("{here}, column {}", found.name), &problem, cure));
         }
     }
-    match installed(connection, binding, table)? {
-        Installed::Yes => {}
-        Installed::No => {
-            let problem = "the change log is not installed";
-            findings.push(finding(&here, problem, "Run `avowal sync`, which installs it"));
-        }
-        Installed::Outdated => {
-            let problem = "the change log's triggers are missing or were made for another mapping";
-            findings.push(finding(&here, problem, "Run `avowal sync`, which installs them"));
-        }
-    }
+    findings.extend(of_log(connection, mapped, table, &here)?);
     Ok(findings)
+}
+
+/// What is to be known of the change log of a table.
+fn of_log(
+    connection: &Connection,
+    mapped: &Mapped,
+    table: &Table,
+    here: &str,
+) -> Result<Option<Finding>, Failure> {
+    Ok(match installed(connection, mapped, table)? {
+        Installed::Yes(_) => None,
+        Installed::No => Some(Finding::note(
+            here,
+            "the change log is not installed yet. While it is, SQLite refuses DROP COLUMN of a mapped column",
+            "Run `avowal sync`, which installs it; `avowal uninstall` makes way for such a migration",
+        )),
+        Installed::Outdated => Some(Finding::note(
+            here,
+            "the change log's triggers are missing or were made for another table or mapping",
+            "Run `avowal sync`, which installs them",
+        )),
+    })
+}
+
+/// An id that two rows have, which only a column without a type allows.
+fn ambiguous_id(connection: &Connection, table: &Table) -> Result<Option<String>, Failure> {
+    if table.id.affinity != Affinity::Blob {
+        return Ok(None);
+    }
+    let (on, id) = (quote(&table.name), quote(&table.id.name));
+    let sql = format!("SELECT CAST({id} AS TEXT) AS i FROM {on} GROUP BY i HAVING count(*) > 1 LIMIT 1");
+    let found: Option<Option<String>> = connection.query_row(&sql, [], |row| row.get(0)).optional()?;
+    Ok(found.flatten())
 }
 
 /// What a column does to values of its field, if it does them harm.
@@ -94,10 +143,13 @@ fn unsuitable(mapped: &Column, column: &TableColumn) -> Option<(String, &'static
             format!("type {declared} loses digits of integers beyond 2^53"),
             "Declare the column INTEGER, or map it as a decimal",
         )),
-        // "STRING" is no text type to SQLite: '0012' becomes 12.
-        (FieldType::String, Affinity::Numeric) if declared.contains("STR") => Some((
-            format!("type {declared} is numeric to SQLite, so that '0012' becomes 12"),
-            "Declare the column TEXT",
+        // "UUID", "PHONE" and "STRING" are no text types to SQLite: '0012' becomes 12, '123e4567' a number.
+        (
+            FieldType::String | FieldType::Enum { .. },
+            Affinity::Numeric | Affinity::Integer | Affinity::Real,
+        ) if mapped.writable => Some((
+            format!("type {declared} is numeric to SQLite, so that '0012' becomes 12 and '12e3' a number"),
+            "Declare the column TEXT, map it as an integer or a decimal, or declare the field read-only here",
         )),
         (
             FieldType::String

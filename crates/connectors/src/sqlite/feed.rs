@@ -1,15 +1,20 @@
 //! The change log, read in commit order: SQLite has one writer at a time, so its ids are that order.
+//!
+//! The newest log row of a row is told as the row stands in the same transaction: a trigger of the application may have
+//! changed the row again before our own trigger wrote its log row. Older ones are told as they were logged.
 
-use super::catalogue::{Table, quote, table};
-use super::image::{self, id_param};
+use super::catalogue::{Table, table};
+use super::identity::{Feed, emptied};
 use super::install::{Installed, installed};
+use super::names::Mapped;
+use super::read::{row_of, stands};
+use super::row;
 use super::session::Failure;
 use avowal_core::data::ids::RemoteId;
 use avowal_core::data::time::Timestamp;
-use avowal_engine::ports::connector::{
-    Binding, Change, ConnectorError, ConnectorErrorKind, Page, RemoteState,
-};
+use avowal_engine::ports::connector::{Change, ConnectorError, ConnectorErrorKind, Page, RemoteState};
 use avowal_engine::ports::store::Cursor;
+use rusqlite::types::Value as Sql;
 use rusqlite::{Connection, OptionalExtension, Row};
 
 /// How many log ids behind the reader's cursor are kept, so that an older cursor still works.
@@ -26,176 +31,192 @@ pub(super) fn data_version(connection: &Connection) -> Result<i64, Failure> {
     Ok(connection.pragma_query_value(None, "data_version", |row| row.get(0))?)
 }
 
-/// The newest log id: every change up to it is contained in what is read in the same transaction.
-pub(super) fn newest(connection: &Connection) -> Result<Option<u64>, Failure> {
-    let known = connection
-        .prepare_cached("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'avowal_log'")?
-        .exists([])?;
-    if !known {
-        return Ok(None);
-    }
-    let newest: Option<i64> = connection
-        .prepare_cached("SELECT seq FROM sqlite_sequence WHERE name = 'avowal_log'")?
-        .query_row([], |row| row.get(0))
-        .optional()?;
-    Ok(Some(newest.unwrap_or(0).unsigned_abs()))
-}
-
 /// Where the feed stands now.
-pub(super) fn position(connection: &mut Connection, binding: &Binding) -> Result<Cursor, Failure> {
+pub(super) fn position(connection: &mut Connection, mapped: &Mapped) -> Result<Cursor, Failure> {
     let transaction = connection.transaction()?;
-    let table = table(&transaction, binding)?;
-    let feed = Feed::load(&transaction, binding, &table)?;
-    let newest = newest(&transaction)?.unwrap_or(0);
-    Ok(Cursor(format!("{}:{newest}", feed.epoch)))
+    let table = table(&transaction, &mapped.binding)?;
+    let feed = working(&transaction, mapped, &table)?;
+    Ok(feed.end(&transaction, mapped)?.cursor())
 }
 
 /// The page after `cursor`.
 pub(super) fn changes(
     connection: &mut Connection,
-    binding: &Binding,
+    mapped: &Mapped,
     cursor: &Cursor,
     limit: usize,
 ) -> Result<Page, Failure> {
     let transaction = connection.transaction()?;
-    let table = table(&transaction, binding)?;
-    let feed = Feed::load(&transaction, binding, &table)?;
-    let after = feed.after(cursor)?;
-    let rows = transaction
-        .prepare_cached(
-            "SELECT l.id, l.remote_id, l.operation, l.image, l.at, o.key FROM avowal_log l \
-             LEFT JOIN avowal_ops o ON o.key = l.origin AND o.entity = l.entity AND o.remote_id = l.remote_id \
-             WHERE l.entity = ?1 AND l.id > ?2 ORDER BY l.id LIMIT ?3",
-        )?
-        .query_map((binding.entity.as_str(), after, i64::try_from(limit).unwrap_or(i64::MAX)), log_row)?
-        .collect::<Result<Vec<_>, _>>()?;
+    if let Some(failure) = emptied(&transaction, mapped)? {
+        return Err(failure);
+    }
+    let table = table(&transaction, &mapped.binding)?;
+    let feed = working(&transaction, mapped, &table)?;
+    let from = feed.recognise(&transaction, mapped, cursor)?;
+    let reader = Reader { connection: &transaction, mapped, table: &table, feed: &feed };
+    let rows = reader.rows_after(from.id, limit)?;
     let more = rows.len() >= limit;
-    let next = match rows.last() {
-        Some(last) if more => last.id,
-        // Everything has been read: rows of other entities need not be passed again.
-        Some(_) | None => newest(&transaction)?.and_then(|id| i64::try_from(id).ok()).unwrap_or(after),
-    };
+    let next = rows.last().map_or_else(|| from.clone(), |last| feed.at(last.id, last.mark));
     let mut changes = Vec::with_capacity(rows.len());
     for row in rows {
-        if row.operation != "probe" || was_replaced(&transaction, binding, &table, &row)? {
-            changes.push(row.change());
-        }
+        changes.extend(reader.change(row)?);
     }
     drop(transaction);
-    if after > feed.pruned + KEPT_ROWS + PRUNE_EVERY_ROWS {
+    if from.id > feed.pruned + KEPT_ROWS + PRUNE_EVERY_ROWS {
         // A busy file is pruned another time.
-        let _ = prune(connection, binding, after - KEPT_ROWS);
+        let _ = prune(connection, mapped, feed.number, from.id - KEPT_ROWS);
     }
-    Ok(Page { changes, next: Cursor(format!("{}:{next}", feed.epoch)), more })
+    Ok(Page { changes, next: next.cursor(), more })
 }
 
-struct Feed {
-    epoch: String,
-    pruned: i64,
+/// The feed of an entity, if its triggers are what the mapping needs.
+fn working(connection: &Connection, mapped: &Mapped, table: &Table) -> Result<Feed, Failure> {
+    let problem = match installed(connection, mapped, table)? {
+        Installed::Yes(feed) => return Feed::load(connection, mapped, feed),
+        Installed::No => "is not installed",
+        Installed::Outdated => "is incomplete or was made for another table or mapping",
+    };
+    Err(ConnectorError::new(
+        ConnectorErrorKind::SchemaDrift,
+        format!("the change log of table {:?} {problem}", table.name),
+        Some("Run `avowal sync`, which installs it"),
+    )
+    .into())
 }
 
-impl Feed {
-    fn load(connection: &Connection, binding: &Binding, table: &Table) -> Result<Self, Failure> {
-        let problem = match installed(connection, binding, table)? {
-            Installed::Yes => {
-                return Ok(connection
-                    .prepare_cached("SELECT epoch, pruned FROM avowal_feeds WHERE entity = ?1")?
-                    .query_row([binding.entity.as_str()], |row| {
-                        Ok(Self { epoch: row.get(0)?, pruned: row.get(1)? })
-                    })?);
-            }
-            Installed::No => "is not installed",
-            Installed::Outdated => "is incomplete or was made for another mapping",
-        };
-        Err(ConnectorError::new(
-            ConnectorErrorKind::SchemaDrift,
-            format!("the change log of table {:?} {problem}", table.name),
-            Some("Run `avowal sync`, which installs it"),
-        )
-        .into())
-    }
-
-    fn after(&self, cursor: &Cursor) -> Result<i64, Failure> {
-        let position =
-            cursor.0.split_once(':').and_then(|(epoch, id)| Some((epoch, id.parse::<i64>().ok()?)));
-        match position {
-            Some((epoch, after)) if epoch == self.epoch && after >= self.pruned => Ok(after),
-            Some(_) | None => Err(ConnectorError::new(
-                ConnectorErrorKind::CursorExpired,
-                "the change log no longer reaches back to where it was read last",
-                Some("Everything is listed again"),
-            )
-            .into()),
-        }
-    }
+/// The reader of one feed, in one transaction.
+struct Reader<'a> {
+    connection: &'a Connection,
+    mapped: &'a Mapped,
+    table: &'a Table,
+    feed: &'a Feed,
 }
 
 struct LogRow {
     id: i64,
-    remote_id: String,
-    operation: String,
-    image: Option<Vec<u8>>,
+    mark: i64,
+    /// The row's id as it is stored; null where the log row is about no row.
+    remote: Sql,
+    remote_id: Option<RemoteId>,
+    operation: Operation,
     at: i64,
     key: Option<String>,
+    logged: RemoteState,
 }
 
-fn log_row(row: &Row<'_>) -> rusqlite::Result<LogRow> {
-    // The image as bytes: an application may have stored text that is no UTF-8.
-    let image = match row.get_ref(3)? {
-        rusqlite::types::ValueRef::Null => None,
-        other => Some(other.as_bytes().unwrap_or_default().to_vec()),
-    };
-    Ok(LogRow {
-        id: row.get(0)?,
-        remote_id: String::from_utf8_lossy(row.get_ref(1)?.as_bytes().unwrap_or_default()).into_owned(),
-        operation: row.get(2)?,
-        image,
-        at: row.get(4)?,
-        key: row.get(5)?,
-    })
+/// What a log row tells.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Operation {
+    /// An epoch begins.
+    Begin,
+    /// The row was made, also under an id that was another row's.
+    Insert,
+    /// The row was changed.
+    Update,
+    /// The row was removed.
+    Delete,
+    /// A statement may have removed the row without a trigger.
+    Probe,
 }
 
-impl LogRow {
-    fn change(self) -> Change {
-        let shown = self.image.as_deref().map_or(RemoteState::Gone, image::shown);
-        Change {
-            correlation: self.key,
-            occurred_at: Some(Timestamp::from_millis(self.at)),
-            ..image::change(RemoteId::from(self.remote_id), shown, Some(self.id.unsigned_abs()))
+impl Operation {
+    fn of(word: &str) -> Self {
+        match word {
+            "insert" => Self::Insert,
+            "update" => Self::Update,
+            "delete" => Self::Delete,
+            "probe" => Self::Probe,
+            _ => Self::Begin,
         }
     }
 }
 
-/// Whether a row that may have been replaced is gone, and no later log row tells about it.
-fn was_replaced(
-    connection: &Connection,
-    binding: &Binding,
-    table: &Table,
-    probe: &LogRow,
-) -> Result<bool, Failure> {
-    let stands = connection
-        .prepare_cached(&format!(
-            "SELECT 1 FROM {} AS t WHERE t.{} = ?1",
-            quote(&table.name),
-            quote(&table.id.name)
-        ))?
-        .exists([id_param(&table.id, &probe.remote_id)])?;
-    let later = connection
-        .prepare_cached("SELECT 1 FROM avowal_log WHERE entity = ?1 AND id > ?2 AND remote_id = ?3")?
-        .exists((binding.entity.as_str(), probe.id, &probe.remote_id))?;
-    Ok(!stands && !later)
+impl Reader<'_> {
+    fn rows_after(&self, after: i64, limit: usize) -> Result<Vec<LogRow>, Failure> {
+        let columns: Vec<_> = (0..self.table.columns.len()).map(|n| format!(", l.c{n}")).collect();
+        let sql = format!(
+            "SELECT l.id, l.mark, l.operation, l.at, o.key, o.entity, o.remote_id, l.remote_id{} \
+             FROM {} l LEFT JOIN {} o ON o.key = l.origin WHERE l.id > ?1 ORDER BY l.id LIMIT ?2",
+            columns.concat(),
+            self.mapped.names.log(self.feed.number),
+            self.mapped.names.ops(),
+        );
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let rows = self
+            .connection
+            .prepare_cached(&sql)?
+            .query_map((after, limit), |row| self.log_row(row))?
+            .collect::<Result<_, _>>()?;
+        Ok(rows)
+    }
+
+    fn log_row(&self, row: &Row<'_>) -> rusqlite::Result<LogRow> {
+        let remote_id = row::id_text(row.get_ref(7)?);
+        let (key, entity, written): (Option<String>, Option<String>, Option<String>) =
+            (row.get(4)?, row.get(5)?, row.get(6)?);
+        // What a trigger does to another row during our write is not our write.
+        let is_ours = entity.as_deref() == Some(self.mapped.binding.entity.as_str())
+            && written.as_deref() == remote_id.as_ref().map(RemoteId::as_str);
+        Ok(LogRow {
+            id: row.get(0)?,
+            mark: row.get(1)?,
+            operation: Operation::of(&row.get::<_, String>(2)?),
+            at: row.get(3)?,
+            key: key.filter(|_| is_ours),
+            remote: row::stored_id(row, 7)?,
+            remote_id,
+            logged: row::state(self.table, row, 8)?,
+        })
+    }
+
+    /// The change that a log row tells; `None` where it tells none.
+    fn change(&self, row: LogRow) -> Result<Option<Change>, Failure> {
+        let Some(id) = row.remote_id.clone() else { return Ok(None) };
+        let next = self.next_operation(&row)?;
+        let shown = match (row.operation, next) {
+            (Operation::Begin, _) => return Ok(None),
+            (Operation::Probe, None) if stands(self.connection, self.table, &row.remote)? => return Ok(None),
+            (Operation::Probe, None | Some(Operation::Insert)) => RemoteState::Gone,
+            (Operation::Probe, Some(_)) => return Ok(None),
+            (Operation::Insert | Operation::Update | Operation::Delete, None) => {
+                row_of(self.connection, self.table, &row.remote)?.unwrap_or(RemoteState::Gone)
+            }
+            (Operation::Insert | Operation::Update, Some(_)) => row.logged,
+            (Operation::Delete, Some(_)) => RemoteState::Gone,
+        };
+        Ok(Some(Change {
+            correlation: row.key,
+            occurred_at: Some(Timestamp::from_millis(row.at)),
+            ..row::change(id, shown, Some(row.id.unsigned_abs()))
+        }))
+    }
+
+    /// What the log tells next about the same row.
+    fn next_operation(&self, row: &LogRow) -> Result<Option<Operation>, Failure> {
+        let log = self.mapped.names.log(self.feed.number);
+        let next: Option<String> = self
+            .connection
+            .prepare_cached(&format!(
+                "SELECT operation FROM {log} WHERE remote_id = ?1 AND id > ?2 ORDER BY id LIMIT 1"
+            ))?
+            .query_row((&row.remote, row.id), |row| row.get(0))
+            .optional()?;
+        Ok(next.as_deref().map(Operation::of))
+    }
 }
 
-fn prune(connection: &mut Connection, binding: &Binding, up_to: i64) -> Result<(), Failure> {
+fn prune(connection: &mut Connection, mapped: &Mapped, feed: i64, before: i64) -> Result<(), Failure> {
+    let names = &mapped.names;
     let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-    transaction
-        .execute("DELETE FROM avowal_log WHERE entity = ?1 AND id <= ?2", (binding.entity.as_str(), up_to))?;
+    transaction.execute(&format!("DELETE FROM {} WHERE id < ?1", names.log(feed)), [before])?;
     transaction.execute(
-        "UPDATE avowal_feeds SET pruned = ?2 WHERE entity = ?1 AND pruned < ?2",
-        (binding.entity.as_str(), up_to),
+        &format!("UPDATE {} SET pruned = ?2 WHERE n = ?1 AND pruned < ?2", names.feeds()),
+        (feed, before),
     )?;
-    transaction
-        .execute("DELETE FROM avowal_ops WHERE n <= (SELECT max(n) FROM avowal_ops) - ?1", [KEPT_KEYS])?;
+    transaction.execute(
+        &format!("DELETE FROM {0} WHERE n <= (SELECT max(n) FROM {0}) - ?1", names.ops()),
+        [KEPT_KEYS],
+    )?;
     transaction.commit()?;
     Ok(())
 }

@@ -7,16 +7,24 @@
 //! together. Our own writes set a marker row in their transaction, which the triggers copy: an echo is proven.
 //!
 //! What the triggers cannot see: changes made while `PRAGMA` or a tool has removed them. Installing them again
-//! starts a new epoch, and a cursor of an older epoch has expired, so everything is listed again.
+//! starts a new epoch, and a cursor of an older epoch has expired, so everything is listed again. A cursor that the
+//! file does not know is another matter: the file is not the one that was read (`identity.rs`).
 
 mod catalogue;
 mod check;
+mod example;
 mod feed;
-mod image;
+mod identity;
 mod install;
 mod kind;
+mod names;
 mod read;
+mod row;
 mod session;
+mod time_spelling;
+mod triggers;
+mod truth_spelling;
+mod unique;
 mod write;
 
 pub use kind::{Sqlite, SqliteKeys};
@@ -28,6 +36,7 @@ use avowal_engine::ports::connector::{
     Installation, OrderKind, Page, Write, WriteOutcome,
 };
 use avowal_engine::ports::store::Cursor;
+use names::{Mapped, Names};
 use session::{Failure, Session};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -56,7 +65,8 @@ pub struct SqliteOptions {
 #[derive(Debug)]
 pub struct SqliteConnector {
     session: Session,
-    bindings: Vec<Arc<Binding>>,
+    names: Names,
+    mapped: Vec<Arc<Mapped>>,
     /// The file's change counter as `wait` last saw it; −1 before.
     seen_version: AtomicI64,
 }
@@ -65,12 +75,14 @@ impl SqliteConnector {
     /// Binds tables of an existing file. The file is opened here, the tables are looked at by `check`.
     pub fn open(options: SqliteOptions, bindings: Vec<Binding>) -> Result<Self, ConnectorError> {
         let session = Session::open(options.path)?;
-        let bindings = bindings.into_iter().map(Arc::new).collect();
-        Ok(Self { session, bindings, seen_version: AtomicI64::new(-1) })
+        let names = Names::of(&options.installation);
+        let mapped =
+            bindings.into_iter().map(|binding| Arc::new(Mapped { binding, names: names.clone() })).collect();
+        Ok(Self { session, names, mapped, seen_version: AtomicI64::new(-1) })
     }
 
-    fn binding(&self, entity: &EntityName) -> Result<Arc<Binding>, ConnectorError> {
-        self.bindings.iter().find(|binding| &binding.entity == entity).cloned().ok_or_else(|| {
+    fn mapped(&self, entity: &EntityName) -> Result<Arc<Mapped>, ConnectorError> {
+        self.mapped.iter().find(|mapped| &mapped.binding.entity == entity).cloned().ok_or_else(|| {
             ConnectorError::new(
                 ConnectorErrorKind::SchemaDrift,
                 format!("{} has no table for entity {entity}", self.session.place()),
@@ -103,23 +115,29 @@ impl Connector for SqliteConnector {
     }
 
     async fn check(&self) -> Result<Vec<Finding>, ConnectorError> {
-        let bindings = self.bindings.clone();
+        let (mapped, names) = (self.mapped.clone(), self.names.clone());
         let place = self.session.place();
-        self.session.run(move |connection| check::check(connection, &bindings, &place)).await
+        self.session.run(move |connection| check::check(connection, &mapped, &names, &place)).await
     }
 
     async fn install(&self) -> Result<Vec<String>, ConnectorError> {
-        let bindings = self.bindings.clone();
-        self.session.run(move |connection| install::install(connection, &bindings)).await
+        let mapped = self.mapped.clone();
+        self.session.run(move |connection| install::install(connection, &mapped)).await
     }
 
     async fn uninstall(&self) -> Result<Vec<String>, ConnectorError> {
-        self.session.run(install::uninstall).await
+        let names = self.names.clone();
+        self.session.run(move |connection| install::uninstall(connection, &names)).await
+    }
+
+    async fn adopt(&self, entity: &EntityName, cursor: &Cursor) -> Result<(), ConnectorError> {
+        let (mapped, cursor) = (self.mapped(entity)?, cursor.clone());
+        self.session.run(move |connection| identity::adopt(connection, &mapped, &cursor)).await
     }
 
     async fn feed_position(&self, entity: &EntityName) -> Result<Cursor, ConnectorError> {
-        let binding = self.binding(entity)?;
-        self.session.run(move |connection| feed::position(connection, &binding)).await
+        let mapped = self.mapped(entity)?;
+        self.session.run(move |connection| feed::position(connection, &mapped)).await
     }
 
     async fn list(
@@ -128,8 +146,8 @@ impl Connector for SqliteConnector {
         cursor: Option<&Cursor>,
         limit: usize,
     ) -> Result<Page, ConnectorError> {
-        let (binding, cursor) = (self.binding(entity)?, cursor.cloned());
-        self.session.run(move |connection| read::list(connection, &binding, cursor.as_ref(), limit)).await
+        let (mapped, cursor) = (self.mapped(entity)?, cursor.cloned());
+        self.session.run(move |connection| read::list(connection, &mapped, cursor.as_ref(), limit)).await
     }
 
     async fn changes(
@@ -138,28 +156,28 @@ impl Connector for SqliteConnector {
         cursor: &Cursor,
         limit: usize,
     ) -> Result<Page, ConnectorError> {
-        let (binding, cursor) = (self.binding(entity)?, cursor.clone());
-        self.session.run(move |connection| feed::changes(connection, &binding, &cursor, limit)).await
+        let (mapped, cursor) = (self.mapped(entity)?, cursor.clone());
+        self.session.run(move |connection| feed::changes(connection, &mapped, &cursor, limit)).await
     }
 
     async fn read(&self, entity: &EntityName, ids: &[RemoteId]) -> Result<Vec<Change>, ConnectorError> {
-        let (binding, ids) = (self.binding(entity)?, ids.to_vec());
-        self.session.run(move |connection| read::read(connection, &binding, &ids)).await
+        let (mapped, ids) = (self.mapped(entity)?, ids.to_vec());
+        self.session.run(move |connection| read::read(connection, &mapped, &ids)).await
     }
 
     async fn find(&self, entity: &EntityName, fields: &Fields) -> Result<Vec<Change>, ConnectorError> {
-        let (binding, fields) = (self.binding(entity)?, fields.clone());
-        self.session.run(move |connection| read::find(connection, &binding, &fields)).await
+        let (mapped, fields) = (self.mapped(entity)?, fields.clone());
+        self.session.run(move |connection| read::find(connection, &mapped, &fields)).await
     }
 
     async fn write(&self, entity: &EntityName, writes: &[Write]) -> Vec<WriteOutcome> {
-        let binding = match self.binding(entity) {
-            Ok(binding) => binding,
+        let mapped = match self.mapped(entity) {
+            Ok(mapped) => mapped,
             Err(error) => return vec![retry(&error); writes.len()],
         };
         let owned = writes.to_vec();
         let run = move |connection: &mut rusqlite::Connection| {
-            Ok::<_, Failure>(write::write(connection, &binding, &owned))
+            Ok::<_, Failure>(write::write(connection, &mapped, &owned))
         };
         // Whatever fails outside of `write::write` fails before it begins or after it has ended in a panic.
         match self.session.run(run).await {

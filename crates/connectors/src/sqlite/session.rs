@@ -5,7 +5,7 @@ use avowal_engine::ports::connector::{ConnectorError, ConnectorErrorKind};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// How many prepared statements the connection keeps.
 const STATEMENTS_MAX: usize = 128;
@@ -43,6 +43,8 @@ struct Open {
     connection: Connection,
     /// Which file it is: a file put in its place by another has the same path.
     file: FileIdentity,
+    /// How the file looked when the last job had ended.
+    left: Option<Looks>,
 }
 
 impl Session {
@@ -67,13 +69,14 @@ impl Session {
             // A job that panicked leaves at most an open transaction behind, which is rolled back below.
             let mut open = open.lock().unwrap_or_else(PoisonError::into_inner);
             let connection = ready(&path, &mut open)?;
-            job(connection).map_err(|failure| {
-                let error = port_error(&path, failure);
-                if error.kind == ConnectorErrorKind::Unreachable {
-                    *open = None;
-                }
-                error
-            })
+            let done = job(connection).map_err(|failure| port_error(&path, failure));
+            if done.as_ref().is_err_and(|error| error.kind == ConnectorErrorKind::Unreachable) {
+                *open = None;
+            }
+            if let Some(open) = open.as_mut() {
+                open.left = Looks::of(&path);
+            }
+            done
         });
         ran.await.unwrap_or_else(|_| {
             let message = format!("{}: an internal error ended the call", self.place());
@@ -93,6 +96,13 @@ fn ready<'a>(path: &Path, open: &'a mut Option<Open>) -> Result<&'a mut Connecti
         Some(open) => open,
         None => open.insert(connect(path)?),
     };
+    if open.left != Looks::of(path) {
+        // A backup that was copied over the file may have the same change counter as what SQLite remembers of it, which
+        // would then be taken for what stands there.
+        open.connection
+            .execute_batch("PRAGMA shrink_memory")
+            .map_err(|error| port_error(path, Failure::Sqlite(error)))?;
+    }
     if !open.connection.is_autocommit() {
         open.connection
             .execute_batch("ROLLBACK")
@@ -112,13 +122,15 @@ fn connect(path: &Path) -> Result<Open, ConnectorError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let opened = Connection::open_with_flags(path, flags).and_then(|connection| {
         connection.busy_timeout(Duration::from_millis(BUSY_MS))?;
+        // What is declared holds, whether or not the application enforces it.
+        connection.pragma_update(None, "foreign_keys", true)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
         // Reads the header, so that a file that is no database is found here.
         connection.query_row("SELECT count(*) FROM sqlite_master", [], |_| Ok(()))?;
         Ok(connection)
     });
     match opened {
-        Ok(connection) => Ok(Open { connection, file }),
+        Ok(connection) => Ok(Open { connection, file, left: None }),
         Err(error) => Err(port_error(path, Failure::Sqlite(error))),
     }
 }
@@ -174,5 +186,16 @@ impl FileIdentity {
     #[cfg(not(unix))]
     fn of(path: &Path) -> Option<Self> {
         std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file).map(|_| Self(0, 0))
+    }
+}
+
+/// When a file was written last, and how long it is: while both are the same, nobody has written to it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Looks(SystemTime, u64);
+
+impl Looks {
+    fn of(path: &Path) -> Option<Self> {
+        let about = std::fs::metadata(path).ok()?;
+        Some(Self(about.modified().ok()?, about.len()))
     }
 }

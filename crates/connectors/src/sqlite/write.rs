@@ -1,14 +1,16 @@
 //! Writes: one transaction a call, one savepoint a row.
 
-use super::catalogue::{Table, TableColumn, quote, table};
-use super::feed::newest;
-use super::image::{self, id_param, id_sql, value_param};
-use super::install::NOW_SQL;
-use super::read::{find_in, row};
+use super::catalogue::{Table, TableColumn, table};
+use super::example::example;
+use super::install::{feed_number, newest};
+use super::names::{Mapped, quote};
+use super::read::{Found, find_in, find_row};
+use super::row;
 use super::session::Failure;
+use super::triggers::NOW_SQL;
 use avowal_core::data::ids::RemoteId;
 use avowal_core::record::intent::Operation;
-use avowal_engine::ports::connector::{Binding, Change, Fields, RemoteState, Write, WriteOutcome};
+use avowal_engine::ports::connector::{Change, RemoteState, Write, WriteOutcome};
 use rusqlite::ffi::{
     SQLITE_CONSTRAINT_FOREIGNKEY, SQLITE_CONSTRAINT_PRIMARYKEY, SQLITE_CONSTRAINT_ROWID,
     SQLITE_CONSTRAINT_UNIQUE,
@@ -68,15 +70,20 @@ impl From<Failure> for Trouble {
 }
 
 /// Carries out the writes and answers each in order.
-pub(super) fn write(connection: &mut Connection, binding: &Binding, writes: &[Write]) -> Vec<WriteOutcome> {
-    let trouble = match transact(connection, binding, writes) {
+pub(super) fn write(connection: &mut Connection, mapped: &Mapped, writes: &[Write]) -> Vec<WriteOutcome> {
+    // References are checked at the end first, so that rows of one call may refer to each other in any order.
+    let trouble = match transact(connection, mapped, writes, References::AtTheEnd) {
+        Err(Trouble::Blocked(_)) => transact(connection, mapped, writes, References::AtOnce),
+        other => other,
+    };
+    let trouble = match trouble {
         Ok(outcomes) => return outcomes,
         Err(trouble) => trouble,
     };
     match trouble {
         // One of the rows caused it. Each row is written by itself, so that only that row fails.
         Trouble::RolledBack(_) | Trouble::Row(_) | Trouble::Blocked(_) if writes.len() > 1 => {
-            writes.iter().flat_map(|one| write(connection, binding, std::slice::from_ref(one))).collect()
+            writes.iter().flat_map(|one| write(connection, mapped, std::slice::from_ref(one))).collect()
         }
         Trouble::RolledBack(reason) | Trouble::Row(reason) => {
             vec![WriteOutcome::Rejected { reason }; writes.len()]
@@ -87,10 +94,18 @@ pub(super) fn write(connection: &mut Connection, binding: &Binding, writes: &[Wr
     }
 }
 
+/// When references between rows are checked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum References {
+    AtTheEnd,
+    AtOnce,
+}
+
 fn transact(
     connection: &mut Connection,
-    binding: &Binding,
+    mapped: &Mapped,
     writes: &[Write],
+    references: References,
 ) -> Result<Vec<WriteOutcome>, Trouble> {
     // A table that cannot be used is no fault of a row: nothing is written, and no row is refused for ever.
     let stop = |failure| match failure {
@@ -100,16 +115,21 @@ fn transact(
     let transaction = connection
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .map_err(|error| stop(error.into()))?;
-    let table = table(&transaction, binding).map_err(stop)?;
-    if newest(&transaction).map_err(stop)?.is_none() {
+    let table = table(&transaction, &mapped.binding).map_err(stop)?;
+    let Some(feed) = feed_number(&transaction, mapped, &table).map_err(stop)? else {
         let reason = "the change log is not installed. Run `avowal sync`, which installs it".to_owned();
         return Err(Trouble::Transaction(reason));
+    };
+    if references == References::AtTheEnd {
+        // SQLite takes it back when the transaction ends.
+        transaction.pragma_update(None, "defer_foreign_keys", true)?;
     }
     let mut outcomes = Vec::with_capacity(writes.len());
     for write in writes {
-        outcomes.push(one(&transaction, binding, &table, write)?);
+        let job = Job { connection: &transaction, mapped, table: &table, feed, write };
+        outcomes.push(job.run()?);
     }
-    mark(&transaction, None)?;
+    mark(&transaction, mapped, None)?;
     transaction.commit().map_err(|error| match error.sqlite_error_code() {
         Some(ErrorCode::SystemIoFailure) => Trouble::Uncertain(error.to_string()),
         Some(_) | None => error.into(),
@@ -117,104 +137,96 @@ fn transact(
     Ok(outcomes)
 }
 
-fn one(
-    connection: &Connection,
-    binding: &Binding,
-    table: &Table,
-    write: &Write,
-) -> Result<WriteOutcome, Trouble> {
-    if let Some(id) = done_before(connection, &write.key)? {
-        return repeated(connection, table, write.operation, id);
-    }
-    connection.prepare_cached("SAVEPOINT avowal_row")?.execute([])?;
-    let job = Job { connection, binding, table, write };
-    let result = match write.operation {
-        Operation::Create => job.create(),
-        Operation::Update => job.update(),
-        Operation::Delete => job.delete(),
-    };
-    if connection.is_autocommit() {
-        let reason = result.err().map_or_else(String::new, |trouble| format!("{trouble:?}"));
-        return Err(Trouble::RolledBack(format!("the database rolled everything back: {reason}")));
-    }
-    let outcome = match result {
-        Ok(outcome) => outcome,
-        Err(Trouble::Row(reason)) => {
-            connection.prepare_cached("ROLLBACK TO avowal_row")?.execute([])?;
-            WriteOutcome::Rejected { reason }
-        }
-        Err(Trouble::Blocked(reason)) => {
-            connection.prepare_cached("ROLLBACK TO avowal_row")?.execute([])?;
-            WriteOutcome::Blocked { reason }
-        }
-        Err(other) => return Err(other),
-    };
-    connection.prepare_cached("RELEASE avowal_row")?.execute([])?;
-    Ok(outcome)
-}
-
-/// Sets, or clears, the marker that the triggers copy into the log.
-fn mark(connection: &Connection, key: Option<&str>) -> Result<(), Trouble> {
-    connection.prepare_cached("UPDATE avowal_origin SET key = ?1")?.execute([key])?;
+/// Sets, or clears, the key that the triggers copy into the log.
+fn mark(connection: &Connection, mapped: &Mapped, key: Option<&str>) -> Result<(), Trouble> {
+    connection.prepare_cached(&format!("UPDATE {} SET key = ?1", mapped.names.file()))?.execute([key])?;
     Ok(())
 }
 
-fn done_before(connection: &Connection, key: &str) -> Result<Option<RemoteId>, Trouble> {
-    let id: Option<String> = connection
-        .prepare_cached("SELECT remote_id FROM avowal_ops WHERE key = ?1")?
-        .query_row([key], |row| row.get(0))
-        .optional()?;
-    Ok(id.map(RemoteId::from))
-}
-
-/// Answers a write that was done before, with the row as it is now.
-fn repeated(
-    connection: &Connection,
-    table: &Table,
-    operation: Operation,
-    id: RemoteId,
-) -> Result<WriteOutcome, Trouble> {
-    let shown = match (row(connection, table, &id)?, operation) {
-        (Some(shown), _) => shown,
-        (None, Operation::Delete) => RemoteState::Gone,
-        (None, Operation::Create | Operation::Update) => return Ok(WriteOutcome::Missing),
-    };
-    let after = image::change(id.clone(), shown, newest(connection)?);
-    Ok(WriteOutcome::Confirmed { id, after: Some(after) })
-}
-
+/// One write in an open transaction.
 struct Job<'a> {
     connection: &'a Connection,
-    binding: &'a Binding,
+    mapped: &'a Mapped,
     table: &'a Table,
+    feed: i64,
     write: &'a Write,
 }
 
 impl Job<'_> {
+    fn run(&self) -> Result<WriteOutcome, Trouble> {
+        let connection = self.connection;
+        if let Some(id) = self.done_before()? {
+            return self.repeated(id);
+        }
+        connection.prepare_cached("SAVEPOINT avowal_row")?.execute([])?;
+        let result = match self.write.operation {
+            Operation::Create => self.create(),
+            Operation::Update => self.update(),
+            Operation::Delete => self.delete(),
+        };
+        if connection.is_autocommit() {
+            let reason = result.err().map_or_else(String::new, |trouble| format!("{trouble:?}"));
+            return Err(Trouble::RolledBack(format!("the database rolled everything back: {reason}")));
+        }
+        let refused = match result {
+            Ok(outcome) => {
+                connection.prepare_cached("RELEASE avowal_row")?.execute([])?;
+                return Ok(outcome);
+            }
+            Err(Trouble::Row(reason)) => WriteOutcome::Rejected { reason },
+            Err(Trouble::Blocked(reason)) => WriteOutcome::Blocked { reason },
+            Err(other) => return Err(other),
+        };
+        connection.prepare_cached("ROLLBACK TO avowal_row")?.execute([])?;
+        connection.prepare_cached("RELEASE avowal_row")?.execute([])?;
+        Ok(refused)
+    }
+
+    fn done_before(&self) -> Result<Option<RemoteId>, Trouble> {
+        let id: Option<String> = self
+            .connection
+            .prepare_cached(&format!("SELECT remote_id FROM {} WHERE key = ?1", self.mapped.names.ops()))?
+            .query_row([&self.write.key], |row| row.get(0))
+            .optional()?;
+        Ok(id.map(RemoteId::from))
+    }
+
+    /// Answers a write that was done before, with the row as it is now.
+    fn repeated(&self, id: RemoteId) -> Result<WriteOutcome, Trouble> {
+        let shown = match (find_row(self.connection, self.table, &id)?, self.write.operation) {
+            (Some(found), _) => found.shown,
+            (None, Operation::Delete) => RemoteState::Gone,
+            (None, Operation::Create | Operation::Update) => return Ok(WriteOutcome::Missing),
+        };
+        let after = row::change(id.clone(), shown, newest(self.connection, self.mapped, self.table)?);
+        Ok(WriteOutcome::Confirmed { id, after: Some(after) })
+    }
+
     fn create(&self) -> Result<WriteOutcome, Trouble> {
         for lookup in &self.write.lookup {
-            if let Some(copy) = find_in(self.connection, self.table, lookup)?.into_iter().next() {
+            let found = find_in(self.connection, self.mapped, self.table, lookup)?;
+            if let Some(copy) = found.into_iter().next() {
                 return Ok(WriteOutcome::Exists { copy });
             }
         }
         let before = self.begin()?;
-        let (columns, params) = self.assignments()?;
+        let (columns, params) = self.assignments(None)?;
         let values: Vec<_> = (1..=params.len()).map(|n| format!("?{n}")).collect();
         let content = match columns.is_empty() {
             true => "DEFAULT VALUES".to_owned(),
             false => format!("({}) VALUES ({})", columns.join(", "), values.join(", ")),
         };
         let on = quote(&self.table.name);
-        let sql = format!("INSERT INTO {on} {content} RETURNING {}", id_sql(self.table, &on));
-        let id: Option<Option<String>> = self
+        let sql = format!("INSERT INTO {on} {content} RETURNING {on}.{}", quote(&self.table.id.name));
+        let id: Option<Option<RemoteId>> = self
             .connection
             .prepare_cached(&sql)?
-            .query_map(params_from_iter(params), |row| row.get(0))?
+            .query_map(params_from_iter(params), |row| Ok(row::id_text(row.get_ref(0)?)))?
             // To the end: a statement that is left half-way does not fire its triggers.
             .collect::<Result<Vec<_>, _>>()?
             .pop();
         let id = match id {
-            Some(Some(id)) => RemoteId::from(id),
+            Some(Some(id)) => id,
             Some(None) => {
                 return Err(Trouble::Row(format!(
                     "table {:?} gave the new row no id; give column {:?} a default, or declare it INTEGER PRIMARY KEY",
@@ -223,22 +235,22 @@ impl Job<'_> {
             }
             None => return Err(Trouble::Row("a trigger of the database dropped the new row".to_owned())),
         };
-        let shown = row(self.connection, self.table, &id)?
+        let row = find_row(self.connection, self.table, &id)?
             .ok_or_else(|| Trouble::Row("the database removed the new row at once".to_owned()))?;
-        self.finish(id, shown, before)
+        self.finish(row, before)
     }
 
     fn update(&self) -> Result<WriteOutcome, Trouble> {
-        let id = self.target()?;
-        if let Some(outcome) = self.unexpected(id)? {
-            return Ok(outcome);
-        }
+        let found = match self.expected()? {
+            Ok(found) => found,
+            Err(outcome) => return Ok(outcome),
+        };
         let before = self.begin()?;
-        let (columns, mut params) = self.assignments()?;
+        let (columns, mut params) = self.assignments(Some(&found.stored))?;
         if !columns.is_empty() {
             let sets: Vec<_> =
                 columns.iter().enumerate().map(|(at, column)| format!("{column} = ?{}", at + 1)).collect();
-            params.push(id_param(&self.table.id, id.as_str()));
+            params.push(found.stored);
             let sql = format!(
                 "UPDATE {} SET {} WHERE {} = ?{}",
                 quote(&self.table.name),
@@ -248,94 +260,94 @@ impl Job<'_> {
             );
             self.connection.prepare_cached(&sql)?.execute(params_from_iter(params))?;
         }
-        let shown = row(self.connection, self.table, id)?
+        let row = find_row(self.connection, self.table, &found.id)?
             .ok_or_else(|| Trouble::Row("the database removed the row or changed its id".to_owned()))?;
-        self.finish(id.clone(), shown, before)
+        self.finish(row, before)
     }
 
     fn delete(&self) -> Result<WriteOutcome, Trouble> {
-        let id = self.target()?;
-        if let Some(outcome) = self.unexpected(id)? {
-            return Ok(outcome);
-        }
+        let found = match self.expected()? {
+            Ok(found) => found,
+            Err(outcome) => return Ok(outcome),
+        };
         let before = self.begin()?;
         let sql =
             format!("DELETE FROM {} WHERE {} = ?1", quote(&self.table.name), quote(&self.table.id.name));
-        self.connection.prepare_cached(&sql)?.execute([id_param(&self.table.id, id.as_str())])?;
-        if row(self.connection, self.table, id)?.is_some() {
+        self.connection.prepare_cached(&sql)?.execute([&found.stored])?;
+        if find_row(self.connection, self.table, &found.id)?.is_some() {
             return Err(Trouble::Row("a trigger of the database kept the row".to_owned()));
         }
-        self.finish(id.clone(), RemoteState::Gone, before)
+        self.finish(Found { shown: RemoteState::Gone, ..found }, before)
     }
 
-    fn target(&self) -> Result<&RemoteId, Trouble> {
-        self.write.id.as_ref().ok_or_else(|| Trouble::Row("the write names no row".to_owned()))
-    }
-
-    /// Why the row cannot be written as it stands, if so.
-    fn unexpected(&self, id: &RemoteId) -> Result<Option<WriteOutcome>, Trouble> {
-        let Some(shown) = row(self.connection, self.table, id)? else {
-            return Ok(Some(WriteOutcome::Missing));
+    /// The row that is written, or why it cannot be written as it stands.
+    fn expected(&self) -> Result<Result<Found, WriteOutcome>, Trouble> {
+        let id = self.write.id.as_ref().ok_or_else(|| Trouble::Row("the write names no row".to_owned()))?;
+        let Some(found) = find_row(self.connection, self.table, id)? else {
+            return Ok(Err(WriteOutcome::Missing));
         };
-        if self.write.expected.holds(&image::fields(&shown)) {
-            return Ok(None);
+        if self.write.expected.holds(&row::fields(&found.shown)) {
+            return Ok(Ok(found));
         }
-        Ok(Some(WriteOutcome::Conflict { reason: "the row has changed since it was read".to_owned() }))
+        Ok(Err(WriteOutcome::Conflict { reason: "the row has changed since it was read".to_owned() }))
     }
 
     /// Marks what follows as this write's, and returns the newest log id before it.
     fn begin(&self) -> Result<u64, Trouble> {
-        mark(self.connection, Some(&self.write.key))?;
-        Ok(newest(self.connection)?.unwrap_or(0))
+        mark(self.connection, self.mapped, Some(&self.write.key))?;
+        Ok(newest(self.connection, self.mapped, self.table)?.unwrap_or(0))
     }
 
     /// Remembers the key and tells what stands now. Its order is that of the row's own newest log row.
-    fn finish(&self, id: RemoteId, shown: RemoteState, before: u64) -> Result<WriteOutcome, Trouble> {
-        let entity = self.binding.entity.as_str();
+    fn finish(&self, row: Found, before: u64) -> Result<WriteOutcome, Trouble> {
+        let Found { id, stored, shown } = row;
+        let names = &self.mapped.names;
         self.connection
             .prepare_cached(&format!(
-                "INSERT INTO avowal_ops (key, entity, remote_id, at) VALUES (?1, ?2, ?3, {NOW_SQL})"
+                "INSERT INTO {} (key, entity, remote_id, at) VALUES (?1, ?2, ?3, {NOW_SQL})",
+                names.ops()
             ))?
-            .execute([&self.write.key, entity, id.as_str()])?;
+            .execute([&self.write.key, self.mapped.binding.entity.as_str(), id.as_str()])?;
         let own: Option<i64> = self
             .connection
-            .prepare_cached(
-                "SELECT max(id) FROM avowal_log WHERE entity = ?1 AND id > ?2 AND remote_id = ?3",
-            )?
-            .query_row((entity, i64::try_from(before).unwrap_or(i64::MAX), id.as_str()), |row| row.get(0))?;
+            .prepare_cached(&format!(
+                "SELECT max(id) FROM {} WHERE id > ?1 AND remote_id = ?2",
+                names.log(self.feed)
+            ))?
+            .query_row((i64::try_from(before).unwrap_or(i64::MAX), &stored), |row| row.get(0))?;
         let order = own.map_or(before, i64::unsigned_abs);
         let after = Change {
             correlation: Some(self.write.key.clone()),
-            ..image::change(id.clone(), shown, Some(order))
+            ..row::change(id.clone(), shown, Some(order))
         };
         Ok(WriteOutcome::Confirmed { id, after: Some(after) })
     }
 
-    fn assignments(&self) -> Result<(Vec<String>, Vec<Sql>), Trouble> {
-        assignments(self.table, self.binding, &self.write.fields)
+    /// The quoted columns to set and their values, spelled as what stands in the row or, for a new row, in the column.
+    fn assignments(&self, row: Option<&Sql>) -> Result<(Vec<String>, Vec<Sql>), Trouble> {
+        let (mut columns, mut params) = (Vec::new(), Vec::new());
+        for (name, value) in &self.write.fields {
+            let column = self.writable(name)?;
+            // A new row gets what the column is declared to hold in place of null.
+            if row.is_none() && value.is_null() && column.not_null && column.default.is_some() {
+                continue;
+            }
+            let spelled = match value.is_null() {
+                true => None,
+                false => example(self.connection, self.table, column, row)?,
+            };
+            columns.push(quote(&column.name));
+            params.push(row::stored(column, value, spelled.as_ref()).map_err(Trouble::Row)?);
+        }
+        Ok((columns, params))
     }
-}
 
-/// The quoted columns to set and their values.
-fn assignments(
-    table: &Table,
-    binding: &Binding,
-    fields: &Fields,
-) -> Result<(Vec<String>, Vec<Sql>), Trouble> {
-    let (mut columns, mut params) = (Vec::new(), Vec::new());
-    for (name, value) in fields {
-        let column = writable(table, binding, name)?;
-        columns.push(quote(&column.name));
-        params.push(value_param(column, value).map_err(Trouble::Row)?);
+    fn writable(&self, name: &str) -> Result<&TableColumn, Trouble> {
+        let mapped = self.mapped.binding.columns.iter().any(|column| column.name == name && column.writable);
+        self.table
+            .columns
+            .iter()
+            .find(|column| mapped && column.remote == name)
+            .ok_or_else(|| Trouble::Row(format!("column {name:?} is not mapped for writing")))
     }
-    Ok((columns, params))
-}
-
-fn writable<'a>(table: &'a Table, binding: &Binding, name: &str) -> Result<&'a TableColumn, Trouble> {
-    let mapped = binding.columns.iter().any(|column| column.name == name && column.writable);
-    table
-        .columns
-        .iter()
-        .find(|column| mapped && column.remote == name)
-        .ok_or_else(|| Trouble::Row(format!("column {name:?} is not mapped for writing")))
 }

@@ -235,13 +235,12 @@ impl Scene {
         let mut keys = 0;
         for system in SYSTEMS {
             let table = self.table(system);
-            let doubled =
-                "SELECT origin FROM avowal_log WHERE origin IS NOT NULL GROUP BY origin HAVING count(*) > 1";
+            let doubled = "SELECT origin FROM avowal_none_log_1 WHERE origin IS NOT NULL GROUP BY origin HAVING count(*) > 1";
             let mut statement = table.prepare(doubled).unwrap();
             let found: Vec<String> =
                 statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
             assert_eq!(found, Vec::<String>::new(), "{when}: keys that had two effects in {system}");
-            let counted = "SELECT count(DISTINCT origin) FROM avowal_log";
+            let counted = "SELECT count(DISTINCT origin) FROM avowal_none_log_1";
             keys += table.query_row(counted, [], |row| row.get::<_, i64>(0)).unwrap();
         }
         assert!(keys > 2, "{when}: only {keys} keys stand in the logs");
