@@ -1,6 +1,6 @@
 //! The command line.
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 /// Keeps records in agreement between systems, field by field, and can always say why it believes what it
@@ -22,7 +22,8 @@ pub struct Arguments {
 const EXIT_CODES: &str = "\
 KEY is SYSTEM:ID (the id of a copy), FIELD=VALUE, or our record id.
 
-Exit codes: 0 done, 1 failed, 2 bad usage or configuration, 3 held by a guard.";
+Exit codes: 0 done, 1 failed, 2 bad usage or configuration, 3 held by a stop or a guard,
+4 done but something waits for a person, is set aside or is not delivered yet, 5 a system refuses our credentials.";
 
 /// What to do.
 #[derive(Subcommand, Debug)]
@@ -39,6 +40,12 @@ pub enum Command {
     Sync(SyncArguments),
     /// Keep all systems in agreement until stopped.
     Run,
+    /// Stop a system: nothing is written to it, or taken in from it, until it is resumed. Works beside a daemon.
+    Pause(PauseArguments),
+    /// Let a system go on.
+    Resume(ResumeArguments),
+    /// Take our triggers and tables out of a system; the next sync installs them again.
+    Uninstall(UninstallArguments),
     /// Tell how much there is, what is under way, and what waits for a person.
     Status,
     /// Show what is believed of one record, and what stands in each system.
@@ -120,6 +127,54 @@ pub struct SyncArguments {
     /// Allow any number of deletes in this system for this run. May be repeated.
     #[arg(long, value_name = "SYSTEM")]
     pub approve_deletes: Vec<String>,
+}
+
+/// A direction on the command line.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum StopDirection {
+    /// What the system shows.
+    In,
+    /// What is written to the system.
+    Out,
+}
+
+/// Arguments of `pause`.
+#[derive(Args, Debug)]
+pub struct PauseArguments {
+    /// Which system.
+    pub system: String,
+    /// Only this direction: `out` goes on recording what comes in, `in` goes on writing.
+    #[arg(long, value_enum)]
+    pub direction: Option<StopDirection>,
+    /// Who stops it; the login name by default.
+    #[arg(long, value_name = "NAME")]
+    pub by: Option<String>,
+    /// Why, for those who find it stopped.
+    #[arg(long, value_name = "TEXT")]
+    pub note: Option<String>,
+}
+
+/// Arguments of `resume`.
+#[derive(Args, Debug)]
+pub struct ResumeArguments {
+    /// Which system.
+    pub system: String,
+    /// Only this direction.
+    #[arg(long, value_enum)]
+    pub direction: Option<StopDirection>,
+    /// The system was restored from a backup, moved or made anew, and is the right one: list all of it again.
+    #[arg(long)]
+    pub restored: bool,
+    /// Who lets it go on; the login name by default.
+    #[arg(long, value_name = "NAME")]
+    pub by: Option<String>,
+}
+
+/// Arguments of `uninstall`.
+#[derive(Args, Debug)]
+pub struct UninstallArguments {
+    /// From which system.
+    pub system: String,
 }
 
 /// Names one record.

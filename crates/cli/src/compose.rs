@@ -39,30 +39,51 @@ pub async fn open_to_write(config: &Config) -> Result<Arc<dyn Store>, Failure> {
     }
 }
 
+/// The store for setting and lifting stops, also while a daemon runs.
+pub async fn open_to_control(config: &Config) -> Result<Arc<dyn Store>, Failure> {
+    match &config.store {
+        // Stops need no right to write anything else.
+        StoreLocation::Sqlite(_) => open_to_read(config).await,
+        StoreLocation::Postgres(_) => open_to_write(config).await,
+    }
+}
+
+/// The name that what we make in the systems carries. Without a store nothing of ours is there.
+pub async fn installation(config: &Config) -> Result<Installation, Failure> {
+    match &config.store {
+        StoreLocation::Sqlite(path) if !path.exists() => Ok(Installation::none()),
+        StoreLocation::Sqlite(_) | StoreLocation::Postgres(_) => {
+            Ok(open_to_read(config).await?.installation().await?)
+        }
+    }
+}
+
 /// The engine over the store, with every system. A system that cannot be opened answers with the reason, so
 /// that the others go on.
-pub fn engine(config: &Config, store: Arc<dyn Store>) -> Engine {
+pub async fn engine(config: &Config, store: Arc<dyn Store>) -> Result<Engine, Failure> {
+    let installation = store.installation().await?;
     let systems = config.systems.iter().map(|(name, system)| {
-        let connector =
-            connector(name, system, &config.policies).unwrap_or_else(|error| Arc::new(Unopened(error)));
+        let connector = connector(name, system, &installation, &config.policies)
+            .unwrap_or_else(|error| Arc::new(Unopened(error)));
         (name.clone(), SystemPort { connector, poll_ms: system.poll_ms, rate: system.rate })
     });
-    Engine::new(EngineParts {
-        store,
+    Ok(Engine::new(EngineParts {
         clock: Arc::new(SystemClock::default()),
         systems: systems.collect(),
         policies: config.policies.clone(),
         settings: config.settings.clone(),
-    })
+        store,
+    }))
 }
 
 /// Prepares the way to one system. Nothing is sent yet.
 pub fn connector(
     name: &SystemName,
     system: &SystemConfig,
+    installation: &Installation,
     policies: &BTreeMap<EntityName, Arc<EntityPolicy>>,
 ) -> Result<Arc<dyn Connector>, ConnectorError> {
-    system.connector.open(&Installation::none(), bindings(name, policies))
+    system.connector.open(installation, bindings(name, policies))
 }
 
 /// What the connector of one system must know of each entity that it holds.

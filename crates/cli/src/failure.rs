@@ -2,7 +2,7 @@
 
 use crate::config::Problems;
 use avowal_engine::EngineError;
-use avowal_engine::ports::connector::ConnectorError;
+use avowal_engine::ports::connector::{ConnectorError, ConnectorErrorKind};
 use avowal_engine::ports::store::StoreError;
 use std::process::ExitCode;
 
@@ -15,8 +15,12 @@ pub enum Exit {
     Failed,
     /// The command or the configuration is wrong; nothing was done.
     Usage,
-    /// A guard has stopped writes until a person agrees.
+    /// A guard or a stop holds something until a person agrees.
     Held,
+    /// What could be done is done; something waits for a person, is set aside, or is not delivered yet.
+    Waiting,
+    /// A system refuses our credentials.
+    Refused,
 }
 
 impl Exit {
@@ -27,6 +31,8 @@ impl Exit {
             Exit::Failed => 1,
             Exit::Usage => 2,
             Exit::Held => 3,
+            Exit::Waiting => 4,
+            Exit::Refused => 5,
         })
     }
 }
@@ -43,6 +49,12 @@ pub enum Failure {
     /// It could not be done.
     #[error("{0}")]
     Failed(String),
+    /// A stop or a guard holds it.
+    #[error("{0}")]
+    Held(String),
+    /// A system refuses our credentials.
+    #[error("{0}")]
+    Refused(String),
 }
 
 impl Failure {
@@ -56,11 +68,26 @@ impl Failure {
         Self::Usage(message.into())
     }
 
+    /// A system could not be used, in these words.
+    fn of_system(error: &ConnectorError, message: String) -> Self {
+        match error.kind {
+            ConnectorErrorKind::Unauthorised => Self::Refused(message),
+            ConnectorErrorKind::IdentityChanged => Self::Held(message),
+            ConnectorErrorKind::Unreachable
+            | ConnectorErrorKind::RateLimited { .. }
+            | ConnectorErrorKind::SchemaDrift
+            | ConnectorErrorKind::CursorExpired
+            | ConnectorErrorKind::Protocol => Self::Failed(message),
+        }
+    }
+
     /// How the command ends because of it.
     pub fn exit(&self) -> Exit {
         match self {
             Failure::Config(_) | Failure::Usage(_) => Exit::Usage,
             Failure::Failed(_) => Exit::Failed,
+            Failure::Held(_) => Exit::Held,
+            Failure::Refused(_) => Exit::Refused,
         }
     }
 }
@@ -79,7 +106,7 @@ impl From<StoreError> for Failure {
 
 impl From<ConnectorError> for Failure {
     fn from(error: ConnectorError) -> Self {
-        Self::Failed(error.to_string())
+        Self::of_system(&error, error.to_string())
     }
 }
 
@@ -87,7 +114,8 @@ impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Self {
         match error {
             EngineError::Usage(message) => Self::Usage(message),
-            error @ (EngineError::Store(_) | EngineError::System { .. } | EngineError::Contended { .. }) => {
+            EngineError::System { system, error } => Self::of_system(&error, format!("{system}: {error}")),
+            error @ (EngineError::Store(_) | EngineError::Contended { .. }) => {
                 Self::Failed(error.to_string())
             }
         }

@@ -74,6 +74,8 @@ impl Output {
             }
             Failure::Usage(message) => serde_json::json!({ "error": "usage", "message": message }),
             Failure::Failed(message) => serde_json::json!({ "error": "failed", "message": message }),
+            Failure::Held(message) => serde_json::json!({ "error": "held", "message": message }),
+            Failure::Refused(message) => serde_json::json!({ "error": "refused", "message": message }),
         };
         self.line(json.to_string());
     }

@@ -104,7 +104,9 @@ impl Progress for Watch {
                     bar.set_message(format!("waiting {ms} ms for delayed work"));
                 }
             }
-            Step::Problem { system, message } => self.problem(system.as_str(), &message),
+            Step::Notice { system, message } | Step::Problem { system, message } => {
+                self.problem(system.as_str(), &message)
+            }
         }
     }
 }

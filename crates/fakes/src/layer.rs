@@ -6,11 +6,12 @@ use avowal_core::data::time::Timestamp;
 use avowal_core::history::IntegrationEvent;
 use avowal_core::record::{CopyKey, Record};
 use avowal_engine::ports::bucket::Shares;
+use avowal_engine::ports::connector::Installation;
 use avowal_engine::ports::lanes::{Claim, Lane};
 use avowal_engine::ports::store::{
-    Commit, CommitChanges, CommitOutcome, Counts, CursorName, Due, DueIntent, Located, OpenCounts,
-    OpenReview, Position, QuarantineItem, ReadHistory, ReadOverview, ReadRecords, ScheduleWork, ShareStore,
-    SharedStore, Signal, Store, StoreError,
+    Commit, CommitChanges, CommitOutcome, ControlStops, Counts, CursorName, Due, DueIntent, Located,
+    OpenCounts, OpenReview, Position, QuarantineItem, ReadHistory, ReadOverview, ReadRecords, ScheduleWork,
+    ShareStore, SharedStore, Signal, Stop, Store, StoreError,
 };
 use std::ops::Deref;
 
@@ -206,5 +207,24 @@ impl<L: StoreLayer> ScheduleWork for Layered<L> {
 impl<L: StoreLayer> ShareStore for Layered<L> {
     fn shared(&self) -> Option<&dyn SharedStore> {
         self.0.shared()
+    }
+}
+
+#[async_trait]
+impl<L: StoreLayer> ControlStops for Layered<L> {
+    async fn installation(&self) -> Result<Installation, StoreError> {
+        self.0.below().installation().await
+    }
+
+    async fn stops(&self) -> Result<Vec<Stop>, StoreError> {
+        self.0.below().stops().await
+    }
+
+    async fn set_stop(&self, stop: &Stop) -> Result<bool, StoreError> {
+        self.0.below().set_stop(stop).await
+    }
+
+    async fn lift_stop(&self, stop: &Stop, by: &str, at: Timestamp) -> Result<bool, StoreError> {
+        self.0.below().lift_stop(stop, by, at).await
     }
 }

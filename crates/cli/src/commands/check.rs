@@ -8,7 +8,7 @@ use crate::output::{Mark, Output};
 use avowal_core::data::ids::{EntityName, FieldName, SystemName};
 use avowal_core::explain::{delete_sentence, match_sentence, policy_sentences};
 use avowal_core::policy::EntityPolicy;
-use avowal_engine::ports::connector::Finding;
+use avowal_engine::ports::connector::{ConnectorErrorKind, Finding, Installation, Severity};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -38,27 +38,30 @@ struct Rules {
 enum SystemChecked {
     /// Its declarations are in order; it was not reached.
     NotReached,
-    /// It was reached and fits.
-    Fits,
+    /// It was reached and fits. Notes are worth knowing all the same.
+    Fits { notes: Vec<Finding> },
     /// It was reached and does not fit.
     Findings { findings: Vec<Finding> },
     /// It could not be used.
     Unusable { problem: String },
+    /// It refuses our credentials.
+    Refused { problem: String },
 }
 
 /// Prints the sentences and what was found; failed if a system does not fit or cannot be reached.
 pub async fn run(config: &Config, arguments: &CheckArguments, output: &Output) -> Result<Exit, Failure> {
     let entities = config.policies.iter().map(|(name, policy)| (name.clone(), rules(policy)));
+    let installation = compose::installation(config).await?;
     let mut checked = Checked { entities: entities.collect(), systems: BTreeMap::new() };
     for (name, system) in &config.systems {
         let found = if arguments.offline {
             declared(config, name, system)
         } else {
-            reach(config, name, system).await
+            reach(config, name, system, &installation).await
         };
         checked.systems.insert(name.clone(), found);
     }
-    let exit = if checked.systems.values().all(SystemChecked::is_good) { Exit::Done } else { Exit::Failed };
+    let exit = checked.exit();
     if output.is_json() {
         output.json(&checked)?;
     } else {
@@ -67,11 +70,36 @@ pub async fn run(config: &Config, arguments: &CheckArguments, output: &Output) -
     Ok(exit)
 }
 
+impl Checked {
+    fn exit(&self) -> Exit {
+        let is_refused = |found: &SystemChecked| matches!(found, SystemChecked::Refused { .. });
+        if self.systems.values().any(is_refused) {
+            Exit::Refused
+        } else if self.systems.values().all(SystemChecked::is_good) {
+            Exit::Done
+        } else {
+            Exit::Failed
+        }
+    }
+}
+
 impl SystemChecked {
     fn is_good(&self) -> bool {
         match self {
-            SystemChecked::NotReached | SystemChecked::Fits => true,
-            SystemChecked::Findings { .. } | SystemChecked::Unusable { .. } => false,
+            SystemChecked::NotReached | SystemChecked::Fits { .. } => true,
+            SystemChecked::Findings { .. }
+            | SystemChecked::Unusable { .. }
+            | SystemChecked::Refused { .. } => false,
+        }
+    }
+
+    /// What `check` of a connector found.
+    fn of(findings: Vec<Finding>) -> Self {
+        let has_problem = findings.iter().any(|finding| finding.severity == Severity::Problem);
+        if has_problem {
+            SystemChecked::Findings { findings }
+        } else {
+            SystemChecked::Fits { notes: findings }
         }
     }
 }
@@ -94,14 +122,21 @@ fn declared(config: &Config, name: &SystemName, system: &SystemConfig) -> System
     }
 }
 
-async fn reach(config: &Config, name: &SystemName, system: &SystemConfig) -> SystemChecked {
-    let connector = match compose::connector(name, system, &config.policies) {
+async fn reach(
+    config: &Config,
+    name: &SystemName,
+    system: &SystemConfig,
+    installation: &Installation,
+) -> SystemChecked {
+    let connector = match compose::connector(name, system, installation, &config.policies) {
         Ok(connector) => connector,
         Err(error) => return SystemChecked::Unusable { problem: error.to_string() },
     };
     match tokio::time::timeout(CHECK_TIMEOUT, connector.check()).await {
-        Ok(Ok(findings)) if findings.is_empty() => SystemChecked::Fits,
-        Ok(Ok(findings)) => SystemChecked::Findings { findings },
+        Ok(Ok(findings)) => SystemChecked::of(findings),
+        Ok(Err(error)) if error.kind == ConnectorErrorKind::Unauthorised => {
+            SystemChecked::Refused { problem: error.to_string() }
+        }
         Ok(Err(error)) => SystemChecked::Unusable { problem: error.to_string() },
         Err(_) => {
             let problem = format!(
@@ -125,18 +160,23 @@ fn print(checked: &Checked, output: &Output) {
     for (system, found) in &checked.systems {
         match found {
             SystemChecked::NotReached => output.line(format!("{system}: declared; not reached (--offline)")),
-            SystemChecked::Fits => {
-                output.line(format!("{system}: {}", output.mark(Mark::Good, "reached, and it fits")))
+            SystemChecked::Fits { notes } => {
+                output.line(format!("{system}: {}", output.mark(Mark::Good, "reached, and it fits")));
+                print_findings(notes, output);
             }
             SystemChecked::Findings { findings } => {
                 output.line(format!("{system}: {}", output.mark(Mark::Bad, "reached, but it does not fit")));
-                for finding in findings {
-                    output.line(format!("  {}: {}. {}", finding.place, finding.problem, finding.cure));
-                }
+                print_findings(findings, output);
             }
-            SystemChecked::Unusable { problem } => {
+            SystemChecked::Unusable { problem } | SystemChecked::Refused { problem } => {
                 output.line(format!("{system}: {}: {problem}", output.mark(Mark::Bad, "cannot be used")));
             }
         }
+    }
+}
+
+fn print_findings(findings: &[Finding], output: &Output) {
+    for finding in findings {
+        output.line(format!("  {}: {}. {}", finding.place, finding.problem, finding.cure));
     }
 }

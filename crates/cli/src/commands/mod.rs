@@ -7,6 +7,7 @@ mod check;
 mod demo;
 mod history;
 mod init;
+mod pause;
 mod quarantine;
 mod review;
 mod run;
@@ -16,6 +17,7 @@ mod simulate;
 mod status;
 mod sync;
 mod timeline;
+mod uninstall;
 mod why;
 
 use crate::arguments::{Arguments, Command, DemoArguments};
@@ -35,6 +37,9 @@ pub async fn run(arguments: &Arguments, domain: &DomainRules, output: &Output) -
         Command::Simulate(simulate) => simulate::run(&config()?, simulate, arguments, output),
         Command::Sync(sync) => sync::run(config()?, sync, output).await,
         Command::Run => run::run(&config()?, output).await,
+        Command::Pause(pause) => pause::pause(&config()?, pause, output).await,
+        Command::Resume(resume) => pause::resume(&config()?, resume, output).await,
+        Command::Uninstall(uninstall) => uninstall::run(&config()?, uninstall, output).await,
         Command::Status => status::run(&config()?, output).await,
         Command::Show(record) => show::run(&config()?, record, output).await,
         Command::Timeline(record) => timeline::run(&config()?, record, output).await,

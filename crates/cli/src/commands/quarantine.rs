@@ -56,7 +56,7 @@ async fn replay(config: &Config, id: Option<i64>, by: &str, output: &Output) -> 
         Some(id) => vec![find(store.as_ref(), id).await?],
         None => store.quarantined(OPEN_ITEMS_MAX).await?,
     };
-    let engine = compose::engine(config, store);
+    let engine = compose::engine(config, store).await?;
     let (mut replayed, mut refused) = (Vec::new(), Vec::new());
     for item in &items {
         match engine.replay(item, by).await {

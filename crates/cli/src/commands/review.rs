@@ -64,7 +64,7 @@ async fn resolve(config: &Config, arguments: &ResolveArguments, output: &Output)
     let open = find(store.as_ref(), &arguments.id).await?;
     let answer = answer(config, &open, &arguments.answer)?;
     let by = super::person(arguments.by.as_deref());
-    let engine = compose::engine(config, store);
+    let engine = compose::engine(config, store).await?;
     let record = engine.decide_review(&arguments.id, answer, &by, arguments.note.clone()).await?;
     if output.is_json() {
         output.json(&serde_json::json!({ "review": arguments.id, "record": record, "by": by }))?;

@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 
 /// Follows all systems, and listens for webhooks where a system sends them, until a signal comes.
 pub async fn run(config: &Config, output: &Output) -> Result<Exit, Failure> {
-    let engine = Arc::new(compose::engine(config, compose::open_to_write(config).await?));
+    let engine = Arc::new(compose::engine(config, compose::open_to_write(config).await?).await?);
     let (stop, stopped) = watch::channel(false);
     let listener = listen(config, &engine, stopped.clone(), output).await?;
     output.remark("Running. SIGTERM or Ctrl-C stops it.");

@@ -4,17 +4,57 @@ use crate::compose;
 use crate::config::Config;
 use crate::failure::{Exit, Failure};
 use crate::output::{Mark, Output, counted};
-use avowal_engine::ports::store::Counts;
+use avowal_core::data::ids::SystemName;
+use avowal_engine::ports::connector::{Finding, Installation};
+use avowal_engine::ports::store::{Counts, Stop};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// How long a system may take to tell what hampers it.
+const NOTICES_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Prints the store's figures.
 pub async fn run(config: &Config, output: &Output) -> Result<Exit, Failure> {
-    let counts = compose::open_to_read(config).await?.counts().await?;
+    let store = compose::open_to_read(config).await?;
+    let notices = notices(config, &store.installation().await?).await;
+    let status = Status { counts: store.counts().await?, stops: store.stops().await?, notices };
     if output.is_json() {
-        output.json(&counts)?;
+        output.json(&status)?;
     } else {
-        print(&counts, output);
+        print(&status.counts, output);
+        for stop in &status.stops {
+            output.line(format!("{}: {stop}", output.mark(Mark::Warn, "Held by a stop")));
+        }
+        for (system, Finding { place, problem, cure, .. }) in
+            status.notices.iter().flat_map(|(system, found)| found.iter().map(move |one| (system, one)))
+        {
+            output
+                .line(format!("{system}: {}: {place}: {problem}. {cure}", output.mark(Mark::Warn, "notice")));
+        }
     }
     Ok(Exit::Done)
+}
+
+/// Everything that `status` says.
+#[derive(Serialize)]
+struct Status {
+    #[serde(flatten)]
+    counts: Counts,
+    /// The stops that stand.
+    stops: Vec<Stop>,
+    /// What hampers the systems now. A system that does not answer in time has none: `check` says why.
+    notices: BTreeMap<SystemName, Vec<Finding>>,
+}
+
+/// Asks every system at once what hampers it.
+async fn notices(config: &Config, installation: &Installation) -> BTreeMap<SystemName, Vec<Finding>> {
+    let asked = config.systems.iter().map(|(name, system)| async move {
+        let connector = compose::connector(name, system, installation, &config.policies).ok()?;
+        let found = tokio::time::timeout(NOTICES_TIMEOUT, connector.notices()).await.ok()?.ok()?;
+        (!found.is_empty()).then(|| (name.clone(), found))
+    });
+    futures::future::join_all(asked).await.into_iter().flatten().collect()
 }
 
 fn print(counts: &Counts, output: &Output) {

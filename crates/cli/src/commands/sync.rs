@@ -6,22 +6,16 @@ use crate::config::Config;
 use crate::failure::{Exit, Failure};
 use crate::output::{Mark, Output, counted};
 use crate::watch::Watch;
-use avowal_core::data::ids::SystemName;
+use avowal_engine::ports::connector::Finding;
 use avowal_engine::{SyncOptions, SyncReport, SystemReport};
 
-/// Runs one sync and tells what it did. Held by a guard comes before failed: it is what a person must act on.
+/// Runs one sync and tells what it did.
 pub async fn run(mut config: Config, arguments: &SyncArguments, output: &Output) -> Result<Exit, Failure> {
     for name in &arguments.approve_deletes {
-        if !config.systems.contains_key(name.as_str()) {
-            let known: Vec<&str> = config.systems.keys().map(SystemName::as_str).collect();
-            return Err(Failure::usage(format!(
-                "no system is called {name:?}. There are: {}",
-                known.join(", ")
-            )));
-        }
-        config.settings.guards.deletes_approved.insert(name.as_str().into());
+        let system = super::pause::known(&config, name)?;
+        config.settings.guards.deletes_approved.insert(system);
     }
-    let engine = compose::engine(&config, compose::open_to_write(&config).await?);
+    let engine = compose::engine(&config, compose::open_to_write(&config).await?).await?;
     let watch = Watch::new();
     let report = engine.sync(SyncOptions { full: arguments.full }, &watch).await;
     watch.finish();
@@ -31,13 +25,22 @@ pub async fn run(mut config: Config, arguments: &SyncArguments, output: &Output)
     } else {
         print(&report, output);
     }
-    Ok(if !report.held.is_empty() {
+    Ok(exit(&report))
+}
+
+/// What a person must act on first decides: credentials, then what is held, then what failed, then what waits.
+fn exit(report: &SyncReport) -> Exit {
+    if report.has_refused_credentials() {
+        Exit::Refused
+    } else if report.is_held() {
         Exit::Held
-    } else if report.is_complete() {
-        Exit::Done
-    } else {
+    } else if !report.is_complete() {
         Exit::Failed
-    })
+    } else if report.has_something_waiting() {
+        Exit::Waiting
+    } else {
+        Exit::Done
+    }
 }
 
 fn print(report: &SyncReport, output: &Output) {
@@ -45,6 +48,9 @@ fn print(report: &SyncReport, output: &Output) {
         output.line(format!("{name}: {}", words(system)));
         if let Some(problem) = &system.problem {
             output.line(format!("{name}: {}: {problem}", output.mark(Mark::Bad, "not in agreement")));
+        }
+        for Finding { place, problem, cure, .. } in &system.notices {
+            output.line(format!("{name}: {}: {place}: {problem}. {cure}", output.mark(Mark::Warn, "notice")));
         }
     }
     let written = counted(report.written(), "write", "writes");
@@ -68,8 +74,17 @@ fn print(report: &SyncReport, output: &Output) {
         "changes are not confirmed yet",
         "avowal status",
     );
+    waits(
+        report.quarantine_open.saturating_sub(report.quarantined),
+        "item stands in quarantine from before",
+        "items stand in quarantine from before",
+        quarantine,
+    );
     for held in &report.held {
         output.line(format!("{}: {held}", output.mark(Mark::Warn, "Held by a guard")));
+    }
+    for stop in &report.stops {
+        output.line(format!("{}: {stop}", output.mark(Mark::Warn, "Held by a stop")));
     }
 }
 

@@ -11,4 +11,5 @@ mod help;
 mod records;
 mod schema;
 mod simulate;
+mod stops;
 mod tidy;

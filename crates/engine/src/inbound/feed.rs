@@ -149,7 +149,7 @@ impl Feed<'_, '_> {
             demote(&mut page);
         }
         let read = self.fill_in(&mut page).await?;
-        if !self.reading.claim.is_firm() {
+        if !self.reading.may_go_on().await? {
             // What was read may be old by now. The worker that reads the feed instead of us begins where we began.
             return Ok(Next::Stop);
         }

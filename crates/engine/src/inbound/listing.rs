@@ -31,7 +31,7 @@ pub(crate) async fn first_listing(reading: &mut Reading<'_>) -> Result<Pulled, E
     while !at.as_ref().is_some_and(Position::is_read_to_the_end) {
         let asked_at = source.parts.clock.now();
         let page = ask(source, at.as_ref().and_then(Position::cursor)).await?;
-        if !reading.claim.is_firm() {
+        if !reading.may_go_on().await? {
             return Ok(pulled);
         }
         let to = if page.more { Position::After(page.next.clone()) } else { Position::Planning };
@@ -75,7 +75,7 @@ pub(crate) async fn list(reading: &mut Reading<'_>, drift: bool) -> Result<Pulle
     let mut listed = Some(ask_page(None).await?);
     while let Some((asked_at, page)) = listed.take() {
         let to = Some(page.next.clone());
-        if !reading.claim.is_firm() {
+        if !reading.may_go_on().await? {
             return Ok(pulled);
         }
         if page.more && at == to {

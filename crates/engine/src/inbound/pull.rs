@@ -8,7 +8,9 @@ use crate::parts::assembly::Parts;
 use crate::parts::claims::claim_feed;
 use crate::parts::error::EngineError;
 use crate::parts::progress::{Progress, SystemReport};
+use crate::parts::stops::is_stopped;
 use crate::ports::connector::Advice;
+use crate::ports::store::Direction;
 use avowal_core::data::ids::{EntityName, SystemName};
 
 /// One entity of one system that is to be read.
@@ -26,6 +28,9 @@ impl Pull<'_> {
     pub(crate) async fn up_to_date(self) -> Result<Pulled, EngineError> {
         let Self { parts, system, entity, report, progress } = self;
         let mut pulled = Pulled::default();
+        if is_stopped(parts, system, Direction::In).await? {
+            return Ok(pulled);
+        }
         let _writes_wait = parts.systems.hold_writes(system).await;
         let Some(claim) = claim_feed(parts, system, entity).await? else {
             return Ok(Pulled::elsewhere());
@@ -47,6 +52,9 @@ impl Pull<'_> {
     /// Lists everything once more, to find drift; nothing is done while another worker reads the entity.
     pub(crate) async fn full_listing(self) -> Result<Pulled, EngineError> {
         let Self { parts, system, entity, report, progress } = self;
+        if is_stopped(parts, system, Direction::In).await? {
+            return Ok(Pulled::default());
+        }
         let Some(claim) = claim_feed(parts, system, entity).await? else {
             return Ok(Pulled::elsewhere());
         };

@@ -4,9 +4,12 @@ use crate::inbound::batch::Batch;
 use crate::parts::assembly::Parts;
 use crate::parts::error::EngineError;
 use crate::parts::progress::{Progress, SystemReport};
+use crate::parts::stops::is_stopped;
 use crate::ports::connector::{Connector, ConnectorError, ConnectorErrorKind, Page};
 use crate::ports::lanes::Claim;
-use crate::ports::store::{Commit, CommitOutcome, Cursor, CursorKind, CursorMove, CursorName, Position};
+use crate::ports::store::{
+    Commit, CommitOutcome, Cursor, CursorKind, CursorMove, CursorName, Direction, Position,
+};
 use avowal_core::data::ids::{EntityName, SystemName};
 use avowal_core::data::time::Timestamp;
 use avowal_core::record::observation::Channel;
@@ -30,6 +33,14 @@ pub(crate) struct Reading<'a> {
     pub(crate) claim: &'a Claim,
     pub(crate) report: &'a mut SystemReport,
     pub(crate) progress: &'a dyn Progress,
+}
+
+impl Reading<'_> {
+    /// Whether what was read may be taken in: the claim certainly holds, and nobody has stopped the system meanwhile.
+    pub(crate) async fn may_go_on(&self) -> Result<bool, EngineError> {
+        let Source { parts, system, .. } = self.source;
+        Ok(self.claim.is_firm() && !is_stopped(parts, system, Direction::In).await?)
+    }
 }
 
 impl<'a> Source<'a> {
@@ -75,12 +86,13 @@ impl<'a> Source<'a> {
             return Ok(());
         }
         for _ in 0..MOVE_TRIES_MAX {
-            if self.cursor(CursorKind::Feed).await?.is_some() {
+            let from = self.cursor(CursorKind::Feed).await?;
+            if from.as_ref().is_some_and(|position| position.cursor().is_some()) {
                 return Ok(());
             }
             let to = self.feed_position().await?;
             let name = self.cursor_name(CursorKind::Feed);
-            self.move_cursors(vec![CursorMove { name, from: None, to: Position::After(to) }]).await?;
+            self.move_cursors(vec![CursorMove { name, from, to: Position::After(to) }]).await?;
         }
         Err(EngineError::Contended { system: self.system.clone() })
     }

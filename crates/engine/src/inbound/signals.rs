@@ -7,9 +7,10 @@ use crate::parts::assembly::Parts;
 use crate::parts::claims::{Taken, claim_work};
 use crate::parts::error::EngineError;
 use crate::parts::progress::SystemReport;
+use crate::parts::stops::is_stopped;
 use crate::ports::bucket::Shares;
 use crate::ports::lanes::Claim;
-use crate::ports::store::{Commit, Due, NewSignal, Signal, SignalReason};
+use crate::ports::store::{Commit, Direction, Due, NewSignal, Signal, SignalReason};
 use avowal_core::data::ids::{EntityName, RemoteId, SystemName};
 use avowal_core::data::time::Timestamp;
 use avowal_core::record::observation::Channel;
@@ -23,6 +24,9 @@ pub(crate) async fn follow_signals(
 ) -> Result<(u64, Pulled), EngineError> {
     let mut pulled = Pulled::default();
     let mut followed = 0;
+    if is_stopped(parts, system, Direction::In).await? {
+        return Ok((0, pulled));
+    }
     let _writes_wait = parts.systems.hold_writes(system).await;
     let (claim, shares) = match claim_work(parts, system, Due::Signals).await? {
         Taken::Nothing => {

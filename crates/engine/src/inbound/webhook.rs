@@ -4,8 +4,9 @@ use crate::inbound::batch::Batch;
 use crate::inbound::ingest::ingest;
 use crate::parts::assembly::Parts;
 use crate::parts::error::EngineError;
-use crate::ports::connector::Delivery;
-use crate::ports::store::DedupeKey;
+use crate::parts::stops::is_stopped;
+use crate::ports::connector::{Change, Delivery, RemoteState};
+use crate::ports::store::{DedupeKey, Direction};
 use avowal_core::data::ids::SystemName;
 use avowal_core::record::observation::Channel;
 
@@ -53,6 +54,12 @@ async fn try_receive(
     };
     let mut batch = Batch::new(system, Channel::Webhook, delivery.received_at);
     batch.items = items.into_iter().filter(|(entity, _)| parts.policies.contains_key(entity)).collect();
+    if is_stopped(parts, system, Direction::In).await? {
+        // It is kept as the news that the copies have changed; they are read when the system goes on.
+        for (_, change) in &mut batch.items {
+            *change = Change::bare(change.id.clone(), RemoteState::Unknown);
+        }
+    }
     batch.dedupe = Some(DedupeKey {
         system: system.clone(),
         key: delivery.id.clone(),

@@ -13,7 +13,8 @@ use crate::parts::assembly::Parts;
 use crate::parts::claims::{Taken, claim_work};
 use crate::parts::error::EngineError;
 use crate::parts::progress::Progress;
-use crate::ports::store::Due;
+use crate::parts::stops::is_stopped;
+use crate::ports::store::{Direction, Due};
 use avowal_core::data::ids::SystemName;
 use avowal_core::record::intent::Operation;
 use avowal_core::record::reason::FailureReason;
@@ -28,7 +29,7 @@ pub(crate) async fn dispatch(
 ) -> Result<(), EngineError> {
     let Some(lock) = parts.systems.dispatching(system) else { return Ok(()) };
     let _one_dispatcher = lock.lock().await;
-    if parts.is_paused(system) {
+    if parts.is_paused(system) || is_stopped(parts, system, Direction::Out).await? {
         return Ok(());
     }
     let (claim, shares) = match claim_work(parts, system, Due::Intents).await? {

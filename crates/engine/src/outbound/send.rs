@@ -6,6 +6,8 @@ use crate::outbound::turn::{Dispatched, Target};
 use crate::outbound::write::{BatchOrder, admit, mark_sent, write_batch};
 use crate::parts::error::EngineError;
 use crate::parts::progress::Step;
+use crate::parts::stops::is_stopped;
+use crate::ports::store::Direction;
 use avowal_core::data::ids::RecordId;
 use avowal_core::record::intent::{Intent, Operation};
 use futures::StreamExt as _;
@@ -40,6 +42,7 @@ pub(crate) async fn send_all(
         has_more: abreast > 1 && is_last,
         written: None,
         failed: None,
+        stopped: false,
         under_way: FuturesUnordered::new(),
     };
     loop {
@@ -80,6 +83,8 @@ struct Sending<'a> {
     /// Ends when the last batch that has begun has been written.
     written: Option<oneshot::Receiver<()>>,
     failed: Option<EngineError>,
+    /// Whether somebody has stopped writes to the system since the turn began.
+    stopped: bool,
     under_way: FuturesUnordered<BoxFuture<'a, Stage>>,
 }
 
@@ -103,6 +108,14 @@ impl Sending<'_> {
     async fn go_on(&mut self) {
         let target = self.target;
         while self.may_go_on() && self.batches < self.abreast && !self.rest.is_empty() {
+            // Asked before each batch: whoever has stopped the system meanwhile is obeyed at once.
+            match is_stopped(target.parts, target.system, Direction::Out).await {
+                Ok(stopped) => self.stopped = stopped,
+                Err(error) => self.failed = Some(error),
+            }
+            if !self.may_go_on() {
+                break;
+            }
             let room = admit(target, self.rest.len().min(self.most)).await;
             let batch: Vec<OutgoingWrite> = self.rest.drain(..room).collect();
             self.sending.extend(batch.iter().map(|item| item.record.clone()));
@@ -121,7 +134,7 @@ impl Sending<'_> {
 
     fn may_go_on(&self) -> bool {
         let Target { turn, parts, system, .. } = self.target;
-        self.failed.is_none() && !parts.is_paused(system) && !turn.is_over()
+        self.failed.is_none() && !self.stopped && !parts.is_paused(system) && !turn.is_over()
     }
 
     /// Takes note of what has come to an end, and answers what it did.

@@ -14,6 +14,7 @@ pub(crate) mod progress;
 pub(crate) mod quarantined;
 pub(crate) mod readiness;
 pub(crate) mod settings;
+pub(crate) mod stops;
 pub(crate) mod systems;
 pub(crate) mod translate;
 

@@ -1,5 +1,7 @@
 //! What a run reports while it goes on and when it ends.
 
+use crate::ports::connector::Finding;
+use crate::ports::store::Stop;
 use avowal_core::data::ids::{EntityName, SystemName};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -37,6 +39,13 @@ pub enum Step {
         /// Milliseconds.
         ms: u64,
     },
+    /// Something hampers a system that can be used.
+    Notice {
+        /// Which system.
+        system: SystemName,
+        /// What, with the cure.
+        message: String,
+    },
     /// A system cannot be used. The other systems go on.
     Problem {
         /// Which system.
@@ -72,8 +81,12 @@ pub struct SyncReport {
     pub reviews_open: u64,
     /// Intents that are not confirmed yet, in all.
     pub intents_open: u64,
+    /// Items that stand in quarantine, in all.
+    pub quarantine_open: u64,
     /// The writes that a guard holds, each with the cure; empty if there are none.
     pub held: Vec<String>,
+    /// The stops that stand.
+    pub stops: Vec<Stop>,
 }
 
 /// What a run did with one system.
@@ -91,6 +104,10 @@ pub struct SystemReport {
     pub failed: u64,
     /// Why the system could not be used, with the cure.
     pub problem: Option<String>,
+    /// Whether that is because it refuses our credentials.
+    pub refuses_credentials: bool,
+    /// What hampers the system although it can be used.
+    pub notices: Vec<Finding>,
 }
 
 impl SyncReport {
@@ -107,5 +124,20 @@ impl SyncReport {
     /// Whether every system could be used.
     pub fn is_complete(&self) -> bool {
         self.systems.values().all(|report| report.problem.is_none())
+    }
+
+    /// Whether some system refuses our credentials.
+    pub fn has_refused_credentials(&self) -> bool {
+        self.systems.values().any(|report| report.refuses_credentials)
+    }
+
+    /// Whether a guard or a stop holds something.
+    pub fn is_held(&self) -> bool {
+        !self.held.is_empty() || !self.stops.is_empty()
+    }
+
+    /// Whether something waits for a person, is set aside, or is not delivered yet.
+    pub fn has_something_waiting(&self) -> bool {
+        self.reviews_open > 0 || self.quarantine_open > 0 || self.intents_open > 0
     }
 }

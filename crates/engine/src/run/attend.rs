@@ -7,13 +7,21 @@ use crate::outbound::turn::Dispatched;
 use crate::parts::assembly::Parts;
 use crate::parts::error::EngineError;
 use crate::parts::progress::{Progress, Step, SystemReport};
-use crate::ports::connector::Advice;
+use crate::parts::stops::stop_for;
+use crate::ports::connector::{Advice, Finding};
 use avowal_core::data::ids::SystemName;
+use avowal_core::data::time::Timestamp;
 use std::sync::Arc;
 use tokio::sync::watch;
 
 /// The shortest wait between two turns, in milliseconds.
 const WAIT_MS_MIN: u64 = 20;
+
+/// The shortest wait between two turns while a stop stands, in milliseconds.
+const WAIT_MS_WHILE_HELD: u64 = 1_000;
+
+/// How often a system is asked what hampers it, in milliseconds.
+const NOTICES_EVERY_MS: u64 = 60_000;
 
 /// Attends to one system once: follows its feed to the end, then the signals, then sends what is due. Answers whether
 /// anything happened.
@@ -53,11 +61,13 @@ pub(crate) struct Attendant {
     failures: u32,
     /// Whether the feed is installed.
     is_installed: bool,
+    /// When the system is asked next what hampers it, and when the stops are told next.
+    notices_due: Timestamp,
 }
 
 impl Attendant {
     pub(crate) fn new(parts: Arc<Parts>, system: SystemName, progress: Arc<dyn Progress>) -> Self {
-        Self { parts, system, progress, failures: 0, is_installed: false }
+        Self { parts, system, progress, failures: 0, is_installed: false, notices_due: Timestamp::default() }
     }
 
     /// Attends to the system until told to stop.
@@ -70,9 +80,10 @@ impl Attendant {
                 }
                 Ok(false) => {
                     self.failures = 0;
+                    self.tell_notices().await;
                     self.idle_ms().await
                 }
-                Err(error) => self.failed(&error),
+                Err(error) => self.failed(&error).await,
             };
             self.wait_for_work(wait_ms, &mut stop).await;
         }
@@ -92,12 +103,17 @@ impl Attendant {
     }
 
     /// Reports an error, and answers for how long to wait after it.
-    fn failed(&mut self, error: &EngineError) -> u64 {
+    async fn failed(&mut self, error: &EngineError) -> u64 {
         let settings = &self.parts.settings;
         match error {
             EngineError::System { error, .. } => {
                 self.failures += 1;
                 self.tell_problem(error.to_string());
+                if let Err(error) = stop_for(&self.parts, &self.system, error).await {
+                    self.tell_problem(error.to_string());
+                }
+                // The application may have rebuilt its table, and our triggers went with it: they are made again.
+                self.is_installed = false;
                 match error.kind.advice() {
                     Advice::RetryLater(Some(ms)) => ms,
                     Advice::RetryLater(None) | Advice::NeedsPerson | Advice::ListAgain => {
@@ -114,6 +130,32 @@ impl Attendant {
         }
     }
 
+    /// Tells what hampers the system and which stops stand, once a minute.
+    async fn tell_notices(&mut self) {
+        let (parts, system) = (&self.parts, &self.system);
+        let now = parts.clock.now();
+        if now < self.notices_due {
+            return;
+        }
+        self.notices_due = parts.in_ms(NOTICES_EVERY_MS);
+        let found = match parts.connector(system) {
+            Some(connector) => connector.notices().await.unwrap_or_default(),
+            None => Vec::new(),
+        };
+        for Finding { place, problem, cure, .. } in found {
+            self.tell_notice(format!("{place}: {problem}. {cure}"));
+        }
+        // If the store cannot say it, the next turn reports why.
+        let stops = parts.store.stops().await.unwrap_or_default();
+        for stop in stops.iter().filter(|stop| stop.system == *system) {
+            self.tell_notice(stop.to_string());
+        }
+    }
+
+    fn tell_notice(&self, message: String) {
+        self.progress.tell(Step::Notice { system: self.system.clone(), message });
+    }
+
     fn tell_problem(&self, message: String) {
         self.progress.tell(Step::Problem { system: self.system.clone(), message });
     }
@@ -123,7 +165,10 @@ impl Attendant {
         let poll = self.parts.systems.poll_ms(&self.system).map_or(1_000, |ms| ms.max(WAIT_MS_MIN));
         // If the store cannot say what is due, the next turn finds out, and reports why.
         let due = next_wait_ms(&self.parts).await.unwrap_or_default();
-        due.map_or(poll, |due| due.clamp(WAIT_MS_MIN, poll))
+        // What is due for a system that is stopped stays due, and nobody does it.
+        let is_held = self.parts.store.stops().await.is_ok_and(|stops| !stops.is_empty());
+        let least = if is_held { WAIT_MS_WHILE_HELD } else { WAIT_MS_MIN };
+        due.map_or(poll, |due| due.clamp(least.min(poll), poll))
     }
 
     /// Waits until a time passes, the system reports a change, another system adds work, or the daemon stops. After a

@@ -8,6 +8,7 @@ use crate::parts::error::EngineError;
 use crate::parts::progress::{Progress, SyncReport};
 use crate::ports::connector::{Connector, Delivery};
 use crate::ports::store::{QuarantineItem, Store};
+use crate::run::adopt::{adopt, recognise, uninstall};
 use crate::run::attend::turn;
 use crate::run::people::Person;
 use crate::run::prepare::prepare;
@@ -96,6 +97,24 @@ impl Engine {
         note: Option<String>,
     ) -> Result<RecordId, EngineError> {
         Person { parts: &self.parts, by }.decide_review(review, answer, note).await
+    }
+
+    /// Takes a system for the one that we know although its identity has changed ([`StopCause::Identity`]): everything is
+    /// listed again. The caller lifts the stop.
+    ///
+    /// [`StopCause::Identity`]: crate::ports::store::StopCause::Identity
+    pub async fn adopt(&self, system: &SystemName) -> Result<(), EngineError> {
+        adopt(&self.parts, system).await
+    }
+
+    /// Makes sure that a system is the one that we know: its feed goes on where it was read last.
+    pub async fn recognise(&self, system: &SystemName) -> Result<(), EngineError> {
+        recognise(&self.parts, system).await
+    }
+
+    /// Removes everything of ours from a system, and answers what that was. The next run installs it anew.
+    pub async fn uninstall(&self, system: &SystemName) -> Result<Vec<String>, EngineError> {
+        uninstall(&self.parts, system).await
     }
 
     /// Tries a quarantined item again: an incoming copy is read anew, a refused write may be planned anew.

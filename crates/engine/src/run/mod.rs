@@ -3,7 +3,8 @@
 //! Never in here: a decision about a record.
 //! Begin with `engine.rs`, then `sync.rs`; `runner.rs` is the only place that spawns.
 
-pub(crate) mod attend;
+pub(crate) mod adopt;
+mod attend;
 pub(crate) mod engine;
 pub(crate) mod housekeeping;
 pub(crate) mod people;

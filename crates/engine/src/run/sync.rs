@@ -8,7 +8,10 @@ use crate::outbound::turn::Dispatched;
 use crate::parts::assembly::Parts;
 use crate::parts::error::EngineError;
 use crate::parts::progress::{Progress, Step, SyncReport, SystemReport};
+use crate::parts::stops::stop_for;
 use crate::ports::bucket::Shares;
+use crate::ports::connector::ConnectorErrorKind;
+use crate::ports::store::Direction;
 use crate::run::attend::next_wait_ms;
 use crate::run::prepare::prepare;
 use avowal_core::data::ids::{RecordId, SystemName};
@@ -45,6 +48,7 @@ pub(crate) async fn sync(
         down: BTreeSet::new(),
         put_off: BTreeSet::new(),
         elsewhere: false,
+        stopped: BTreeSet::new(),
     };
     run.install().await?;
     if options.full {
@@ -65,6 +69,8 @@ struct Run<'a> {
     put_off: BTreeSet<(SystemName, RecordId)>,
     /// Whether another process was found doing something in the last round.
     elsewhere: bool,
+    /// Systems to which nothing may be written, as of the last round.
+    stopped: BTreeSet<SystemName>,
 }
 
 impl Run<'_> {
@@ -75,7 +81,7 @@ impl Run<'_> {
             self.report.system(system);
             let Some(connector) = parts.connector(system) else { continue };
             if let Err(error) = connector.install().await {
-                self.give_up(system, EngineError::of_system(system, error))?;
+                self.give_up(system, EngineError::of_system(system, error)).await?;
             }
         }
         Ok(())
@@ -97,7 +103,7 @@ impl Run<'_> {
             }
             self.count(Pulled { elsewhere: false, ..listing.pulled });
             if let Err(error) = listing.result {
-                self.give_up(system, error)?;
+                self.give_up(system, error).await?;
             }
         }
         Ok(())
@@ -109,9 +115,12 @@ impl Run<'_> {
         for system in self.usable() {
             match self.pull_system(&system).await {
                 Ok(more) => busy |= more,
-                Err(error) => self.give_up(&system, error)?,
+                Err(error) => self.give_up(&system, error).await?,
             }
         }
+        let stops = self.parts.store.stops().await?.into_iter();
+        self.stopped =
+            stops.filter(|stop| stop.direction == Direction::Out).map(|stop| stop.system).collect();
         // All systems have been asked before anything is sent: what one of them has may be what another lacks.
         let names = self.usable();
         let (parts, progress) = (self.parts, self.progress);
@@ -122,13 +131,13 @@ impl Run<'_> {
         }))
         .await;
         for (system, (dispatched, result)) in names.iter().zip(sent) {
-            busy |= self.count_dispatched(system, dispatched, result)?;
+            busy |= self.count_dispatched(system, dispatched, result).await?;
         }
         Ok(busy)
     }
 
     /// Counts what was sent to a system. Answers whether that may be what others have waited for.
-    fn count_dispatched(
+    async fn count_dispatched(
         &mut self,
         system: &SystemName,
         dispatched: Dispatched,
@@ -140,7 +149,7 @@ impl Run<'_> {
         self.report.events += dispatched.events;
         self.report.quarantined += dispatched.quarantined;
         if let Err(error) = result {
-            self.give_up(system, error)?;
+            self.give_up(system, error).await?;
             return Ok(false);
         }
         self.elsewhere |= dispatched.elsewhere;
@@ -212,10 +221,10 @@ impl Run<'_> {
         let open: u64 = counts
             .intents
             .iter()
-            .filter(|(system, ..)| self.is_usable(system))
+            .filter(|(system, ..)| self.may_write(system))
             .map(|(.., count)| count)
             .sum();
-        let waiting = self.put_off.iter().filter(|(system, _)| self.is_usable(system)).count() as u64;
+        let waiting = self.put_off.iter().filter(|(system, _)| self.may_write(system)).count() as u64;
         Ok(open > waiting || (counts.signals > 0 && self.has_signals().await?))
     }
 
@@ -234,6 +243,10 @@ impl Run<'_> {
         self.parts.systems.contains(system) && !self.down.contains(system)
     }
 
+    fn may_write(&self, system: &SystemName) -> bool {
+        self.is_usable(system) && !self.stopped.contains(system)
+    }
+
     fn count(&mut self, pulled: Pulled) {
         self.report.events += pulled.events;
         self.report.quarantined += pulled.quarantined;
@@ -245,12 +258,15 @@ impl Run<'_> {
     }
 
     /// Leaves a system alone that cannot be used. An error of the store ends the run.
-    fn give_up(&mut self, system: &SystemName, error: EngineError) -> Result<(), EngineError> {
+    async fn give_up(&mut self, system: &SystemName, error: EngineError) -> Result<(), EngineError> {
         match error {
             EngineError::System { error, .. } => {
                 let message = error.to_string();
                 self.progress.tell(Step::Problem { system: system.clone(), message: message.clone() });
-                self.report.system(system).problem = Some(message);
+                stop_for(self.parts, system, &error).await?;
+                let report = self.report.system(system);
+                report.problem = Some(message);
+                report.refuses_credentials = error.kind == ConnectorErrorKind::Unauthorised;
                 self.down.insert(system.clone());
                 Ok(())
             }
@@ -265,8 +281,15 @@ impl Run<'_> {
     }
 
     async fn finish(mut self) -> Result<SyncReport, EngineError> {
+        for system in self.usable() {
+            let Some(connector) = self.parts.connector(&system) else { continue };
+            // What could not be asked now is no news; the next run asks again.
+            self.report.system(&system).notices = connector.notices().await.unwrap_or_default();
+        }
+        self.report.stops = self.parts.store.stops().await?;
         let counts = self.parts.store.open_counts().await?;
         self.report.reviews_open = counts.reviews;
+        self.report.quarantine_open = counts.quarantine;
         self.report.intents_open = counts.intents.iter().map(|(_, _, count)| count).sum();
         Ok(self.report)
     }
@@ -286,8 +309,15 @@ async fn list_system(parts: &Parts, system: &SystemName, progress: &dyn Progress
     let mut result = Ok(());
     for entity in parts.systems.entities(system) {
         let pull = Pull { parts, system, entity, report: &mut report, progress };
+        // The feed first: it tells whether the system is still the one that we know.
         let pulled = match parts.readiness.is_listed(system, entity).await {
-            Ok(true) => pull.full_listing().await,
+            Ok(true) => match pull.up_to_date().await {
+                Ok(followed) => {
+                    all.join(followed);
+                    Pull { parts, system, entity, report: &mut report, progress }.full_listing().await
+                }
+                Err(error) => Err(error),
+            },
             Ok(false) => continue,
             Err(error) => Err(error),
         };

@@ -14,5 +14,6 @@ mod people;
 mod quarantine;
 mod quiet;
 mod random;
+mod stops;
 mod webhooks;
 mod world;

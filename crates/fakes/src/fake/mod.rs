@@ -70,6 +70,10 @@ pub struct Calls {
     pub finds: u64,
 }
 
+/// The rows and the change log of a fake system at one moment.
+#[derive(Clone, Debug)]
+pub struct Backup(Rows);
+
 /// What makes another text of a text before it is stored.
 type Normaliser = Arc<dyn Fn(&str, &Value) -> Value + Send + Sync>;
 
@@ -87,6 +91,8 @@ struct State {
     /// Since which of its changes each of these rows cannot be read.
     unreadable: BTreeMap<RemoteId, u64>,
     down: Option<ConnectorError>,
+    /// Whether it was restored from a backup, and nobody has said yet that it is the one that it was.
+    is_restored: bool,
     lag_ms: i64,
     skew_ms: i64,
     normaliser: Option<Normaliser>,
@@ -193,6 +199,18 @@ impl FakeSystem {
     pub fn delete_silently(&self, entity: &str, id: &RemoteId) {
         let now = self.now_ms();
         self.state().rows.forget(&EntityName::new(entity), id, now);
+    }
+
+    /// What stands there now with its change log, as a backup keeps it.
+    pub fn backup(&self) -> Backup {
+        Backup(self.state().rows.clone())
+    }
+
+    /// Puts a backup in place of everything that stands there.
+    pub fn restore(&self, backup: &Backup) {
+        let mut state = self.state();
+        state.rows = backup.0.clone();
+        state.is_restored = true;
     }
 
     /// Everything that came before is taken out of the change log.

@@ -80,6 +80,10 @@ impl Connector for FakeSystem {
         self.reach(Kind::Changes)?;
         let mut state = self.state();
         state.calls.changes += 1;
+        if state.is_restored {
+            let message = "its change log has gone back in time: it was restored from a backup";
+            return Err(ConnectorError::new(ConnectorErrorKind::IdentityChanged, message, None));
+        }
         let after: u64 = cursor.0.parse().map_err(|_| expired())?;
         if after < state.expired_below {
             return Err(expired());
@@ -188,6 +192,14 @@ impl Connector for FakeSystem {
         };
         let change = Change { order, correlation: text("key"), ..Change::bare(id, shown) };
         Ok(vec![(EntityName::new(entity), change)])
+    }
+
+    async fn adopt(&self, _: &EntityName, cursor: &Cursor) -> Result<(), ConnectorError> {
+        self.reach(Kind::Install)?;
+        let mut state = self.state();
+        state.rows.go_on_after(cursor.0.parse().unwrap_or_default());
+        state.is_restored = false;
+        Ok(())
     }
 
     async fn wait(&self) {

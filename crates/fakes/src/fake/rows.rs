@@ -23,7 +23,7 @@ pub(super) struct Entry {
 }
 
 /// All rows with their pasts, and the change log.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Rows {
     tables: BTreeMap<EntityName, BTreeMap<RemoteId, Vec<Version>>>,
     log: Vec<Entry>,
@@ -35,6 +35,17 @@ impl Rows {
     pub(super) fn next_id(&mut self, prefix: &str) -> RemoteId {
         self.ids += 1;
         RemoteId::new(format!("{prefix}-{}", self.ids))
+    }
+
+    /// Gives higher sequences than this one from now on, and shows every row under one of them.
+    pub(super) fn go_on_after(&mut self, seq: u64) {
+        self.seq = self.seq.max(seq);
+        for version in
+            self.tables.values_mut().flat_map(BTreeMap::values_mut).filter_map(|past| past.last_mut())
+        {
+            self.seq += 1;
+            version.seq = self.seq;
+        }
     }
 
     pub(super) fn last_seq(&self) -> u64 {

@@ -11,11 +11,12 @@ use avowal_core::data::time::Timestamp;
 use avowal_core::history::IntegrationEvent;
 use avowal_core::record::{CopyKey, Record};
 use avowal_engine::ports::bucket::{Bucket, Shares};
+use avowal_engine::ports::connector::Installation;
 use avowal_engine::ports::lanes::{Claim, Lane, LocalLanes};
 use avowal_engine::ports::store::{
-    BATCH_RECORDS_MAX, Commit, CommitChanges, CommitOutcome, Counts, CursorName, Due, DueIntent, Located,
-    OpenCounts, OpenReview, Position, QuarantineItem, ReadHistory, ReadOverview, ReadRecords, RecordCommit,
-    ScheduleWork, ShareStore, SharedStore, Signal, StoreError,
+    BATCH_RECORDS_MAX, Commit, CommitChanges, CommitOutcome, ControlStops, Counts, CursorName, Due,
+    DueIntent, Located, OpenCounts, OpenReview, Position, QuarantineItem, ReadHistory, ReadOverview,
+    ReadRecords, RecordCommit, ScheduleWork, ShareStore, SharedStore, Signal, Stop, StoreError,
 };
 use std::collections::VecDeque;
 use std::ops::Bound;
@@ -159,8 +160,8 @@ impl ReadOverview for MemoryStore {
     }
 
     async fn open_counts(&self) -> Result<OpenCounts, StoreError> {
-        let Counts { intents, deletes, reviews, signals, .. } = self.tables().counts();
-        Ok(OpenCounts { intents, deletes, reviews, signals })
+        let Counts { intents, deletes, reviews, quarantine, signals, .. } = self.tables().counts();
+        Ok(OpenCounts { intents, deletes, reviews, quarantine, signals })
     }
 
     async fn counts(&self) -> Result<Counts, StoreError> {
@@ -315,6 +316,33 @@ impl ScheduleWork for MemoryStore {
 
     async fn claim(&self, lanes: &[Lane]) -> Result<Claim, StoreError> {
         Ok(self.lanes.claim(lanes))
+    }
+}
+
+#[async_trait]
+impl ControlStops for MemoryStore {
+    async fn installation(&self) -> Result<Installation, StoreError> {
+        Installation::new("memory").ok_or_else(|| StoreError::Unavailable("it has no name".to_owned()))
+    }
+
+    async fn stops(&self) -> Result<Vec<Stop>, StoreError> {
+        Ok(self.tables().stops.clone())
+    }
+
+    async fn set_stop(&self, stop: &Stop) -> Result<bool, StoreError> {
+        let stops = &mut self.tables().stops;
+        let is_new = !stops.iter().any(|other| other.is_for_the_same(stop));
+        if is_new {
+            stops.push(stop.clone());
+        }
+        Ok(is_new)
+    }
+
+    async fn lift_stop(&self, stop: &Stop, _by: &str, _at: Timestamp) -> Result<bool, StoreError> {
+        let stops = &mut self.tables().stops;
+        let before = stops.len();
+        stops.retain(|other| !other.is_for_the_same(stop));
+        Ok(stops.len() < before)
     }
 }
 

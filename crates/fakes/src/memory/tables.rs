@@ -8,7 +8,7 @@ use avowal_core::record::{CopyKey, Record};
 use avowal_engine::OWN_ENTITY;
 use avowal_engine::ports::store::{
     Commit, CommitOutcome, Counts, CursorName, Located, MatchKey, NewQuarantineItem, Position,
-    QuarantineItem, RecordCommit, Signal,
+    QuarantineItem, RecordCommit, Signal, Stop,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,6 +17,7 @@ type Link = (SystemName, EntityName, RemoteId);
 /// Everything that is stored.
 #[derive(Debug, Default)]
 pub(super) struct Tables {
+    pub(super) stops: Vec<Stop>,
     pub(super) records: BTreeMap<RecordId, Record>,
     pub(super) events: BTreeMap<(RecordId, u64), IntegrationEvent>,
     pub(super) links: BTreeMap<Link, RecordId>,

@@ -18,13 +18,14 @@ pub(super) async fn open_counts(link: &Link) -> Result<OpenCounts, Fault> {
         )
         .await?,
         reviews: one(link, "SELECT count(*) FROM reviews").await?,
+        quarantine: one(link, "SELECT count(*) FROM quarantine WHERE status = 'open'").await?,
         signals: one(link, "SELECT count(*) FROM signals").await?,
     })
 }
 
 /// Counts what there is. Living records and copies cost a walk through an index; the rest is small or kept.
 pub(super) async fn counts(link: &Link) -> Result<Counts, Fault> {
-    let OpenCounts { intents, deletes, reviews, signals } = open_counts(link).await?;
+    let OpenCounts { intents, deletes, reviews, quarantine, signals } = open_counts(link).await?;
     let mut records: Vec<(EntityName, u64)> = by_name(
         link,
         "SELECT entity, count(*) FROM records WHERE living GROUP BY entity ORDER BY entity COLLATE \"C\"",
@@ -42,7 +43,7 @@ pub(super) async fn counts(link: &Link) -> Result<Counts, Fault> {
         intents,
         deletes,
         reviews,
-        quarantine: one(link, "SELECT count(*) FROM quarantine WHERE status = 'open'").await?,
+        quarantine,
         signals,
     })
 }

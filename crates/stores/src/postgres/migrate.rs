@@ -14,8 +14,10 @@ struct Migration {
 }
 
 /// All changes, in order.
-const MIGRATIONS: &[Migration] =
-    &[Migration { number: 1, name: "initial", sql: include_str!("migrations/0001_initial.sql") }];
+const MIGRATIONS: &[Migration] = &[
+    Migration { number: 1, name: "initial", sql: include_str!("migrations/0001_initial.sql") },
+    Migration { number: 2, name: "stops", sql: include_str!("migrations/0002_stops.sql") },
+];
 
 /// Taken while tables are made or changed: "Avow" in ASCII. Nowhere else is a lock of this kind used.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(1098280823)";

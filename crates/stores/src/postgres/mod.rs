@@ -31,6 +31,7 @@ mod records;
 mod reviews;
 mod signals;
 mod statements;
+mod stops;
 mod wakes;
 mod workers;
 mod writer;
@@ -41,11 +42,12 @@ use avowal_core::data::time::Timestamp;
 use avowal_core::history::IntegrationEvent;
 use avowal_core::record::{CopyKey, Record};
 use avowal_engine::ports::bucket::Shares;
+use avowal_engine::ports::connector::Installation;
 use avowal_engine::ports::lanes::{Claim, Lane};
 use avowal_engine::ports::store::{
-    BATCH_RECORDS_MAX, Commit, CommitChanges, CommitOutcome, Counts, CursorName, Due, DueIntent, Located,
-    OpenCounts, OpenReview, Position, QuarantineItem, ReadHistory, ReadOverview, ReadRecords, RecordCommit,
-    ScheduleWork, ShareStore, SharedStore, Signal, StoreError,
+    BATCH_RECORDS_MAX, Commit, CommitChanges, CommitOutcome, ControlStops, Counts, CursorName, Due,
+    DueIntent, Located, OpenCounts, OpenReview, Position, QuarantineItem, ReadHistory, ReadOverview,
+    ReadRecords, RecordCommit, ScheduleWork, ShareStore, SharedStore, Signal, Stop, StoreError,
 };
 use claim::Claims;
 use connection::{Link, Server};
@@ -307,5 +309,26 @@ impl SharedStore for PostgresStore {
 
     async fn work_available(&self, system: &SystemName) {
         self.wakes.work_available(system.as_str()).await;
+    }
+}
+
+#[async_trait]
+impl ControlStops for PostgresStore {
+    async fn installation(&self) -> Result<Installation, StoreError> {
+        read!(self, link => stops::installation(link))
+    }
+
+    async fn stops(&self) -> Result<Vec<Stop>, StoreError> {
+        read!(self, link => stops::standing(link))
+    }
+
+    async fn set_stop(&self, stop: &Stop) -> Result<bool, StoreError> {
+        self.refuse_if_read_only()?;
+        read!(self, link => stops::set(link, stop))
+    }
+
+    async fn lift_stop(&self, stop: &Stop, by: &str, at: Timestamp) -> Result<bool, StoreError> {
+        self.refuse_if_read_only()?;
+        read!(self, link => stops::lift(link, stop, by, at))
     }
 }

@@ -17,13 +17,14 @@ pub(super) fn open_counts(connection: &Connection) -> Result<OpenCounts, Fault> 
             "SELECT system, count(*) FROM intents WHERE operation = 'delete' GROUP BY system ORDER BY system",
         )?,
         reviews: one(connection, "SELECT count(*) FROM reviews WHERE status = 'open'")?,
+        quarantine: one(connection, "SELECT count(*) FROM quarantine WHERE status = 'open'")?,
         signals: one(connection, "SELECT count(*) FROM signals")?,
     })
 }
 
 /// Figures for `status`, from indexes but for the open intents, which are read.
 pub(super) fn counts(connection: &Connection) -> Result<Counts, Fault> {
-    let OpenCounts { intents, deletes, reviews, signals } = open_counts(connection)?;
+    let OpenCounts { intents, deletes, reviews, quarantine, signals } = open_counts(connection)?;
     let mut records: Vec<(EntityName, u64)> = by_name(
         connection,
         "SELECT entity, count(*) FROM records WHERE living = 1 GROUP BY entity ORDER BY entity",
@@ -40,7 +41,7 @@ pub(super) fn counts(connection: &Connection) -> Result<Counts, Fault> {
         intents,
         deletes,
         reviews,
-        quarantine: one(connection, "SELECT count(*) FROM quarantine WHERE status = 'open'")?,
+        quarantine,
         signals,
     })
 }

@@ -15,8 +15,10 @@ pub(super) struct Migration {
 }
 
 /// All changes, in order.
-const MIGRATIONS: &[Migration] =
-    &[Migration { number: 1, name: "initial", sql: include_str!("migrations/0001_initial.sql") }];
+const MIGRATIONS: &[Migration] = &[
+    Migration { number: 1, name: "initial", sql: include_str!("migrations/0001_initial.sql") },
+    Migration { number: 2, name: "stops", sql: include_str!("migrations/0002_stops.sql") },
+];
 
 /// Marks the file as ours: "Avow" in ASCII.
 const APPLICATION_ID: i32 = 0x4176_6F77;

@@ -27,6 +27,7 @@ mod recent;
 mod records;
 mod reviews;
 mod signals;
+mod stops;
 mod writer;
 
 use async_trait::async_trait;
@@ -35,11 +36,12 @@ use avowal_core::data::time::Timestamp;
 use avowal_core::history::IntegrationEvent;
 use avowal_core::record::{CopyKey, Record};
 use avowal_engine::ports::bucket::Shares;
+use avowal_engine::ports::connector::Installation;
 use avowal_engine::ports::lanes::{Claim, Lane, LocalLanes};
 use avowal_engine::ports::store::{
-    BATCH_RECORDS_MAX, Commit, CommitChanges, CommitOutcome, Counts, CursorName, Due, DueIntent, Located,
-    OpenCounts, OpenReview, Position, QuarantineItem, ReadHistory, ReadOverview, ReadRecords, ScheduleWork,
-    ShareStore, SharedStore, Signal, StoreError,
+    BATCH_RECORDS_MAX, Commit, CommitChanges, CommitOutcome, ControlStops, Counts, CursorName, Due,
+    DueIntent, Located, OpenCounts, OpenReview, Position, QuarantineItem, ReadHistory, ReadOverview,
+    ReadRecords, ScheduleWork, ShareStore, SharedStore, Signal, Stop, StoreError,
 };
 use encode::Encoded;
 use lock::WriteLock;
@@ -332,4 +334,33 @@ impl ShareStore for SqliteStore {
     fn shared(&self) -> Option<&dyn SharedStore> {
         None
     }
+}
+
+#[async_trait]
+impl ControlStops for SqliteStore {
+    async fn installation(&self) -> Result<Installation, StoreError> {
+        self.readers.read(stops::installation).await
+    }
+
+    async fn stops(&self) -> Result<Vec<Stop>, StoreError> {
+        self.readers.read(stops::standing).await
+    }
+
+    async fn set_stop(&self, stop: &Stop) -> Result<bool, StoreError> {
+        let (path, stop) = (self.path.clone(), stop.clone());
+        beside(move || stops::set(&path, &stop)).await
+    }
+
+    async fn lift_stop(&self, stop: &Stop, by: &str, at: Timestamp) -> Result<bool, StoreError> {
+        let (path, stop, by) = (self.path.clone(), stop.clone(), by.to_owned());
+        beside(move || stops::lift(&path, &stop, &by, at)).await
+    }
+}
+
+/// Does something with the file on a thread of its own.
+async fn beside(
+    change: impl FnOnce() -> Result<bool, StoreError> + Send + 'static,
+) -> Result<bool, StoreError> {
+    let done = tokio::task::spawn_blocking(change).await;
+    done.unwrap_or_else(|error| Err(StoreError::Unavailable(format!("the change was broken off: {error}"))))
 }

@@ -13,6 +13,8 @@ pub struct OpenCounts {
     pub deletes: Vec<(SystemName, u64)>,
     /// Open reviews.
     pub reviews: u64,
+    /// Open quarantine items.
+    pub quarantine: u64,
     /// Copies waiting to be read.
     pub signals: u64,
 }

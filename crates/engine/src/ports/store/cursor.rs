@@ -17,7 +17,7 @@ pub struct CursorName {
 /// What keeps a position.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum CursorKind {
-    /// The change feed. It is always at [`Position::After`].
+    /// The change feed. It is at [`Position::After`], or at [`Position::Again`] after our log was removed from the system.
     Feed,
     /// The first complete listing. It ends at [`Position::Complete`].
     Listing,
@@ -52,7 +52,8 @@ pub struct Cursor(pub String);
 /// the connector's cursor, which only `after` has.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Position {
-    /// The listing begins again, because the feed has lost our place. Set when a connector's cursor has expired.
+    /// The listing begins again, because the feed has lost our place. Set when a connector's cursor has expired. Of a
+    /// feed: there is no place, and the next one is asked for.
     Again,
     /// Everything up to this cursor has been read. Set with each page.
     After(Cursor),

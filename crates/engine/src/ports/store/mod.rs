@@ -13,6 +13,7 @@ mod review;
 mod schedule;
 mod shared;
 mod signal;
+mod stop;
 
 pub use commit::{
     BATCH_RECORDS_MAX, Commit, CommitChanges, CommitOutcome, DedupeKey, MatchKey, RecordCommit,
@@ -26,6 +27,7 @@ pub use review::OpenReview;
 pub use schedule::{Due, DueIntent, IntentDelay, ScheduleWork};
 pub use shared::{ShareStore, SharedStore};
 pub use signal::{NewSignal, Signal, SignalReason};
+pub use stop::{ControlStops, Direction, Stop, StopCause};
 
 /// A durable home for everything that the engine knows: the sum of the narrow traits. Whoever needs one part of it
 /// takes that trait alone.
@@ -43,11 +45,18 @@ pub use signal::{NewSignal, Signal, SignalReason};
 /// The engine guarantees: events of a record continue its stored stream (dense sequence, chained hashes), the
 /// state is their fold, and no batch is larger than [`BATCH_RECORDS_MAX`].
 pub trait Store:
-    ReadRecords + ReadHistory + ReadOverview + CommitChanges + ScheduleWork + ShareStore
+    ReadRecords + ReadHistory + ReadOverview + CommitChanges + ScheduleWork + ShareStore + ControlStops
 {
 }
 
 impl<S> Store for S where
-    S: ReadRecords + ReadHistory + ReadOverview + CommitChanges + ScheduleWork + ShareStore + ?Sized
+    S: ReadRecords
+        + ReadHistory
+        + ReadOverview
+        + CommitChanges
+        + ScheduleWork
+        + ShareStore
+        + ControlStops
+        + ?Sized
 {
 }

@@ -1,0 +1,117 @@
+//! `avowal pause` and `avowal resume`: stops of a system that a person sets and lifts, also while a daemon runs.
+
+use crate::arguments::{PauseArguments, ResumeArguments, StopDirection};
+use crate::clock::now;
+use crate::compose;
+use crate::config::Config;
+use crate::failure::{Exit, Failure};
+use crate::output::Output;
+use avowal_core::data::ids::SystemName;
+use avowal_engine::ports::store::{Direction, Stop, StopCause};
+
+/// Stops a system in one direction or both.
+pub async fn pause(config: &Config, arguments: &PauseArguments, output: &Output) -> Result<Exit, Failure> {
+    let system = known(config, &arguments.system)?;
+    let store = compose::open_to_control(config).await?;
+    let by = super::person(arguments.by.as_deref());
+    for direction in directions(arguments.direction) {
+        let stop = Stop {
+            system: system.clone(),
+            direction,
+            cause: StopCause::Person,
+            by: Some(by.clone()),
+            note: arguments.note.clone(),
+            since: now(),
+        };
+        store.set_stop(&stop).await?;
+    }
+    tell(&store.stops().await?, &system, output)?;
+    Ok(Exit::Done)
+}
+
+/// Lets a system go on. A stop that Avowal set because the system is not the one that it was is lifted only when that is
+/// cured, or when the person says that it was restored.
+pub async fn resume(config: &Config, arguments: &ResumeArguments, output: &Output) -> Result<Exit, Failure> {
+    let system = known(config, &arguments.system)?;
+    let by = super::person(arguments.by.as_deref());
+    let wanted = directions(arguments.direction);
+    let store = compose::open_to_control(config).await?;
+    let standing: Vec<Stop> = of(store.stops().await?, &system);
+    let is_other = standing.iter().any(|stop| stop.cause == StopCause::Identity);
+    if arguments.restored && !is_other {
+        return Err(Failure::usage(format!(
+            "{system} is the system that it was, so nothing has to be listed again. Leave out --restored"
+        )));
+    }
+    for stop in standing.iter().filter(|stop| wanted.contains(&stop.direction)) {
+        if stop.cause == StopCause::Person {
+            store.lift_stop(stop, &by, now()).await?;
+        }
+    }
+    if is_other && wanted.contains(&Direction::Out) {
+        drop(store);
+        answer_identity(config, &system, arguments.restored, &by).await?;
+    }
+    tell(&compose::open_to_control(config).await?.stops().await?, &system, output)?;
+    Ok(Exit::Done)
+}
+
+/// Lifts the stop of a system that is itself again, or that a person takes for itself.
+async fn answer_identity(
+    config: &Config,
+    system: &SystemName,
+    restored: bool,
+    by: &str,
+) -> Result<(), Failure> {
+    let store = compose::open_to_write(config).await?;
+    let engine = compose::engine(config, store.clone()).await?;
+    if restored {
+        engine.adopt(system).await?;
+    } else {
+        engine.recognise(system).await?;
+    }
+    for stop in of(store.stops().await?, system) {
+        if stop.cause == StopCause::Identity {
+            store.lift_stop(&stop, by, now()).await?;
+        }
+    }
+    Ok(())
+}
+
+fn of(stops: Vec<Stop>, system: &SystemName) -> Vec<Stop> {
+    stops.into_iter().filter(|stop| stop.system == *system).collect()
+}
+
+fn directions(wanted: Option<StopDirection>) -> Vec<Direction> {
+    match wanted {
+        None => Direction::ALL.to_vec(),
+        Some(StopDirection::In) => vec![Direction::In],
+        Some(StopDirection::Out) => vec![Direction::Out],
+    }
+}
+
+/// The system of this name, if it is configured.
+pub(super) fn known(config: &Config, name: &str) -> Result<SystemName, Failure> {
+    match config.systems.get_key_value(name) {
+        Some((system, _)) => Ok(system.clone()),
+        None => {
+            let names: Vec<&str> = config.systems.keys().map(SystemName::as_str).collect();
+            let known = names.join(", ");
+            Err(Failure::usage(format!("no system is called {name:?}. There are: {known}")))
+        }
+    }
+}
+
+fn tell(stops: &[Stop], system: &SystemName, output: &Output) -> Result<(), Failure> {
+    if output.is_json() {
+        return output.json(&stops);
+    }
+    let mut mine = stops.iter().filter(|stop| stop.system == *system).peekable();
+    if mine.peek().is_none() {
+        output.line(format!("{system} goes on in both directions."));
+    }
+    for stop in mine {
+        output.line(stop.to_string());
+    }
+    Ok(())
+}

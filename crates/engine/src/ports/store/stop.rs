@@ -1,0 +1,136 @@
+//! Stops: what may not go on with a system until somebody lets it.
+
+use crate::ports::connector::Installation;
+use crate::ports::store::StoreError;
+use async_trait::async_trait;
+use avowal_core::data::ids::SystemName;
+use avowal_core::data::time::Timestamp;
+use serde::Serialize;
+use std::fmt;
+
+/// Setting, reading and lifting stops, and who we are to the systems.
+///
+/// A stop is durable when `set_stop` answers, and every process that uses the store sees it from then on. Setting and
+/// lifting one needs no right to write anything else: a person may do it while a daemon runs.
+#[async_trait]
+pub trait ControlStops: Send + Sync {
+    /// The name of this installation, made with the store and the same for ever.
+    async fn installation(&self) -> Result<Installation, StoreError>;
+
+    /// The stops that stand, oldest first.
+    async fn stops(&self) -> Result<Vec<Stop>, StoreError>;
+
+    /// Sets a stop. Answers whether it is new: one for the same system, direction and cause stays as it was set.
+    async fn set_stop(&self, stop: &Stop) -> Result<bool, StoreError>;
+
+    /// Lifts the stop of this system, direction and cause. Answers whether it stood. Who lifted it and when is kept.
+    async fn lift_stop(&self, stop: &Stop, by: &str, at: Timestamp) -> Result<bool, StoreError>;
+}
+
+/// One direction of one system that is stopped.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Stop {
+    /// Which system.
+    pub system: SystemName,
+    /// Which direction.
+    pub direction: Direction,
+    /// What kind of reason it has.
+    pub cause: StopCause,
+    /// The person who set it; `None` where Avowal did.
+    pub by: Option<String>,
+    /// Why, in words.
+    pub note: Option<String>,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// The direction that a stop stops.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// What the system shows is not taken in; its webhooks are kept as signals, its feed keeps its place. What it answers
+    /// to a write of ours belongs to that write.
+    In,
+    /// Nothing is written to the system; what comes in is recorded, and writes are planned.
+    Out,
+}
+
+/// What kind of reason a stop has.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopCause {
+    /// A person paused it.
+    Person,
+    /// The system is not the one that it was, or has gone back in time.
+    Identity,
+}
+
+impl Direction {
+    /// Every direction.
+    pub const ALL: [Self; 2] = [Self::In, Self::Out];
+
+    /// The name in tables and on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Direction::In => "in",
+            Direction::Out => "out",
+        }
+    }
+
+    /// The direction of a name in tables.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|direction| direction.as_str() == name)
+    }
+}
+
+impl StopCause {
+    /// Every cause.
+    pub const ALL: [Self; 2] = [Self::Person, Self::Identity];
+
+    /// The name in tables.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            StopCause::Person => "person",
+            StopCause::Identity => "identity",
+        }
+    }
+
+    /// The cause of a name in tables.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|cause| cause.as_str() == name)
+    }
+}
+
+impl Stop {
+    /// Whether it stops the same thing for the same reason.
+    pub fn is_for_the_same(&self, other: &Self) -> bool {
+        (&self.system, self.direction, self.cause) == (&other.system, other.direction, other.cause)
+    }
+}
+
+/// The stop as a sentence, with the way to lift it.
+impl fmt::Display for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let system = &self.system;
+        match self.direction {
+            Direction::In => write!(f, "what {system} shows is not taken in")?,
+            Direction::Out => write!(f, "nothing is written to {system}")?,
+        }
+        write!(f, " since {}", self.since)?;
+        if let Some(by) = &self.by {
+            write!(f, ", stopped by {by}")?;
+        }
+        if let Some(note) = &self.note {
+            write!(f, ": {note}")?;
+        }
+        match self.cause {
+            StopCause::Person => write!(f, ". Run `avowal resume {system}` to go on"),
+            StopCause::Identity => write!(
+                f,
+                ". Put the right one back and run `avowal resume {system}`; or, if this is the right one and it was \
+                 restored or made anew, run `avowal resume {system} --restored`, which lists all of it. If it is another \
+                 system, give it a name of its own in the configuration"
+            ),
+        }
+    }
+}
