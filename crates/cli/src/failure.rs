@@ -26,14 +26,19 @@ pub enum Exit {
 impl Exit {
     /// The process's exit code.
     pub fn code(self) -> ExitCode {
-        ExitCode::from(match self {
+        ExitCode::from(self.number())
+    }
+
+    /// The number of the exit code.
+    pub fn number(self) -> u8 {
+        match self {
             Exit::Done => 0,
             Exit::Failed => 1,
             Exit::Usage => 2,
             Exit::Held => 3,
             Exit::Waiting => 4,
             Exit::Refused => 5,
-        })
+        }
     }
 }
 

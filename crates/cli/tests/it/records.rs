@@ -29,7 +29,9 @@ fn open(bench: &Bench, name: &str) -> Connection {
 
 fn sync(bench: &Bench) {
     let ended = bench.avowal(&["sync"]);
-    assert_eq!(ended.code, 0, "{}{}", ended.out, ended.err);
+    // What it leaves for a person is said, and only that makes it end with 4.
+    let waits = ended.out.contains("avowal review list") || ended.out.contains("avowal quarantine list");
+    assert_eq!(ended.code, if waits { 4 } else { 0 }, "{}{}", ended.out, ended.err);
 }
 
 /// Both sides change the phone number without seeing the other's.

@@ -339,11 +339,15 @@ impl Ran {
         }
     }
 
-    /// The JSON that it answered; it must have succeeded.
+    /// The JSON that it answered; it must have succeeded. 4 says that something waits, and the JSON says what.
     #[track_caller]
     pub fn json(&self, arguments: &[&str]) -> Value {
-        assert_eq!(self.code, 0, "avowal {}: {self}", arguments.join(" "));
-        serde_json::from_str(&self.stdout).unwrap()
+        let answer: Option<Value> = serde_json::from_str(&self.stdout).ok();
+        let figures = ["reviews_open", "quarantine_open", "intents_open"];
+        let waits = |answer: &Value| figures.iter().any(|figure| answer[figure].as_u64() > Some(0));
+        let code = if answer.as_ref().is_some_and(waits) { 4 } else { 0 };
+        assert_eq!(self.code, code, "avowal {}: {self}", arguments.join(" "));
+        answer.unwrap()
     }
 
     /// Everything it said.
