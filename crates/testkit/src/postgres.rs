@@ -92,6 +92,39 @@ impl PrivatePostgres {
         self.launch_on(self.port)
     }
 
+    /// A second server that follows this one until it is promoted; both have the same identity.
+    pub fn follower(&self) -> io::Result<Self> {
+        let folder = tempfile::Builder::new().prefix("avowal-pg-").tempdir()?;
+        if let Some(owner) = self.owner {
+            std::os::unix::fs::chown(folder.path(), Some(owner.user), Some(owner.group))?;
+        }
+        let mut copy = self.command("pg_basebackup");
+        copy.args(["-R", "-X", "stream", "-c", "fast", "-U", USER, "-p", &self.port.to_string(), "-h"]);
+        copy.arg(self.folder.path()).arg("-D").arg(folder.path().join("data"));
+        succeed(copy.output()?, "pg_basebackup")?;
+        let binaries = self.binaries.clone();
+        let mut this = Self { binaries, folder, owner: self.owner, port: 0, server: None };
+        this.launch()?;
+        Ok(this)
+    }
+
+    /// Makes a follower a server of its own.
+    pub fn promote(&self) -> io::Result<()> {
+        let mut promote = self.command("pg_ctl");
+        promote.args(["promote", "-w", "-D"]).arg(self.data());
+        succeed(promote.output()?, "pg_ctl promote").map(|_| ())
+    }
+
+    /// All of a database as SQL, without what only psql understands.
+    pub fn dump(&self, database: &str) -> io::Result<String> {
+        let mut dump = self.command("pg_dump");
+        dump.args(["--inserts", "-U", USER, "-p", &self.port.to_string(), "-h"]);
+        dump.arg(self.folder.path()).arg(database);
+        let output = succeed(dump.output()?, "pg_dump")?;
+        let sql = String::from_utf8_lossy(&output.stdout);
+        Ok(sql.lines().filter(|line| !line.starts_with('\\')).collect::<Vec<_>>().join("\n"))
+    }
+
     fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }

@@ -1,7 +1,7 @@
 //! What the database says of its tables. A name reaches SQL only after it was found here, and then quoted.
 
 use super::session::{Session, words};
-use super::table::{Kind, Table, TableColumn, quote};
+use super::table::{ColumnSequence, Kind, Member, Table, TableColumn, quote};
 use avowal_engine::ports::connector::{Binding, ConnectorError, ConnectorErrorKind};
 use std::sync::Arc;
 use tokio_postgres::types::Type;
@@ -21,18 +21,19 @@ pub(super) async fn table(
     Ok(table)
 }
 
+const FIND: &str = "SELECT c.oid, n.nspname, c.relname, c.relkind::text, \
+        EXISTS (SELECT 1 FROM pg_class l JOIN pg_namespace m ON m.oid = l.relnamespace \
+            WHERE m.nspname = $2 AND l.relname = 'log') AS logged, \
+        EXISTS (SELECT 1 FROM pg_publication WHERE puballtables) AS all_published \
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+    WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') \
+      AND (n.nspname || '.' || c.relname = $1 OR (c.relname = $1 AND pg_table_is_visible(c.oid))) \
+      AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'avowal\\_%' \
+    ORDER BY n.nspname || '.' || c.relname = $1 DESC LIMIT 1";
+
 async fn look_up(session: &Session, client: &Client, binding: &Binding) -> Result<Table, ConnectorError> {
     let found = client
-        .query_typed(
-            "SELECT c.oid, n.nspname, c.relname, c.relkind::text, \
-                    to_regclass('public.avowal_log') IS NOT NULL AS logged \
-             FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
-             WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relname NOT LIKE 'avowal\\_%' \
-               AND (n.nspname || '.' || c.relname = $1 OR (c.relname = $1 AND pg_table_is_visible(c.oid))) \
-               AND n.nspname NOT IN ('pg_catalog', 'information_schema') \
-             ORDER BY n.nspname || '.' || c.relname = $1 DESC LIMIT 1",
-            &[(&binding.object, Type::TEXT)],
-        )
+        .query_typed(FIND, &[(&binding.object, Type::TEXT), (&session.ours(), Type::TEXT)])
         .await
         .map_err(|error| session.error(&error))?;
     let Some(row) = found.first() else {
@@ -48,6 +49,7 @@ async fn look_up(session: &Session, client: &Client, binding: &Binding) -> Resul
     let id = find(&binding.id)?;
     let columns = binding.columns.iter().map(|column| find(&column.name)).collect::<Result<_, _>>()?;
     let id_unique = unique(session, client, oid, &id.name).await?;
+    let (members, owned) = members(session, client, oid).await?;
     Ok(Table {
         oid,
         sql: format!("{}.{}", quote(&schema), quote(&name)),
@@ -55,16 +57,72 @@ async fn look_up(session: &Session, client: &Client, binding: &Binding) -> Resul
         id,
         id_unique,
         columns,
+        members,
+        owned,
+        sequences: sequences(session, client, oid).await?,
         logged: row.get(4),
-        cluster: cluster(client).await,
+        all_published: row.get(5),
+        database: database(session, client).await?,
+        ours: session.ours().to_owned(),
+        schema,
+        name,
         shown,
     })
 }
 
-/// The cluster's identifier; empty where the server does not tell.
-async fn cluster(client: &Client) -> String {
-    let row = client.query_typed_one("SELECT system_identifier::text FROM pg_control_system()", &[]).await;
-    row.map_or_else(|_| String::new(), |row| row.get(0))
+/// The database's identity. Where the server does not tell the cluster's, only that within the cluster is known.
+async fn database(session: &Session, client: &Client) -> Result<String, ConnectorError> {
+    let cluster = "SELECT system_identifier::text FROM pg_control_system()";
+    let cluster: String =
+        client.query_typed_one(cluster, &[]).await.map_or_else(|_| String::new(), |row| row.get(0));
+    let oid = "SELECT oid::text FROM pg_database WHERE datname = current_database()";
+    let oid = client.query_typed_one(oid, &[]).await.map_err(|error| session.error(&error))?;
+    Ok(format!("{cluster}.{}", oid.get::<_, &str>(0)))
+}
+
+/// The tables that hold rows of a table, and whether our role owns them all.
+async fn members(
+    session: &Session,
+    client: &Client,
+    oid: u32,
+) -> Result<(Vec<Member>, bool), ConnectorError> {
+    let rows = client
+        .query_typed(
+            "WITH RECURSIVE m AS (SELECT $1::oid AS oid UNION \
+                SELECT i.inhrelid FROM m JOIN pg_inherits i ON i.inhparent = m.oid) \
+             SELECT c.oid, quote_ident(n.nspname) || '.' || quote_ident(c.relname), c.relkind::text, \
+                    pg_has_role(c.relowner, 'USAGE') \
+             FROM m JOIN pg_class c ON c.oid = m.oid JOIN pg_namespace n ON n.oid = c.relnamespace ORDER BY c.oid",
+            &[(&oid, Type::OID)],
+        )
+        .await
+        .map_err(|error| session.error(&error))?;
+    let member = |row: &Row| Member {
+        oid: row.get(0),
+        sql: row.get(1),
+        kind: row.get::<_, String>(2).chars().next().unwrap_or('?'),
+    };
+    Ok((rows.iter().map(member).collect(), rows.iter().all(|row| row.get(3))))
+}
+
+async fn sequences(
+    session: &Session,
+    client: &Client,
+    oid: u32,
+) -> Result<Vec<ColumnSequence>, ConnectorError> {
+    let rows = client
+        .query_typed(
+            "SELECT a.attname, quote_ident(n.nspname) || '.' || quote_ident(s.relname) \
+             FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S' \
+             JOIN pg_namespace n ON n.oid = s.relnamespace \
+             JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid \
+             WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 \
+               AND d.deptype IN ('a', 'i') ORDER BY 1",
+            &[(&oid, Type::OID)],
+        )
+        .await
+        .map_err(|error| session.error(&error))?;
+    Ok(rows.iter().map(|row| ColumnSequence { column: row.get(0), sql: row.get(1) }).collect())
 }
 
 async fn columns(session: &Session, client: &Client, oid: u32) -> Result<Vec<TableColumn>, ConnectorError> {
@@ -72,7 +130,12 @@ async fn columns(session: &Session, client: &Client, oid: u32) -> Result<Vec<Tab
     let rows = client
         .query_typed(
             "SELECT a.attname, format_type(a.atttypid, -1), b.typname, b.typcategory::text, \
-                    format_type(nullif(b.typelem, 0), -1), a.attgenerated <> '' OR a.attidentity = 'a' \
+                    format_type(nullif(b.typelem, 0), -1), a.attgenerated <> '' OR a.attidentity = 'a', a.atttypid, \
+                    coalesce((SELECT n.nspname FROM pg_opclass c JOIN pg_am m ON m.oid = c.opcmethod \
+                        JOIN pg_amop o ON o.amopfamily = c.opcfamily AND o.amoplefttype = c.opcintype \
+                            AND o.amoprighttype = c.opcintype AND o.amopstrategy = 3 \
+                        JOIN pg_operator p ON p.oid = o.amopopr JOIN pg_namespace n ON n.oid = p.oprnamespace \
+                        WHERE m.amname = 'btree' AND c.opcdefault AND c.opcintype = b.oid), 'pg_catalog') \
              FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid \
              JOIN pg_type b ON b.oid = coalesce(nullif(t.typbasetype, 0), t.oid) \
              WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum",
@@ -96,9 +159,18 @@ fn column(row: &Row) -> TableColumn {
         ("timestamp" | "timestamptz", _, _) => Kind::Timestamp,
         ("json" | "jsonb", _, _) => Kind::Json,
         ("uuid", _, _) => Kind::Uuid,
+        ("inet", _, _) => Kind::Inet,
         (_, _, _) => Kind::Text,
     };
-    TableColumn { remote: name.clone(), name, type_sql: row.get(1), kind, generated: row.get(5) }
+    TableColumn {
+        remote: name.clone(),
+        name,
+        type_oid: row.get(6),
+        operators: row.get(7),
+        type_sql: row.get(1),
+        kind,
+        generated: row.get(5),
+    }
 }
 
 async fn unique(session: &Session, client: &Client, oid: u32, column: &str) -> Result<bool, ConnectorError> {
@@ -119,7 +191,7 @@ async fn no_table(session: &Session, client: &Client, object: &str) -> Connector
         .query_typed(
             "SELECT CASE WHEN pg_table_is_visible(c.oid) THEN c.relname ELSE n.nspname || '.' || c.relname END \
              FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p') \
-             AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND c.relname NOT LIKE 'avowal\\_%' \
+             AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'avowal\\_%' \
              ORDER BY 1 LIMIT 1000",
             &[],
         )

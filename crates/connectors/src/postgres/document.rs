@@ -1,6 +1,6 @@
 //! Values and ids as they go to the server: one JSON document carries many rows.
 
-use super::table::{Kind, Table, TableColumn, literal, quote};
+use super::table::{Kind, Table, TableColumn, literal};
 use avowal_core::data::ids::RemoteId;
 use avowal_core::data::value::Value;
 use avowal_engine::ports::connector::Fields;
@@ -31,7 +31,7 @@ pub(super) fn searchable<'a>(table: &'a Table, name: &str) -> Option<&'a TableCo
 
 /// The test that a row `t` has one of the ids of `$1`, an array of texts.
 pub(super) fn ids_sql(table: &Table) -> String {
-    format!("t.{} = ANY($1::text[]::{}[])", quote(&table.id.name), table.id.type_sql)
+    table.id.equal(&table.id_of("t"), &format!("ANY ($1::text[]::{}[])", table.id.type_sql))
 }
 
 /// Takes the column's value out of `doc`, a jsonb expression made by [`document`].
@@ -40,18 +40,15 @@ pub(super) fn from_document_sql(column: &TableColumn, doc: &str) -> String {
     let target = &column.type_sql;
     match &column.kind {
         Kind::Json => format!("nullif({doc} -> {key}, 'null'::jsonb)::{target}"),
-        Kind::Array(element) => format!(
-            "CASE WHEN jsonb_typeof({doc} -> {key}) = 'array' THEN (SELECT coalesce(array_agg(x.v::{element} \
-             ORDER BY x.o), '{{}}')::{target} FROM jsonb_array_elements_text({doc} -> {key}) \
-             WITH ORDINALITY AS x(v, o)) ELSE ({doc} ->> {key})::{target} END"
-        ),
         Kind::Integer
         | Kind::Float
         | Kind::Numeric
         | Kind::Boolean
         | Kind::Date
         | Kind::Timestamp
+        | Kind::Array(_)
         | Kind::Uuid
+        | Kind::Inet
         | Kind::Text => format!("({doc} ->> {key})::{target}"),
     }
 }
@@ -62,6 +59,7 @@ pub(super) fn into_document(column: &TableColumn, value: &Value) -> Value {
         (Kind::Integer, Value::Bool(bool)) => Value::Int(i64::from(*bool)),
         // Canonical text, so that equal values are equal bytes.
         (Kind::Text, Value::List(_) | Value::Object(_)) => Value::text(value.to_string()),
+        (Kind::Array(_), Value::List(items)) => Value::text(array_literal(items)),
         (
             Kind::Integer
             | Kind::Float
@@ -72,6 +70,7 @@ pub(super) fn into_document(column: &TableColumn, value: &Value) -> Value {
             | Kind::Json
             | Kind::Array(_)
             | Kind::Uuid
+            | Kind::Inet
             | Kind::Text,
             _,
         ) => value.clone(),
@@ -91,6 +90,7 @@ pub(super) fn can_be_id(table: &Table, id: &RemoteId) -> bool {
                 })
         }
         Kind::Text => !text.contains('\0'),
+        Kind::Inet => text.parse::<std::net::IpAddr>().is_ok(),
         Kind::Float
         | Kind::Numeric
         | Kind::Boolean
@@ -110,6 +110,22 @@ fn fits(table: &Table, int: i64) -> bool {
         "integer" => i32::try_from(int).is_ok(),
         _ => true,
     }
+}
+
+/// A list as the server spells an array, however deep it nests.
+fn array_literal(items: &[Value]) -> String {
+    let quoted = |text: &str| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
+    let spelled: Vec<_> = items
+        .iter()
+        .map(|item| match item {
+            Value::Null => "NULL".to_owned(),
+            Value::Bool(_) | Value::Int(_) | Value::Float(_) => json(item),
+            Value::Text(text) => quoted(text),
+            Value::List(items) => array_literal(items),
+            Value::Object(_) => quoted(&item.to_string()),
+        })
+        .collect();
+    format!("{{{}}}", spelled.join(","))
 }
 
 /// Whether a text within a value holds the one character that no text of Postgres can hold.

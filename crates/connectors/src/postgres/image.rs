@@ -14,7 +14,19 @@ const PAIRS_MAX: usize = 40;
 
 /// The id of a row as text; `row` is an alias.
 pub(super) fn id_sql(table: &Table, row: &str) -> String {
-    format!("{row}.{}::text", quote(&table.id.name))
+    match table.id.kind {
+        Kind::Inet => format!("abbrev({})", table.id_of(row)),
+        Kind::Integer
+        | Kind::Float
+        | Kind::Numeric
+        | Kind::Boolean
+        | Kind::Date
+        | Kind::Timestamp
+        | Kind::Json
+        | Kind::Array(_)
+        | Kind::Uuid
+        | Kind::Text => format!("{}::text", table.id_of(row)),
+    }
 }
 
 /// The mapped columns of a row as the text of a JSON object.
@@ -51,7 +63,7 @@ pub(super) fn differs_sql(table: &Table, old: &str, new: &str) -> String {
                 | Kind::Timestamp
                 | Kind::Uuid => format!("{old}.{name} IS DISTINCT FROM {new}.{name}"),
                 // `json` and others have no equality of their own.
-                Kind::Json | Kind::Array(_) | Kind::Text => {
+                Kind::Json | Kind::Array(_) | Kind::Inet | Kind::Text => {
                     let bytes = |row| format!("({row}.{name}::text COLLATE \"C\")");
                     format!("{} IS DISTINCT FROM {}", bytes(old), bytes(new))
                 }
@@ -73,6 +85,8 @@ fn value_sql(kind: &Kind, value: &str) -> String {
             format!("to_jsonb(to_jsonb({value}::text[])::text)")
         }
         Kind::Array(_) => format!("to_jsonb(to_jsonb({value})::text)"),
+        // The cast to text would add a mask that the application never sees.
+        Kind::Inet => format!("to_jsonb(abbrev({value}))"),
         Kind::Numeric | Kind::Json | Kind::Uuid | Kind::Text => format!("to_jsonb({value}::text)"),
     }
 }

@@ -1,212 +1,317 @@
-//! The change log's tables, functions and triggers: made and removed.
+//! The change log's schema, tables, functions and triggers: made, and made again when they are outdated.
 
+use super::capture::{
+    APPLIED, EVENTS, INSTALLED, columns_sql, definition, function_name, function_sql, named_sql, trigger_name,
+};
 use super::catalogue::table;
-use super::image::{differs_sql, id_sql, image_sql};
+use super::position::Mark;
 use super::session::Session;
-use super::table::{Table, literal, quote};
-use avowal_core::data::value::Digest;
-use avowal_engine::ports::connector::{Binding, ConnectorError, ConnectorErrorKind};
+use super::table::{Member, Table, literal, quote};
+use avowal_engine::ports::connector::{Binding, ConnectorError, ConnectorErrorKind, Installation};
+use avowal_engine::ports::store::Cursor;
 use tokio_postgres::types::Type;
-use tokio_postgres::{Client, Transaction};
+use tokio_postgres::{Client, Error, Transaction};
 
 /// The advisory lock held while installing, so that two installations do not run at once. The number has no meaning.
 const LOCK: i64 = 0x61_76_6f_77_61_6c;
 
+/// Whoever waits to change a table makes everybody wait behind it, so we do not wait for long.
+const PATIENCE: &str = "SET LOCAL lock_timeout = '3s'";
+
+/// `#` is our schema, `%` is `UNLOGGED` or nothing. The sequence outlives a crash in either case and begins at the clock,
+/// so that a log which is made anew goes on above every number that an earlier one gave.
 const TABLES: &str = "
-CREATE TABLE IF NOT EXISTS public.avowal_log (
-    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
+CREATE SEQUENCE IF NOT EXISTS #.ids;
+SELECT setval('#.ids', greatest(last_value, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)) FROM #.ids
+    WHERE NOT is_called;
+CREATE % TABLE IF NOT EXISTS #.log (
+    id bigint PRIMARY KEY DEFAULT nextval('#.ids'), xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
     entity text NOT NULL, remote_id text NOT NULL, operation text NOT NULL, image text, origin text,
     at timestamptz NOT NULL DEFAULT clock_timestamp());
-CREATE INDEX IF NOT EXISTS avowal_log_feed ON public.avowal_log (entity, xid, id);
-CREATE INDEX IF NOT EXISTS avowal_log_row ON public.avowal_log (entity, remote_id, id);
-CREATE TABLE IF NOT EXISTS public.avowal_ops (
+CREATE INDEX IF NOT EXISTS log_feed ON #.log (entity, xid, id);
+CREATE INDEX IF NOT EXISTS log_row ON #.log (entity, remote_id, id);
+CREATE % TABLE IF NOT EXISTS #.ops (
     key text PRIMARY KEY, batch text NOT NULL, entity text NOT NULL, remote_id text NOT NULL,
     at timestamptz NOT NULL DEFAULT clock_timestamp());
-CREATE INDEX IF NOT EXISTS avowal_ops_age ON public.avowal_ops USING brin (at);
-CREATE INDEX IF NOT EXISTS avowal_ops_batch ON public.avowal_ops (batch, entity, remote_id);
-CREATE TABLE IF NOT EXISTS public.avowal_feeds (
-    entity text PRIMARY KEY, object text NOT NULL, definition text NOT NULL, epoch text NOT NULL,
-    pruned_xid xid8 NOT NULL DEFAULT '0', pruned_id bigint NOT NULL DEFAULT 0);
+CREATE INDEX IF NOT EXISTS ops_age ON #.ops USING brin (at);
+CREATE INDEX IF NOT EXISTS ops_batch ON #.ops (batch, entity, remote_id);
+CREATE % TABLE IF NOT EXISTS #.feeds (
+    entity text PRIMARY KEY, object text NOT NULL, definition text NOT NULL, members oid[] NOT NULL, epoch bigint NOT NULL,
+    adopted text, pruned_xid xid8 NOT NULL DEFAULT '0', pruned_id bigint NOT NULL DEFAULT 0);
 ";
 
-const NAMES: [&str; 3] = ["avowal_log", "avowal_ops", "avowal_feeds"];
+/// Our tables.
+const NAMES: [&str; 3] = ["log", "ops", "feeds"];
 
-/// A statement over few changed rows keeps its plan; one over many is planned for what it has. A plan made for
-/// one row would compare every old row with every new one.
-const FEW_ROWS: usize = 50;
-
-/// The longest piece of an entity's name in a name of ours; Postgres cuts names at 63 bytes.
-const SLUG_BYTES_MAX: usize = 36;
-
-/// The events that a table's triggers see.
-pub(super) const EVENTS: [&str; 4] = ["insert", "update", "delete", "truncate"];
-
-/// Makes what is missing. Feeds whose triggers had to be made begin a new epoch.
-pub(super) async fn install(session: &Session, bindings: &[Binding]) -> Result<Vec<String>, ConnectorError> {
-    session.forget_tables();
-    let done = session.bounded(install_all(session, bindings)).await;
-    session.forget_tables();
-    done
+/// What is ours in a database, and for whom.
+pub(super) struct Ours<'a> {
+    /// The database.
+    pub session: &'a Session,
+    /// Whose triggers they are.
+    pub installation: &'a Installation,
 }
 
-/// Removes every trigger, function and table of ours.
-pub(super) async fn uninstall(session: &Session) -> Result<Vec<String>, ConnectorError> {
-    let done = session.bounded(uninstall_all(session)).await;
-    session.forget_tables();
-    done
+impl Ours<'_> {
+    /// Makes what is missing. Feeds whose triggers had to be made begin a new epoch.
+    pub async fn install(&self, bindings: &[Binding]) -> Result<Vec<String>, ConnectorError> {
+        self.session.forget_tables();
+        let done = self.session.bounded(self.install_all(bindings)).await;
+        self.session.forget_tables();
+        done
+    }
+
+    /// Takes the database for the one that a cursor was given by: a new epoch, whose numbers come after the cursor's. From
+    /// that cursor everything is listed again.
+    pub async fn adopt(&self, binding: &Binding, cursor: &Cursor) -> Result<(), ConnectorError> {
+        self.install(std::slice::from_ref(binding)).await?;
+        let last = Mark::parse(cursor).map_or(0, |mark| mark.position.id);
+        self.session
+            .bounded(async {
+                let mut lease = self.session.client().await?;
+                let client = lease.get(self.session)?;
+                let ours = self.session.ours();
+                let above = format!(
+                    "SELECT setval('{ours}.ids', greatest(last_value, {last}, \
+                     (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)) FROM {ours}.ids"
+                );
+                let entity = literal(binding.entity.as_str());
+                let adopted = literal(&cursor.0);
+                let taken = format!("UPDATE {ours}.feeds SET adopted = {adopted} WHERE entity = {entity}");
+                let transaction = client.transaction().await.map_err(|error| self.session.error(&error))?;
+                let done = async {
+                    transaction.batch_execute(&format!("{above}; {taken}")).await?;
+                    begin_epoch(&transaction, ours, binding.entity.as_str()).await?;
+                    transaction.commit().await
+                };
+                done.await.map_err(|error| self.session.error(&error))
+            })
+            .await
+    }
+
+    /// Whether the triggers of an entity are all there and enabled.
+    pub async fn complete(
+        &self,
+        client: &Client,
+        binding: &Binding,
+        table: &Table,
+    ) -> Result<bool, ConnectorError> {
+        if !table.logged {
+            return Ok(false);
+        }
+        let sql = format!(
+            "SELECT coalesce((SELECT f.definition = {} AND {} FROM {}.feeds f WHERE f.entity = {}), false)",
+            literal(&definition(binding, table)),
+            intact_sql(self.installation, binding, table),
+            table.ours,
+            literal(binding.entity.as_str()),
+        );
+        let row = client.query_typed_one(&sql, &[]).await.map_err(|error| self.session.error(&error))?;
+        Ok(row.get(0))
+    }
+
+    async fn install_all(&self, bindings: &[Binding]) -> Result<Vec<String>, ConnectorError> {
+        let session = self.session;
+        let mut lease = session.client().await?;
+        let client = lease.get(session)?;
+        let mut missing = Vec::new();
+        for binding in bindings {
+            let table = table(session, client, binding).await?;
+            usable(session, &table)?;
+            if !self.complete(client, binding, &table).await? {
+                missing.push((binding, table));
+            }
+        }
+        let Some((_, first)) = missing.first() else { return Ok(Vec::new()) };
+        let unlogged = first.all_published;
+        let transaction = client.transaction().await.map_err(|error| session.error(&error))?;
+        make_tables(&transaction, session.ours(), unlogged).await.map_err(|error| session.error(&error))?;
+        let mut done = Vec::new();
+        for (binding, table) in missing {
+            let made = self.install_one(&transaction, binding, &table).await;
+            made.map_err(|error| session.error(&error))?;
+            done.push(format!("change log of table {} (entity {})", table.shown, binding.entity));
+        }
+        transaction.commit().await.map_err(|error| session.error(&error))?;
+        Ok(done)
+    }
+
+    async fn install_one(
+        &self,
+        transaction: &Transaction<'_>,
+        binding: &Binding,
+        table: &Table,
+    ) -> Result<(), Error> {
+        let ours = &table.ours;
+        let function = format!("{ours}.{}", quote(&function_name(binding)));
+        let before = self.known_members(transaction, binding, table).await?;
+        // Its triggers go with it, also those on a table that was renamed or detached.
+        let mut sql =
+            format!("DROP FUNCTION IF EXISTS {function}() CASCADE;\n{}", function_sql(binding, table));
+        for member in table.members.iter().filter(|member| member.takes_triggers()) {
+            sql.push_str(&triggers_sql(self.installation, binding, table, member, &function));
+        }
+        transaction.batch_execute(&sql).await?;
+        let known = before.is_some();
+        let mut grown = known;
+        for member in table.members.iter().filter(|member| !before.iter().flatten().any(|b| *b == member.oid))
+        {
+            let sql = format!("SELECT NOT EXISTS (SELECT 1 FROM ONLY {})", member.sql);
+            grown = grown && member.kind != 'f' && transaction.query_typed_one(&sql, &[]).await?.get(0);
+        }
+        let entity = binding.entity.as_str();
+        let sql = format!(
+            "INSERT INTO {ours}.feeds (entity, object, definition, members, epoch) VALUES ($1, $2, $3, $4, 0) \
+             ON CONFLICT (entity) DO UPDATE SET object = excluded.object, definition = excluded.definition, \
+             members = excluded.members"
+        );
+        let definition = definition(binding, table);
+        transaction
+            .execute_typed(
+                &sql,
+                &[
+                    (&entity, Type::TEXT),
+                    (&table.shown, Type::TEXT),
+                    (&definition, Type::TEXT),
+                    (&table.member_oids(), Type::OID_ARRAY),
+                ],
+            )
+            .await?;
+        // New partitions in which nothing stands yet change nothing in what was read.
+        if grown { Ok(()) } else { begin_epoch(transaction, ours, entity).await }
+    }
+
+    /// The members of an intact feed, if only members were added since; `None` where it must begin anew.
+    async fn known_members(
+        &self,
+        transaction: &Transaction<'_>,
+        binding: &Binding,
+        table: &Table,
+    ) -> Result<Option<Vec<u32>>, Error> {
+        let sql = format!(
+            "SELECT f.members FROM {}.feeds f WHERE f.entity = $1 AND f.definition = $2 AND f.members <@ $3::oid[] AND {}",
+            table.ours,
+            triggers_there_sql(self.installation, binding, table, "f.members"),
+        );
+        let rows = transaction
+            .query_typed(
+                &sql,
+                &[
+                    (&binding.entity.as_str(), Type::TEXT),
+                    (&definition(binding, table), Type::TEXT),
+                    (&table.member_oids(), Type::OID_ARRAY),
+                ],
+            )
+            .await?;
+        Ok(rows.first().map(|row| row.get(0)))
+    }
 }
 
-/// Names a trigger of an entity.
-pub(super) fn trigger_name(binding: &Binding, event: &str) -> String {
-    format!("avowal_{}_{event}", slug(binding))
+/// The test that a feed `f` is as our statements and triggers need it: the table has its name, columns and members still,
+/// every trigger is there and fires, and the log is of the kind that no publication of all tables publishes.
+pub(super) fn intact_sql(installation: &Installation, binding: &Binding, table: &Table) -> String {
+    let oid = table.oid;
+    format!(
+        "{} AND {} AND f.members = (WITH RECURSIVE m AS (SELECT {oid}::oid AS oid UNION \
+            SELECT i.inhrelid FROM m JOIN pg_inherits i ON i.inhparent = m.oid) SELECT array_agg(m.oid ORDER BY m.oid) FROM m) \
+         AND {} \
+         AND (SELECT c.relpersistence = 'u' FROM pg_class c WHERE c.oid = '{}.log'::regclass) \
+            = EXISTS (SELECT 1 FROM pg_publication WHERE puballtables)",
+        named_sql(table),
+        columns_sql(table, &oid.to_string()),
+        triggers_there_sql(installation, binding, table, "f.members"),
+        table.ours,
+    )
 }
 
-/// What the triggers of an entity are made of, as a digest: another one means that they are outdated. It
-/// includes the cluster, because positions of the feed mean nothing in another.
-pub(super) fn definition(binding: &Binding, table: &Table) -> String {
-    let text = format!("{}\n{}", function_sql(binding, table), table.cluster);
-    Digest::of(text.as_bytes()).to_string()
-}
-
-/// Whether the triggers of an entity are all there and enabled.
-pub(super) async fn complete(
-    session: &Session,
-    client: &Client,
+/// The test that all triggers are there, enabled, on each of the members that take some.
+fn triggers_there_sql(
+    installation: &Installation,
     binding: &Binding,
     table: &Table,
-) -> Result<bool, ConnectorError> {
-    if !table.logged {
-        return Ok(false);
-    }
-    let names: Vec<_> = EVENTS.iter().map(|event| trigger_name(binding, event)).collect();
-    let row = client
-        .query_typed_one(
-            "SELECT (SELECT count(*) FROM pg_trigger WHERE tgrelid = $1 AND tgname = ANY($2) \
-             AND tgenabled = 'A') = 4 AND EXISTS (SELECT 1 FROM public.avowal_feeds \
-             WHERE entity = $3 AND definition = $4)",
-            &[
-                (&table.oid, Type::OID),
-                (&names, Type::TEXT_ARRAY),
-                (&binding.entity.as_str(), Type::TEXT),
-                (&definition(binding, table), Type::TEXT),
-            ],
+    members: &str,
+) -> String {
+    let name = |event: &&str| literal(&trigger_name(installation, binding, event));
+    let always: Vec<_> = EVENTS.iter().map(name).collect();
+    let count = |names: &str, enabled: &str, kinds: &str, each: usize| {
+        format!(
+            "(SELECT count(*) FROM pg_trigger g WHERE g.tgrelid = ANY ({members}) AND g.tgname IN ({names}) \
+             AND g.tgenabled IN ({enabled})) = {each} * (SELECT count(*) FROM pg_class c \
+             WHERE c.oid = ANY ({members}) AND c.relkind IN ({kinds}))"
         )
-        .await
-        .map_err(|error| session.error(&error))?;
-    Ok(row.get(0))
+    };
+    match table.owned {
+        true => format!(
+            "{} AND {}",
+            count(&always.join(", "), "'A'", "'r', 'p'", EVENTS.len()),
+            count(&name(&APPLIED), "'R'", "'r'", 1)
+        ),
+        false => count(&always.join(", "), "'O', 'A'", "'r', 'p'", EVENTS.len()),
+    }
 }
 
-async fn install_all(session: &Session, bindings: &[Binding]) -> Result<Vec<String>, ConnectorError> {
-    let mut lease = session.client().await?;
-    let client = lease.get(session)?;
-    let mut missing = Vec::new();
-    for binding in bindings {
-        let table = table(session, client, binding).await?;
-        usable(session, &table)?;
-        if !complete(session, client, binding, &table).await? {
-            missing.push((binding, table));
+async fn make_tables(transaction: &Transaction<'_>, ours: &str, unlogged: bool) -> Result<(), Error> {
+    transaction.batch_execute(&format!("{PATIENCE}; SELECT pg_advisory_xact_lock({LOCK})")).await?;
+    // Whether it exists is asked first: `IF NOT EXISTS` needs the right to create one all the same.
+    let there = "SELECT to_regnamespace($1) IS NOT NULL";
+    if !transaction.query_typed_one(there, &[(&ours, Type::TEXT)]).await?.get::<_, bool>(0) {
+        transaction.batch_execute(&format!("CREATE SCHEMA {ours}")).await?;
+    }
+    let unlogged_word = if unlogged { "UNLOGGED" } else { "" };
+    transaction.batch_execute(&TABLES.replace('#', ours).replace('%', unlogged_word)).await?;
+    let kind = if unlogged { ("p", "UNLOGGED") } else { ("u", "LOGGED") };
+    for name in NAMES {
+        let sql =
+            format!("SELECT relpersistence::text = $1 FROM pg_class WHERE oid = '{ours}.{name}'::regclass");
+        if transaction.query_typed_one(&sql, &[(&kind.0, Type::TEXT)]).await?.get(0) {
+            transaction.batch_execute(&format!("ALTER TABLE {ours}.{name} SET {}", kind.1)).await?;
         }
     }
-    if missing.is_empty() {
-        add_age_index(client).await;
-        return Ok(Vec::new());
-    }
-    let transaction = client.transaction().await.map_err(|error| session.error(&error))?;
-    let lock = format!("SELECT pg_advisory_xact_lock({LOCK}); {TABLES}");
-    transaction.batch_execute(&lock).await.map_err(|error| session.error(&error))?;
-    let mut done = Vec::new();
-    for (binding, table) in missing {
-        install_one(&transaction, binding, &table).await.map_err(|error| session.error(&error))?;
-        done.push(format!("change log of table {} (entity {})", table.shown, binding.entity));
-    }
-    transaction.commit().await.map_err(|error| session.error(&error))?;
-    Ok(done)
-}
-
-/// Logs of earlier builds have no index by age. Without it pruning is slower, and that is all.
-async fn add_age_index(client: &Client) {
-    let missing = "SELECT to_regclass('public.avowal_ops') IS NOT NULL \
-                   AND to_regclass('public.avowal_ops_age') IS NULL";
-    if client.query_typed_one(missing, &[]).await.is_ok_and(|row| row.get(0)) {
-        let sql = "CREATE INDEX IF NOT EXISTS avowal_ops_age ON public.avowal_ops USING brin (at)";
-        let _ = client.batch_execute(sql).await;
-    }
-}
-
-async fn install_one(
-    transaction: &Transaction<'_>,
-    binding: &Binding,
-    table: &Table,
-) -> Result<(), tokio_postgres::Error> {
-    let mut sql = function_sql(binding, table);
-    let function = function_name(binding);
-    let rows = |event| match event {
-        "insert" => "AFTER INSERT ON # REFERENCING NEW TABLE AS new_rows",
-        "update" => "AFTER UPDATE ON # REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows",
-        "delete" => "AFTER DELETE ON # REFERENCING OLD TABLE AS old_rows",
-        _ => "BEFORE TRUNCATE ON #",
-    };
-    for event in EVENTS {
-        let name = quote(&trigger_name(binding, event));
-        let on = rows(event).replacen('#', &table.sql, 1);
-        // Always, so that a restore or replication that switches triggers off is seen as well.
-        sql.push_str(&format!(
-            "DROP TRIGGER IF EXISTS {name} ON {0}; \
-             CREATE TRIGGER {name} {on} FOR EACH STATEMENT EXECUTE FUNCTION {function}(); \
-             ALTER TABLE {0} ENABLE ALWAYS TRIGGER {name};",
-            table.sql
-        ));
-    }
-    transaction.batch_execute(&sql).await?;
-    let entity = binding.entity.as_str();
-    transaction
-        .execute_typed("DELETE FROM public.avowal_log WHERE entity = $1", &[(&entity, Type::TEXT)])
-        .await?;
-    transaction
-        .execute_typed(
-            "INSERT INTO public.avowal_feeds (entity, object, definition, epoch) \
-             VALUES ($1, $2, $3, substr(md5(random()::text || clock_timestamp()::text), 1, 12)) \
-             ON CONFLICT (entity) DO UPDATE SET object = excluded.object, epoch = excluded.epoch, \
-             definition = excluded.definition, pruned_xid = '0', pruned_id = 0",
-            &[(&entity, Type::TEXT), (&table.shown, Type::TEXT), (&definition(binding, table), Type::TEXT)],
-        )
-        .await?;
     Ok(())
 }
 
-async fn uninstall_all(session: &Session) -> Result<Vec<String>, ConnectorError> {
-    let mut lease = session.client().await?;
-    let client = lease.get(session)?;
-    let transaction = client.transaction().await.map_err(|error| session.error(&error))?;
-    let found = transaction
-        .query_typed(
-            "SELECT p.oid::regprocedure::text FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace \
-             WHERE n.nspname = 'public' AND p.proname LIKE 'avowal\\_capture\\_%' ORDER BY 1",
-            &[],
-        )
-        .await
-        .map_err(|error| session.error(&error))?;
-    let mut done = Vec::new();
-    for row in found {
-        let function: String = row.get(0);
-        // The triggers go with it, and nothing else depends on it.
-        let sql = format!("DROP FUNCTION {function} CASCADE");
-        transaction.batch_execute(&sql).await.map_err(|error| session.error(&error))?;
-        done.push(format!("triggers and function {function}"));
-    }
-    for name in NAMES {
-        let exists = transaction
-            .query_typed_one("SELECT to_regclass('public.' || $1) IS NOT NULL", &[(&name, Type::TEXT)])
-            .await
-            .map_err(|error| session.error(&error))?;
-        if exists.get(0) {
-            let sql = format!("DROP TABLE public.{name}");
-            transaction.batch_execute(&sql).await.map_err(|error| session.error(&error))?;
-            done.push(format!("table {name}"));
+/// Empties an entity's log and begins a new epoch, whose number is that of the log's first row. Every database that is
+/// restored to a time after this one holds that row.
+async fn begin_epoch(transaction: &Transaction<'_>, ours: &str, entity: &str) -> Result<(), Error> {
+    let entity = literal(entity);
+    let sql = format!(
+        "DELETE FROM {ours}.log WHERE entity = {entity};
+         WITH first AS (INSERT INTO {ours}.log (entity, remote_id, operation) VALUES ({entity}, '', '{INSTALLED}') RETURNING id)
+         UPDATE {ours}.feeds SET epoch = first.id, pruned_xid = '0', pruned_id = 0 FROM first WHERE entity = {entity}"
+    );
+    transaction.batch_execute(&sql).await
+}
+
+fn triggers_sql(
+    installation: &Installation,
+    binding: &Binding,
+    table: &Table,
+    member: &Member,
+    function: &str,
+) -> String {
+    let mut sql = String::new();
+    let mut add = |event: &str, on: &str, each: &str, enable: &str| {
+        let name = quote(&trigger_name(installation, binding, event));
+        let on = on.replacen('#', &member.sql, 1);
+        sql.push_str(&format!("CREATE TRIGGER {name} {on} FOR EACH {each} EXECUTE FUNCTION {function}();\n"));
+        if table.owned {
+            sql.push_str(&format!("ALTER TABLE ONLY {} ENABLE {enable} TRIGGER {name};\n", member.sql));
         }
+    };
+    for event in EVENTS {
+        let on = match event {
+            "insert" => "AFTER INSERT ON # REFERENCING NEW TABLE AS new_rows",
+            "update" => "AFTER UPDATE ON # REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows",
+            "delete" => "AFTER DELETE ON # REFERENCING OLD TABLE AS old_rows",
+            _ => "BEFORE TRUNCATE ON #",
+        };
+        // Always, so that a restore or replication that switches triggers off is seen as well.
+        add(event, on, "STATEMENT", "ALWAYS");
     }
-    transaction.commit().await.map_err(|error| session.error(&error))?;
-    Ok(done)
+    // Rows that logical replication applies come without a statement. Enabled for replicas only, it costs others nothing.
+    if table.owned && member.kind == 'r' {
+        add(APPLIED, "AFTER INSERT OR UPDATE OR DELETE ON #", "ROW", "REPLICA");
+    }
+    sql
 }
 
 fn usable(session: &Session, table: &Table) -> Result<(), ConnectorError> {
@@ -218,114 +323,4 @@ fn usable(session: &Session, table: &Table) -> Result<(), ConnectorError> {
     let message = format!("table {} {problem}", table.shown);
     let cure = "Map an ordinary table by its primary key or a unique column";
     Err(session.port_error(ConnectorErrorKind::SchemaDrift, &message, cure))
-}
-
-fn slug(binding: &Binding) -> String {
-    let entity = binding.entity.as_str();
-    match entity.len() <= SLUG_BYTES_MAX {
-        true => entity.to_owned(),
-        false => Digest::of(entity.as_bytes()).short(),
-    }
-}
-
-fn function_name(binding: &Binding) -> String {
-    format!("public.{}", quote(&format!("avowal_capture_{}", slug(binding))))
-}
-
-/// The trigger function. It runs with our rights, so that the application's role needs none on the log, and
-/// with settings of its own, so that values print the same in every session.
-fn function_sql(binding: &Binding, table: &Table) -> String {
-    let entity = literal(binding.entity.as_str());
-    let body = format!(
-        "DECLARE logged bigint := 0; n bigint; few boolean; BEGIN\n\
-         IF tg_op = 'INSERT' THEN\n\
-         few := (SELECT count(*) <= {FEW_ROWS} FROM new_rows);\n{}\
-         ELSIF tg_op = 'UPDATE' THEN\n\
-         few := (SELECT count(*) <= {FEW_ROWS} FROM new_rows);\n{}{}{}\
-         ELSIF tg_op = 'DELETE' THEN\n\
-         few := (SELECT count(*) <= {FEW_ROWS} FROM old_rows);\n{}\
-         ELSE\n{}; GET DIAGNOSTICS logged = ROW_COUNT;\n\
-         END IF;\n\
-         IF logged > 0 THEN PERFORM pg_notify('avowal', {entity}); END IF;\n\
-         RETURN NULL; END",
-        planned(&inserted(&entity, table, "true")),
-        planned(&gone(
-            &entity,
-            table,
-            &format!("NOT EXISTS (SELECT 1 FROM new_rows n WHERE n.{0} = o.{0})", quote(&table.id.name))
-        )),
-        planned(&updated(&entity, table)),
-        planned(&inserted(
-            &entity,
-            table,
-            &format!("NOT EXISTS (SELECT 1 FROM old_rows o WHERE o.{0} = n.{0})", quote(&table.id.name))
-        )),
-        planned(&gone(&entity, table, "true")),
-        truncated(&entity, table),
-    );
-    format!(
-        "CREATE OR REPLACE FUNCTION {}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER \
-         SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET datestyle = 'ISO' \
-         SET intervalstyle = 'iso_8601' SET bytea_output = 'hex' SET extra_float_digits = 1 AS {};\n",
-        function_name(binding),
-        literal(&body)
-    )
-}
-
-fn planned(sql: &str) -> String {
-    format!(
-        "IF few THEN {sql}; ELSE EXECUTE {}; END IF;\n\
-         GET DIAGNOSTICS n = ROW_COUNT; logged := logged + n;\n",
-        literal(sql)
-    )
-}
-
-const INTO: &str = "INSERT INTO public.avowal_log (entity, remote_id, operation, image, origin)";
-
-const ORIGIN: &str = "nullif(current_setting('avowal.origin', true), '')";
-
-/// Inserted rows, as they stand now. Not as `new_rows` shows them: a trigger of the application may have
-/// changed them again already, and its log row would then come before this one.
-fn inserted(entity: &str, table: &Table, only: &str) -> String {
-    format!(
-        "{INTO} SELECT {entity}, {}, 'insert', {}, {ORIGIN} FROM new_rows n JOIN {} t ON t.{3} = n.{3} \
-         WHERE {only}",
-        id_sql(table, "t"),
-        image_sql(table, "t"),
-        table.sql,
-        quote(&table.id.name),
-    )
-}
-
-/// Updated rows in which a mapped column changed, as they stand now.
-fn updated(entity: &str, table: &Table) -> String {
-    format!(
-        "{INTO} SELECT {entity}, {}, 'update', {}, {ORIGIN} FROM old_rows o JOIN new_rows n ON n.{3} = o.{3} \
-         JOIN {} t ON t.{3} = n.{3} WHERE {4}",
-        id_sql(table, "t"),
-        image_sql(table, "t"),
-        table.sql,
-        quote(&table.id.name),
-        differs_sql(table, "o", "n"),
-    )
-}
-
-/// Deleted rows, unless a trigger of the application has put them back.
-fn gone(entity: &str, table: &Table, only: &str) -> String {
-    format!(
-        "{INTO} SELECT {entity}, {}, 'delete', NULL, {ORIGIN} FROM old_rows o WHERE o.{2} IS NOT NULL \
-         AND NOT EXISTS (SELECT 1 FROM {} t WHERE t.{2} = o.{2}) AND {only}",
-        id_sql(table, "o"),
-        table.sql,
-        quote(&table.id.name),
-    )
-}
-
-fn truncated(entity: &str, table: &Table) -> String {
-    format!(
-        "{INTO} SELECT {entity}, {}, 'delete', NULL, {ORIGIN} FROM {} t WHERE t.{} IS NOT NULL",
-        id_sql(table, "t"),
-        table.sql,
-        quote(&table.id.name),
-    )
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 #[derive(Clone, Copy, Debug)]
 pub enum Postgres {}
 
-/// The tables of a Postgres database. A change log is kept in the same database, in tables, functions and triggers named
+/// The tables of a Postgres database. A change log is kept in the same database, in a schema and triggers named
 /// `avowal_…`, which `avowal sync` installs. Of your tables only the mapped columns are written.
 // No `Debug`: the address may hold a password.
 #[derive(Clone, Deserialize, JsonSchema)]

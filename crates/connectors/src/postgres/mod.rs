@@ -1,19 +1,22 @@
 //! The connector `postgres`: tables of a Postgres database.
 //!
 //! In here: the change log, its feed, reads and writes. Never in here: canonical names, policy, other systems.
-//! Begin with `kind.rs` (what is declared), `install.rs` (the change log) and `feed.rs` (how it is read).
+//! Begin with `kind.rs` (what is declared), `capture.rs` and `install.rs` (the change log) and `feed.rs` (how it is read).
 //!
 //! Changes are seen through a log that statement-level triggers feed inside the same database, so a change and
-//! its log row commit together. Our own writes carry a transaction-local marker and leave their keys in a table
+//! its log row commit together. Everything of ours stands in one schema that is named by the installation. Our own writes carry a transaction-local marker and leave their keys in a table
 //! beside the log, so an echo is proven by row and transaction.
 //!
 //! A transaction that took its log ids early may commit late. Therefore the feed goes by (transaction id, log
 //! id) and shows only what lies below the oldest transaction that is still running: nothing can appear behind
 //! the cursor. The price is that one long writing transaction holds up the feed until it ends.
 //!
-//! What the triggers cannot see: writes made directly to a partition or child of the mapped table, and changes
-//! made while a superuser has disabled them.
+//! The triggers sit on the mapped table and on each of its partitions and children; a row trigger for replicas sees what
+//! logical replication applies. What they cannot see: changes made while a superuser has disabled them, and foreign
+//! partitions.
 
+mod behind;
+mod capture;
 mod catalogue;
 mod check;
 mod document;
@@ -22,13 +25,19 @@ mod image;
 mod install;
 mod kind;
 mod listen;
+mod notices;
 mod plain;
+mod position;
+mod prune;
 mod read;
 mod refusal;
 mod reserve;
+mod rights;
+mod sequence;
 mod session;
 mod statement;
 mod table;
+mod uninstall;
 mod write;
 
 pub use kind::{Postgres, PostgresKeys};
@@ -40,7 +49,8 @@ use avowal_engine::ports::connector::{
     Installation, OrderKind, Page, Write, WriteOutcome,
 };
 use avowal_engine::ports::store::Cursor;
-use feed::Behind;
+use behind::Behind;
+use install::Ours;
 use listen::Listener;
 use session::Session;
 use std::fmt;
@@ -69,6 +79,7 @@ impl fmt::Debug for PostgresOptions {
 #[derive(Debug)]
 pub struct PostgresConnector {
     session: Session,
+    installation: Installation,
     bindings: Vec<Binding>,
     listener: Listener,
     behind: Behind,
@@ -77,8 +88,13 @@ pub struct PostgresConnector {
 impl PostgresConnector {
     /// Binds tables of a database. The server is reached at the first call.
     pub fn connect(options: PostgresOptions, bindings: Vec<Binding>) -> Result<Self, ConnectorError> {
-        let session = Session::new(&options.url)?;
-        Ok(Self { session, bindings, listener: Listener::default(), behind: Behind::default() })
+        let session = Session::new(&options.url, &options.installation)?;
+        let installation = options.installation;
+        Ok(Self { session, installation, bindings, listener: Listener::default(), behind: Behind::default() })
+    }
+
+    fn ours(&self) -> Ours<'_> {
+        Ours { session: &self.session, installation: &self.installation }
     }
 
     fn binding(&self, entity: &EntityName) -> Result<&Binding, ConnectorError> {
@@ -115,19 +131,19 @@ impl Connector for PostgresConnector {
     }
 
     async fn check(&self) -> Result<Vec<Finding>, ConnectorError> {
-        check::check(&self.session, &self.bindings).await
+        check::check(&self.ours(), &self.bindings).await
     }
 
     async fn install(&self) -> Result<Vec<String>, ConnectorError> {
-        install::install(&self.session, &self.bindings).await
+        self.ours().install(&self.bindings).await
     }
 
     async fn uninstall(&self) -> Result<Vec<String>, ConnectorError> {
-        install::uninstall(&self.session).await
+        uninstall::uninstall(&self.session).await
     }
 
     async fn feed_position(&self, entity: &EntityName) -> Result<Cursor, ConnectorError> {
-        feed::position(&self.session, self.binding(entity)?).await
+        feed::position(&self.ours(), self.binding(entity)?).await
     }
 
     async fn list(
@@ -145,7 +161,7 @@ impl Connector for PostgresConnector {
         cursor: &Cursor,
         limit: usize,
     ) -> Result<Page, ConnectorError> {
-        feed::changes(&self.session, self.binding(entity)?, cursor, limit, &self.behind).await
+        feed::changes(&self.ours(), self.binding(entity)?, cursor, limit, &self.behind).await
     }
 
     async fn read(&self, entity: &EntityName, ids: &[RemoteId]) -> Result<Vec<Change>, ConnectorError> {
@@ -171,6 +187,14 @@ impl Connector for PostgresConnector {
             format!("{} sends no webhooks", self.session.place()),
             Some("Remove the webhook from this system's configuration"),
         ))
+    }
+
+    async fn notices(&self) -> Result<Vec<Finding>, ConnectorError> {
+        notices::notices(&self.session).await
+    }
+
+    async fn adopt(&self, entity: &EntityName, cursor: &Cursor) -> Result<(), ConnectorError> {
+        self.ours().adopt(self.binding(entity)?, cursor).await
     }
 
     async fn wait(&self) {

@@ -44,6 +44,7 @@ fn text_sql(kind: &Kind, value: &str) -> String {
         Kind::Float => format!(
             "(CASE WHEN abs({value}) < 9e15 THEN to_jsonb({value}) ELSE to_jsonb({value}::text) END)::text"
         ),
+        Kind::Inet => format!("abbrev({value})"),
         Kind::Array(element) if element == "numeric" => format!("to_jsonb({value}::text[])::text"),
         Kind::Array(_) => format!("to_jsonb({value})::text"),
         Kind::Integer | Kind::Boolean | Kind::Numeric | Kind::Json | Kind::Uuid | Kind::Text => {
@@ -61,6 +62,7 @@ fn value(kind: &Kind, text: &str) -> Result<Value, ValueError> {
         | Kind::Numeric
         | Kind::Json
         | Kind::Uuid
+        | Kind::Inet
         | Kind::Text => Ok(Value::text(text)),
     }
 }

@@ -34,7 +34,7 @@ pub(super) async fn list(
             let table = table(session, client, binding).await?;
             let id = quote(&table.id.name);
             let after = match cursor {
-                Some(_) => format!("t.{id} > $1::{}", table.id.type_sql),
+                Some(_) => format!("t.{id} {} $1::{}", table.id.operator(">"), table.id.type_sql),
                 None => format!("$1::text IS NULL AND t.{id} IS NOT NULL"),
             };
             let sql = format!("{} WHERE {after} ORDER BY t.{id} LIMIT $2", select(binding, &table));
@@ -130,13 +130,16 @@ pub(super) async fn find_all(
     let mut tests = Vec::new();
     for column in searches.first().into_iter().flat_map(|search| search.keys()) {
         let Some(column) = searchable(table, column) else { return Ok(Vec::new()) };
-        // `=` where a value is given, so that an index serves.
-        let wanted = from_document_sql(column, "v.e");
+        let cast = if column.type_sql == "json" { "::text" } else { "" };
+        let left = format!("t.{}{cast}", quote(&column.name));
+        let wanted = format!("{}{cast}", from_document_sql(column, "v.e"));
+        let equal = column.equal(&left, &wanted);
+        // Only equality where a value is given, so that an index serves.
         let is_null = searches.iter().any(|search| search.get(&column.remote).is_some_and(Value::is_null));
-        let test = if is_null { "IS NOT DISTINCT FROM" } else { "=" };
-        let json = matches!(column.type_sql.as_str(), "json");
-        let left = format!("t.{}{}", quote(&column.name), if json { "::text" } else { "" });
-        tests.push(format!("{left} {test} {wanted}{}", if json { "::text" } else { "" }));
+        tests.push(match is_null {
+            true => format!("({equal} OR ({left} IS NULL AND {wanted} IS NULL))"),
+            false => equal,
+        });
     }
     if tests.is_empty() {
         return Ok(Vec::new());
@@ -168,7 +171,8 @@ fn select(binding: &Binding, table: &Table) -> String {
 fn select_with(binding: &Binding, table: &Table, first: &str) -> String {
     let order = match table.logged {
         true => format!(
-            "(SELECT max(l.id) FROM public.avowal_log l WHERE l.entity = {} AND l.remote_id = {})",
+            "(SELECT max(l.id) FROM {}.log l WHERE l.entity = {} AND l.remote_id = {})",
+            table.ours,
             literal(binding.entity.as_str()),
             id_sql(table, "t")
         ),

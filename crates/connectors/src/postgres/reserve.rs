@@ -36,9 +36,12 @@ pub(super) async fn reserve_keys(
         .await?;
     let rows = transaction
         .query_typed(
-            "INSERT INTO public.avowal_ops (key, batch, entity, remote_id) \
-             SELECT DISTINCT ON (k) k, pg_current_xact_id()::text, $3, i FROM unnest($1::text[], $2::text[]) \
-             WITH ORDINALITY AS d(k, i, o) ORDER BY k, o ON CONFLICT (key) DO NOTHING RETURNING key",
+            &format!(
+                "INSERT INTO {}.ops (key, batch, entity, remote_id) \
+                 SELECT DISTINCT ON (k) k, pg_current_xact_id()::text, $3, i FROM unnest($1::text[], $2::text[]) \
+                 WITH ORDINALITY AS d(k, i, o) ORDER BY k, o ON CONFLICT (key) DO NOTHING RETURNING key",
+                table.ours
+            ),
             &[(&keys, Type::TEXT_ARRAY), (&ids, Type::TEXT_ARRAY), (&binding.entity.as_str(), Type::TEXT)],
         )
         .await?;
@@ -49,7 +52,7 @@ pub(super) async fn reserve_keys(
     }
     let rows = transaction
         .query_typed(
-            "SELECT key, remote_id FROM public.avowal_ops WHERE key = ANY($1)",
+            &format!("SELECT key, remote_id FROM {}.ops WHERE key = ANY($1)", table.ours),
             &[(&used, Type::TEXT_ARRAY)],
         )
         .await?;
@@ -60,6 +63,7 @@ pub(super) async fn reserve_keys(
 /// Keeps the keys of what was done, with the rows that were made, and releases the others.
 pub(super) async fn finish_keys(
     transaction: &Transaction<'_>,
+    table: &Table,
     fresh: &BTreeSet<String>,
     done: &BTreeMap<&str, &RemoteId>,
     made: &BTreeMap<&str, &RemoteId>,
@@ -70,8 +74,11 @@ pub(super) async fn finish_keys(
         // The second test lets the planner count the keys, so that it does not read the whole table for them.
         transaction
             .execute_typed(
-                "UPDATE public.avowal_ops o SET remote_id = d.id FROM unnest($1::text[], $2::text[]) AS d(key, id) \
-                 WHERE o.key = d.key AND o.key = ANY($1)",
+                &format!(
+                    "UPDATE {}.ops o SET remote_id = d.id FROM unnest($1::text[], $2::text[]) AS d(key, id) \
+                     WHERE o.key = d.key AND o.key = ANY($1)",
+                    table.ours
+                ),
                 &[(&keys, Type::TEXT_ARRAY), (&ids, Type::TEXT_ARRAY)],
             )
             .await?;
@@ -80,7 +87,7 @@ pub(super) async fn finish_keys(
     if !unused.is_empty() {
         transaction
             .execute_typed(
-                "DELETE FROM public.avowal_ops WHERE key = ANY($1)",
+                &format!("DELETE FROM {}.ops WHERE key = ANY($1)", table.ours),
                 &[(&unused, Type::TEXT_ARRAY)],
             )
             .await?;

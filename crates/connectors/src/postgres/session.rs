@@ -2,7 +2,7 @@
 
 use super::table::Table;
 use avowal_core::data::ids::EntityName;
-use avowal_engine::ports::connector::{ConnectorError, ConnectorErrorKind};
+use avowal_engine::ports::connector::{ConnectorError, ConnectorErrorKind, Installation};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
@@ -22,16 +22,18 @@ const CONNECT_S_MAX: u64 = 10;
 /// How long one call may take, all its statements together.
 const CALL_S_MAX: u64 = 120;
 
-/// Values print the same way whatever the database's defaults are, and nobody waits for a lock for ever.
+/// Values print the same way whatever the database's defaults are, and nobody waits for a lock for ever. Rows that a policy
+/// hides from us are an error: left out, they would look deleted.
 const SETTINGS: &str = "SET timezone = 'UTC'; SET datestyle = 'ISO'; SET intervalstyle = 'iso_8601'; \
     SET bytea_output = 'hex'; SET extra_float_digits = 1; SET lock_timeout = '10s'; \
     SET statement_timeout = '60s'; SET idle_in_transaction_session_timeout = '180s'; \
-    SET client_min_messages = 'error'";
+    SET client_min_messages = 'error'; SET row_security = off";
 
 /// The database and its connection.
 pub(super) struct Session {
     config: Config,
     place: String,
+    ours: String,
     client: AsyncMutex<Option<Client>>,
     tables: Mutex<BTreeMap<EntityName, Arc<Table>>>,
 }
@@ -53,8 +55,8 @@ pub(super) enum Wire {
 }
 
 impl Session {
-    /// Reads the URL. Nothing is reached yet.
-    pub fn new(url: &str) -> Result<Self, ConnectorError> {
+    /// Reads the URL. Nothing is reached yet. What is ours there stands in a schema named by the installation.
+    pub fn new(url: &str, installation: &Installation) -> Result<Self, ConnectorError> {
         let mut config: Config = url.parse().map_err(|_| {
             // Not the parser's words: they may repeat a piece of the URL, and so of the password.
             ConnectorError::new(
@@ -69,12 +71,17 @@ impl Session {
         }
         let place = place(&config);
         let (client, tables) = (AsyncMutex::new(None), Mutex::new(BTreeMap::new()));
-        Ok(Self { config, place, client, tables })
+        Ok(Self { config, place, ours: format!("avowal_{installation}"), client, tables })
     }
 
     /// What errors call this system. Without the password.
     pub fn place(&self) -> &str {
         &self.place
+    }
+
+    /// The schema that holds what is ours; a plain name, which needs no quotation marks.
+    pub fn ours(&self) -> &str {
+        &self.ours
     }
 
     /// The connection, made if there is none. Calls take turns.
@@ -91,6 +98,8 @@ impl Session {
                 };
             });
             made.batch_execute(SETTINGS).await.map_err(|error| self.error(&error))?;
+            // It may be another server than before.
+            self.forget_tables();
             *client = Some(made);
         }
         Ok(Lease(client))
@@ -206,7 +215,7 @@ fn classify(error: &Error) -> (ConnectorErrorKind, &'static str) {
         return (ConnectorErrorKind::SchemaDrift, "Correct the database's name in the system's url");
     }
     if *code == SqlState::INSUFFICIENT_PRIVILEGE {
-        let cure = "Grant the role of the system's url rights on the mapped tables and on schema public";
+        let cure = "Run `avowal check`, which names the right that is missing";
         return (ConnectorErrorKind::Unauthorised, cure);
     }
     match &code.code()[..2] {

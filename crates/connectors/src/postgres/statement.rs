@@ -2,6 +2,7 @@
 
 use super::document::{document, from_document_sql, ids_sql, json};
 use super::image::id_sql;
+use super::sequence::follow;
 use super::table::{Table, TableColumn, quote};
 use avowal_core::data::ids::RemoteId;
 use avowal_core::data::value::Value;
@@ -88,8 +89,8 @@ async fn create(
     let columns = columns(table, group);
     // `INSERT … SELECT … ORDER BY` inserts, and returns, in that order.
     let ids = if columns.is_empty() {
-        let returned = quote(&table.id.name);
-        let sql = format!("INSERT INTO {} DEFAULT VALUES RETURNING {returned}::text", table.sql);
+        let returned = id_sql(table, "t");
+        let sql = format!("INSERT INTO {} AS t DEFAULT VALUES RETURNING {returned}", table.sql);
         let mut ids = Vec::with_capacity(places.len());
         for _ in places {
             let rows = client.query_typed(&sql, &[]).await?;
@@ -101,19 +102,23 @@ async fn create(
         query_ids(client, &sql, &documents(table, writes, places)).await?
     };
     // After a trigger has dropped a row nothing tells which one: the caller tries again one by one.
-    if ids.len() == places.len() { Ok(places.iter().copied().zip(ids).collect()) } else { Ok(Vec::new()) }
+    if ids.len() != places.len() {
+        return Ok(Vec::new());
+    }
+    follow(client, table, &group.columns, &ids).await?;
+    Ok(places.iter().copied().zip(ids).collect())
 }
 
 fn insert_sql(table: &Table, columns: &[&TableColumn]) -> String {
     let names: Vec<_> = columns.iter().map(|column| quote(&column.name)).collect();
     let values: Vec<_> = columns.iter().map(|column| from_document_sql(column, "v.f")).collect();
     format!(
-        "INSERT INTO {} ({}) SELECT {} FROM (SELECT x.e -> 'f' AS f, x.o FROM jsonb_array_elements($1::text::jsonb) \
-         WITH ORDINALITY AS x(e, o)) v ORDER BY v.o RETURNING {}::text",
+        "INSERT INTO {} AS t ({}) SELECT {} FROM (SELECT x.e -> 'f' AS f, x.o FROM jsonb_array_elements($1::text::jsonb) \
+         WITH ORDINALITY AS x(e, o)) v ORDER BY v.o RETURNING {}",
         table.sql,
         names.join(", "),
         values.join(", "),
-        quote(&table.id.name),
+        id_sql(table, "t"),
     )
 }
 
@@ -124,11 +129,11 @@ fn update_sql(table: &Table, columns: &[&TableColumn]) -> String {
         .collect();
     format!(
         "UPDATE {} t SET {} FROM (SELECT (x.e ->> 'i')::{} AS i, x.e -> 'f' AS f \
-         FROM jsonb_array_elements($1::text::jsonb) AS x(e)) v WHERE t.{} = v.i RETURNING {}",
+         FROM jsonb_array_elements($1::text::jsonb) AS x(e)) v WHERE {} RETURNING {}",
         table.sql,
         sets.join(", "),
         table.id.type_sql,
-        quote(&table.id.name),
+        table.id.equal(&table.id_of("t"), "v.i"),
         id_sql(table, "t"),
     )
 }

@@ -127,7 +127,7 @@ async fn transact(
     let is_create = |(place, _): &(&usize, _)| writes[**place].operation == Operation::Create;
     let done = batch.done.iter().map(key).collect();
     let made = batch.done.iter().filter(is_create).map(key).collect();
-    finish_keys(&transaction, &reserved.fresh, &done, &made).await?;
+    finish_keys(&transaction, &table, &reserved.fresh, &done, &made).await?;
     let outcomes =
         batch.outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(put_off)).collect::<Vec<_>>();
     *committing = Some(outcomes.clone());
@@ -402,8 +402,11 @@ impl Batch<'_> {
         }
         let rows = transaction
             .query_typed(
-                "SELECT l.remote_id, max(l.id) FROM public.avowal_log l \
-                 WHERE l.entity = $1 AND l.remote_id = ANY($2) AND l.operation = 'delete' GROUP BY 1",
+                &format!(
+                    "SELECT l.remote_id, max(l.id) FROM {}.log l \
+                     WHERE l.entity = $1 AND l.remote_id = ANY($2) AND l.operation = 'delete' GROUP BY 1",
+                    self.table.ours
+                ),
                 &[(&self.binding.entity.as_str(), Type::TEXT), (&ids, Type::TEXT_ARRAY)],
             )
             .await?;
