@@ -1,6 +1,6 @@
 //! What a reader of the feed remembers between pages: rows that wait behind a transaction, and what is durable.
 
-use super::position::Position;
+use super::position::{Mark, Position};
 use avowal_core::data::ids::EntityName;
 use avowal_engine::ports::connector::PAGES_AHEAD_MAX;
 use std::collections::{BTreeMap, VecDeque};
@@ -23,6 +23,8 @@ pub(super) struct Behind {
     read_since_pruning: AtomicU32,
     /// From where the last pages of each entity were asked for.
     asked: Mutex<BTreeMap<EntityName, VecDeque<Position>>>,
+    /// Where each entity was read last, and over which connection.
+    read: Mutex<BTreeMap<EntityName, (u64, Mark)>>,
 }
 
 impl Behind {
@@ -54,6 +56,18 @@ impl Behind {
             asked.pop_front();
         }
         if asked.len() > PAGES_AHEAD_MAX { asked.iter().min().cloned() } else { None }
+    }
+
+    /// Notes where an entity was read, over which connection.
+    pub fn note(&self, entity: &EntityName, connection: u64, mark: &Mark) {
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        read.insert(entity.clone(), (connection, mark.clone()));
+    }
+
+    /// Where an entity was read last, if that was over another connection than this.
+    pub fn read_before(&self, entity: &EntityName, connection: u64) -> Option<Mark> {
+        let read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        read.get(entity).filter(|(earlier, _)| *earlier != connection).map(|(_, mark)| mark.clone())
     }
 
     /// Whether enough was read since the log was pruned last.

@@ -10,8 +10,9 @@ use super::table::{Table, literal};
 use avowal_core::data::value::Digest;
 use avowal_engine::ports::connector::{Binding, Installation};
 
-/// A statement over few changed rows keeps its plan; one over many is planned for what it has. A plan made for
-/// one row would compare every old row with every new one.
+/// A statement over few changed rows keeps its plan, which must find them by their index: made while the table was small it
+/// would go on reading the whole of it. One over many is planned for what it has; a plan made for one row would compare
+/// every old row with every new one.
 const FEW_ROWS: usize = 50;
 
 /// The longest piece of an entity's name in a name of ours; Postgres cuts names at 63 bytes.
@@ -69,7 +70,7 @@ pub(super) fn function_sql(binding: &Binding, table: &Table) -> String {
     format!(
         "CREATE FUNCTION {}.{}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER \
          SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET datestyle = 'ISO' SET row_security = off \
-         SET intervalstyle = 'iso_8601' SET bytea_output = 'hex' SET extra_float_digits = 1 AS {};\n",
+         SET intervalstyle = 'iso_8601' SET bytea_output = 'hex' SET extra_float_digits = 1 SET enable_seqscan = off AS {};\n",
         table.ours,
         super::table::quote(&function_name(binding)),
         literal(&body(binding, table, &table.member_oids()))
@@ -300,7 +301,7 @@ impl Log<'_> {
 
 fn planned(sql: &str) -> String {
     format!(
-        "IF few THEN {sql}; ELSE EXECUTE {}; END IF;\n\
+        "IF few THEN {sql}; ELSE PERFORM set_config('enable_seqscan', 'on', true); EXECUTE {}; END IF;\n\
          GET DIAGNOSTICS counted = ROW_COUNT; logged := logged + counted;\n",
         literal(sql)
     )

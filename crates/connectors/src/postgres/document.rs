@@ -1,5 +1,6 @@
 //! Values and ids as they go to the server: one JSON document carries many rows.
 
+use super::digits::spelled;
 use super::table::{Kind, Table, TableColumn, literal};
 use avowal_core::data::ids::RemoteId;
 use avowal_core::data::value::Value;
@@ -39,7 +40,7 @@ pub(super) fn from_document_sql(column: &TableColumn, doc: &str) -> String {
     let key = literal(&column.remote);
     let target = &column.type_sql;
     match &column.kind {
-        Kind::Json => format!("nullif({doc} -> {key}, 'null'::jsonb)::{target}"),
+        Kind::Json => format!("nullif(({doc} ->> {key})::jsonb, 'null'::jsonb)::{target}"),
         Kind::Integer
         | Kind::Float
         | Kind::Numeric
@@ -59,6 +60,8 @@ pub(super) fn into_document(column: &TableColumn, value: &Value) -> Value {
         (Kind::Integer, Value::Bool(bool)) => Value::Int(i64::from(*bool)),
         // Canonical text, so that equal values are equal bytes.
         (Kind::Text, Value::List(_) | Value::Object(_)) => Value::text(value.to_string()),
+        // As text, which the database reads itself, so that every digit arrives.
+        (Kind::Json, value) if !value.is_null() => Value::text(spelled(value, None)),
         (Kind::Array(_), Value::List(items)) => Value::text(array_literal(items)),
         (
             Kind::Integer

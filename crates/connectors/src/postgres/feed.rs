@@ -18,7 +18,11 @@ use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Row};
 
 /// Where the feed stands now: after the newest row below the horizon.
-pub(super) async fn position(ours: &Ours<'_>, binding: &Binding) -> Result<Cursor, ConnectorError> {
+pub(super) async fn position(
+    ours: &Ours<'_>,
+    binding: &Binding,
+    behind: &Behind,
+) -> Result<Cursor, ConnectorError> {
     let session = ours.session;
     session
         .bounded(async {
@@ -27,7 +31,9 @@ pub(super) async fn position(ours: &Ours<'_>, binding: &Binding) -> Result<Curso
             let table = table(session, client, binding).await?;
             let rows = scan(ours, client, binding, &table, &Position::START, 0).await?;
             let mark = rows.first().and_then(|row| end(&table, row));
-            Ok(mark.ok_or_else(|| Break::NotInstalled.error(session, &table.shown))?.cursor())
+            let mark = mark.ok_or_else(|| Break::NotInstalled.error(session, &table.shown))?;
+            behind.note(&binding.entity, session.connections(), &mark);
+            Ok(mark.cursor())
         })
         .await
 }
@@ -55,6 +61,7 @@ pub(super) async fn changes(
                 return Err(broken.error(session, &table.shown));
             };
             standing.follows(mark).map_err(|broken| broken.error(session, &table.shown))?;
+            behind.note(&binding.entity, session.connections(), mark);
             let rows: Vec<_> = rows.iter().filter(|row| row.get::<_, Option<i64>>("id").is_some()).collect();
             if rows.iter().any(|row| row.get::<_, &str>("operation") == LOST) {
                 return Err(session.port_error(
@@ -73,6 +80,25 @@ pub(super) async fn changes(
             Ok(page)
         })
         .await
+}
+
+/// Before the first write over a new connection: whether the database still is the one that was read.
+pub(super) async fn same_database(
+    ours: &Ours<'_>,
+    client: &Client,
+    binding: &Binding,
+    table: &Table,
+    behind: &Behind,
+) -> Result<(), ConnectorError> {
+    let connection = ours.session.connections();
+    let Some(mark) = behind.read_before(&binding.entity, connection) else { return Ok(()) };
+    let rows = scan(ours, client, binding, table, &mark.position, 0).await?;
+    standing(table, rows.first())
+        .0
+        .follows(&mark)
+        .map_err(|broken| broken.error(ours.session, &table.shown))?;
+    behind.note(&binding.entity, connection, &mark);
+    Ok(())
 }
 
 /// What the log says of itself, and whether rows wait for a running transaction, from the first row of a scan. That row

@@ -19,6 +19,7 @@ mod behind;
 mod capture;
 mod catalogue;
 mod check;
+mod digits;
 mod document;
 mod feed;
 mod image;
@@ -143,7 +144,7 @@ impl Connector for PostgresConnector {
     }
 
     async fn feed_position(&self, entity: &EntityName) -> Result<Cursor, ConnectorError> {
-        feed::position(&self.ours(), self.binding(entity)?).await
+        feed::position(&self.ours(), self.binding(entity)?, &self.behind).await
     }
 
     async fn list(
@@ -174,7 +175,7 @@ impl Connector for PostgresConnector {
 
     async fn write(&self, entity: &EntityName, writes: &[Write]) -> Vec<WriteOutcome> {
         match self.binding(entity) {
-            Ok(binding) => write::write(&self.session, binding, writes).await,
+            Ok(binding) => write::write(&self.ours(), &self.behind, binding, writes).await,
             Err(error) => {
                 vec![WriteOutcome::Retry { after_ms: None, reason: error.to_string() }; writes.len()]
             }

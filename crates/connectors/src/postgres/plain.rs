@@ -5,6 +5,7 @@ use super::image::unfold;
 use super::table::{Kind, Table, quote};
 use avowal_core::data::value::{Value, ValueError};
 use avowal_engine::ports::connector::{Fields, RemoteState};
+use std::collections::BTreeMap;
 use tokio_postgres::Row;
 
 /// The mapped columns of a row as texts, each after a comma; `row` is an alias.
@@ -34,6 +35,17 @@ pub(super) fn shown(table: &Table, row: &Row) -> RemoteState {
     }
     unfold(table, &mut fields);
     RemoteState::Present(fields)
+}
+
+/// The JSON columns of such a row as the database spells them.
+pub(super) fn json_texts(table: &Table, row: &Row) -> BTreeMap<String, String> {
+    let first = row.len() - table.columns.len();
+    let json = table.columns.iter().enumerate().filter(|(_, column)| column.kind == Kind::Json);
+    let texts = json.filter_map(|(place, column)| {
+        let text: Option<&str> = row.try_get(first + place).ok()?;
+        Some((column.remote.clone(), text?.to_owned()))
+    });
+    texts.collect()
 }
 
 /// One value as text: what its image holds, without the quotation marks.

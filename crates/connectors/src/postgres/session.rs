@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Mutex as AsyncMutex, MutexGuard};
@@ -35,6 +36,7 @@ pub(super) struct Session {
     place: String,
     ours: String,
     client: AsyncMutex<Option<Client>>,
+    connections: AtomicU64,
     tables: Mutex<BTreeMap<EntityName, Arc<Table>>>,
 }
 
@@ -71,7 +73,14 @@ impl Session {
         }
         let place = place(&config);
         let (client, tables) = (AsyncMutex::new(None), Mutex::new(BTreeMap::new()));
-        Ok(Self { config, place, ours: format!("avowal_{installation}"), client, tables })
+        Ok(Self {
+            config,
+            place,
+            ours: format!("avowal_{installation}"),
+            client,
+            connections: AtomicU64::new(0),
+            tables,
+        })
     }
 
     /// What errors call this system. Without the password.
@@ -100,9 +109,15 @@ impl Session {
             made.batch_execute(SETTINGS).await.map_err(|error| self.error(&error))?;
             // It may be another server than before.
             self.forget_tables();
+            self.connections.fetch_add(1, Ordering::Relaxed);
             *client = Some(made);
         }
         Ok(Lease(client))
+    }
+
+    /// How many connections were made so far; another number may mean another server.
+    pub fn connections(&self) -> u64 {
+        self.connections.load(Ordering::Relaxed)
     }
 
     /// A connection of its own, to be driven by the caller.

@@ -1,5 +1,6 @@
 //! The statements that write many rows at once.
 
+use super::digits::spelled;
 use super::document::{document, from_document_sql, ids_sql, json};
 use super::image::id_sql;
 use super::sequence::follow;
@@ -21,6 +22,9 @@ pub(super) struct Group {
     /// Which writes, by their place in the batch.
     pub places: Vec<usize>,
 }
+
+/// The JSON columns of the rows to be written, as the database spells them.
+pub(super) type JsonTexts = BTreeMap<RemoteId, BTreeMap<String, String>>;
 
 /// Sorts writes into groups: deletes first, then updates, so that creates find unique values free.
 pub(super) fn groups(writes: &[Write], places: &[usize]) -> Vec<Group> {
@@ -51,6 +55,7 @@ pub(super) async fn carry_out(
     group: &Group,
     writes: &[Write],
     places: &[usize],
+    present: &JsonTexts,
 ) -> Result<Vec<(usize, RemoteId)>, Error> {
     match group.operation {
         Operation::Create => create(client, table, group, writes, places).await,
@@ -60,7 +65,7 @@ pub(super) async fn carry_out(
         }
         Operation::Update => {
             let sql = update_sql(table, &columns(table, group));
-            let ids = query_ids(client, &sql, &documents(table, writes, places)).await?;
+            let ids = query_ids(client, &sql, &documents(table, writes, places, present)).await?;
             Ok(by_id(writes, places, &ids))
         }
         Operation::Delete => {
@@ -99,7 +104,7 @@ async fn create(
         ids
     } else {
         let sql = insert_sql(table, &columns);
-        query_ids(client, &sql, &documents(table, writes, places)).await?
+        query_ids(client, &sql, &documents(table, writes, places, &JsonTexts::new())).await?
     };
     // After a trigger has dropped a row nothing tells which one: the caller tries again one by one.
     if ids.len() != places.len() {
@@ -144,11 +149,20 @@ async fn query_ids(client: &impl GenericClient, sql: &str, documents: &str) -> R
 }
 
 /// Every write as `{"i": id, "f": fields}`.
-fn documents(table: &Table, writes: &[Write], places: &[usize]) -> String {
+fn documents(table: &Table, writes: &[Write], places: &[usize], present: &JsonTexts) -> String {
     let each = places.iter().map(|place| {
         let write = &writes[*place];
         let id = write.id.as_ref().map_or(Value::Null, |id| Value::text(id.as_str()));
-        Value::Object([("i".to_owned(), id), ("f".to_owned(), document(table, &write.fields))].into())
+        let mut fields = document(table, &write.fields);
+        let texts = write.id.as_ref().and_then(|id| present.get(id));
+        if let (Value::Object(fields), Some(texts)) = (&mut fields, texts) {
+            for (name, text) in texts {
+                if let Some(value) = write.fields.get(name).filter(|value| !value.is_null()) {
+                    fields.insert(name.clone(), Value::text(spelled(value, Some(text))));
+                }
+            }
+        }
+        Value::Object([("i".to_owned(), id), ("f".to_owned(), fields)].into())
     });
     json(&Value::List(each.collect()))
 }

@@ -1,14 +1,17 @@
 //! Writes: one transaction a call, in statements that carry many rows each.
 
+use super::behind::Behind;
 use super::catalogue::table;
 use super::document::{can_be_id, holds_nul, ids_sql};
+use super::feed::same_database;
 use super::image::{self, id_sql};
-use super::plain::{columns_sql, shown};
+use super::install::Ours;
+use super::plain::{columns_sql, json_texts, shown};
 use super::read::{find_all, rows};
 use super::refusal::{is_row_error, refused};
 use super::reserve::{ReservedKeys, finish_keys, reserve_keys};
-use super::session::{Session, words};
-use super::statement::{Group, carry_out, groups};
+use super::session::words;
+use super::statement::{Group, JsonTexts, carry_out, groups};
 use super::table::{Table, quote};
 use avowal_core::data::ids::RemoteId;
 use avowal_core::record::intent::Operation;
@@ -42,13 +45,18 @@ impl From<ConnectorError> for Stop {
 }
 
 /// Carries out the writes and answers each in order.
-pub(super) async fn write(session: &Session, binding: &Binding, writes: &[Write]) -> Vec<WriteOutcome> {
-    match attempt(session, binding, writes).await {
+pub(super) async fn write(
+    ours: &Ours<'_>,
+    behind: &Behind,
+    binding: &Binding,
+    writes: &[Write],
+) -> Vec<WriteOutcome> {
+    match attempt(ours, behind, binding, writes).await {
         // Each write by itself, so that only the one that caused it fails.
         Err(Stop::Refused(_)) if writes.len() > 1 => {
             let mut outcomes = Vec::with_capacity(writes.len());
             for one in writes {
-                let answer = attempt(session, binding, std::slice::from_ref(one)).await;
+                let answer = attempt(ours, behind, binding, std::slice::from_ref(one)).await;
                 outcomes.extend(answers(answer, 1));
             }
             outcomes
@@ -79,10 +87,17 @@ fn answers(answer: Result<Vec<WriteOutcome>, Stop>, count: usize) -> Vec<WriteOu
     }
 }
 
-async fn attempt(session: &Session, binding: &Binding, writes: &[Write]) -> Result<Vec<WriteOutcome>, Stop> {
+async fn attempt(
+    ours: &Ours<'_>,
+    behind: &Behind,
+    binding: &Binding,
+    writes: &[Write],
+) -> Result<Vec<WriteOutcome>, Stop> {
+    let session = ours.session;
     // Only a commit that was sent may have an unknown outcome; before that the server rolls back by itself.
     let mut committing = None;
-    let bounded = session.bounded(async { Ok(transact(session, binding, writes, &mut committing).await) });
+    let bounded =
+        session.bounded(async { Ok(transact(ours, behind, binding, writes, &mut committing).await) });
     let result = bounded.await;
     match (result, committing) {
         (Ok(Ok(())), Some(outcomes)) => Ok(outcomes),
@@ -98,14 +113,17 @@ async fn attempt(session: &Session, binding: &Binding, writes: &[Write]) -> Resu
 
 /// Leaves the outcomes in `committing` just before the commit is sent.
 async fn transact(
-    session: &Session,
+    ours: &Ours<'_>,
+    behind: &Behind,
     binding: &Binding,
     writes: &[Write],
     committing: &mut Option<Vec<WriteOutcome>>,
 ) -> Result<(), Stop> {
+    let session = ours.session;
     let mut lease = session.client().await?;
     let client = lease.get(session)?;
     let table = table(session, client, binding).await?;
+    same_database(ours, client, binding, &table, behind).await?;
     if !table.logged {
         let message = format!("the change log of table {} is not installed", table.shown);
         let cure = "Run `avowal sync`, which installs it";
@@ -113,8 +131,14 @@ async fn transact(
     }
     let mut transaction = client.transaction().await?;
     let reserved = reserve_keys(&transaction, binding, &table, writes).await?;
-    let mut batch =
-        Batch { binding, table: &table, writes, outcomes: vec![None; writes.len()], done: BTreeMap::new() };
+    let mut batch = Batch {
+        binding,
+        table: &table,
+        writes,
+        outcomes: vec![None; writes.len()],
+        done: BTreeMap::new(),
+        present: JsonTexts::new(),
+    };
     batch.answer_repeated(&transaction, &reserved).await?;
     batch.refuse_unmapped();
     batch.expect(&transaction).await?;
@@ -157,6 +181,8 @@ struct Batch<'a> {
     outcomes: Vec<Option<WriteOutcome>>,
     /// What this transaction has done, by place.
     done: BTreeMap<usize, RemoteId>,
+    /// The JSON in the rows that are locked.
+    present: JsonTexts,
 }
 
 impl Batch<'_> {
@@ -242,7 +268,7 @@ impl Batch<'_> {
         Ok(())
     }
 
-    async fn lock(&self, transaction: &Transaction<'_>) -> Result<BTreeMap<RemoteId, Fields>, Stop> {
+    async fn lock(&mut self, transaction: &Transaction<'_>) -> Result<BTreeMap<RemoteId, Fields>, Stop> {
         let ids: Vec<_> = self
             .open()
             .into_iter()
@@ -262,10 +288,9 @@ impl Batch<'_> {
             quote(&self.table.id.name),
         );
         let rows = transaction.query_typed(&sql, &[(&ids, Type::TEXT_ARRAY)]).await?;
-        let row = |row: &tokio_postgres::Row| {
-            (RemoteId::from(row.get::<_, String>(0)), image::into_fields(shown(self.table, row)))
-        };
-        Ok(rows.iter().map(row).collect())
+        let id = |row: &tokio_postgres::Row| RemoteId::from(row.get::<_, String>(0));
+        self.present = rows.iter().map(|row| (id(row), json_texts(self.table, row))).collect();
+        Ok(rows.iter().map(|row| (id(row), image::into_fields(shown(self.table, row)))).collect())
     }
 
     /// Looks for records that a create would double: in the table, and earlier in the batch.
@@ -336,7 +361,7 @@ impl Batch<'_> {
         let mut parts = VecDeque::from([group.places.clone()]);
         while let Some(part) = parts.pop_front() {
             let savepoint = transaction.savepoint("avowal_part").await?;
-            let result = carry_out(&savepoint, self.table, group, self.writes, &part).await;
+            let result = carry_out(&savepoint, self.table, group, self.writes, &part, &self.present).await;
             match result {
                 Ok(done) if done.len() == part.len() => {
                     savepoint.commit().await?;

@@ -6,6 +6,7 @@ mod identity;
 mod scale;
 mod schema_changes;
 mod trouble;
+mod values;
 
 use async_trait::async_trait;
 use avowal_connectors::postgres::{PostgresConnector, PostgresOptions};

@@ -3,7 +3,7 @@
 use super::{Database, SCHEMA, confirmed, connect, entity, names, person, set};
 use avowal_connectors::postgres::{PostgresConnector, PostgresOptions};
 use avowal_core::record::observation::OrderToken;
-use avowal_engine::ports::connector::{Connector, ConnectorErrorKind, Installation};
+use avowal_engine::ports::connector::{Connector, ConnectorErrorKind, Installation, WriteOutcome};
 use avowal_engine::ports::store::Cursor;
 use avowal_testkit::connector_suite::binding;
 use avowal_testkit::postgres::PrivatePostgres;
@@ -113,6 +113,7 @@ async fn another_database_of_the_same_name_is_told() {
     let server = PrivatePostgres::start().unwrap();
     let db = Database::new(&server, SCHEMA).await;
     let cursor = db.position().await;
+    db.changes(&cursor).await;
     let other = Database::new(&server, SCHEMA).await;
     let (kind, message) = changes_error(&other.connector, &cursor).await;
     assert_eq!(kind, ConnectorErrorKind::IdentityChanged, "{message}");
@@ -123,7 +124,11 @@ async fn another_database_of_the_same_name_is_told() {
     drop(held);
     server.psql("postgres", &format!("DROP DATABASE {name} WITH (FORCE)")).unwrap();
     person(&server.create_database(&name).unwrap()).await.batch_execute(SCHEMA).await.unwrap();
-    let _ = connector.changes(&entity(), &cursor, 10).await;
+    let _ = connector.write(&entity(), &[set("k1", "1", "name", "x")]).await;
+    let outcomes = connector.write(&entity(), &[set("k2", "1", "name", "x")]).await;
+    let held =
+        matches!(&outcomes[0], WriteOutcome::Retry { reason, .. } if reason.contains("another database"));
+    assert!(held, "a write over a new connection asks first: {outcomes:?}");
     let (kind, message) = changes_error(&connector, &cursor).await;
     assert_eq!(kind, ConnectorErrorKind::IdentityChanged, "before anything is installed: {message}");
 }
