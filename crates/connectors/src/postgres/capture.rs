@@ -6,9 +6,10 @@
 //! their ids cannot be told, that everything must be listed again.
 
 use super::image::{differs_sql, id_sql, image_sql};
-use super::table::{Table, literal};
+use super::table::{Table, TableColumn, literal};
 use avowal_core::data::value::Digest;
 use avowal_engine::ports::connector::{Binding, Installation};
+use std::collections::BTreeMap;
 
 /// A statement over few changed rows keeps its plan, which must find them by their index: made while the table was small it
 /// would go on reading the whole of it. One over many is planned for what it has; a plan made for one row would compare
@@ -60,7 +61,9 @@ fn slug(binding: &Binding) -> String {
 /// What the triggers of an entity are made of, as a digest: another one means that they are outdated. It includes the
 /// database, because positions of the feed mean nothing in another. Which tables are members is kept beside it.
 pub(super) fn definition(binding: &Binding, table: &Table) -> String {
-    let text = format!("{}\n{}\n{}", body(binding, table, &[]), table.database, table.oid);
+    let numbers: Vec<_> = table.columns.iter().map(|column| column.number.to_string()).collect();
+    let text =
+        format!("{}\n{}\n{}\n{}", body(binding, table, &[]), table.database, table.oid, numbers.join(","));
     Digest::of(text.as_bytes()).to_string()
 }
 
@@ -123,14 +126,27 @@ pub(super) fn named_sql(table: &Table) -> String {
     )
 }
 
-/// The test that the mapped columns of a table, given by its oid, still have their names and types.
-pub(super) fn columns_sql(table: &Table, oid: &str) -> String {
-    let columns: std::collections::BTreeMap<_, _> =
-        table.columns.iter().chain([&table.id]).map(|column| (&column.name, column.type_oid)).collect();
-    let tests: Vec<_> = columns
-        .iter()
-        .map(|(name, type_oid)| format!("(a.attname = {} AND a.atttypid = {type_oid})", literal(name)))
-        .collect();
+/// The test that the mapped columns of a member, given by its oid, still have their names and types.
+fn columns_sql(table: &Table, oid: &str) -> String {
+    let test = |column: &TableColumn| {
+        format!("a.attname = {} AND a.atttypid = {}", literal(&column.name), column.type_oid)
+    };
+    columns_where_sql(table, oid, test)
+}
+
+/// The test that the columns of the mapped table are the very ones that it had, not others of their names.
+pub(super) fn same_columns_sql(table: &Table) -> String {
+    let test = |column: &TableColumn| {
+        let TableColumn { number, type_oid, .. } = column;
+        format!("a.attname = {} AND a.atttypid = {type_oid} AND a.attnum = {number}", literal(&column.name))
+    };
+    columns_where_sql(table, &table.oid.to_string(), test)
+}
+
+fn columns_where_sql(table: &Table, oid: &str, test: impl Fn(&TableColumn) -> String) -> String {
+    let columns: BTreeMap<_, _> =
+        table.columns.iter().chain([&table.id]).map(|column| (&column.name, column)).collect();
+    let tests: Vec<_> = columns.values().map(|column| format!("({})", test(column))).collect();
     format!(
         "(SELECT count(*) = {} FROM pg_catalog.pg_attribute a WHERE a.attrelid = {oid} AND a.attnum > 0 \
          AND ({}))",

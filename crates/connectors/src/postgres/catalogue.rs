@@ -130,7 +130,7 @@ async fn columns(session: &Session, client: &Client, oid: u32) -> Result<Vec<Tab
     let rows = client
         .query_typed(
             "SELECT a.attname, format_type(a.atttypid, -1), b.typname, b.typcategory::text, \
-                    format_type(nullif(b.typelem, 0), -1), a.attgenerated <> '' OR a.attidentity = 'a', a.atttypid, \
+                    format_type(nullif(b.typelem, 0), -1), a.attgenerated <> '' OR a.attidentity = 'a', a.atttypid, a.attnum, \
                     coalesce((SELECT n.nspname FROM pg_opclass c JOIN pg_am m ON m.oid = c.opcmethod \
                         JOIN pg_amop o ON o.amopfamily = c.opcfamily AND o.amoplefttype = c.opcintype \
                             AND o.amoprighttype = c.opcintype AND o.amopstrategy = 3 \
@@ -166,7 +166,8 @@ fn column(row: &Row) -> TableColumn {
         remote: name.clone(),
         name,
         type_oid: row.get(6),
-        operators: row.get(7),
+        number: row.get(7),
+        operators: row.get(8),
         type_sql: row.get(1),
         kind,
         generated: row.get(5),

@@ -1,7 +1,8 @@
 //! The change log's schema, tables, functions and triggers: made, and made again when they are outdated.
 
 use super::capture::{
-    APPLIED, EVENTS, INSTALLED, columns_sql, definition, function_name, function_sql, named_sql, trigger_name,
+    APPLIED, EVENTS, INSTALLED, definition, function_name, function_sql, named_sql, same_columns_sql,
+    trigger_name,
 };
 use super::catalogue::table;
 use super::position::Mark;
@@ -217,7 +218,7 @@ pub(super) fn intact_sql(installation: &Installation, binding: &Binding, table: 
          AND (SELECT c.relpersistence = 'u' FROM pg_class c WHERE c.oid = '{}.log'::regclass) \
             = EXISTS (SELECT 1 FROM pg_publication WHERE puballtables)",
         named_sql(table),
-        columns_sql(table, &oid.to_string()),
+        same_columns_sql(table),
         triggers_there_sql(installation, binding, table, "f.members"),
         table.ours,
     )

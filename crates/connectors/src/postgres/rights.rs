@@ -129,11 +129,14 @@ pub(super) fn blind_spots(table: &Table, here: &str) -> Vec<Finding> {
     findings
 }
 
-/// Change logs of other installations, which may be in use or left over.
+/// Change logs of other installations, which may be in use or left over. A store of ours in the same database is none.
 pub(super) async fn strangers(session: &Session, client: &Client) -> Result<Vec<Finding>, ConnectorError> {
     let rows = client
         .query_typed(
-            "SELECT nspname FROM pg_namespace WHERE nspname LIKE 'avowal\\_%' AND nspname <> $1 ORDER BY 1 LIMIT 10",
+            "SELECT n.nspname FROM pg_namespace n WHERE n.nspname LIKE 'avowal\\_%' AND n.nspname <> $1 \
+               AND (SELECT count(*) FROM pg_class c WHERE c.relnamespace = n.oid AND c.relkind = 'r' \
+                   AND c.relname IN ('log', 'ops', 'feeds')) = 3 \
+             ORDER BY 1 LIMIT 10",
             &[(&session.ours(), Type::TEXT)],
         )
         .await

@@ -103,6 +103,8 @@ pub(super) struct TableColumn {
     pub remote: String,
     /// Its name in the catalogue.
     pub name: String,
+    /// Its number in the table: another column of the same name has another.
+    pub number: i16,
     /// The oid of its type.
     pub type_oid: u32,
     /// The schema of its type's operators.
