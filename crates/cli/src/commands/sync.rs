@@ -9,6 +9,9 @@ use crate::watch::Watch;
 use avowal_engine::ports::connector::Finding;
 use avowal_engine::{SyncOptions, SyncReport, SystemReport};
 
+/// What is said of a system with which nothing was done.
+const NOTHING: &str = "nothing to do";
+
 /// Runs one sync and tells what it did.
 pub async fn run(mut config: Config, arguments: &SyncArguments, output: &Output) -> Result<Exit, Failure> {
     for name in &arguments.approve_deletes {
@@ -45,7 +48,11 @@ fn exit(report: &SyncReport) -> Exit {
 
 fn print(report: &SyncReport, output: &Output) {
     for (name, system) in &report.systems {
-        output.line(format!("{name}: {}", words(system)));
+        let words = words(system);
+        // Of a system that could not be used "nothing to do" would be untrue.
+        if system.problem.is_none() || words != NOTHING {
+            output.line(format!("{name}: {words}"));
+        }
         if let Some(problem) = &system.problem {
             output.line(format!("{name}: {}: {problem}", output.mark(Mark::Bad, "not in agreement")));
         }
@@ -100,5 +107,5 @@ fn words(system: &SystemReport) -> String {
     say(system.read, "copy read again", "copies read again");
     say(system.written, "write confirmed", "writes confirmed");
     say(system.failed, "write attempt without a confirmed end", "write attempts without a confirmed end");
-    if parts.is_empty() { "nothing to do".to_owned() } else { parts.join(", ") }
+    if parts.is_empty() { NOTHING.to_owned() } else { parts.join(", ") }
 }
