@@ -41,6 +41,11 @@ pub trait StoreLayer: Send + Sync {
         self.below().load(ids).await
     }
 
+    /// See [`ControlStops::stops`].
+    async fn stops(&self) -> Result<Vec<Stop>, StoreError> {
+        self.below().stops().await
+    }
+
     /// See [`CommitChanges::seen_before`].
     async fn seen_before(&self, system: &SystemName, keys: &[String]) -> Result<Vec<bool>, StoreError> {
         self.below().seen_before(system, keys).await
@@ -217,7 +222,7 @@ impl<L: StoreLayer> ControlStops for Layered<L> {
     }
 
     async fn stops(&self) -> Result<Vec<Stop>, StoreError> {
-        self.0.below().stops().await
+        self.0.stops().await
     }
 
     async fn set_stop(&self, stop: &Stop) -> Result<bool, StoreError> {

@@ -8,11 +8,12 @@ use crate::store::Follower;
 use crate::substance;
 use crate::world::World;
 use avowal_core::data::ids::{RemoteId, SystemName};
+use avowal_core::data::time::Timestamp;
 use avowal_core::data::value::Value;
 use avowal_core::history::{Body, ReviewAnswer};
 use avowal_core::record::Subject;
 use avowal_engine::ports::connector::{ConnectorError, ConnectorErrorKind, Fields};
-use avowal_engine::ports::store::{ReadHistory, ReadOverview};
+use avowal_engine::ports::store::{ControlStops, Direction, ReadHistory, ReadOverview, Stop, StopCause};
 use avowal_fakes::dice::{hash, mix};
 use futures::FutureExt;
 use serde::{Deserialize, Serialize};
@@ -76,6 +77,9 @@ const ROUNDS_MAX: u32 = 8;
 
 /// By how much clocks are set at most, in milliseconds.
 const CLOCK_MS_MAX: i64 = 3 * 4_000_000;
+
+/// How many polls a worker gets to finish what it does before a stop is set.
+const FINISH_POLLS_MAX: u32 = 20_000;
 
 /// How long everything that waits takes at most, in milliseconds.
 const LONG_MS: i64 = 120_000;
@@ -156,6 +160,8 @@ impl World {
             Action::Revoke { system, on } => {
                 self.take_down(*system, *on, Fault::RevokedCredential, ConnectorErrorKind::Unauthorised);
             }
+            Action::Stop { system, outgoing } => self.stop(*system, *outgoing),
+            Action::GoOn => self.lift_stops(),
             Action::Expire { system } => {
                 if let Some(fake) = self.systems.get(*system) {
                     self.faults.note(Fault::ExpiredCursor);
@@ -167,6 +173,37 @@ impl World {
                     fake.set_feed_stuck(*on);
                 }
             }
+        }
+    }
+
+    /// A person stops one direction of a system. A worker in the middle of something finishes that first; where one stands
+    /// still, nobody could tell whether it has obeyed.
+    fn stop(&mut self, system: usize, outgoing: bool) {
+        for worker in 0..self.worker_count() {
+            self.step(worker, FINISH_POLLS_MAX);
+        }
+        if self.is_working() || self.is_accused() {
+            return;
+        }
+        let stop = Stop {
+            system: SystemName::new(self.name(system)),
+            direction: if outgoing { Direction::Out } else { Direction::In },
+            cause: StopCause::Person,
+            by: None,
+            note: None,
+            since: Timestamp::from_millis(self.now_ms()),
+        };
+        self.memory.set_stop(&stop).now_or_never();
+        if outgoing {
+            self.oracle.stopped(stop.system.as_str());
+        }
+    }
+
+    fn lift_stops(&mut self) {
+        self.oracle.goes_on();
+        let stops = self.memory.stops().now_or_never().and_then(Result::ok).unwrap_or_default();
+        for stop in stops {
+            self.memory.lift_stop(&stop, "somebody", stop.since).now_or_never();
         }
     }
 
@@ -216,6 +253,7 @@ impl World {
     fn heal(&mut self) -> u32 {
         self.faults.make_peace();
         self.oracle.forget_under_way();
+        self.lift_stops();
         for worker in 0..self.worker_count() {
             self.set_paused(worker, false);
             self.finish(worker);

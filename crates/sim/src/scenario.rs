@@ -154,6 +154,10 @@ pub enum Action {
     Expire { system: usize },
     /// A system's feed shows nothing new, or shows it all.
     Stick { system: usize, on: bool },
+    /// A person stops one direction of a system, while no worker is in the middle of something.
+    Stop { system: usize, outgoing: bool },
+    /// A person lets every system go on.
+    GoOn,
 }
 
 /// How a person edits.
@@ -188,7 +192,8 @@ impl Scenario {
         let workers = 1 + usize::from(dice.chance(30));
         let rates = rates(&mut dice);
         let focus = focus(&mut dice, &rules);
-        let trace = trace(&mut dice, systems.len(), workers, &rates, focus);
+        let mut trace = trace(&mut dice, systems.len(), workers, &rates, focus);
+        add_stops(seed, systems.len(), &mut trace);
         Self { seed, systems, rules, rates, workers, focus, answers: dice.chance(50), trace }
     }
 }
@@ -316,6 +321,25 @@ fn trace(
         });
     }
     trace
+}
+
+/// In some runs a person stops systems now and then. The dice are of their own, so that the other runs stay as they were.
+fn add_stops(seed: u64, systems: usize, trace: &mut Vec<Action>) {
+    let mut dice = Dice::new(seed ^ 0x57_4f_50);
+    if !dice.chance(12) {
+        return;
+    }
+    for _ in 0..1 + dice.roll(3) {
+        let from = 1 + dice.place(trace.len());
+        trace.insert(
+            from.min(trace.len()),
+            Action::Stop { system: dice.place(systems), outgoing: dice.chance(70) },
+        );
+    }
+    if dice.chance(60) {
+        let last = trace.len() - dice.place(trace.len().div_ceil(3));
+        trace.insert(last, Action::GoOn);
+    }
 }
 
 fn edit(dice: &mut Dice, systems: usize, things: u64, focus: Option<usize>) -> Action {

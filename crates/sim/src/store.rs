@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use avowal_core::data::ids::{RecordId, SystemName};
 use avowal_core::record::Record;
 use avowal_engine::ports::lanes::{Claim, Hold, Lane};
-use avowal_engine::ports::store::{Commit, CommitOutcome, Position, SharedStore, Store, StoreError};
+use avowal_engine::ports::store::{Commit, CommitOutcome, Position, SharedStore, Stop, Store, StoreError};
 use avowal_fakes::fake::pause;
 use avowal_fakes::layer::StoreLayer;
 use avowal_fakes::memory::MemoryStore;
@@ -181,6 +181,11 @@ impl StoreLayer for SimStore {
             self.reach(id.as_str())?;
         }
         self.below().load(ids).await
+    }
+
+    async fn stops(&self) -> Result<Vec<Stop>, StoreError> {
+        let stops = self.below().stops().await?;
+        Ok(if self.mistake == Some(Mistake::IgnoreStop) { Vec::new() } else { stops })
     }
 
     async fn seen_before(&self, system: &SystemName, keys: &[String]) -> Result<Vec<bool>, StoreError> {

@@ -398,6 +398,11 @@ impl World {
         self.workers[0].engine.clone()
     }
 
+    /// Whether a worker is in the middle of something.
+    pub(crate) fn is_working(&self) -> bool {
+        self.workers.iter().any(|worker| !worker.tasks.is_empty())
+    }
+
     pub(crate) fn worker_count(&self) -> usize {
         self.workers.len()
     }

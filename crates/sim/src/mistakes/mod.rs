@@ -52,11 +52,13 @@ pub enum Mistake {
     IgnoreRate,
     /// The guard on deletes is not asked.
     IgnoreGuard,
+    /// Nobody asks which systems are stopped.
+    IgnoreStop,
 }
 
 impl Mistake {
     /// All of them.
-    pub const ALL: [Mistake; 20] = [
+    pub const ALL: [Mistake; 21] = [
         Mistake::MissDedupeKey,
         Mistake::AdvanceCursorEarly,
         Mistake::IgnoreConflict,
@@ -77,6 +79,7 @@ impl Mistake {
         Mistake::SkipRevert,
         Mistake::IgnoreRate,
         Mistake::IgnoreGuard,
+        Mistake::IgnoreStop,
     ];
 
     /// The mistake of this name.

@@ -27,6 +27,8 @@ pub(super) struct Watch {
     clock_set: bool,
     /// Keys that a person has allowed to be sent again.
     allowed: BTreeSet<String>,
+    /// Systems to which a person has stopped all writes.
+    stopped: BTreeSet<String>,
 }
 
 impl Oracle {
@@ -54,6 +56,16 @@ impl Oracle {
         let mut truth = self.truth();
         truth.watch.clock_set = true;
         truth.watch.closed_until.clear();
+    }
+
+    /// A person has stopped writes to a system, and no worker was in the middle of something.
+    pub fn stopped(&self, system: &str) {
+        self.truth().watch.stopped.insert(system.to_owned());
+    }
+
+    /// A person has let every system go on.
+    pub fn goes_on(&self) {
+        self.truth().watch.stopped.clear();
     }
 
     /// A person has looked, and says that the write had no effect.
@@ -84,6 +96,9 @@ impl Oracle {
         let Some(declared) = self.systems.get(system) else { return };
         let mut truth = self.truth();
         let truth = &mut *truth;
+        if truth.watch.stopped.contains(system) {
+            truth.accuse("I16", None, format!("{system}: {} was sent although a stop stands", write.key));
+        }
         let at = (system.to_owned(), write.key.clone());
         let unlooked = truth.watch.unknown.get(&at) == Some(&false);
         if unlooked && !declared.capabilities.idempotent && !truth.watch.allowed.contains(&write.key) {
