@@ -33,6 +33,7 @@ mod failure;
 mod history;
 mod key;
 mod output;
+mod undelivered;
 mod unopened;
 mod watch;
 

@@ -14,6 +14,6 @@ mod run;
 pub use inbound::{Batch, DeliveryOutcome, Ingested};
 pub use parts::{
     EngineError, EngineParts, Guards, Progress, Settings, Step, SyncReport, SystemPort, SystemReport,
-    Unwatched, WriteRate, match_keys,
+    Undelivered, UndeliveredState, Unwatched, WriteRate, match_keys,
 };
 pub use run::{Engine, OPEN_ITEMS_MAX, OWN_ENTITY, SyncOptions};

@@ -10,8 +10,8 @@ use avowal_engine::ports::connector::Installation;
 use avowal_engine::ports::lanes::{Claim, Lane};
 use avowal_engine::ports::store::{
     Commit, CommitChanges, CommitOutcome, ControlStops, Counts, CursorName, Due, DueIntent, Located,
-    OpenCounts, OpenReview, Position, QuarantineItem, ReadHistory, ReadOverview, ReadRecords, ScheduleWork,
-    ShareStore, SharedStore, Signal, Stop, Store, StoreError,
+    OpenCounts, OpenReview, PlannedDeletes, Position, QuarantineItem, ReadHistory, ReadOverview, ReadRecords,
+    ScheduleWork, ShareStore, SharedStore, Signal, Stop, Store, StoreError, WaitingIntent,
 };
 use std::ops::Deref;
 
@@ -142,8 +142,16 @@ impl<L: StoreLayer> ReadOverview for Layered<L> {
         self.0.below().quarantined(limit).await
     }
 
+    async fn waiting_intents(&self, limit: usize) -> Result<Vec<WaitingIntent>, StoreError> {
+        self.0.below().waiting_intents(limit).await
+    }
+
     async fn open_counts(&self) -> Result<OpenCounts, StoreError> {
         self.0.below().open_counts().await
+    }
+
+    async fn planned_deletes(&self, system: &SystemName) -> Result<Vec<PlannedDeletes>, StoreError> {
+        self.0.below().planned_deletes(system).await
     }
 
     async fn counts(&self) -> Result<Counts, StoreError> {

@@ -197,6 +197,7 @@ impl Counting<'_> {
             }
             Body::IntentPlanned { correction: false, .. }
             | Body::Linked { .. }
+            | Body::Unlinked { .. }
             | Body::Observed { .. }
             | Body::FieldChanged { .. }
             | Body::ReviewDecided { .. }

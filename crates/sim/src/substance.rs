@@ -71,6 +71,7 @@ fn told(event: &IntegrationEvent) -> String {
 fn body(body: &Body) -> String {
     match body {
         Body::Linked { system, remote_id, how } => format!("linked {system} {remote_id} {}", link(how)),
+        Body::Unlinked { system, remote_id } => format!("unlinked {system} {remote_id}"),
         Body::Observed { .. } => observed(body),
         Body::FieldChanged { field, from, value, dot, rule: _ } => {
             format!("changed {field} {} {value} {dot}", option(from.as_ref()))
@@ -308,6 +309,7 @@ fn failure(failure: Failure) -> &'static str {
         Failure::Rejected => "rejected",
         Failure::Unknown => "unknown",
         Failure::Missing => "missing",
+        Failure::Waits => "waits",
     }
 }
 

@@ -32,7 +32,7 @@ macro_rules! store_suite {
             conflicts: conflict_leaves_nothing, stale_sequence, missing_record_needs_zero, stale_cursor,
                 cursor_moves_step_by_step, repeated_delivery, delivery_twice_in_one_commit, taken_link,
                 link_twice_in_one_commit, remote_ids_may_change_hands, dead_copy_keeps_its_link, oversized_commit;
-            schedule: new_intents_are_due_at_once, delays_hold_back, same_key_keeps_schedule,
+            schedule: new_intents_are_due_at_once, delays_hold_back, reasons_of_delays_are_listed, unchanged_record_is_compared, same_key_keeps_schedule,
                 other_key_is_due_at_once, settled_intent_is_gone, intents_in_flight_are_found,
                 signals_are_followed_in_order, next_due_is_the_earliest;
             tables: repeated_deliveries_are_seen, reviews_open_and_close, reviews_are_refreshed,

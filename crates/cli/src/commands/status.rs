@@ -4,7 +4,9 @@ use crate::compose;
 use crate::config::Config;
 use crate::failure::{Exit, Failure};
 use crate::output::{Mark, Output, counted};
+use crate::undelivered;
 use avowal_core::data::ids::SystemName;
+use avowal_engine::Undelivered;
 use avowal_engine::ports::connector::{Finding, Installation};
 use avowal_engine::ports::store::{Counts, Stop};
 use serde::Serialize;
@@ -32,6 +34,8 @@ pub async fn run(config: &Config, output: &Output) -> Result<Exit, Failure> {
             output
                 .line(format!("{system}: {}: {place}: {problem}. {cure}", output.mark(Mark::Warn, "notice")));
         }
+        let waiting = store.waiting_intents(undelivered::LOOKED_AT_MAX).await?;
+        undelivered::print(&Undelivered::of(&waiting, &[]), output);
     }
     Ok(Exit::Done)
 }

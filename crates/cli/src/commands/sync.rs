@@ -5,6 +5,7 @@ use crate::compose;
 use crate::config::Config;
 use crate::failure::{Exit, Failure};
 use crate::output::{Mark, Output, counted};
+use crate::undelivered;
 use crate::watch::Watch;
 use avowal_engine::ports::connector::Finding;
 use avowal_engine::{SyncOptions, SyncReport, SystemReport};
@@ -87,6 +88,7 @@ fn print(report: &SyncReport, output: &Output) {
         "items stand in quarantine from before",
         quarantine,
     );
+    undelivered::print(&report.undelivered, output);
     for held in &report.held {
         output.line(format!("{}: {held}", output.mark(Mark::Warn, "Held by a guard")));
     }

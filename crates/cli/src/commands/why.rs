@@ -4,12 +4,12 @@ use crate::arguments::WhyArguments;
 use crate::config::Config;
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
-use crate::{compose, key};
+use crate::{compose, key, undelivered};
 use avowal_core::data::ids::FieldName;
 use avowal_core::explain::why;
 use avowal_core::history::IntegrationEvent;
 use avowal_core::record::Record;
-use avowal_engine::ports::store::ReadHistory;
+use avowal_engine::ports::store::{ReadHistory, ReadOverview, WaitingIntent};
 
 /// How many events are read at once.
 const PAGE_EVENTS: usize = 1000;
@@ -37,8 +37,17 @@ pub async fn run(config: &Config, arguments: &WhyArguments, output: &Output) -> 
         output.json(&why)?;
     } else {
         output.line(why.story());
+        for waiting in waiting_of(store.as_ref(), &record).await? {
+            output.line(format!("{}: {}", waiting.system, undelivered::tries(&waiting)));
+        }
     }
     Ok(Exit::Done)
+}
+
+/// The record's writes that were delayed.
+async fn waiting_of(store: &dyn ReadOverview, record: &Record) -> Result<Vec<WaitingIntent>, Failure> {
+    let waiting = store.waiting_intents(undelivered::LOOKED_AT_MAX).await?;
+    Ok(waiting.into_iter().filter(|waiting| waiting.record == record.id).collect())
 }
 
 async fn history(

@@ -70,10 +70,10 @@ impl Default for SettingsKeys {
 #[serde(default, deny_unknown_fields)]
 #[schemars(rename = "guards")]
 pub(super) struct GuardKeys {
-    /// How many deletes in one system need no approval.
+    /// How many deletes of one entity in one system need no approval.
     #[schemars(example = 50)]
     deletes_max_count: u64,
-    /// Which share of a system's copies may be deleted without approval, from 0 to 1.
+    /// Which share of a system's copies of one entity may be deleted without approval, from 0 to 1.
     #[schemars(range(min = 0, max = 1), example = 0.05)]
     deletes_max_share: f64,
 }

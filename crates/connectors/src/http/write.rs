@@ -95,7 +95,7 @@ async fn create(client: &Client, object: &Object, write: &Write) -> Step<WriteOu
     let request = request(client, object, write, &object.create, &object.filling(), None)?;
     let place = place(&request);
     let reply = client.send(&request).await.map_err(|trouble| Box::new(of_trouble(&place, trouble)))?;
-    judge(object, &place, &reply)?;
+    judge(object, &request, &reply)?;
     let Some(id) = created_id(object, &reply) else {
         // It was probably made, but nobody can say which one it is: a look-up has to find it.
         return stop(WriteOutcome::Unknown { reason: format!("{place}: {}, without an id", reply.words()) });
@@ -122,7 +122,7 @@ async fn change(
     if matches!(reply.status, StatusCode::NOT_FOUND | StatusCode::GONE) {
         return stop(WriteOutcome::Missing);
     }
-    judge(object, &place, &reply)?;
+    judge(object, &request, &reply)?;
     Ok(confirmed(object, id.clone(), &reply, write))
 }
 
@@ -177,7 +177,8 @@ fn place(request: &Request) -> String {
 }
 
 /// Passes on an answer of success; any other answer becomes the outcome of the write.
-fn judge(object: &Object, place: &str, reply: &Reply) -> Step<()> {
+fn judge(object: &Object, request: &Request, reply: &Reply) -> Step<()> {
+    let place = place(request);
     let reason = format!("{place}: {}", reply.words());
     match reply.status {
         StatusCode::ACCEPTED => {
@@ -190,6 +191,12 @@ fn judge(object: &Object, place: &str, reply: &Reply) -> Step<()> {
         StatusCode::PRECONDITION_FAILED | StatusCode::PRECONDITION_REQUIRED => {
             stop(WriteOutcome::Conflict { reason })
         }
+        // Some services answer so when the version is another one by now.
+        StatusCode::CONFLICT if request.headers.contains_key(IF_MATCH) => {
+            stop(WriteOutcome::Conflict { reason })
+        }
+        // Something else there stands in its way: a value that must be unique, a copy that refers to this one.
+        StatusCode::CONFLICT => stop(WriteOutcome::Blocked { reason }),
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => stop(WriteOutcome::Retry {
             after_ms: None,
             reason: format!("{reason}; check `auth` and its rights"),

@@ -15,6 +15,28 @@ use std::collections::BTreeMap;
 /// Links a copy to the record. The copy's contents are decided by the observation that follows.
 pub fn link(chronicle: &mut Chronicle, system: &SystemName, remote_id: &RemoteId, how: LinkReason) {
     chronicle.push(Body::Linked { system: system.clone(), remote_id: remote_id.clone(), how });
+    // A person was asked whether the record shall exist, because its copy there was gone.
+    let is_asked = |review: &Review| review.proposed.contains_key(system);
+    if chronicle.record().reviews.get(&Subject::Existence).is_some_and(is_asked) {
+        answer_one(chronicle, system, ClosingReason::CopyExistsAgain { system: system.clone() });
+    }
+}
+
+/// Lets go of the id of a copy that is gone, because its system has given it to another row.
+pub fn unlink(chronicle: &mut Chronicle, system: &SystemName) {
+    let gone = chronicle.record().copies.get(system).filter(|copy| !copy.alive && !copy.is_replaced);
+    if let Some(remote_id) = gone.map(|copy| copy.remote_id.clone()) {
+        chronicle.push(Body::Unlinked { system: system.clone(), remote_id });
+    }
+}
+
+/// Whether a system may delete records for all.
+pub fn may_delete(policy: &EntityPolicy, system: &SystemName) -> bool {
+    match &policy.deletes.owner {
+        None => false,
+        Some(Owner::Shared) => true,
+        Some(Owner::System(owner)) => owner == system,
+    }
 }
 
 /// A copy that its system has deleted.
@@ -220,12 +242,7 @@ pub(crate) fn existence(
             Existence::Lives
         };
     }
-    let may_delete = match &policy.deletes.owner {
-        None => false,
-        Some(Owner::Shared) => true,
-        Some(Owner::System(owner)) => owner == system,
-    };
-    if revived && may_delete {
+    if revived && may_delete(policy, system) {
         return Existence::Restored { rule: RestoreRule::MadeAgain { system: system.clone() } };
     }
     match policy.deletes.edit_against_delete {

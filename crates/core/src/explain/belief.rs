@@ -9,7 +9,7 @@ use crate::data::value::Value;
 use crate::data::version::{Dot, VersionVector};
 use crate::history::{Body, Evidence, Failure, IntegrationEvent, ReviewAnswer};
 use crate::policy::EntityPolicy;
-use crate::record::intent::{IntentStatus, Operation};
+use crate::record::intent::{Intent, IntentStatus, Operation};
 use crate::record::{Belief, Copy, Record, Review, Subject};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -97,6 +97,8 @@ pub enum PropagationStatus {
     Sent,
     /// It was sent and the outcome is unknown.
     Unknown,
+    /// It was sent without effect, for a reason that may pass, and is tried again.
+    Waiting,
     /// The system refused it for good.
     Held,
     /// The copy differs and a person has to decide first.
@@ -119,6 +121,7 @@ impl PropagationStatus {
             PropagationStatus::Pending => "pending",
             PropagationStatus::Sent => "sent",
             PropagationStatus::Unknown => "unknown",
+            PropagationStatus::Waiting => "waiting",
             PropagationStatus::Held => "held",
             PropagationStatus::Contested => "contested",
             PropagationStatus::NotMapped => "not mapped",
@@ -396,8 +399,9 @@ impl FieldInCopy<'_> {
                 IntentStatus::Planned => PropagationStatus::Pending,
                 IntentStatus::Sent => PropagationStatus::Sent,
                 IntentStatus::Unknown => PropagationStatus::Unknown,
+                IntentStatus::Waiting => PropagationStatus::Waiting,
             };
-            return (status, self.intent_since(&intent.key), None);
+            return (status, self.intent_since(&intent.key), self.waits_for(intent));
         }
         match self.record.held.get(self.system) {
             Some(held) => {
@@ -426,6 +430,19 @@ impl FieldInCopy<'_> {
                 | Body::IntentSent { system, key, .. }
                 | Body::IntentFailed { system, key, .. } if system == self.system && key == of)
         })
+    }
+
+    /// Why the write waits: what stood in its way at its first try.
+    fn waits_for(&self, intent: &Intent) -> Option<String> {
+        let reason = |event: &IntegrationEvent| match &event.body {
+            Body::IntentFailed { system, key, failure: Failure::Waits, reason }
+                if system == self.system && *key == intent.key =>
+            {
+                Some(failure_words(reason, self.system))
+            }
+            _ => None,
+        };
+        self.events.iter().rev().find_map(reason).filter(|_| intent.status == IntentStatus::Waiting)
     }
 
     fn held_since(&self) -> Option<Timestamp> {

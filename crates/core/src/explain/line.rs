@@ -28,6 +28,9 @@ pub fn event_line(event: &IntegrationEvent) -> String {
 pub fn event_words(event: &IntegrationEvent) -> String {
     match &event.body {
         Body::Linked { system, remote_id, how } => linked(system, remote_id, how),
+        Body::Unlinked { system, remote_id } => {
+            format!("{system} has given the id {} to another row", short_text(remote_id.as_str()))
+        }
         Body::Observed { system, channel, class, copy_vector, dot, fields, gone, .. } => {
             let seen =
                 Seen { system, channel: *channel, class: *class, vector: copy_vector, dot: dot.as_ref() };
@@ -294,6 +297,7 @@ fn failed(system: &SystemName, failure: Failure, reason: &FailureReason) -> Stri
             format!("write to {system} has an unknown outcome and will be checked by reading: {reason}")
         }
         Failure::Missing => format!("write to {system} found no copy: {reason}"),
+        Failure::Waits => format!("write to {system} is not possible yet and is tried again: {reason}"),
     }
 }
 

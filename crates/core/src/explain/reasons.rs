@@ -232,6 +232,12 @@ pub fn failure_words(reason: &FailureReason, system: &SystemName) -> String {
         FailureReason::MayBelongTo { record } => {
             format!("the copy there may be that of record {record}, whose create has no known outcome yet")
         }
+        FailureReason::CopyIsLeaving { record } => {
+            format!(
+                "the copy with the same key in {system} is that of record {record}, whose delete comes first"
+            )
+        }
+        FailureReason::Outdated => "something else is to be written by now".to_owned(),
         FailureReason::ReferentUnknown => {
             "the copy there refers to a record that is not known yet".to_owned()
         }

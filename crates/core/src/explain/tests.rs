@@ -318,6 +318,7 @@ fn every_other_event_has_its_line() {
         linked(LinkReason::FirstSeen),
         linked(LinkReason::Matched { key: "email=a@b".into() }),
         linked(LinkReason::Created),
+        Body::Unlinked { system: "crm".into(), remote_id: "42".into() },
         observed(Classification::New, FieldRelation::Sequential),
         Body::ManualReviewRequested { subject: "email".into(), review: review() },
         Body::ManualReviewRequested {
@@ -418,6 +419,7 @@ fn every_other_event_has_its_line() {
     record begins with crm copy 42
     crm copy 42 linked: equal email=a@b
     crm copy 42 created and linked
+    crm has given the id 42 to another row
     crm webhook: email = "old@example.com" (was "first@example.com"); version {app: 11, crm: 6} detected as new
     email waits for a person, review r1-9: manual_review: the changes are concurrent, so the policy asks a person (believed "new@example.com", crm shows "old@example.com")
     the record's existence waits for a person, review r1-9: manual_review: the changes are concurrent, so the policy asks a person

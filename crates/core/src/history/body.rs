@@ -166,6 +166,9 @@ pub enum Failure {
     Unknown,
     /// The copy no longer exists.
     Missing,
+    /// It had no effect, which is proven, for a reason that may pass. The same write is tried again, and further tries
+    /// leave no event until one of them ends otherwise.
+    Waits,
 }
 
 /// What a person decided in a review.
@@ -207,6 +210,13 @@ pub enum Body {
         remote_id: RemoteId,
         /// Why.
         how: LinkReason,
+    },
+    /// A system has given the id of the record's copy, which is gone, to another row.
+    Unlinked {
+        /// Which system.
+        system: SystemName,
+        /// The id.
+        remote_id: RemoteId,
     },
     /// A system showed a copy that differs from its shadow.
     Observed {
@@ -467,6 +477,7 @@ impl Body {
     pub fn kind(&self) -> &'static str {
         match self {
             Body::Linked { .. } => "linked",
+            Body::Unlinked { .. } => "unlinked",
             Body::Observed { .. } => "observed",
             Body::FieldChanged { .. } => "field_changed",
             Body::ConflictDetected { .. } => "conflict_detected",

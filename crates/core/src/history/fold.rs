@@ -1,10 +1,10 @@
 //! The fold: how each event changes a record's state. State is always the fold of history, so nothing in here
 //! may look at anything but the state and the event.
 
-use crate::data::ids::{EntityName, FieldName, RecordId, SystemName};
+use crate::data::ids::{EntityName, FieldName, RecordId, RemoteId, SystemName};
 use crate::data::value::Value;
 use crate::data::version::Dot;
-use crate::history::{Body, Failure, FieldSeen, FieldStored, IntegrationEvent};
+use crate::history::{Body, Failure, FieldSeen, FieldStored, IntegrationEvent, LinkReason};
 use crate::policy::OnRefused;
 use crate::record::intent::content_digest;
 use crate::record::intent::{Intent, IntentStatus, Operation};
@@ -34,10 +34,11 @@ pub fn apply(record: &mut Record, event: &IntegrationEvent) {
 /// Applies the event's body without moving the record to its sequence and hash.
 pub(crate) fn apply_body(record: &mut Record, event: &IntegrationEvent) {
     match &event.body {
-        Body::Linked { system, remote_id, .. } => {
-            // Until then the system may not have had it: a read that lags may still lack it.
-            let copy = Copy { changed_at: event.recorded_at, ..Copy::new(remote_id.clone()) };
-            record.copies.insert(system.clone(), copy);
+        Body::Linked { system, remote_id, how } => link(record, event, system, remote_id, how),
+        Body::Unlinked { system, remote_id } => {
+            if let Some(copy) = record.copies.get_mut(system).filter(|copy| copy.remote_id == *remote_id) {
+                copy.is_replaced = true;
+            }
         }
         Body::Observed { system, dot, fields, gone, order, version, .. } => {
             if let Some(dot) = dot {
@@ -111,6 +112,24 @@ pub(crate) fn apply_body(record: &mut Record, event: &IntegrationEvent) {
         | Body::DriftDetected { .. }
         | Body::PolicyChanged { .. } => {}
     }
+}
+
+fn link(
+    record: &mut Record,
+    event: &IntegrationEvent,
+    system: &SystemName,
+    remote_id: &RemoteId,
+    how: &LinkReason,
+) {
+    // Until then the system may not have had it: a read that lags may still lack it.
+    let mut copy = Copy { changed_at: event.recorded_at, ..Copy::new(remote_id.clone()) };
+    let before = record.copies.remove(system).filter(|before| !before.alive);
+    if let (LinkReason::Matched { .. }, Some(before)) = (how, before) {
+        // The system has made the same thing again: what differs, it has changed after all that the copy which is gone
+        // had seen.
+        (copy.fields, copy.seen, copy.sent) = (before.fields, before.seen, before.sent);
+    }
+    record.copies.insert(system.clone(), copy);
 }
 
 fn observe(copy: &mut Copy, dot: Option<&Dot>, fields: &BTreeMap<FieldName, FieldSeen>, gone: bool) {
@@ -215,6 +234,11 @@ fn fail(record: &mut Record, system: &SystemName, failure: Failure, reason: &Fai
         Failure::Unknown => {
             if let Some(intent) = record.intents.get_mut(system) {
                 intent.status = IntentStatus::Unknown;
+            }
+        }
+        Failure::Waits => {
+            if let Some(intent) = record.intents.get_mut(system) {
+                intent.status = IntentStatus::Waiting;
             }
         }
         Failure::Conflict | Failure::Missing => {

@@ -36,12 +36,7 @@ pub fn plan(policy: &EntityPolicy, chronicle: &mut Chronicle, corrected: Option<
         let key = desired.as_ref().map(|desired| idempotency_key(record, system, desired));
         match (current, desired.zip(key)) {
             (None, None) => {}
-            // After another change of the target, the same difference has another key: a system that remembers the
-            // first key would answer without writing.
-            (Some(intent), Some((desired, key)))
-                if (intent.attempt == 0 || intent.key == key)
-                    && intent.operation == desired.operation
-                    && intent.fields == desired.fields => {}
+            (Some(intent), Some((desired, key))) if is_planned_by(intent, &desired, &key) => {}
             (_, Some((desired, key))) => {
                 chronicle.push(Body::IntentPlanned {
                     system: system.clone(),
@@ -57,6 +52,48 @@ pub fn plan(policy: &EntityPolicy, chronicle: &mut Chronicle, corrected: Option<
             }
         }
     }
+}
+
+/// Whether the intent to a system is still the write that the difference asks for.
+pub fn is_still_wanted(policy: &EntityPolicy, record: &Record, system: &SystemName) -> bool {
+    let (Some(intent), Some(mapping)) = (record.intents.get(system), policy.mappings.get(system)) else {
+        return false;
+    };
+    desired(policy, mapping, record, system).is_some_and(|mut desired| {
+        if intent.operation == Operation::Create && intent.attempt > 0 {
+            // It was sent without the references that lead in a circle.
+            desired
+                .fields
+                .retain(|field, _| intent.fields.contains_key(field) || !is_reference(policy, field));
+        }
+        let key = idempotency_key(record, system, &desired);
+        is_planned_by(intent, &desired, &key)
+    })
+}
+
+/// Plans a create without these references, which lead in a circle. Once the copy exists, they are a difference like any
+/// other.
+pub fn plan_without(chronicle: &mut Chronicle, system: &SystemName, left_out: &[FieldName]) {
+    let record = chronicle.record();
+    let Some(intent) = record.intents.get(system) else { return };
+    let mut fields = intent.fields.clone();
+    fields.retain(|field, _| !left_out.contains(field));
+    let desired = Desired { operation: intent.operation, fields };
+    let key = idempotency_key(record, system, &desired);
+    let Desired { operation, fields } = desired;
+    chronicle.push(Body::IntentPlanned { system: system.clone(), key, operation, fields, correction: false });
+}
+
+fn is_reference(policy: &EntityPolicy, field: &FieldName) -> bool {
+    policy.field(field).is_some_and(|rules| rules.field_type.reference().is_some())
+}
+
+/// Whether an intent is the write that is desired. After another change of the target the same difference has another
+/// key: a system that remembers the first key would answer without writing.
+fn is_planned_by(intent: &Intent, desired: &Desired, key: &str) -> bool {
+    (intent.attempt == 0 || intent.key == key)
+        && intent.operation == desired.operation
+        && intent.fields == desired.fields
 }
 
 /// The write that would bring the system's copy in line with the belief, if one is needed and allowed.

@@ -46,11 +46,14 @@ pub enum IntentStatus {
     Sent,
     /// Set when the call's outcome could not be learned. Settled by read-back or look-up, never assumed.
     Unknown,
+    /// Set after an attempt that provably had no effect, for a reason that may pass. The same write is tried again; those
+    /// tries leave no event, so one may be under way.
+    Waiting,
 }
 
 impl IntentStatus {
     /// Every status.
-    pub const ALL: [Self; 3] = [Self::Planned, Self::Sent, Self::Unknown];
+    pub const ALL: [Self; 4] = [Self::Planned, Self::Sent, Self::Unknown, Self::Waiting];
 
     /// The word for it in tables and for people.
     pub fn as_str(self) -> &'static str {
@@ -58,6 +61,7 @@ impl IntentStatus {
             IntentStatus::Planned => "pending",
             IntentStatus::Sent => "sent",
             IntentStatus::Unknown => "unknown",
+            IntentStatus::Waiting => "waiting",
         }
     }
 
@@ -66,11 +70,11 @@ impl IntentStatus {
         Self::ALL.into_iter().find(|status| status.as_str() == word)
     }
 
-    /// Whether it has been sent and nobody knows yet what became of it.
+    /// Whether it has been sent and may be under way: it must not be replaced before its outcome is known.
     pub fn is_open(self) -> bool {
         match self {
             IntentStatus::Planned => false,
-            IntentStatus::Sent | IntentStatus::Unknown => true,
+            IntentStatus::Sent | IntentStatus::Unknown | IntentStatus::Waiting => true,
         }
     }
 }

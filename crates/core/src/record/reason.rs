@@ -341,6 +341,13 @@ pub enum FailureReason {
         /// The other record.
         record: RecordId,
     },
+    /// The copy with the same key is about to be deleted, and this write comes after that.
+    CopyIsLeaving {
+        /// The record whose copy it is.
+        record: RecordId,
+    },
+    /// Something else is to be written by now.
+    Outdated,
     /// The copy refers to a record that is not known yet.
     ReferentUnknown,
     /// The system keeps undoing the write.

@@ -70,6 +70,9 @@ pub struct Copy {
     /// that a read that lags is not taken for a new copy.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub wanted: bool,
+    /// Whether its system has given its id to another row, so that nothing that is shown under that id is this copy.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_replaced: bool,
     /// Its shadows, per field.
     pub fields: BTreeMap<FieldName, Shadow>,
     /// The changes that it provably includes: a lower bound.
@@ -196,6 +199,11 @@ impl Record {
         self.reviews.contains_key(&Subject::Existence)
     }
 
+    /// The copies that are found by their ids: all but those whose id another row has now.
+    pub fn links(&self) -> impl Iterator<Item = (&SystemName, &Copy)> {
+        self.copies.iter().filter(|(_, copy)| !copy.is_replaced)
+    }
+
     /// The copy of a system, if it is linked and alive.
     pub fn live_copy(&self, system: &SystemName) -> Option<&Copy> {
         self.copies.get(system).filter(|copy| copy.alive)
@@ -209,6 +217,7 @@ impl Copy {
             remote_id,
             alive: true,
             wanted: false,
+            is_replaced: false,
             fields: BTreeMap::new(),
             seen: VersionVector::new(),
             sent: VersionVector::new(),

@@ -414,6 +414,7 @@ pub fn text(state: &impl serde::Serialize) -> String {
 /// One event in a few words.
 pub fn line(event: &IntegrationEvent) -> String {
     match &event.body {
+        Body::Unlinked { system, remote_id } => format!("unlinked {system} {remote_id}"),
         Body::Linked { system, remote_id, .. } => format!("linked {system} {remote_id}"),
         Body::Observed { system, class, dot, fields, gone, .. } => {
             let mut out = format!("observed {system} {class}");

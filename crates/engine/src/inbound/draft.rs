@@ -32,6 +32,10 @@ pub(crate) struct CommitDraft<'a> {
     pub(crate) quarantined: BTreeSet<CopyKey>,
     /// Copies that a stored signal will have read, where that read tells more than this batch does.
     pub(crate) awaited: BTreeSet<CopyKey>,
+    /// The facts that show a second copy of a record.
+    pub(crate) second_copies: Vec<&'a Change>,
+    /// Whether all facts of the batch have been looked at once.
+    pub(crate) is_last_look: bool,
     /// The keys for which records were begun: no other record may use these keys.
     pub(crate) sole_keys: Vec<MatchKey>,
 }
@@ -54,6 +58,8 @@ impl<'a> CommitDraft<'a> {
             signals: Vec::new(),
             quarantined,
             awaited,
+            second_copies: Vec::new(),
+            is_last_look: false,
             sole_keys: Vec::new(),
         }
     }

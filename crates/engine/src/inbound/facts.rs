@@ -120,3 +120,8 @@ fn is_late_delivery(batch: &Batch, change: &Change) -> bool {
 pub(crate) fn may_be_late(change: &Change) -> bool {
     !change.order.as_ref().is_some_and(OrderToken::is_true_order) && change.correlation.is_none()
 }
+
+/// Whether the fact came with a log in which our own writes appear, named and in order.
+pub(crate) fn is_in_log(parts: &Parts, batch: &Batch, fact: &Fact<'_>) -> bool {
+    batch.channel == Channel::Feed && parts.systems.has_log(&batch.system, &fact.entity)
+}

@@ -6,7 +6,7 @@ use crate::inbound::quarantine::payload;
 use crate::parts::assembly::Parts;
 use crate::parts::error::EngineError;
 use crate::parts::match_keys::match_keys;
-use crate::ports::store::{Located, MatchKey, SignalReason};
+use crate::ports::store::{MatchKey, SignalReason};
 use avowal_core::data::ids::RecordId;
 use avowal_core::decide::identity::keys_of_copy;
 use avowal_core::decide::lifecycle::link;
@@ -20,11 +20,12 @@ use std::collections::BTreeSet;
 /// The keys of one unlinked copy, each with the records that carry it.
 pub(crate) type Matches = Vec<(String, Vec<RecordId>)>;
 
-/// The records that carry the keys of each unlinked copy, in the order of the facts; nothing for a linked copy.
+/// The records that carry the keys of each copy whose record is not proven, in the order of the facts; nothing for the
+/// others.
 pub(crate) async fn find_matches(
     parts: &Parts,
     facts: &[Fact<'_>],
-    located: &[Option<Located>],
+    unproven: &[bool],
 ) -> Result<Vec<Matches>, EngineError> {
     let mut out: Vec<Matches> = facts.iter().map(|_| Vec::new()).collect();
     for entity in parts.policies.keys() {
@@ -32,7 +33,7 @@ pub(crate) async fn find_matches(
         let mut asked = Vec::new();
         for (at, fact) in facts.iter().enumerate() {
             let Content::Present { fields, .. } = &fact.content else { continue };
-            if located[at].is_some() || fact.entity != *entity {
+            if !unproven[at] || fact.entity != *entity {
                 continue;
             }
             for key in keys_of_copy(&fact.policy, fields) {
@@ -54,9 +55,9 @@ pub(crate) async fn find_matches(
 /// Finds or begins the record of an unlinked copy. Without a candidate a record is begun, one candidate is linked,
 /// and with several the copy is quarantined for a person. A copy that only a delivery shows is read first. `None`
 /// where the copy has no record yet.
-pub(crate) async fn identify(
-    draft: &mut CommitDraft<'_>,
-    fact: &Fact<'_>,
+pub(crate) async fn identify<'a>(
+    draft: &mut CommitDraft<'a>,
+    fact: &Fact<'a>,
     matches: &Matches,
 ) -> Result<Option<RecordId>, EngineError> {
     if let Some(record) = creating_record(draft, fact).await? {
@@ -110,9 +111,9 @@ async fn candidates(
 }
 
 /// Links a copy with the one record that it matches, unless that record has another copy in the system already.
-fn link_matched(
-    draft: &mut CommitDraft<'_>,
-    fact: &Fact<'_>,
+fn link_matched<'a>(
+    draft: &mut CommitDraft<'a>,
+    fact: &Fact<'a>,
     record: RecordId,
     match_key: String,
 ) -> Option<RecordId> {
@@ -120,6 +121,10 @@ fn link_matched(
     let system = &draft.batch.system;
     let chronicle = draft.chronicles.get_mut(&record)?;
     if let Some(other) = chronicle.record().live_copy(system) {
+        if !draft.is_last_look {
+            draft.second_copies.push(fact.change);
+            return None;
+        }
         let reason = format!(
             "a second copy in {system} matches record {record} by {match_key}; {} is linked already. Merge or delete one of the two there",
             other.remote_id

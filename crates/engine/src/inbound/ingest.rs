@@ -116,9 +116,16 @@ impl<'a> Ingest<'a> {
         let awaited = self.awaited().await?;
         let mut draft = CommitDraft::new(self.parts, self.batch, quarantined, awaited);
         draft.load(&self.worth_loading(located)).await?;
-        let matches = find_matches(self.parts, &self.facts, located).await?;
+        let matches = find_matches(self.parts, &self.facts, &self.unproven(located)).await?;
         for (at, fact) in self.facts.iter().enumerate() {
             observe_fact(&mut draft, fact, located[at].as_ref(), &matches[at]).await?;
+        }
+        // The first copy may have gone with a later fact of the batch.
+        draft.is_last_look = true;
+        for at in std::mem::take(&mut draft.second_copies) {
+            if let Some(at) = self.facts.iter().position(|fact| std::ptr::eq(fact.change, at)) {
+                observe_fact(&mut draft, &self.facts[at], located[at].as_ref(), &matches[at]).await?;
+            }
         }
         Ok(draft)
     }
@@ -175,12 +182,21 @@ impl<'a> Ingest<'a> {
             })
     }
 
-    /// Whether a copy is shown that belongs to no record yet.
+    /// Whether a copy is shown that belongs to no record yet, or perhaps to another one than before.
     fn has_unlinked(&self, located: &[Option<Located>]) -> bool {
-        let is_new = |(fact, located): (&Fact<'_>, &Option<Located>)| {
-            located.is_none() && matches!(fact.content, Content::Present { .. })
+        let mut facts = self.facts.iter().zip(self.unproven(located));
+        facts.any(|(fact, is_unproven)| is_unproven && matches!(fact.content, Content::Present { .. }))
+    }
+
+    /// For each fact, whether no living link proves which record the copy belongs to: there is none, or the copy was gone
+    /// in between, and ids come again.
+    fn unproven(&self, located: &[Option<Located>]) -> Vec<bool> {
+        let is_gone = |fact: &&Fact<'_>| matches!(fact.content, Content::Gone);
+        let gone: HashSet<&CopyKey> = self.facts.iter().filter(is_gone).map(|fact| &fact.copy).collect();
+        let is_proven = |(fact, located): (&Fact<'_>, &Option<Located>)| {
+            located.as_ref().is_some_and(|located| located.alive) && !gone.contains(&fact.copy)
         };
-        self.facts.iter().zip(located).any(is_new)
+        self.facts.iter().zip(located).map(|both| !is_proven(both)).collect()
     }
 
     /// Commits a draft; `None` asks for another try.
@@ -217,9 +233,11 @@ impl<'a> Ingest<'a> {
         let second_looks = draft.second_looks();
         let mut with_intents = BTreeSet::new();
         let mut records = Vec::new();
+        let mut delays = Vec::new();
         for chronicle in draft.chronicles.into_values().filter(|chronicle| !chronicle.is_quiet()) {
             done.events += chronicle.events().len() as u64;
             with_intents.extend(chronicle.record().intents.keys().cloned());
+            delays.extend(self.parts.hastened_by_change(chronicle.record()));
             records.push(self.parts.record_commit(chronicle));
         }
         let mut signals = draft.signals;
@@ -231,10 +249,11 @@ impl<'a> Ingest<'a> {
             cursors: moves.cloned().collect(),
             quarantine: draft.quarantine,
             quarantine_closed: draft.closed,
+            quarantine_settled: Vec::new(),
             quarantine_ids_closed: Vec::new(),
             signals,
             signals_done: batch.signals_done.clone(),
-            delays: Vec::new(),
+            delays,
             sole_keys: draft.sole_keys,
         };
         (commit, with_intents)

@@ -15,6 +15,7 @@ pub(crate) mod pull;
 pub(crate) mod pulled;
 pub(crate) mod quarantine;
 pub(crate) mod reading;
+pub(crate) mod sameness;
 pub(crate) mod signals;
 pub(crate) mod sweep;
 pub(crate) mod webhook;

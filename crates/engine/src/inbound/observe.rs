@@ -2,9 +2,10 @@
 
 use crate::inbound::batch::Batch;
 use crate::inbound::draft::CommitDraft;
-use crate::inbound::facts::{Content, Fact};
+use crate::inbound::facts::{Content, Fact, is_in_log};
 use crate::inbound::identify::{Matches, identify};
 use crate::inbound::quarantine::payload;
+use crate::inbound::sameness::{Sameness, sameness};
 use crate::parts::assembly::Parts;
 use crate::parts::error::EngineError;
 use crate::parts::translate::Canonical;
@@ -12,6 +13,7 @@ use crate::ports::store::{Located, SignalReason};
 use avowal_core::data::ids::RecordId;
 use avowal_core::decide::decide;
 use avowal_core::decide::diff::diff;
+use avowal_core::decide::lifecycle::unlink;
 use avowal_core::history::chronicle::Chronicle;
 use avowal_core::history::{Body, Doubt};
 use avowal_core::record::observation::{Channel, CopyState, Look, Observation, Place};
@@ -19,9 +21,9 @@ use avowal_core::record::{Copy, Record};
 use std::sync::Arc;
 
 /// Takes one fact into the draft.
-pub(crate) async fn observe_fact(
-    draft: &mut CommitDraft<'_>,
-    fact: &Fact<'_>,
+pub(crate) async fn observe_fact<'a>(
+    draft: &mut CommitDraft<'a>,
+    fact: &Fact<'a>,
     located: Option<&Located>,
     matches: &Matches,
 ) -> Result<(), EngineError> {
@@ -62,9 +64,9 @@ fn observe_gone(draft: &mut CommitDraft<'_>, fact: &Fact<'_>, located: Option<&L
     }
 }
 
-async fn observe_present(
-    draft: &mut CommitDraft<'_>,
-    fact: &Fact<'_>,
+async fn observe_present<'a>(
+    draft: &mut CommitDraft<'a>,
+    fact: &Fact<'a>,
     fields: &Canonical,
     located: Option<&Located>,
     matches: &Matches,
@@ -76,7 +78,15 @@ async fn observe_present(
         return Ok(());
     }
     let record = match known {
-        Some(record) => Some(record),
+        Some(record) => match sameness(draft, fact, fields, &record) {
+            Sameness::Same => Some(record),
+            Sameness::Doubtful => {
+                let reason = SignalReason::SecondLook(Doubt::BackTooSoon);
+                draft.ask_for_read(&fact.copy, reason, draft.parts.settings.settle_ms);
+                return Ok(());
+            }
+            Sameness::Another => identify_again(draft, fact, matches, &record).await?,
+        },
         None => identify(draft, fact, matches).await?,
     };
     if let Some(record) = record {
@@ -85,6 +95,23 @@ async fn observe_present(
         draft.remember_keys(fact, &record);
     }
     Ok(())
+}
+
+/// Finds or begins the record of a row that has got the id of a row which is gone. The record of that one lets go of it.
+async fn identify_again<'a>(
+    draft: &mut CommitDraft<'a>,
+    fact: &Fact<'a>,
+    matches: &Matches,
+    before: &RecordId,
+) -> Result<Option<RecordId>, EngineError> {
+    let found = identify(draft, fact, matches).await?;
+    let context = draft.context(Some(fact.change), &fact.entity);
+    let other = found.as_ref().filter(|found| *found != before);
+    if let Some(chronicle) = other.and_then(|_| draft.chronicles.get_mut(before)) {
+        chronicle.set_context(context);
+        unlink(chronicle, &draft.batch.system);
+    }
+    Ok(found)
 }
 
 /// Decides what a copy shows of its record.
@@ -143,11 +170,6 @@ fn observation(
         place: Place::of(is_in_log(parts, batch, fact), change.order.as_ref(), quiescent),
         look: Look::of(batch.confirmed, quiescent),
     }
-}
-
-/// Whether the fact came with a log in which our own writes appear, named and in order.
-fn is_in_log(parts: &Parts, batch: &Batch, fact: &Fact<'_>) -> bool {
-    batch.channel == Channel::Feed && parts.systems.has_log(&batch.system, &fact.entity)
 }
 
 /// Whether the copy last changed so long ago that even a lagging read shows at least that state.

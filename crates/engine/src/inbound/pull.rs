@@ -12,6 +12,7 @@ use crate::parts::stops::is_stopped;
 use crate::ports::connector::Advice;
 use crate::ports::store::Direction;
 use avowal_core::data::ids::{EntityName, SystemName};
+use avowal_core::record::intent::IntentStatus;
 
 /// One entity of one system that is to be read.
 pub(crate) struct Pull<'a> {
@@ -67,12 +68,39 @@ impl Pull<'_> {
 }
 
 async fn try_pull(reading: &mut Reading<'_>, pulled: &mut Pulled) -> Result<(), EngineError> {
-    pulled.join(first_listing(reading).await?);
     let source = reading.source;
-    pulled.join(if source.connector.capabilities(source.entity).feed {
-        follow(reading).await?
-    } else {
-        list(reading, false).await?
-    });
+    let Source { parts, system, entity, .. } = source;
+    let (began, listed) = (parts.clock.now(), reading.report.listed);
+    pulled.join(first_listing(reading).await?);
+    if reading.report.listed > listed {
+        parts.listings().began(system, entity, began);
+    }
+    if source.connector.capabilities(entity).feed {
+        pulled.join(follow(reading).await?);
+    } else if is_listing_due(source).await? {
+        let began = parts.clock.now();
+        pulled.join(list(reading, false).await?);
+        parts.listings().began(system, entity, began);
+    }
     Ok(())
+}
+
+/// Whether a source without a feed is listed now: as often as declared, and sooner where only a listing can show what
+/// became of a create.
+async fn is_listing_due(source: Source<'_>) -> Result<bool, EngineError> {
+    let Source { parts, system, entity, connector } = source;
+    let now = parts.clock.now();
+    let poll_ms = parts.systems.poll_ms(system).unwrap_or_default();
+    if parts.listings().is_due(system, entity, poll_ms, now) {
+        return Ok(true);
+    }
+    let is_soon = parts.listings().is_due(system, entity, parts.settings.settle_ms, now);
+    if connector.capabilities(entity).searchable || !is_soon {
+        return Ok(false);
+    }
+    let counts = parts.store.open_counts().await?;
+    let is_unknown = |(of, status, count): &(SystemName, IntentStatus, u64)| {
+        of == system && *status == IntentStatus::Unknown && *count > 0
+    };
+    Ok(counts.intents.iter().any(is_unknown))
 }

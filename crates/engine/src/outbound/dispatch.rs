@@ -1,10 +1,11 @@
 //! One turn at a system: what is due is prepared, then resolved where an outcome is unknown, quarantined where it is
 //! flapping, and sent otherwise.
 
-use crate::outbound::guard::holds_deletes;
+use crate::outbound::guard::held_deletes;
+use crate::outbound::hasten::hasten_helped;
 use crate::outbound::outcome::Ending;
 use crate::outbound::outgoing::OutgoingWrite;
-use crate::outbound::prepare::{due_records, prepare_writes, put_off_intents};
+use crate::outbound::prepare::{DueRecord, PutOff, due_records, prepare_writes, put_off_intents};
 use crate::outbound::record_endings::{Ended, record_endings};
 use crate::outbound::send::send_all;
 use crate::outbound::turn::{Dispatched, Target, Turn};
@@ -15,7 +16,7 @@ use crate::parts::error::EngineError;
 use crate::parts::progress::Progress;
 use crate::parts::stops::is_stopped;
 use crate::ports::store::{Direction, Due};
-use avowal_core::data::ids::SystemName;
+use avowal_core::data::ids::{EntityName, SystemName};
 use avowal_core::record::intent::Operation;
 use avowal_core::record::reason::FailureReason;
 use std::collections::BTreeSet;
@@ -49,30 +50,74 @@ pub(crate) async fn dispatch(
 /// Works on the due intents of the shares that are claimed.
 async fn dispatch_shares(turn: &Turn<'_>, done: &mut Dispatched) -> Result<(), EngineError> {
     let (parts, system) = (turn.parts, turn.system);
-    let mut due = due_records(turn, &BTreeSet::new()).await?;
-    let has_deletes = due.iter().any(|(_, record)| {
+    let due = due_records(turn, &BTreeSet::new()).await?;
+    let is_delete = |(_, record): &DueRecord| {
         record.intents.get(system).is_some_and(|intent| intent.operation == Operation::Delete)
-    });
-    let deletes_held = has_deletes && holds_deletes(turn, done).await?;
-    // Referents first, so that what refers to them can follow in the same turn.
-    for entity in parts.systems.entities(system) {
-        let Some(target) = Target::new(turn, entity) else { continue };
+    };
+    let (mut deletes, mut due): (Vec<_>, Vec<_>) = due.into_iter().partition(is_delete);
+    let held = if deletes.is_empty() { BTreeSet::new() } else { held_deletes(turn, done).await? };
+    let entities = parts.systems.entities(system);
+    // Referents are made first, so that what refers to them can follow in the same turn. They are deleted last, when
+    // nothing refers to them any more.
+    for entity in entities {
         let (mine, rest) = due.into_iter().partition(|(_, record)| record.entity == *entity);
         due = rest;
-        let items = prepare_writes(target, mine, deletes_held, done).await?;
-        let (fresh, open): (Vec<_>, Vec<_>) = items.into_iter().partition(|item| !item.status.is_open());
-        resolve_unknown(target, open, done).await?;
-        let now = parts.clock.now();
-        let (flapping, fresh): (Vec<_>, Vec<_>) =
-            fresh.into_iter().partition(|item| parts.flapping().is_flapping(&item.written_content, now));
-        quarantine_flapping(target, flapping, done).await?;
         // The intents of the other entities are sent before more of this one is looked for.
-        let is_last = due.is_empty();
-        send_all(target, fresh, is_last, done).await?;
+        let is_last = due.is_empty() && deletes.is_empty();
+        deliver(turn, entity, mine, Place { is_last, deletes_held: false }, done).await?;
     }
-    let unmapped = "the configuration does not map its entity in this system any more";
-    let orphans = due.into_iter().map(|(failures, record)| (failures, record.id, unmapped.to_owned()));
-    put_off_intents(turn, orphans.collect(), done).await
+    for entity in entities.iter().rev() {
+        let (mine, rest) = deletes.into_iter().partition(|(_, record)| record.entity == *entity);
+        deletes = rest;
+        let place = Place { is_last: false, deletes_held: held.contains(entity) };
+        deliver(turn, entity, mine, place, done).await?;
+    }
+    put_off_orphans(turn, due.into_iter().chain(deletes), done).await?;
+    hasten_helped(parts, system).await
+}
+
+/// Where some intents stand in a turn.
+struct Place {
+    /// Whether they are the last of it.
+    is_last: bool,
+    /// Whether a guard holds the deletes of their entity.
+    deletes_held: bool,
+}
+
+/// Works on due intents of one entity.
+async fn deliver(
+    turn: &Turn<'_>,
+    entity: &EntityName,
+    due: Vec<DueRecord>,
+    place: Place,
+    done: &mut Dispatched,
+) -> Result<(), EngineError> {
+    let Some(target) = Target::new(turn, entity).filter(|_| !due.is_empty()) else { return Ok(()) };
+    let parts = turn.parts;
+    let items = prepare_writes(target, due, place.deletes_held, done).await?;
+    let (fresh, open): (Vec<_>, Vec<_>) = items.into_iter().partition(|item| !item.is_open());
+    resolve_unknown(target, open, done).await?;
+    let now = parts.clock.now();
+    let (flapping, fresh): (Vec<_>, Vec<_>) =
+        fresh.into_iter().partition(|item| parts.flapping().is_flapping(&item.written_content, now));
+    quarantine_flapping(target, flapping, done).await?;
+    send_all(target, fresh, place.is_last, done).await
+}
+
+/// Puts off the intents of entities that the configuration does not map any more.
+async fn put_off_orphans(
+    turn: &Turn<'_>,
+    orphans: impl Iterator<Item = DueRecord>,
+    done: &mut Dispatched,
+) -> Result<(), EngineError> {
+    let put_off = |(due, record): DueRecord| PutOff {
+        key: record.intents.get(turn.system).map(|intent| intent.key.clone()).unwrap_or_default(),
+        record: record.id,
+        failures: due.failures,
+        reason: "the configuration does not map its entity in this system any more".to_owned(),
+        waits_for_write: false,
+    };
+    put_off_intents(turn, orphans.map(put_off).collect(), done).await
 }
 
 /// The same content was written again and again, and each time the system changed it back: the write is quarantined
@@ -90,5 +135,5 @@ async fn quarantine_flapping(
     };
     let endings = items.iter().map(|item| Ending::Rejected { reason: reason(item) }).collect();
     let asked_at = target.parts.clock.now();
-    record_endings(target, Ended { items: &items, endings, asked_at }, done).await
+    record_endings(target, Ended::now(target, &items, endings, asked_at), done).await
 }

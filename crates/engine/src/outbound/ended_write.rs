@@ -5,6 +5,7 @@ use crate::outbound::outcome::Ending;
 use crate::outbound::outgoing::OutgoingWrite;
 use crate::outbound::turn::Target;
 use crate::parts::translate::Canonical;
+use crate::parts::waiting::Waiting;
 use crate::ports::connector::{Change, RemoteState};
 use crate::ports::store::{Commit, IntentDelay, NewQuarantineItem, NewSignal, SignalReason};
 use avowal_core::data::ids::{RecordId, RemoteId};
@@ -16,7 +17,7 @@ use avowal_core::explain::failure_words;
 use avowal_core::history::chronicle::Chronicle;
 use avowal_core::history::{Basis, Body, ConfirmedBy, Evidence, Failure, LinkReason};
 use avowal_core::outgoing::confirm::{CreateMatch, Receipt, confirm, create_match, fail};
-use avowal_core::outgoing::plan::plan;
+use avowal_core::outgoing::plan::{is_still_wanted, plan};
 use avowal_core::policy::EntityPolicy;
 use avowal_core::record::Copy;
 use avowal_core::record::CopyKey;
@@ -24,6 +25,26 @@ use avowal_core::record::intent::{Intent, IntentStatus, Operation};
 use avowal_core::record::observation::{Channel, CopyState, Look, Observation, Place};
 use avowal_core::record::reason::FailureReason;
 use std::sync::Arc;
+
+/// What may help a write that had no effect.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum HelpedBy {
+    /// Only time.
+    Time,
+    /// Another write to the same system, which it waits for.
+    AnotherWrite,
+}
+
+/// What became of a write that should wait.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Waited {
+    /// It is not wanted any more.
+    Moot,
+    /// It waits, and another write was confirmed since its last try.
+    WithProgress,
+    /// It waits, and nothing was confirmed since its last try.
+    InVain,
+}
 
 /// One write that has ended, and its record.
 pub(crate) struct EndedWrite<'a> {
@@ -37,6 +58,12 @@ pub(crate) struct EndedWrite<'a> {
     pub(crate) linked_elsewhere: Option<&'a RecordId>,
     /// Whether the system's feed is a commit log.
     pub(crate) has_log: bool,
+    /// How many writes to the system had been confirmed before this one was tried.
+    pub(crate) confirmed_before: u64,
+    /// Whether other writes to the system are planned, which may help this one.
+    pub(crate) others_wait: bool,
+    /// Set where the run need not wait for the next try.
+    pub(crate) is_put_off: bool,
     /// When the system was asked.
     pub(crate) asked_at: Timestamp,
     pub(crate) chronicle: Chronicle,
@@ -102,8 +129,61 @@ impl EndedWrite<'_> {
             remote_id: self.item.write.id.clone(),
             reason: reason.clone(),
         });
-        self.commit.quarantine.push(self.quarantine_item(self.words(reason)));
+        let item = self.quarantine_item(self.words(reason));
+        self.commit.quarantine.push(item);
         self.plan();
+    }
+
+    /// Records that this try had no effect, for a reason that may pass. The first time that is an event; a further try
+    /// only changes the schedule. Where something else is to be written by now, that is planned instead.
+    pub(crate) fn wait(
+        &mut self,
+        after_ms: Option<u64>,
+        reason: &FailureReason,
+        helped_by: HelpedBy,
+    ) -> Waited {
+        let key = self.item.write.key.as_str();
+        let Some(status) = self.intent().filter(|intent| intent.key == key).map(|intent| intent.status)
+        else {
+            return Waited::Moot;
+        };
+        if !is_still_wanted(self.policy, self.chronicle.record(), self.target.system) {
+            self.fail(Failure::Retry, reason);
+            self.plan();
+            return Waited::Moot;
+        }
+        if status != IntentStatus::Waiting {
+            self.fail(Failure::Waits, reason);
+        }
+        let delay = self.delay_by(after_ms, reason);
+        let waiting = Waiting {
+            key: self.item.write.key.clone(),
+            delay: delay.clone(),
+            confirmed_before: (helped_by == HelpedBy::AnotherWrite).then_some(self.confirmed_before),
+            is_hastened: false,
+            has_progressed: false,
+        };
+        self.commit.delays.push(delay);
+        match self.target.parts.waiting().wait(waiting) {
+            true => Waited::WithProgress,
+            false => Waited::InVain,
+        }
+    }
+
+    /// Keeps a write in quarantine for a person to see, although it is tried again.
+    pub(crate) fn set_aside(&mut self, reason: &FailureReason) {
+        self.chronicle.push(Body::Quarantined {
+            system: self.target.system.clone(),
+            remote_id: self.item.write.id.clone(),
+            reason: reason.clone(),
+        });
+        let item = self.quarantine_item(self.words(reason));
+        self.commit.quarantine.push(item);
+    }
+
+    /// How often the write has been tried without effect, with this time.
+    pub(crate) fn tries(&self) -> u32 {
+        self.item.failures.saturating_add(1)
     }
 
     /// Records that the outcome is unknown, and schedules the next attempt to resolve it.
@@ -123,9 +203,13 @@ impl EndedWrite<'_> {
 
     /// Schedules the next attempt, after `after_ms` or after the usual delay.
     pub(crate) fn delay(&mut self, after_ms: Option<u64>, reason: &FailureReason) {
-        let words = self.words(reason);
+        let delay = self.delay_by(after_ms, reason);
+        self.commit.delays.push(delay);
+    }
+
+    fn delay_by(&self, after_ms: Option<u64>, reason: &FailureReason) -> IntentDelay {
         let Self { target, item, .. } = self;
-        self.commit.delays.push(target.turn.delay(&item.record, item.failures, after_ms, words));
+        target.turn.delay(&item.record, item.failures, after_ms, self.words(reason))
     }
 
     /// Delays the next write to a copy that keeps changing. After the first conflict it may be sent at once.
@@ -148,7 +232,7 @@ impl EndedWrite<'_> {
 
     /// Whether our create made the copy. A copy found by the first attempt existed before it, so it is not ours.
     pub(crate) fn own_create_match(&self) -> CreateMatch {
-        if !self.item.status.is_open() {
+        if !self.item.is_open() {
             return CreateMatch::Unlikely;
         }
         let both = self.intent().zip(self.shown);

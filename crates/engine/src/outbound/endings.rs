@@ -1,6 +1,6 @@
 //! What is recorded for each way in which a write may end: one function per ending, which says what is known there.
 
-use crate::outbound::ended_write::EndedWrite;
+use crate::outbound::ended_write::{EndedWrite, HelpedBy, Waited};
 use crate::outbound::outcome::Ending;
 use crate::ports::connector::{Change, RemoteState};
 use crate::ports::store::SignalReason;
@@ -10,6 +10,18 @@ use avowal_core::outgoing::confirm::CreateMatch;
 use avowal_core::record::intent::Operation;
 use avowal_core::record::observation::Channel;
 use avowal_core::record::reason::FailureReason;
+
+/// How often a write is tried without effect before a person is shown it, although it is tried on.
+const TRIES_SILENT_MAX: u32 = 10;
+
+/// How often a write that a constraint forbids is tried while nothing else is confirmed in its system.
+const TRIES_IN_VAIN_MAX: u32 = 10;
+
+/// After how many tries a run does not wait for the next one.
+const TRIES_IN_RUN_MAX: u32 = 3;
+
+/// How often it is tried at most.
+const TRIES_BLOCKED_MAX: u32 = 100;
 
 /// How a report counts a write.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -28,7 +40,7 @@ impl Counted {
 
 /// Records how one write ended.
 pub(crate) fn record_ending(write: &mut EndedWrite<'_>) -> Counted {
-    if let Some(other) = write.linked_elsewhere {
+    if let Some(other) = write.linked_elsewhere.filter(|_| write.ending.copy_id().is_some()) {
         return linked_elsewhere(write, other);
     }
     match write.ending {
@@ -38,6 +50,7 @@ pub(crate) fn record_ending(write: &mut EndedWrite<'_>) -> Counted {
         Ending::Conflict { reason, .. } => conflict(write, reason),
         Ending::Missing => missing(write),
         Ending::Rejected { reason } => rejected(write, reason),
+        Ending::Blocked { reason } => blocked(write, reason),
         Ending::Retry { after_ms, reason } => retry(write, *after_ms, reason),
         Ending::NotDone => not_done(write),
         Ending::StillUnknown { reason } => still_unknown(write, reason),
@@ -125,6 +138,12 @@ fn read_back(write: &mut EndedWrite<'_>, copy: &Change) -> Counted {
 /// The copy was not what the precondition expects, so nothing was written. Its present contents are judged if they
 /// could be read, and what still differs is planned anew.
 fn conflict(write: &mut EndedWrite<'_>, reason: &FailureReason) -> Counted {
+    if write.tries() >= TRIES_IN_VAIN_MAX {
+        // After a change of the copy it would be another write, so nothing has changed there that we can see.
+        write.reject(reason);
+        write.observe_copy(Channel::Read);
+        return Counted::Failed;
+    }
     write.fail(Failure::Conflict, reason);
     write.observe_copy(Channel::Read);
     write.plan();
@@ -155,11 +174,37 @@ fn rejected(write: &mut EndedWrite<'_>, reason: &FailureReason) -> Counted {
 /// This attempt provably had no effect. The write is tried again later. If an earlier attempt is open, that one may
 /// have had an effect, so the outcome remains unknown.
 fn retry(write: &mut EndedWrite<'_>, after_ms: Option<u64>, reason: &FailureReason) -> Counted {
-    if write.item.status.is_open() {
+    if write.item.is_open() {
         write.remain_unknown(after_ms, reason);
-    } else if write.fail(Failure::Retry, reason) {
-        write.plan();
-        write.delay(after_ms, reason);
+        return Counted::Failed;
+    }
+    let waited = write.wait(after_ms, reason, HelpedBy::Time);
+    // It is tried for as long as it takes, but a person sees it.
+    if waited != Waited::Moot && write.tries() == TRIES_SILENT_MAX {
+        write.set_aside(reason);
+    }
+    Counted::Failed
+}
+
+/// A constraint of the system forbids the write as things stand there, so it had no effect. Another write that waits may
+/// cure that: it is tried again as soon as something was confirmed there, and now and then. When nothing helps, a
+/// person has to.
+fn blocked(write: &mut EndedWrite<'_>, reason: &FailureReason) -> Counted {
+    if write.item.is_open() {
+        // An earlier attempt may have had an effect, and may be what forbids this one.
+        write.remain_unknown(None, reason);
+        return Counted::Failed;
+    }
+    let tries = write.tries();
+    let is_leaving = matches!(reason, FailureReason::CopyIsLeaving { .. });
+    let is_over = match write.wait(None, reason, HelpedBy::AnotherWrite) {
+        Waited::Moot => false,
+        Waited::WithProgress => tries >= TRIES_BLOCKED_MAX,
+        Waited::InVain => tries >= if write.others_wait { TRIES_BLOCKED_MAX } else { TRIES_IN_VAIN_MAX },
+    };
+    write.is_put_off = tries >= TRIES_IN_RUN_MAX;
+    if is_over && !is_leaving {
+        write.reject(reason);
     }
     Counted::Failed
 }

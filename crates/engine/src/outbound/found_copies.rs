@@ -10,17 +10,25 @@ use avowal_core::decide::identity::keys_of_copy;
 use avowal_core::policy::EntityPolicy;
 use avowal_core::record::CopyKey;
 use avowal_core::record::Record;
-use avowal_core::record::intent::{Intent, IntentStatus, Operation};
+use avowal_core::record::intent::{Intent, Operation};
 use avowal_core::record::reason::FailureReason;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// The other record with which a copy is linked.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Holder {
+    pub(crate) record: RecordId,
+    /// Whether its copy exists, as far as we know. If not, the system has given the id to another row since.
+    pub(crate) is_alive: bool,
+}
 
 /// For each found or created copy, the other record with which it is linked already, if any.
 pub(crate) async fn linked_elsewhere(
     target: Target<'_>,
     items: &[OutgoingWrite],
     endings: &[Ending],
-) -> Result<Vec<Option<RecordId>>, EngineError> {
-    let mut out: Vec<Option<RecordId>> = items.iter().map(|_| None).collect();
+) -> Result<Vec<Option<Holder>>, EngineError> {
+    let mut out: Vec<Option<Holder>> = items.iter().map(|_| None).collect();
     let asked: Vec<(usize, CopyKey)> = endings
         .iter()
         .enumerate()
@@ -33,9 +41,46 @@ pub(crate) async fn linked_elsewhere(
         .collect();
     let keys: Vec<CopyKey> = asked.iter().map(|(_, key)| key.clone()).collect();
     for ((at, _), located) in asked.into_iter().zip(target.parts.store.locate(&keys).await?) {
-        out[at] = located.map(|located| located.record).filter(|record| *record != items[at].record);
+        let other = located.filter(|located| located.record != items[at].record);
+        out[at] = other.map(|located| Holder { record: located.record, is_alive: located.alive });
     }
     Ok(out)
+}
+
+/// Makes a create wait that has met a copy of another record: the copy is about to be deleted, or it is gone already,
+/// which the system's log will show, and its id has come again.
+pub(crate) async fn wait_for_other_copies(
+    target: Target<'_>,
+    endings: Vec<Ending>,
+    linked: &[Option<Holder>],
+) -> Result<Vec<Ending>, EngineError> {
+    let has_log = target.parts.systems.has_log(target.system, target.entity);
+    let others: Vec<RecordId> = linked
+        .iter()
+        .flatten()
+        .filter(|holder| holder.is_alive)
+        .map(|holder| holder.record.clone())
+        .collect();
+    let states = target.parts.store.load(&others).await?;
+    let is_leaving = |state: &Record| {
+        let intent = state.intents.get(target.system);
+        intent.is_some_and(|intent| intent.operation == Operation::Delete)
+    };
+    let leaving: BTreeSet<RecordId> =
+        states.into_iter().flatten().filter(is_leaving).map(|state| state.id).collect();
+    let wait = |(ending, linked): (Ending, &Option<Holder>)| match linked
+        .as_ref()
+        .filter(|holder| holder.is_alive)
+    {
+        Some(Holder { record, .. }) if ending.found().is_some() && leaving.contains(record) => {
+            Ending::Blocked { reason: FailureReason::CopyIsLeaving { record: record.clone() } }
+        }
+        Some(Holder { record, .. }) if has_log && matches!(ending, Ending::Confirmed { .. }) => {
+            Ending::StillUnknown { reason: FailureReason::MayBelongTo { record: record.clone() } }
+        }
+        Some(_) | None => ending,
+    };
+    Ok(endings.into_iter().zip(linked).map(wait).collect())
 }
 
 /// Makes a found copy wait that refers to a record that is not known yet. It is looked at again when that is known.
@@ -45,7 +90,7 @@ pub(crate) fn wait_for_referents(
     waiting: &BTreeSet<usize>,
 ) -> Vec<Ending> {
     let wait = |(at, ending): (usize, Ending)| match ending.found().is_some() && waiting.contains(&at) {
-        true => put_off(items[at].status, FailureReason::ReferentUnknown),
+        true => put_off(&items[at], FailureReason::ReferentUnknown),
         false => ending,
     };
     endings.into_iter().enumerate().map(wait).collect()
@@ -66,7 +111,7 @@ pub(crate) async fn wait_for_others(
     let made_nothing: BTreeSet<RecordId> = items
         .iter()
         .zip(&endings)
-        .filter(|(item, ending)| !item.status.is_open() && ending.made_nothing())
+        .filter(|(item, ending)| !item.is_open() && ending.made_nothing())
         .map(|(item, _)| item.record.clone())
         .collect();
     let mut out = Vec::with_capacity(endings.len());
@@ -78,14 +123,14 @@ pub(crate) async fn wait_for_others(
         };
         let reason = if first.get(&copy.id).is_some_and(|first| *first != at) {
             Some(FailureReason::FoundByAnother)
-        } else if let Some(fields) = shown[at].as_ref().filter(|_| !item.status.is_open()) {
+        } else if let Some(fields) = shown[at].as_ref().filter(|_| !item.is_open()) {
             let other = possible_creator(target, policy, &item.record, fields, &made_nothing).await?;
             other.map(|record| FailureReason::MayBelongTo { record })
         } else {
             None
         };
         out.push(match reason {
-            Some(reason) => put_off(item.status, reason),
+            Some(reason) => put_off(item, reason),
             None => ending,
         });
     }
@@ -117,7 +162,7 @@ fn first_finders(items: &[OutgoingWrite], endings: &[Ending]) -> BTreeMap<Remote
     let mut first = BTreeMap::new();
     for is_open in [true, false] {
         for (at, ending) in endings.iter().enumerate() {
-            if items[at].status.is_open() == is_open
+            if items[at].is_open() == is_open
                 && let Some(copy) = ending.found()
             {
                 first.entry(copy.id.clone()).or_insert(at);
@@ -129,8 +174,8 @@ fn first_finders(items: &[OutgoingWrite], endings: &[Ending]) -> BTreeMap<Remote
 
 /// The ending of a write whose found copy is not used yet: it is tried again, or its unknown outcome is resolved
 /// later.
-fn put_off(status: IntentStatus, reason: FailureReason) -> Ending {
-    match status.is_open() {
+fn put_off(item: &OutgoingWrite, reason: FailureReason) -> Ending {
+    match item.is_open() {
         true => Ending::StillUnknown { reason },
         false => Ending::Retry { after_ms: None, reason },
     }

@@ -1,32 +1,82 @@
-//! The guard on deletes: more of them than the limit wait for a person.
+//! The guard on deletes: more of them than the limits wait for a person.
 
 use crate::outbound::turn::{Dispatched, Turn};
 use crate::parts::error::EngineError;
-use avowal_core::data::ids::SystemName;
+use crate::parts::settings::Guards;
+use crate::ports::store::PlannedDeletes;
+use avowal_core::data::ids::EntityName;
+use std::collections::BTreeSet;
 
-/// Whether more deletes are planned than the guard allows, so that all of them wait for a person.
-pub(crate) async fn holds_deletes(turn: &Turn<'_>, done: &mut Dispatched) -> Result<bool, EngineError> {
+/// Up to this many deletes may be a large share of few copies: a person who tidies up a small table is not asked.
+const SHARE_FLOOR: u64 = 5;
+
+/// The entities of which more deletes are planned than the guard allows, so that all of those wait for a person.
+///
+/// Deletes are counted by entity, with those that went out lately: it does not matter in how many batches they come.
+pub(crate) async fn held_deletes(
+    turn: &Turn<'_>,
+    done: &mut Dispatched,
+) -> Result<BTreeSet<EntityName>, EngineError> {
     let (parts, system) = (turn.parts, turn.system);
     let guards = &parts.settings.guards;
+    let mut held = BTreeSet::new();
     if guards.deletes_approved.contains(system) {
-        return Ok(false);
+        return Ok(held);
     }
-    let of = |list: &[(SystemName, u64)]| {
-        list.iter().find(|(name, _)| name == system).map_or(0, |(_, count)| *count)
-    };
-    let planned = of(&parts.store.open_counts().await?.deletes);
-    if planned <= guards.deletes_max {
-        return Ok(false);
+    let mut reasons = Vec::new();
+    for PlannedDeletes { entity, planned, copies } in parts.store.planned_deletes(system).await? {
+        let lately = parts.recent_deletes().count(system, &entity, parts.clock.now());
+        let (all, of) = (planned + lately, copies + lately);
+        let Some(limit) = passed_limit(guards, all, of) else { continue };
+        let before = if lately > 0 { format!(" ({lately} more went out just now)") } else { String::new() };
+        reasons.push(format!(
+            "{planned} deletes of {entity} wait for {system}, which holds {copies}{before}: {limit}"
+        ));
+        held.insert(entity);
     }
-    let copies = of(&parts.store.counts().await?.copies);
-    let allowed = (copies as f64 * guards.deletes_max_share.clamp(0.0, 1.0)) as u64;
-    let allowed = allowed.max(guards.deletes_max);
-    if planned <= allowed {
-        return Ok(false);
+    if !reasons.is_empty() {
+        let cure =
+            format!("Look at them with `avowal status`, then run `avowal sync --approve-deletes {system}`");
+        done.held = Some(format!("{}. {cure}", reasons.join("; ")));
     }
-    done.held = Some(format!(
-        "{planned} deletes wait for {system}, which holds {copies} records: more than the guard allows ({allowed}). \
-         Look at them with `avowal status`, then run `avowal sync --approve-deletes {system}`"
-    ));
-    Ok(true)
+    Ok(held)
+}
+
+/// Which limit so many deletes of so many copies pass, in words.
+fn passed_limit(guards: &Guards, deletes: u64, copies: u64) -> Option<String> {
+    let share = guards.deletes_max_share.clamp(0.0, 1.0);
+    if deletes > guards.deletes_max {
+        Some(format!("more than the guard allows ({})", guards.deletes_max))
+    } else if deletes > 1 && deletes >= copies && share < 1.0 {
+        Some("all that there are".to_owned())
+    } else if deletes > SHARE_FLOOR && deletes as f64 > copies as f64 * share {
+        Some(format!("a larger share than the guard allows ({share})"))
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn either_limit_holds_and_a_few_deletes_pass() {
+        let guards = Guards { deletes_max: 25, deletes_max_share: 0.1, ..Guards::default() };
+        let holds = |deletes, copies| passed_limit(&guards, deletes, copies).is_some();
+        let passing = [(1, 1), (1, 2), (2, 3), (5, 6), (5, 20), (10, 100), (25, 250)];
+        let held = [(2, 2), (5, 5), (20, 20), (6, 20), (11, 100), (26, 1_000_000)];
+        passing
+            .iter()
+            .for_each(|(deletes, copies)| assert!(!holds(*deletes, *copies), "{deletes} of {copies}"));
+        held.iter().for_each(|(deletes, copies)| assert!(holds(*deletes, *copies), "{deletes} of {copies}"));
+    }
+
+    #[test]
+    fn a_share_of_one_allows_all_and_none_are_allowed_by_zero() {
+        let open = Guards { deletes_max: 1_000, deletes_max_share: 1.0, ..Guards::default() };
+        assert_eq!(passed_limit(&open, 1_000, 1_000), None);
+        let closed = Guards { deletes_max: 0, deletes_max_share: 0.1, ..Guards::default() };
+        assert!(passed_limit(&closed, 1, 1_000).is_some());
+    }
 }

@@ -8,6 +8,7 @@ pub(crate) mod ended_write;
 pub(crate) mod endings;
 pub(crate) mod found_copies;
 pub(crate) mod guard;
+pub(crate) mod hasten;
 pub(crate) mod outcome;
 pub(crate) mod outgoing;
 pub(crate) mod prepare;

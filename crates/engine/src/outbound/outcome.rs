@@ -2,7 +2,7 @@
 
 use crate::ports::connector::{Change, WriteOutcome};
 use avowal_core::data::ids::RemoteId;
-use avowal_core::record::intent::{IntentStatus, Operation};
+use avowal_core::record::intent::Operation;
 use avowal_core::record::reason::FailureReason;
 
 /// How a write ended, or the attempt to resolve its unknown outcome.
@@ -20,6 +20,8 @@ pub(crate) enum Ending {
     Missing,
     /// Refused for good.
     Rejected { reason: FailureReason },
+    /// Provably without effect, as things stand there: it is tried again after the other writes that wait.
+    Blocked { reason: FailureReason },
     /// Provably without effect, so that it may be tried again.
     Retry { after_ms: Option<u64>, reason: FailureReason },
     /// Looked up and not found, so that it had no effect.
@@ -41,9 +43,8 @@ impl Ending {
                 Operation::Create => Ending::Rejected { reason: FailureReason::PlaceMissing },
                 Operation::Update | Operation::Delete => Ending::Missing,
             },
-            WriteOutcome::Blocked { reason } | WriteOutcome::Rejected { reason } => {
-                Ending::Rejected { reason: FailureReason::Told(reason) }
-            }
+            WriteOutcome::Blocked { reason } => Ending::Blocked { reason: FailureReason::Told(reason) },
+            WriteOutcome::Rejected { reason } => Ending::Rejected { reason: FailureReason::Told(reason) },
             WriteOutcome::Retry { after_ms, reason } => {
                 Ending::Retry { after_ms, reason: FailureReason::Told(reason) }
             }
@@ -53,9 +54,9 @@ impl Ending {
 
     /// The ending without a copy that may be out of date: a system that knows the key repeats its answer to the first
     /// attempt, which shows the copy as it was then.
-    pub(crate) fn without_old_copy(self, status: IntentStatus) -> Self {
+    pub(crate) fn without_old_copy(self, is_repeated: bool) -> Self {
         match self {
-            Ending::Confirmed { id, .. } if status.is_open() => {
+            Ending::Confirmed { id, .. } if is_repeated => {
                 Ending::Confirmed { id, copy: None, was_read: false }
             }
             ending @ (Ending::Confirmed { .. }
@@ -64,6 +65,7 @@ impl Ending {
             | Ending::Conflict { .. }
             | Ending::Missing
             | Ending::Rejected { .. }
+            | Ending::Blocked { .. }
             | Ending::Retry { .. }
             | Ending::NotDone
             | Ending::StillUnknown { .. }) => ending,
@@ -79,6 +81,7 @@ impl Ending {
             | Ending::Found { .. }
             | Ending::Missing
             | Ending::Rejected { .. }
+            | Ending::Blocked { .. }
             | Ending::Retry { .. }
             | Ending::NotDone
             | Ending::StillUnknown { .. } => false,
@@ -93,6 +96,7 @@ impl Ending {
             Ending::ReadBack { copy } | Ending::Found { copy } => Some(&copy.id),
             Ending::Missing
             | Ending::Rejected { .. }
+            | Ending::Blocked { .. }
             | Ending::Retry { .. }
             | Ending::NotDone
             | Ending::StillUnknown { .. } => None,
@@ -106,6 +110,7 @@ impl Ending {
             | Ending::Conflict { .. }
             | Ending::Missing
             | Ending::Rejected { .. }
+            | Ending::Blocked { .. }
             | Ending::Retry { .. }
             | Ending::NotDone => true,
             Ending::Confirmed { .. } | Ending::ReadBack { .. } | Ending::StillUnknown { .. } => false,
@@ -121,6 +126,7 @@ impl Ending {
             | Ending::Conflict { .. }
             | Ending::Missing
             | Ending::Rejected { .. }
+            | Ending::Blocked { .. }
             | Ending::Retry { .. }
             | Ending::NotDone
             | Ending::StillUnknown { .. } => None,
@@ -139,6 +145,7 @@ impl Ending {
             | Ending::Found { .. }
             | Ending::Missing
             | Ending::Rejected { .. }
+            | Ending::Blocked { .. }
             | Ending::Retry { .. }
             | Ending::NotDone
             | Ending::StillUnknown { .. } => {}
@@ -152,6 +159,7 @@ impl Ending {
             Ending::ReadBack { copy } | Ending::Found { copy } => Some(copy),
             Ending::Missing
             | Ending::Rejected { .. }
+            | Ending::Blocked { .. }
             | Ending::Retry { .. }
             | Ending::NotDone
             | Ending::StillUnknown { .. } => None,

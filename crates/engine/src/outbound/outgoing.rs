@@ -9,12 +9,31 @@ use avowal_core::history::Context;
 use avowal_core::record::Record;
 use avowal_core::record::intent::{Intent, IntentStatus, Operation, content_digest};
 
+/// What the schedule says of an intent that is due.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Due {
+    /// How often it has failed without effect.
+    pub(crate) failures: u32,
+    /// Whether it was delayed for a reason. A try without an event takes the reason away while it is under way.
+    pub(crate) is_delayed: bool,
+}
+
+impl Due {
+    /// Whether the last try of the intent provably had no effect.
+    pub(crate) fn is_waiting(self, intent: &Intent) -> bool {
+        intent.status == IntentStatus::Waiting && self.is_delayed
+    }
+}
+
 /// An intent that is ready to be sent, or whose unknown outcome is to be resolved.
 pub(crate) struct OutgoingWrite {
     pub(crate) record: RecordId,
     /// How often it has failed without effect.
     pub(crate) failures: u32,
+    /// The status in the record's state.
     pub(crate) status: IntentStatus,
+    /// Whether its last try provably had no effect, so that the next one leaves no event.
+    pub(crate) is_waiting: bool,
     pub(crate) write: Write,
     /// The content that the write would leave in the copy.
     pub(crate) written_content: WrittenContent,
@@ -29,18 +48,13 @@ pub(crate) struct OutgoingWrite {
 }
 
 impl OutgoingWrite {
-    pub(crate) fn new(
-        target: Target<'_>,
-        record: &Record,
-        intent: &Intent,
-        failures: u32,
-        write: Write,
-    ) -> Self {
+    pub(crate) fn new(target: Target<'_>, record: &Record, intent: &Intent, due: &Due, write: Write) -> Self {
         let system = target.system;
         Self {
             record: record.id.clone(),
-            failures,
+            failures: due.failures,
             status: intent.status,
+            is_waiting: due.is_waiting(intent),
             write,
             written_content: WrittenContent {
                 record: record.id.clone(),
@@ -55,6 +69,11 @@ impl OutgoingWrite {
             attempt: intent.attempt,
             is_overtaken: record.vector.get(system) > intent.vector.get(system),
         }
+    }
+
+    /// Whether an earlier attempt may have had an effect.
+    pub(crate) fn is_open(&self) -> bool {
+        self.status.is_open() && !self.is_waiting
     }
 
     /// The metadata of the events of this write.

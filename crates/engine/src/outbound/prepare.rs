@@ -1,24 +1,39 @@
 //! The intents that are due for a system are loaded, translated to its names, and passed on; or put off, with a
 //! reason.
 
-use crate::outbound::outgoing::OutgoingWrite;
+use crate::outbound::outgoing::{Due, OutgoingWrite};
 use crate::outbound::spell::{Spelled, spell};
 use crate::outbound::turn::{Dispatched, Target, Turn};
 use crate::parts::error::EngineError;
+use crate::parts::waiting::Waiting;
 use crate::ports::store::{Commit, DueIntent};
-use avowal_core::data::ids::RecordId;
+use avowal_core::data::ids::{FieldName, RecordId};
+use avowal_core::history::chronicle::Chronicle;
+use avowal_core::history::{Context, Failure};
+use avowal_core::outgoing::confirm::fail;
+use avowal_core::outgoing::plan::{is_still_wanted, plan, plan_without};
 use avowal_core::policy::EntityPolicy;
 use avowal_core::record::CopyKey;
 use avowal_core::record::Record;
 use avowal_core::record::intent::{Intent, Operation};
+use avowal_core::record::reason::FailureReason;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// A record with a due intent, and how often that has failed without effect.
-pub(crate) type DueRecord = (u32, Record);
+/// A record with a due intent, and what the schedule says of that.
+pub(crate) type DueRecord = (Due, Record);
 
-/// An intent that waits: how often it has failed, its record, and why it waits.
-pub(crate) type Waiting = (u32, RecordId, String);
+/// An intent that is put off.
+pub(crate) struct PutOff {
+    pub(crate) record: RecordId,
+    /// The intent's key.
+    pub(crate) key: String,
+    pub(crate) failures: u32,
+    /// Why it waits, in words.
+    pub(crate) reason: String,
+    /// Whether another write to the same system may be what it waits for.
+    pub(crate) waits_for_write: bool,
+}
 
 /// A batch of the records with due intents; none of the `known` ones.
 pub(crate) async fn due_records(
@@ -33,7 +48,8 @@ pub(crate) async fn due_records(
         due.into_iter().filter(|due| !known.contains(&due.record)).take(limit).collect();
     let ids: Vec<RecordId> = due.iter().map(|due| due.record.clone()).collect();
     let records = parts.store.load(&ids).await?;
-    Ok(due.into_iter().zip(records).filter_map(|(due, record)| Some((due.failures, record?))).collect())
+    let schedule = |due: &DueIntent| Due { failures: due.failures, is_delayed: due.reason.is_some() };
+    Ok(due.iter().zip(records).filter_map(|(due, record)| Some((schedule(due), record?))).collect())
 }
 
 /// What may not be sent to a target for now.
@@ -64,22 +80,91 @@ pub(crate) async fn prepare_writes(
     let is_repeated = target.capabilities().idempotent;
     let mut out = Vec::new();
     let mut waiting = Vec::new();
-    for (failures, record) in due {
+    let mut outdated = Vec::new();
+    let mut circles = Vec::new();
+    for (due, record) in due {
         let Some(intent) = record.intents.get(system) else { continue };
-        if (is_repeated || !intent.is_open()) && awaited.contains(&record.id) {
+        let is_waiting = due.is_waiting(intent);
+        if (is_repeated || is_waiting || !intent.is_open()) && awaited.contains(&record.id) {
             // The copy may have changed. Without a precondition the write, or its repetition, would overwrite that
             // change unseen; with one it would be refused.
             continue;
         }
+        if is_waiting && !is_still_wanted(policy, &record, system) {
+            outdated.push(record);
+            continue;
+        }
         match prepare(target, policy, &record, intent, &holds).await? {
+            Spelled::InCircle(left_out) => circles.push((record, left_out)),
             Spelled::Write(write) => {
-                out.push(OutgoingWrite::new(target, &record, intent, failures, *write));
+                out.push(OutgoingWrite::new(target, &record, intent, &due, *write));
             }
-            Spelled::Waits(reason) => waiting.push((failures, record.id.clone(), reason)),
+            Spelled::Waits { reason, waits_for_write } => waiting.push(PutOff {
+                record: record.id.clone(),
+                key: intent.key.clone(),
+                failures: due.failures,
+                reason,
+                waits_for_write,
+            }),
         }
     }
+    plan_anew(target, policy, outdated, done).await?;
+    plan_creates_without(target, policy, circles, done).await?;
     put_off_intents(target.turn, waiting, done).await?;
     Ok(out)
+}
+
+/// Plans creates without the references that lead in a circle; they are sent in the next turn.
+async fn plan_creates_without(
+    target: Target<'_>,
+    policy: &EntityPolicy,
+    circles: Vec<(Record, Vec<FieldName>)>,
+    done: &mut Dispatched,
+) -> Result<(), EngineError> {
+    let Target { parts, system, .. } = target;
+    let mut commit = Commit::default();
+    for (record, left_out) in circles {
+        let now = parts.clock.now();
+        let context = Context { policy: Some(policy.short_digest()), received_at: now, ..Context::default() };
+        let mut chronicle = Chronicle::new(record, context, now);
+        plan_without(&mut chronicle, system, &left_out);
+        done.events += chronicle.events().len() as u64;
+        done.tried += 1;
+        commit.records.push(parts.record_commit(chronicle));
+    }
+    if !commit.is_empty() {
+        parts.commit(commit).await?;
+    }
+    Ok(())
+}
+
+/// Plans what replaces the writes that have waited until something else is to be written.
+async fn plan_anew(
+    target: Target<'_>,
+    policy: &EntityPolicy,
+    outdated: Vec<Record>,
+    done: &mut Dispatched,
+) -> Result<(), EngineError> {
+    let Target { parts, system, .. } = target;
+    let Some(rules) = parts.rules(&policy.entity).await?.filter(|_| !outdated.is_empty()) else {
+        return Ok(());
+    };
+    let mut commit = Commit::default();
+    for record in outdated {
+        let Some(key) = record.intents.get(system).map(|intent| intent.key.clone()) else { continue };
+        let now = parts.clock.now();
+        let context = Context { policy: Some(policy.short_digest()), received_at: now, ..Context::default() };
+        let mut chronicle = Chronicle::new(record, context, now);
+        fail(&mut chronicle, system, &key, Failure::Retry, FailureReason::Outdated);
+        plan(&rules, &mut chronicle, None);
+        parts.waiting().forget(system, &chronicle.record().id);
+        done.events += chronicle.events().len() as u64;
+        commit.records.push(parts.record_commit(chronicle));
+    }
+    done.tried += commit.records.len() as u64;
+    // Where it is not stored, because a record has changed meanwhile, the next turn finds them again.
+    parts.commit(commit).await?;
+    Ok(())
 }
 
 async fn prepare(
@@ -91,9 +176,9 @@ async fn prepare(
 ) -> Result<Spelled, EngineError> {
     let system = target.system;
     if intent.operation == Operation::Create && !holds.is_listed {
-        Ok(Spelled::Waits(format!("nothing is created in {system} before it has been listed once")))
+        Ok(Spelled::waits(format!("nothing is created in {system} before it has been listed once")))
     } else if intent.operation == Operation::Delete && holds.deletes_held {
-        Ok(Spelled::Waits("held by the guard on deletes".to_owned()))
+        Ok(Spelled::waits("held by the guard on deletes".to_owned()))
     } else {
         spell(target, policy, record, intent).await
     }
@@ -118,15 +203,19 @@ async fn about_to_be_read(target: Target<'_>, due: &[DueRecord]) -> Result<BTree
 /// Puts off intents that wait for something that no retry brings about.
 pub(crate) async fn put_off_intents(
     turn: &Turn<'_>,
-    waiting: Vec<Waiting>,
+    waiting: Vec<PutOff>,
     done: &mut Dispatched,
 ) -> Result<(), EngineError> {
     if waiting.is_empty() {
         return Ok(());
     }
     let mut delays = Vec::with_capacity(waiting.len());
-    for (failures, record, reason) in waiting {
-        delays.push(turn.delay(&record, failures, None, reason));
+    for PutOff { record, key, failures, reason, waits_for_write } in waiting {
+        let delay = turn.delay(&record, failures, None, reason);
+        delays.push(delay.clone());
+        let mut known = turn.parts.waiting();
+        let confirmed_before = waits_for_write.then(|| known.confirmed(turn.system));
+        known.wait(Waiting { key, delay, confirmed_before, is_hastened: false, has_progressed: false });
         done.put_off.push(record);
     }
     // If the delays are not stored, the intents are only looked at again sooner.

@@ -9,15 +9,29 @@ use avowal_core::data::value::Value;
 use avowal_core::policy::EntityPolicy;
 use avowal_core::record::intent::{Intent, Operation};
 use avowal_core::record::{Record, Shadow};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// An intent in remote names, or why it has to wait.
 pub(crate) enum Spelled {
     /// Ready to be sent.
     Write(Box<Write>),
-    /// Something that it needs is missing, such as the copy of a referenced record in the target.
-    Waits(String),
+    /// A create that these references lead back to: it has to be made without them first.
+    InCircle(Vec<FieldName>),
+    /// Something that it needs is missing.
+    Waits {
+        /// What, in words.
+        reason: String,
+        /// Whether another write to the same system may bring it about.
+        waits_for_write: bool,
+    },
+}
+
+impl Spelled {
+    /// Waits for something that no write brings about.
+    pub(crate) fn waits(reason: String) -> Self {
+        Spelled::Waits { reason, waits_for_write: false }
+    }
 }
 
 /// Translates an intent to the names of its system.
@@ -29,24 +43,32 @@ pub(crate) async fn spell(
 ) -> Result<Spelled, EngineError> {
     let system = target.system;
     let Some(mapping) = policy.mappings.get(system) else {
-        return Ok(Spelled::Waits("the entity is not mapped any more".into()));
+        return Ok(Spelled::waits("the entity is not mapped any more".into()));
     };
     let mut fields = Fields::new();
+    let mut circle = Vec::new();
     for (field, outgoing) in &intent.fields {
         let Some(rules) = policy.field(field) else { continue };
         let value = match rules.field_type.reference().filter(|_| !outgoing.value.is_null()) {
             None => outgoing.value.clone(),
             Some(_) => match remote_reference(target, &outgoing.value).await? {
                 Some(id) => Value::text(id.as_str()),
+                None if leads_back(target, record, intent, &outgoing.value).await? => {
+                    circle.push(field.clone());
+                    continue;
+                }
                 None => {
                     let reason = format!("{field} refers to a record that has no copy in {system} yet");
-                    return Ok(Spelled::Waits(reason));
+                    return Ok(Spelled::Waits { reason, waits_for_write: true });
                 }
             },
         };
         if let Some((name, raw)) = mapping.write(field, rules, &value) {
             fields.insert(name, raw);
         }
+    }
+    if !circle.is_empty() {
+        return Ok(Spelled::InCircle(circle));
     }
     let copy = record.copies.get(system);
     let creating = intent.operation == Operation::Create;
@@ -67,6 +89,39 @@ async fn remote_reference(target: Target<'_>, value: &Value) -> Result<Option<Re
     let Some(id) = value.as_text() else { return Ok(None) };
     let record = target.parts.store.load(&[RecordId::new(id)]).await?.pop().flatten();
     Ok(record.and_then(|record| record.live_copy(target.system).map(|copy| copy.remote_id.clone())))
+}
+
+/// The most records that are looked at to find a circle of references.
+const CIRCLE_RECORDS_MAX: usize = 1_000;
+
+/// Whether a create waits for a record whose own create waits, directly or by others, for this one.
+async fn leads_back(
+    target: Target<'_>,
+    record: &Record,
+    intent: &Intent,
+    referent: &Value,
+) -> Result<bool, EngineError> {
+    let Target { parts, system, .. } = target;
+    if intent.operation != Operation::Create {
+        return Ok(false);
+    }
+    let mut next: Vec<RecordId> = referent.as_text().map(RecordId::new).into_iter().collect();
+    let mut seen = BTreeSet::new();
+    while let Some(id) = next.pop() {
+        if id == record.id {
+            return Ok(true);
+        }
+        if seen.len() >= CIRCLE_RECORDS_MAX || !seen.insert(id.clone()) {
+            continue;
+        }
+        let Some(other) = parts.store.load(&[id]).await?.pop().flatten() else { continue };
+        let creates = |intent: &&Intent| intent.operation == Operation::Create;
+        let Some(waits) = other.intents.get(system).filter(creates) else { continue };
+        let Some(policy) = parts.policies.get(&other.entity) else { continue };
+        let values = references(policy).filter_map(|(field, _)| waits.fields.get(field)?.value.as_text());
+        next.extend(values.map(RecordId::new));
+    }
+    Ok(false)
 }
 
 /// The precondition of a write: its fields must still hold what the shadow says. Differences of spelling do not

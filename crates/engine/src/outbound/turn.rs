@@ -84,8 +84,19 @@ impl Turn<'_> {
             record: record.clone(),
             system: self.system.clone(),
             not_before: self.parts.in_ms(wait),
-            failures: failures + 1,
-            reason,
+            failures: failures.saturating_add(1),
+            reason: Some(reason),
+        }
+    }
+
+    /// Marks a try without an event as under way: if we stop now, its outcome is unknown.
+    pub(crate) fn mark_of_try(&self, record: &RecordId, failures: u32) -> IntentDelay {
+        IntentDelay {
+            record: record.clone(),
+            system: self.system.clone(),
+            not_before: self.parts.clock.now(),
+            failures,
+            reason: None,
         }
     }
 }

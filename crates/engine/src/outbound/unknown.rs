@@ -44,10 +44,12 @@ pub(crate) async fn resolve_unknown(
         endings.push(match item.status {
             IntentStatus::Planned | IntentStatus::Unknown => look_up(target, &item.write).await?,
             // The sender stopped, but its request may still be in flight, so we wait before looking.
-            IntentStatus::Sent => Ending::StillUnknown { reason: FailureReason::RunEnded },
+            IntentStatus::Sent | IntentStatus::Waiting => {
+                Ending::StillUnknown { reason: FailureReason::RunEnded }
+            }
         });
     }
-    record_endings(target, Ended { items: &items, endings, asked_at }, done).await
+    record_endings(target, Ended::now(target, &items, endings, asked_at), done).await
 }
 
 /// Ends creates whose record has been linked with a copy meanwhile. Whether they made that copy or none, repeating
@@ -65,7 +67,7 @@ async fn close_linked_creates(
     let asked_at = target.parts.clock.now();
     let copies = target.read_copies(&ids).await?;
     let endings = copies.into_iter().map(|copy| Ending::ReadBack { copy }).collect();
-    record_endings(target, Ended { items: &items, endings, asked_at }, done).await
+    record_endings(target, Ended::now(target, &items, endings, asked_at), done).await
 }
 
 /// Sends the writes again with the same keys.
@@ -93,7 +95,7 @@ async fn take_over(
     done: &mut Dispatched,
 ) -> Result<Vec<OutgoingWrite>, EngineError> {
     let (left, mut open): (Vec<_>, Vec<_>) =
-        items.into_iter().partition(|item| item.status == IntentStatus::Sent);
+        items.into_iter().partition(|item| item.status != IntentStatus::Unknown);
     open.extend(mark_sent(target, left, done).await?);
     Ok(open)
 }

@@ -6,7 +6,7 @@ use crate::outbound::record_endings::{Ended, record_endings};
 use crate::outbound::turn::{Dispatched, RETRY_AFTER_MS_MAX, Target};
 use crate::parts::error::EngineError;
 use crate::ports::connector::{RemoteState, Write, WriteOutcome};
-use crate::ports::store::{Commit, CommitOutcome, RecordCommit};
+use crate::ports::store::{Commit, CommitOutcome, IntentDelay, RecordCommit};
 use avowal_core::history::chronicle::Chronicle;
 use avowal_core::outgoing::confirm::send;
 use futures::channel::oneshot;
@@ -50,14 +50,19 @@ pub(crate) async fn mark_sent(
 ) -> Result<Vec<OutgoingWrite>, EngineError> {
     let Target { parts, system, .. } = target;
     for _ in 0..MARK_TRIES_MAX {
-        let (attempts, records) = marks(target, &items).await?;
-        let Some(first) = records.first() else { return Ok(Vec::new()) };
-        let (probe, head) = (first.state.id.clone(), first.state.head);
-        let events = records.len() as u64;
-        let stored = match parts.store.commit(Commit { records, ..Commit::default() }).await? {
+        let Marks { attempts, records, delays } = marks(target, &items).await?;
+        if attempts.is_empty() {
+            return Ok(Vec::new());
+        }
+        let probe = records.iter().find(|record| !record.events.is_empty());
+        let probe = probe.map(|record| (record.state.id.clone(), record.state.head));
+        let events = records.iter().map(|record| record.events.len() as u64).sum::<u64>();
+        let stored = match parts.store.commit(Commit { records, delays, ..Commit::default() }).await? {
             CommitOutcome::Committed => true,
             CommitOutcome::Unknown { reason } => {
                 tracing::warn!(%system, %reason, "the outcome of a commit is unknown; reading the store again");
+                // Where no event tells whether it was stored, it is stored again.
+                let Some((probe, head)) = probe else { continue };
                 let state = parts.store.load(std::slice::from_ref(&probe)).await?.pop().flatten();
                 state.is_some_and(|state| state.head == head)
             }
@@ -77,29 +82,40 @@ pub(crate) async fn mark_sent(
     Ok(Vec::new())
 }
 
-/// The items that may still be sent as they are, by their places with the number of the attempt, and the commits that
-/// mark them as sent.
-async fn marks(
-    target: Target<'_>,
-    items: &[OutgoingWrite],
-) -> Result<(BTreeMap<usize, u32>, Vec<RecordCommit>), EngineError> {
+/// What marks writes as sent.
+#[derive(Default)]
+struct Marks {
+    /// The items that may still be sent as they are, by their places with the number of the attempt.
+    attempts: BTreeMap<usize, u32>,
+    /// The records with the event of a first attempt. A record without a new event must stand where we read it.
+    records: Vec<RecordCommit>,
+    /// The marks of the tries without an event.
+    delays: Vec<IntentDelay>,
+}
+
+/// Marks those items that may still be sent as they are.
+async fn marks(target: Target<'_>, items: &[OutgoingWrite]) -> Result<Marks, EngineError> {
     let Target { parts, system, .. } = target;
-    let mut attempts = BTreeMap::new();
-    let mut commits = Vec::new();
+    let mut marks = Marks::default();
     for (at, (item, record)) in items.iter().zip(states(target, items).await?).enumerate() {
         let Some(record) = record else { continue };
         // The intent may have changed since it was prepared. Then the next turn sends the new one.
         let intent = record.intents.get(system).filter(|intent| {
             intent.key == item.write.key && intent.status == item.status && intent.attempt == item.attempt
         });
-        let Some(attempt) = intent.map(|intent| intent.attempt.saturating_add(1)) else { continue };
+        let Some(attempt) = intent.map(|intent| intent.attempt) else { continue };
         let mut chronicle = Chronicle::new(record, item.context(target), parts.clock.now());
-        if send(&mut chronicle, system) {
-            commits.push(parts.record_commit(chronicle));
-            attempts.insert(at, attempt);
+        if item.is_waiting {
+            marks.attempts.insert(at, attempt);
+            marks.delays.push(target.turn.mark_of_try(&item.record, item.failures));
+        } else if send(&mut chronicle, system) {
+            marks.attempts.insert(at, attempt.saturating_add(1));
+        } else {
+            continue;
         }
+        marks.records.push(parts.record_commit(chronicle));
     }
-    Ok((attempts, commits))
+    Ok(marks)
 }
 
 /// Sends one batch to the connector, after the batch before it, and records how its writes ended.
@@ -121,6 +137,7 @@ pub(crate) async fn write_batch(
     done.tried += items.len() as u64;
     let writes: Vec<Write> = items.iter().map(|item| item.write.clone()).collect();
     let asked_at = parts.clock.now();
+    let confirmed_before = parts.waiting().confirmed(system);
     let mut outcomes = match parts.pause_left_ms(system) {
         None => connector.write(entity, &writes).await,
         // The system answered the batch before with a pause, so this one is not sent.
@@ -134,7 +151,8 @@ pub(crate) async fn write_batch(
     // Where a connector answers too few writes, the outcome of the others is unknown.
     outcomes.resize_with(items.len(), || WriteOutcome::Unknown { reason: "no answer".to_owned() });
     let endings = endings_of(target, &items, outcomes).await?;
-    record_endings(target, Ended { items: &items, endings, asked_at }, done).await
+    let ended = Ended { items: &items, endings, asked_at, confirmed_before };
+    record_endings(target, ended, done).await
 }
 
 /// Applies the pause that a system asked for to all its records.
@@ -167,7 +185,7 @@ async fn endings_of(
     let mut unread: Vec<usize> = Vec::new();
     let mut endings: Vec<Ending> = Vec::with_capacity(items.len());
     for (at, (item, outcome)) in items.iter().zip(outcomes).enumerate() {
-        let ending = Ending::of(outcome, item.write.operation).without_old_copy(item.status);
+        let ending = Ending::of(outcome, item.write.operation).without_old_copy(item.is_open());
         if ending.wants_read(item.write.operation) {
             unread.push(at);
         }

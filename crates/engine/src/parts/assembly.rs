@@ -3,19 +3,23 @@
 use crate::parts::awaited::AwaitedReads;
 use crate::parts::error::EngineError;
 use crate::parts::flapping::Flapping;
+use crate::parts::listings::Listings;
 use crate::parts::match_keys::match_keys;
 use crate::parts::quarantined::QuarantinedCopies;
 use crate::parts::readiness::Readiness;
+use crate::parts::recent_deletes::RecentDeletes;
 use crate::parts::settings::Settings;
 use crate::parts::systems::{SystemPort, Systems};
+use crate::parts::waiting::WaitingWrites;
 use crate::ports::clock::Clock;
 use crate::ports::connector::{Change, Connector};
-use crate::ports::store::{BATCH_RECORDS_MAX, Commit, CommitOutcome, RecordCommit, Store};
+use crate::ports::store::{BATCH_RECORDS_MAX, Commit, CommitOutcome, IntentDelay, RecordCommit, Store};
 use avowal_core::data::ids::{EntityName, RemoteId, SystemName};
 use avowal_core::data::time::Timestamp;
 use avowal_core::history::chronicle::Chronicle;
 use avowal_core::policy::EntityPolicy;
-use avowal_core::record::CopyKey;
+use avowal_core::record::intent::{Intent, IntentStatus};
+use avowal_core::record::{CopyKey, Record};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -50,6 +54,9 @@ pub(crate) struct Parts {
     pub(crate) awaited: AwaitedReads,
     pub(crate) quarantined: QuarantinedCopies,
     flapping: Mutex<Flapping>,
+    waiting: Mutex<WaitingWrites>,
+    listings: Mutex<Listings>,
+    recent_deletes: Mutex<RecentDeletes>,
 }
 
 impl Parts {
@@ -65,6 +72,9 @@ impl Parts {
             awaited: AwaitedReads::new(store.clone()),
             quarantined: QuarantinedCopies::new(store.clone()),
             flapping: Mutex::default(),
+            waiting: Mutex::default(),
+            listings: Mutex::default(),
+            recent_deletes: Mutex::default(),
             store,
             clock,
             policies,
@@ -133,11 +143,28 @@ impl Parts {
         self.flapping.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The writes that wait.
+    pub(crate) fn waiting(&self) -> MutexGuard<'_, WaitingWrites> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The deletes that went out lately.
+    pub(crate) fn recent_deletes(&self) -> MutexGuard<'_, RecentDeletes> {
+        self.recent_deletes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// When systems were listed last.
+    pub(crate) fn listings(&self) -> MutexGuard<'_, Listings> {
+        self.listings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Makes a commit durable. Its signals count as awaited from before the commit, so that no listing in between
     /// misses them.
-    pub(crate) async fn commit(&self, commit: Commit) -> Result<CommitOutcome, EngineError> {
+    pub(crate) async fn commit(&self, mut commit: Commit) -> Result<CommitOutcome, EngineError> {
         let copies: Vec<CopyKey> = commit.signals.iter().map(|signal| signal.copy.clone()).collect();
         self.awaited.add(&copies);
+        commit.quarantine_settled.extend(self.quarantined.settled_by(&commit.records));
+        self.quarantined.note_writes(&commit);
         let outcome = self.store.commit(commit).await;
         match &outcome {
             // The commit may have failed. Copies without a stored signal are forgotten when the system has none left.
@@ -147,6 +174,16 @@ impl Parts {
             }
         }
         Ok(outcome?)
+    }
+
+    /// The delays of the record's waiting writes, over now: something else may have to be written instead.
+    pub(crate) fn hastened_by_change(&self, record: &Record) -> Vec<IntentDelay> {
+        let now = self.clock.now();
+        let waiting = self.waiting();
+        let is_waiting = |(_, intent): &(&SystemName, &Intent)| intent.status == IntentStatus::Waiting;
+        let delays = record.intents.iter().filter(is_waiting);
+        let delays = delays.filter_map(|(system, _)| waiting.delay_of(system, &record.id));
+        delays.map(|delay| IntentDelay { not_before: delay.not_before.min(now), ..delay.clone() }).collect()
     }
 
     /// A record's part of a commit, with the keys by which unlinked copies find it.

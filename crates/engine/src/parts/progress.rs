@@ -1,5 +1,6 @@
 //! What a run reports while it goes on and when it ends.
 
+use crate::parts::undelivered::Undelivered;
 use crate::ports::connector::Finding;
 use crate::ports::store::Stop;
 use avowal_core::data::ids::{EntityName, SystemName};
@@ -83,6 +84,8 @@ pub struct SyncReport {
     pub intents_open: u64,
     /// Items that stand in quarantine, in all.
     pub quarantine_open: u64,
+    /// What is not delivered, by system and cause.
+    pub undelivered: Vec<Undelivered>,
     /// The writes that a guard holds, each with the cure; empty if there are none.
     pub held: Vec<String>,
     /// The stops that stand.

@@ -2,7 +2,9 @@
 
 use crate::parts::awaited::chosen;
 use crate::parts::error::EngineError;
-use crate::ports::store::Store;
+use crate::ports::store::{Commit, RecordCommit, Store};
+use avowal_core::data::ids::{RecordId, SystemName};
+use avowal_core::history::Body;
 use avowal_core::record::CopyKey;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,19 +17,23 @@ const REMEMBERED_MAX: usize = 10_000;
 pub(crate) struct QuarantinedCopies {
     store: Arc<dyn Store>,
     copies: Mutex<BTreeSet<CopyKey>>,
+    /// The writes with open items, by record and system.
+    writes: Mutex<BTreeSet<(RecordId, SystemName)>>,
 }
 
 impl QuarantinedCopies {
     pub(crate) fn new(store: Arc<dyn Store>) -> Self {
-        Self { store, copies: Mutex::default() }
+        Self { store, copies: Mutex::default(), writes: Mutex::default() }
     }
 
     /// Learns which copies have open quarantine items.
     pub(crate) async fn load(&self) -> Result<(), EngineError> {
+        let items = self.store.quarantined(REMEMBERED_MAX).await?;
+        let writes = items.iter().filter_map(|item| Some((item.record.clone()?, item.system.clone())));
+        *self.writes() = writes.collect();
         if self.store.shared().is_some() {
             return Ok(());
         }
-        let items = self.store.quarantined(REMEMBERED_MAX).await?;
         let keys = items.into_iter().filter_map(|item| {
             Some(CopyKey { system: item.system, entity: item.entity, remote_id: item.remote_id? })
         });
@@ -42,6 +48,43 @@ impl QuarantinedCopies {
         closed.iter().for_each(|key| {
             known.remove(key);
         });
+    }
+
+    /// The writes with open items that these commits end: they were confirmed, or nothing is left for them to do.
+    pub(crate) fn settled_by(&self, records: &[RecordCommit]) -> Vec<(RecordId, SystemName)> {
+        let writes = self.writes();
+        let mut settled = BTreeSet::new();
+        for record in records {
+            for event in &record.events {
+                let (Body::IntentConfirmed { system, .. } | Body::IntentWithdrawn { system, .. }) =
+                    &event.body
+                else {
+                    continue;
+                };
+                let write = (record.state.id.clone(), system.clone());
+                // Another process may have set it aside. Then the state tells.
+                if writes.contains(&write) || record.state.held.contains_key(system) {
+                    settled.insert(write);
+                }
+            }
+        }
+        settled.into_iter().collect()
+    }
+
+    /// Takes note of the writes that a commit sets aside or settles. If the commit fails, an item may be looked for in
+    /// vain, or is closed by the next write.
+    pub(crate) fn note_writes(&self, commit: &Commit) {
+        let mut writes = self.writes();
+        for settled in &commit.quarantine_settled {
+            writes.remove(settled);
+        }
+        for item in commit.quarantine.iter().take(REMEMBERED_MAX.saturating_sub(writes.len())) {
+            writes.extend(item.record.clone().map(|record| (record, item.system.clone())));
+        }
+    }
+
+    fn writes(&self) -> MutexGuard<'_, BTreeSet<(RecordId, SystemName)>> {
+        self.writes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Which of these copies have open quarantine items, also those that another process has stored.

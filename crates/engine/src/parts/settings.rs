@@ -27,9 +27,9 @@ pub struct Settings {
 /// Limits on how many deletes one run may send.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Guards {
-    /// Up to this many deletes in one system are always allowed.
+    /// More deletes of one entity in one system than this are held.
     pub deletes_max: u64,
-    /// More are allowed up to this share of the system's copies, 0 to 1.
+    /// More than this share of the system's copies are held, 0 to 1; a few deletes pass, but never all copies at once.
     pub deletes_max_share: f64,
     /// The systems in which a person has allowed any number of deletes for this run.
     pub deletes_approved: BTreeSet<SystemName>,

@@ -2,7 +2,9 @@
 
 use crate::parts::assembly::Parts;
 use crate::parts::error::EngineError;
-use crate::ports::store::{Commit, CommitOutcome, NewSignal, QuarantineItem, SignalReason};
+use crate::ports::store::{
+    Commit, CommitOutcome, IntentDelay, NewSignal, QuarantineItem, SignalReason, WaitingIntent,
+};
 use avowal_core::data::ids::{RecordId, SystemName};
 use avowal_core::decide::review::answer_review;
 use avowal_core::history::chronicle::Chronicle;
@@ -123,7 +125,8 @@ impl Person<'_> {
             parts.flapping().forget(record);
             self.declare_not_done(&mut chronicle, &item.system);
             plan(policy, &mut chronicle, None);
-            let extra = Commit { quarantine_ids_closed: vec![item.id], ..Commit::default() };
+            let delays = self.due_again(record, &item.system).await?.into_iter().collect();
+            let extra = Commit { quarantine_ids_closed: vec![item.id], delays, ..Commit::default() };
             match self.commit(chronicle, extra).await? {
                 Stored::Yes => return Ok(()),
                 // Releasing twice changes nothing.
@@ -133,11 +136,31 @@ impl Person<'_> {
         Err(EngineError::Contended { system: item.system.clone() })
     }
 
+    /// The schedule of a write that waits for another try, as due now and with its tries forgotten.
+    async fn due_again(
+        &self,
+        record: &RecordId,
+        system: &SystemName,
+    ) -> Result<Option<IntentDelay>, EngineError> {
+        let waiting = self.parts.store.waiting_intents(OPEN_ITEMS_MAX).await?;
+        let is_meant = |waiting: &WaitingIntent| {
+            let WaitingIntent { record: of, system: to, status, .. } = waiting;
+            of == record && to == system && *status == IntentStatus::Waiting
+        };
+        Ok(waiting.into_iter().find(is_meant).map(|waiting| IntentDelay {
+            record: waiting.record,
+            system: waiting.system,
+            not_before: self.parts.clock.now(),
+            failures: 0,
+            reason: Some(waiting.reason),
+        }))
+    }
+
     /// Lets a write of unknown outcome be sent again, after the person states that it had no effect.
     fn declare_not_done(&self, chronicle: &mut Chronicle, system: &SystemName) {
         let unknown = chronicle.record().intents.get(system).filter(|intent| match intent.status {
             IntentStatus::Unknown => true,
-            IntentStatus::Planned | IntentStatus::Sent => false,
+            IntentStatus::Planned | IntentStatus::Sent | IntentStatus::Waiting => false,
         });
         if let Some(key) = unknown.map(|intent| intent.key.clone()) {
             let reason = FailureReason::NoEffectSaid { by: self.by.to_string() };

@@ -4,11 +4,13 @@ use crate::inbound::pull::Pull;
 use crate::inbound::pulled::Pulled;
 use crate::inbound::signals::follow_signals;
 use crate::outbound::dispatch::dispatch;
+use crate::outbound::hasten::hasten_all;
 use crate::outbound::turn::Dispatched;
 use crate::parts::assembly::Parts;
 use crate::parts::error::EngineError;
 use crate::parts::progress::{Progress, Step, SyncReport, SystemReport};
 use crate::parts::stops::stop_for;
+use crate::parts::undelivered::undelivered;
 use crate::ports::bucket::Shares;
 use crate::ports::connector::ConnectorErrorKind;
 use crate::ports::store::Direction;
@@ -41,6 +43,8 @@ pub(crate) async fn sync(
     progress: &dyn Progress,
 ) -> Result<SyncReport, EngineError> {
     prepare(parts).await?;
+    hasten_all(parts).await?;
+    parts.listings().forget_all();
     let mut run = Run {
         parts,
         progress,
@@ -290,6 +294,7 @@ impl Run<'_> {
         let counts = self.parts.store.open_counts().await?;
         self.report.reviews_open = counts.reviews;
         self.report.quarantine_open = counts.quarantine;
+        self.report.undelivered = undelivered(self.parts.store.as_ref()).await?;
         self.report.intents_open = counts.intents.iter().map(|(_, _, count)| count).sum();
         Ok(self.report)
     }

@@ -197,7 +197,7 @@ impl World {
             let mut verifier = ChainVerifier::new(record.id.clone());
             events.iter().for_each(|event| verifier.push(event).unwrap());
             verifier.finish(record.seq, record.head).unwrap();
-            for (system, copy) in &record.copies {
+            for (system, copy) in record.links() {
                 let link = (system.clone(), record.entity.clone(), copy.remote_id.clone());
                 let other = links.insert(link.clone(), record.id.clone());
                 assert_eq!(other, None, "{link:?} is linked twice");
@@ -226,7 +226,7 @@ impl World {
             for entity in self.policies.keys() {
                 for (id, row) in fake.rows(entity.as_str()) {
                     let holder = records.iter().find(|record| {
-                        let copy = record.copies.get(system);
+                        let copy = record.copies.get(system).filter(|copy| !copy.is_replaced);
                         record.entity == *entity && copy.is_some_and(|copy| copy.remote_id == id)
                     });
                     let Some(record) = holder else {
@@ -237,7 +237,7 @@ impl World {
             }
         }
         for record in &records {
-            for (system, copy) in &record.copies {
+            for (system, copy) in record.links() {
                 let exists = self.systems[system].row(record.entity.as_str(), &copy.remote_id).is_some();
                 assert_eq!(copy.alive, exists, "{} in {system}", record.id);
             }

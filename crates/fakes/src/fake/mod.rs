@@ -8,12 +8,14 @@
 //! Begin with [`FakeSystem`]; `port.rs` is the connector that it shows.
 
 mod clock;
+mod constraints;
 mod hooks;
 mod port;
 mod profile;
 mod rows;
 
 pub use clock::{ManualClock, WorkerClock, pause};
+pub use constraints::Constraint;
 pub use hooks::{Call, Fate, Kind, Put, Witness};
 pub use profile::{FeedKind, Profile};
 
@@ -88,6 +90,9 @@ struct State {
     answers: BTreeMap<String, avowal_engine::ports::connector::WriteOutcome>,
     effects: BTreeMap<String, u64>,
     refused: Vec<(String, Value)>,
+    constraints: Vec<Constraint>,
+    /// How many writes a constraint has forbidden.
+    blocked: u64,
     /// Since which of its changes each of these rows cannot be read.
     unreadable: BTreeMap<RemoteId, u64>,
     down: Option<ConnectorError>,
@@ -168,9 +173,15 @@ impl FakeSystem {
     /// A person adds a row.
     pub fn insert(&self, entity: &str, fields: Fields) -> RemoteId {
         let mut state = self.state();
-        let id = state.rows.next_id(&self.name);
-        self.store(&mut state, &EntityName::new(entity), &id, Some(fields), None);
+        let entity = EntityName::new(entity);
+        let id = state.rows.next_id(&entity, &self.name);
+        self.store(&mut state, &entity, &id, Some(fields), None);
         id
+    }
+
+    /// A person adds a row under an id of their own, which may have been another row's.
+    pub fn insert_as(&self, entity: &str, id: &RemoteId, fields: Fields) {
+        self.store(&mut self.state(), &EntityName::new(entity), id, Some(fields), None);
     }
 
     /// A person changes the given columns of a row.
@@ -278,6 +289,26 @@ impl FakeSystem {
     /// The system refuses every write that carries this content.
     pub fn refuse(&self, column: &str, value: Value) {
         self.state().refused.push((column.to_owned(), value));
+    }
+
+    /// The system enforces a constraint on the writes through its interface from now on.
+    pub fn constrain(&self, constraint: Constraint) {
+        self.state().constraints.push(constraint);
+    }
+
+    /// The system enforces no constraint any more.
+    pub fn constrain_nothing(&self) {
+        self.state().constraints.clear();
+    }
+
+    /// How many writes a constraint has forbidden.
+    pub fn blocked(&self) -> u64 {
+        self.state().blocked
+    }
+
+    /// The id after the greatest that a row has now is given to the next row, as SQLite does without AUTOINCREMENT.
+    pub fn reuse_ids(&self) {
+        self.state().rows.reuse_ids();
     }
 
     /// The system accepts everything again.

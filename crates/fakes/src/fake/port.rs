@@ -376,7 +376,7 @@ impl FakeSystem {
                 return WriteOutcome::Exists { copy };
             }
         }
-        let id = state.rows.next_id(&self.name);
+        let id = state.rows.next_id(entity, &self.name);
         let row = normalised(state, &write.fields);
         self.confirm(state, entity, id, Some(row), write)
     }
@@ -415,6 +415,11 @@ impl FakeSystem {
         write: &Write,
     ) -> WriteOutcome {
         let exists = row.is_some();
+        let mut refusals = state.constraints.iter();
+        if let Some(reason) = refusals.find_map(|rule| rule.refusal(&state.rows, entity, &id, row.as_ref())) {
+            state.blocked += 1;
+            return WriteOutcome::Blocked { reason };
+        }
         self.store(state, entity, &id, row, Some(&write.key));
         let receipt =
             state.rows.at(entity, &id, i64::MAX).filter(|_| self.profile.capabilities.receipt && exists);

@@ -29,12 +29,25 @@ pub(super) struct Rows {
     log: Vec<Entry>,
     seq: u64,
     ids: u64,
+    reuses_ids: bool,
 }
 
 impl Rows {
-    pub(super) fn next_id(&mut self, prefix: &str) -> RemoteId {
+    /// The id of the next row of an entity.
+    pub(super) fn next_id(&mut self, entity: &EntityName, prefix: &str) -> RemoteId {
+        let id = |n: u64| RemoteId::new(format!("{prefix}-{n}"));
+        if self.reuses_ids {
+            // The one after the greatest that a row has now.
+            let last = (1..=self.ids).rev().find(|n| self.now(entity, &id(*n)).is_some()).unwrap_or(0);
+            self.ids = self.ids.max(last + 1);
+            return id(last + 1);
+        }
         self.ids += 1;
-        RemoteId::new(format!("{prefix}-{}", self.ids))
+        id(self.ids)
+    }
+
+    pub(super) fn reuse_ids(&mut self) {
+        self.reuses_ids = true;
     }
 
     /// Gives higher sequences than this one from now on, and shows every row under one of them.

@@ -15,8 +15,9 @@ use avowal_engine::ports::connector::Installation;
 use avowal_engine::ports::lanes::{Claim, Lane, LocalLanes};
 use avowal_engine::ports::store::{
     BATCH_RECORDS_MAX, Commit, CommitChanges, CommitOutcome, ControlStops, Counts, CursorName, Due,
-    DueIntent, Located, OpenCounts, OpenReview, Position, QuarantineItem, ReadHistory, ReadOverview,
-    ReadRecords, RecordCommit, ScheduleWork, ShareStore, SharedStore, Signal, Stop, StoreError,
+    DueIntent, Located, OpenCounts, OpenReview, PlannedDeletes, Position, QuarantineItem, ReadHistory,
+    ReadOverview, ReadRecords, RecordCommit, ScheduleWork, ShareStore, SharedStore, Signal, Stop, StoreError,
+    WaitingIntent,
 };
 use std::collections::VecDeque;
 use std::ops::Bound;
@@ -159,9 +160,17 @@ impl ReadOverview for MemoryStore {
         Ok(self.tables().quarantine.values().take(limit).map(|stored| stored.item.clone()).collect())
     }
 
+    async fn waiting_intents(&self, limit: usize) -> Result<Vec<WaitingIntent>, StoreError> {
+        Ok(self.tables().waiting(limit))
+    }
+
     async fn open_counts(&self) -> Result<OpenCounts, StoreError> {
         let Counts { intents, deletes, reviews, quarantine, signals, .. } = self.tables().counts();
         Ok(OpenCounts { intents, deletes, reviews, quarantine, signals })
+    }
+
+    async fn planned_deletes(&self, system: &SystemName) -> Result<Vec<PlannedDeletes>, StoreError> {
+        Ok(self.tables().planned_deletes(system))
     }
 
     async fn counts(&self) -> Result<Counts, StoreError> {
@@ -269,6 +278,7 @@ impl ScheduleWork for MemoryStore {
         let intent = |((record, _), schedule): (&(RecordId, SystemName), &Schedule)| DueIntent {
             record: record.clone(),
             failures: schedule.failures,
+            reason: schedule.last_error.clone(),
         };
         Ok(due.into_iter().take(limit).map(intent).collect())
     }

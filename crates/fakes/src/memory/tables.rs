@@ -7,8 +7,8 @@ use avowal_core::record::intent::{Intent, Operation};
 use avowal_core::record::{CopyKey, Record};
 use avowal_engine::OWN_ENTITY;
 use avowal_engine::ports::store::{
-    Commit, CommitOutcome, Counts, CursorName, Located, MatchKey, NewQuarantineItem, Position,
-    QuarantineItem, RecordCommit, Signal, Stop,
+    Commit, CommitOutcome, Counts, CursorName, Located, MatchKey, NewQuarantineItem, PlannedDeletes,
+    Position, QuarantineItem, RecordCommit, Signal, Stop, WaitingIntent,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -171,6 +171,12 @@ impl Tables {
         commit.quarantine.into_iter().for_each(|item| self.set_aside(item));
         self.quarantine
             .retain(|_, stored| !commit.quarantine_closed.iter().any(|copy| concerns(&stored.item, copy)));
+        self.quarantine.retain(|_, stored| {
+            let is_of = |settled: &&(RecordId, SystemName)| {
+                stored.item.record.as_ref() == Some(&settled.0) && stored.item.system == settled.1
+            };
+            !commit.quarantine_settled.iter().any(|settled| is_of(&settled))
+        });
         for id in commit.quarantine_ids_closed {
             self.quarantine.remove(&id);
         }
@@ -185,7 +191,7 @@ impl Tables {
             if let Some(schedule) = self.schedules.get_mut(&(delay.record, delay.system)) {
                 schedule.not_before = delay.not_before;
                 schedule.failures = delay.failures;
-                schedule.last_error = Some(delay.reason);
+                schedule.last_error = delay.reason;
             }
         }
     }
@@ -279,6 +285,41 @@ impl Tables {
         })
     }
 
+    /// The delayed intents, longest planned first.
+    pub(super) fn waiting(&self, limit: usize) -> Vec<WaitingIntent> {
+        let delayed = |((record, system), schedule): (&(RecordId, SystemName), &Schedule)| {
+            let intent = self.records.get(record)?.intents.get(system)?;
+            let waiting = WaitingIntent {
+                record: record.clone(),
+                system: system.clone(),
+                status: intent.status,
+                failures: schedule.failures,
+                not_before: schedule.not_before,
+                reason: schedule.last_error.clone()?,
+            };
+            Some((schedule.position, waiting))
+        };
+        let mut waiting: Vec<_> = self.schedules.iter().filter_map(delayed).collect();
+        waiting.sort_by_key(|(position, _)| *position);
+        waiting.into_iter().take(limit).map(|(_, waiting)| waiting).collect()
+    }
+
+    /// The entities of which deletes are planned in a system.
+    pub(super) fn planned_deletes(&self, system: &SystemName) -> Vec<PlannedDeletes> {
+        let mut figures: BTreeMap<&EntityName, (u64, u64)> = BTreeMap::new();
+        for record in self.records.values() {
+            let (planned, copies) = figures.entry(&record.entity).or_default();
+            *planned += u64::from(
+                record.intents.get(system).is_some_and(|intent| intent.operation == Operation::Delete),
+            );
+            *copies += u64::from(record.live_copy(system).is_some());
+        }
+        let of = |(entity, (planned, copies)): (&EntityName, (u64, u64))| {
+            (planned > 0).then(|| PlannedDeletes { entity: entity.clone(), planned, copies })
+        };
+        figures.into_iter().filter_map(of).collect()
+    }
+
     /// Figures for `status`.
     pub(super) fn counts(&self) -> Counts {
         let mut records = BTreeMap::new();
@@ -313,7 +354,7 @@ impl Tables {
 }
 
 fn links_of(record: &Record) -> impl Iterator<Item = Link> + '_ {
-    record.copies.iter().map(|(system, copy)| (system.clone(), record.entity.clone(), copy.remote_id.clone()))
+    record.links().map(|(system, copy)| (system.clone(), record.entity.clone(), copy.remote_id.clone()))
 }
 
 /// Whether the item came from the copy. What could not go out to it has a record and stays.

@@ -6,7 +6,7 @@ use super::error::Fault;
 use avowal_core::data::ids::{EntityName, SystemName};
 use avowal_core::record::intent::IntentStatus;
 use avowal_engine::OWN_ENTITY;
-use avowal_engine::ports::store::{Counts, OpenCounts};
+use avowal_engine::ports::store::{Counts, OpenCounts, PlannedDeletes};
 
 /// What is not done yet.
 pub(super) async fn open_counts(link: &Link) -> Result<OpenCounts, Fault> {
@@ -46,6 +46,22 @@ pub(super) async fn counts(link: &Link) -> Result<Counts, Fault> {
         quarantine,
         signals,
     })
+}
+
+/// The entities of which deletes are planned in a system.
+pub(super) async fn planned_deletes(link: &Link, system: &SystemName) -> Result<Vec<PlannedDeletes>, Fault> {
+    const PLANNED: &str = "SELECT r.entity, count(*), (SELECT count(*) FROM links l
+            WHERE l.system = $1 AND l.entity = r.entity AND l.alive)
+        FROM intents i JOIN records r ON r.bucket = i.bucket AND r.id = i.record_id
+        WHERE i.system = $1 AND i.operation = 'delete' GROUP BY r.entity ORDER BY r.entity COLLATE \"C\"";
+    let rows = link.query(PLANNED, &[&system.as_str()]).await?;
+    rows.iter()
+        .map(|row| {
+            let entity = EntityName::from(row.try_get::<_, String>(0)?);
+            let (planned, copies) = (figure(row.try_get(1)?)?, figure(row.try_get(2)?)?);
+            Ok(PlannedDeletes { entity, planned, copies })
+        })
+        .collect()
 }
 
 async fn by_name<N: From<String>>(link: &Link, sql: &'static str) -> Result<Vec<(N, u64)>, Fault> {

@@ -69,6 +69,7 @@ impl SoleKey {
 pub(super) struct Rest {
     pub(super) quarantine: Vec<NewQuarantineItem>,
     pub(super) closed: Vec<CopyKey>,
+    pub(super) settled: Vec<(RecordId, SystemName)>,
     pub(super) ids_closed: Vec<i64>,
     pub(super) signals: Vec<NewSignal>,
     pub(super) signals_done: Vec<i64>,
@@ -160,6 +161,7 @@ impl PreparedCommit {
         prepared.rest = Rest {
             quarantine: commit.quarantine,
             closed: commit.quarantine_closed,
+            settled: commit.quarantine_settled,
             ids_closed: commit.quarantine_ids_closed,
             signals: commit.signals,
             signals_done: commit.signals_done,
@@ -199,7 +201,7 @@ impl RecordRow {
             seq: column::number(record.seq)?,
             living,
             state: codec::to_json(record)?,
-            links: record.copies.keys().map(|system| link(record, system)).collect(),
+            links: record.links().map(|(system, _)| link(record, system)).collect(),
             match_keys: keys.collect(),
             intents: record.intents.keys().map(|system| intent(record, system)).collect(),
             reviews: record

@@ -8,8 +8,9 @@ use super::statements::{Step, by_key, columns, remove_by_record};
 use super::{column, due};
 use avowal_core::data::ids::{RecordId, SystemName};
 use avowal_core::data::time::Timestamp;
+use avowal_core::record::intent::IntentStatus;
 use avowal_engine::ports::bucket::Shares;
-use avowal_engine::ports::store::DueIntent;
+use avowal_engine::ports::store::{DueIntent, WaitingIntent};
 use std::collections::BTreeSet;
 
 const DROP_INTENTS: &str = "DELETE FROM intents i
@@ -46,7 +47,7 @@ pub(super) async fn due(
     now: Timestamp,
     limit: usize,
 ) -> Result<Vec<DueIntent>, Fault> {
-    const DUE: &str = "SELECT i.record_id, i.failures
+    const DUE: &str = "SELECT i.record_id, i.failures, i.last_error
         FROM unnest($2::smallint[]) AS k (share)
         CROSS JOIN LATERAL (SELECT * FROM intents i WHERE i.system = $1 AND i.share = k.share AND i.not_before <= $3
             ORDER BY i.not_before, i.position LIMIT $4) AS i
@@ -58,7 +59,32 @@ pub(super) async fn due(
             let record: String = row.try_get(0)?;
             let failures =
                 column::small(row.try_get(1)?, || format!("intents row {record}, {system}, failures"))?;
-            Ok(DueIntent { record: RecordId::from(record), failures })
+            let reason = row.try_get::<_, Option<String>>(2)?.map(column::from_text);
+            Ok(DueIntent { record: RecordId::from(record), failures, reason })
+        })
+        .collect()
+}
+
+/// The delayed intents, longest planned first.
+pub(super) async fn waiting(link: &Link, limit: usize) -> Result<Vec<WaitingIntent>, Fault> {
+    const WAITING: &str = "SELECT record_id, system, status, failures, not_before, last_error FROM intents
+        WHERE last_error IS NOT NULL ORDER BY position LIMIT $1";
+    let rows = link.query(WAITING, &[&column::limit(limit)]).await?;
+    rows.iter()
+        .map(|row| {
+            let (record, system): (String, String) = (row.try_get(0)?, row.try_get(1)?);
+            let place = |name: &str| format!("intents row {record}, {system}, {name}");
+            let status: String = row.try_get(2)?;
+            let known =
+                IntentStatus::parse(&status).ok_or_else(|| Fault::damaged(place("status"), &status))?;
+            Ok(WaitingIntent {
+                status: known,
+                failures: column::small(row.try_get(3)?, || place("failures"))?,
+                not_before: Timestamp::from_millis(row.try_get(4)?),
+                reason: column::from_text(row.try_get(5)?),
+                record: RecordId::from(record.clone()),
+                system: SystemName::from(system.clone()),
+            })
         })
         .collect()
 }
@@ -102,7 +128,7 @@ pub(super) fn write(commits: &[&PreparedCommit], facts: &Facts, steps: &mut Vec<
             systems: String = |row: &Delay<'_>| row.system.as_str().to_owned(),
             times: i64 = |row: &Delay<'_>| row.not_before.millis(),
             failures: i64 = |row: &Delay<'_>| i64::from(row.failures),
-            reasons: String = |row: &Delay<'_>| column::text(&row.reason),
+            reasons: Option<String> = |row: &Delay<'_>| row.reason.as_deref().map(column::text),
         );
         steps.push(Step::any(DELAY_INTENTS, params));
     }

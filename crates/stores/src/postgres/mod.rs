@@ -46,8 +46,9 @@ use avowal_engine::ports::connector::Installation;
 use avowal_engine::ports::lanes::{Claim, Lane};
 use avowal_engine::ports::store::{
     BATCH_RECORDS_MAX, Commit, CommitChanges, CommitOutcome, ControlStops, Counts, CursorName, Due,
-    DueIntent, Located, OpenCounts, OpenReview, Position, QuarantineItem, ReadHistory, ReadOverview,
-    ReadRecords, RecordCommit, ScheduleWork, ShareStore, SharedStore, Signal, Stop, StoreError,
+    DueIntent, Located, OpenCounts, OpenReview, PlannedDeletes, Position, QuarantineItem, ReadHistory,
+    ReadOverview, ReadRecords, RecordCommit, ScheduleWork, ShareStore, SharedStore, Signal, Stop, StoreError,
+    WaitingIntent,
 };
 use claim::Claims;
 use connection::{Link, Server};
@@ -195,8 +196,16 @@ impl ReadOverview for PostgresStore {
         read!(self, link => quarantine::open(link, limit))
     }
 
+    async fn waiting_intents(&self, limit: usize) -> Result<Vec<WaitingIntent>, StoreError> {
+        read!(self, link => intents::waiting(link, limit))
+    }
+
     async fn open_counts(&self) -> Result<OpenCounts, StoreError> {
         read!(self, link => counts::open_counts(link))
+    }
+
+    async fn planned_deletes(&self, system: &SystemName) -> Result<Vec<PlannedDeletes>, StoreError> {
+        read!(self, link => counts::planned_deletes(link, system))
     }
 
     async fn counts(&self) -> Result<Counts, StoreError> {

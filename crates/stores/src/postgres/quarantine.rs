@@ -21,10 +21,14 @@ const SET_ASIDE: &str =
 const CLOSE_COPIES: &str =
     "UPDATE quarantine SET status = 'closed' WHERE status = 'open' AND copy IS NOT NULL AND copy = ANY($1)";
 
+const CLOSE_SETTLED: &str = "UPDATE quarantine q SET status = 'closed'
+    FROM unnest($1::text[], $2::text[]) AS k (record_id, system)
+    WHERE q.status = 'open' AND q.record_id = k.record_id AND q.system = k.system";
+
 const CLOSE_IDS: &str = "UPDATE quarantine SET status = 'closed' WHERE id = ANY($1)";
 
 /// The statements of this file that a commit sends, to be prepared before.
-pub(super) const STATEMENTS: &[&str] = &[SET_ASIDE, CLOSE_COPIES, CLOSE_IDS];
+pub(super) const STATEMENTS: &[&str] = &[SET_ASIDE, CLOSE_COPIES, CLOSE_SETTLED, CLOSE_IDS];
 
 /// The open quarantine items, oldest first.
 pub(super) async fn open(link: &Link, limit: usize) -> Result<Vec<QuarantineItem>, Fault> {
@@ -72,6 +76,13 @@ pub(super) fn write(rest: &Rest, steps: &mut Vec<Step>) {
     if !rest.closed.is_empty() {
         let copies: Vec<Vec<u8>> = rest.closed.iter().map(copy_digest).collect();
         steps.push(Step::any(CLOSE_COPIES, vec![Box::new(copies)]));
+    }
+    if !rest.settled.is_empty() {
+        let records: Vec<String> =
+            rest.settled.iter().map(|(record, _)| column::text(record.as_str())).collect();
+        let systems: Vec<String> =
+            rest.settled.iter().map(|(_, system)| system.as_str().to_owned()).collect();
+        steps.push(Step::any(CLOSE_SETTLED, vec![Box::new(records), Box::new(systems)]));
     }
     if !rest.ids_closed.is_empty() {
         steps.push(Step::any(CLOSE_IDS, vec![Box::new(rest.ids_closed.clone())]));

@@ -90,6 +90,7 @@ fn commit(connection: &Connection, recent: &Recent, encoded: &Encoded) -> Result
     }
     quarantine::add(connection, &commit.quarantine)?;
     quarantine::close(connection, &commit.quarantine_closed)?;
+    quarantine::settle(connection, &commit.quarantine_settled)?;
     quarantine::release(connection, &commit.quarantine_ids_closed)?;
     signals::add(connection, &commit.signals)?;
     signals::remove(connection, &commit.signals_done)?;

@@ -5,7 +5,7 @@ use super::error::Fault;
 use avowal_core::data::ids::{EntityName, SystemName};
 use avowal_core::record::intent::IntentStatus;
 use avowal_engine::OWN_ENTITY;
-use avowal_engine::ports::store::{Counts, OpenCounts};
+use avowal_engine::ports::store::{Counts, OpenCounts, PlannedDeletes};
 use rusqlite::Connection;
 
 /// What is not done yet.
@@ -44,6 +44,30 @@ pub(super) fn counts(connection: &Connection) -> Result<Counts, Fault> {
         quarantine,
         signals,
     })
+}
+
+/// The entities of which deletes are planned in a system.
+pub(super) fn planned_deletes(
+    connection: &Connection,
+    system: &SystemName,
+) -> Result<Vec<PlannedDeletes>, Fault> {
+    let mut select = connection.prepare_cached(
+        "SELECT r.entity, count(*), (SELECT count(*) FROM links l
+             WHERE l.system = ?1 AND l.entity = r.entity AND l.alive = 1)
+         FROM intents i JOIN records r ON r.id = i.record_id
+         WHERE i.system = ?1 AND i.operation = 'delete' GROUP BY r.entity ORDER BY r.entity",
+    )?;
+    let rows = select
+        .query_map([system.as_str()], |row| Ok((row.get::<_, String>(0)?, row.get(1)?, row.get(2)?)))?;
+    rows.map(|row| {
+        let (entity, planned, copies) = row?;
+        Ok(PlannedDeletes {
+            entity: EntityName::from(entity),
+            planned: figure(planned)?,
+            copies: figure(copies)?,
+        })
+    })
+    .collect()
 }
 
 fn by_name<N: From<String>>(connection: &Connection, sql: &str) -> Result<Vec<(N, u64)>, Fault> {

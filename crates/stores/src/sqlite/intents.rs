@@ -6,9 +6,9 @@ use super::error::Fault;
 use avowal_core::data::ids::{RecordId, SystemName};
 use avowal_core::data::time::Timestamp;
 use avowal_core::record::Record;
-use avowal_core::record::intent::Intent;
+use avowal_core::record::intent::{Intent, IntentStatus};
 use avowal_engine::ports::bucket::{Bucket, Shares};
-use avowal_engine::ports::store::{DueIntent, IntentDelay};
+use avowal_engine::ports::store::{DueIntent, IntentDelay, WaitingIntent};
 use rusqlite::{Connection, params};
 
 /// When an intent is due that nobody has delayed.
@@ -23,23 +23,50 @@ pub(super) fn due(
     limit: usize,
 ) -> Result<Vec<DueIntent>, Fault> {
     let mut select = connection.prepare_cached(
-        "SELECT record_id, failures FROM intents WHERE system = ?1 AND not_before <= ?2
+        "SELECT record_id, failures, last_error FROM intents WHERE system = ?1 AND not_before <= ?2
          ORDER BY not_before, position",
     )?;
     let rows = select.query_map(params![system.as_str(), now.to_string()], |row| {
-        Ok((row.get::<_, String>(0)?, row.get(1)?))
+        Ok((row.get::<_, String>(0)?, row.get(1)?, row.get(2)?))
     })?;
     let due = rows.map(|row| {
-        let (record, failures) = row?;
+        let (record, failures, reason) = row?;
         let failures =
             column::small_from_column(failures, || format!("intents row {record}, {system}, failures"))?;
-        Ok(DueIntent { record: RecordId::from(record), failures })
+        Ok(DueIntent { record: RecordId::from(record), failures, reason })
     });
     // Rows are computed as they are taken, so no more are looked at than needed.
     let is_ours = |due: &Result<DueIntent, Fault>| {
         due.as_ref().map_or(true, |due| shares.covers(Bucket::of_record(&due.record)))
     };
     due.filter(is_ours).take(limit).collect()
+}
+
+/// The delayed intents, longest planned first.
+pub(super) fn waiting(connection: &Connection, limit: usize) -> Result<Vec<WaitingIntent>, Fault> {
+    let mut select = connection.prepare_cached(
+        "SELECT record_id, system, status, failures, not_before, last_error FROM intents
+         WHERE last_error IS NOT NULL ORDER BY position LIMIT ?1",
+    )?;
+    let rows = select.query_map([column::limit(limit)], |row| {
+        let names = (row.get::<_, String>(0)?, row.get::<_, String>(1)?);
+        let rest = (row.get::<_, String>(2)?, row.get(3)?, row.get::<_, String>(4)?, row.get(5)?);
+        Ok((names, rest))
+    })?;
+    rows.map(|row| {
+        let ((record, system), (status, failures, not_before, reason)) = row?;
+        let place = |name: &str| format!("intents row {record}, {system}, {name}");
+        let known = IntentStatus::parse(&status).ok_or_else(|| Fault::damaged(place("status"), &status))?;
+        Ok(WaitingIntent {
+            status: known,
+            failures: column::small_from_column(failures, || place("failures"))?,
+            not_before: column::parsed(&not_before, || place("not_before"))?,
+            reason,
+            record: RecordId::from(record.clone()),
+            system: SystemName::from(system.clone()),
+        })
+    })
+    .collect()
 }
 
 /// An intent with the key that is stored keeps its schedule; any other one is due at once.

@@ -13,7 +13,7 @@ pub(super) fn locate(connection: &Connection, keys: &[CopyKey]) -> Result<Vec<Op
     let mut select = connection.prepare_cached(
         "SELECT record_id, content, alive,
                 EXISTS (SELECT 1 FROM intents AS i WHERE i.record_id = links.record_id
-                        AND i.system = links.system AND i.status IN ('sent', 'unknown'))
+                        AND i.system = links.system AND i.status <> 'pending')
          FROM links WHERE system = ?1 AND entity = ?2 AND remote_id = ?3",
     )?;
     let mut out = Vec::with_capacity(keys.len());
@@ -59,8 +59,9 @@ pub(super) fn copies(
 /// Deletes the links that the new state no longer has like this.
 pub(super) fn release(connection: &Connection, change: &Change<'_>) -> Result<(), Fault> {
     let Some(before) = change.before else { return Ok(()) };
-    for (system, copy) in &before.state.copies {
-        let is_kept = change.state.copies.get(system).is_some_and(|now| now.remote_id == copy.remote_id);
+    for (system, copy) in before.state.links() {
+        let now = change.state.links().find(|(other, _)| *other == system);
+        let is_kept = now.is_some_and(|(_, now)| now.remote_id == copy.remote_id);
         if !is_kept {
             connection
                 .prepare_cached("DELETE FROM links WHERE record_id = ?1 AND system = ?2")?
@@ -72,8 +73,9 @@ pub(super) fn release(connection: &Connection, change: &Change<'_>) -> Result<()
 
 pub(super) fn write(connection: &Connection, change: &Change<'_>) -> Result<(), Refusal> {
     let record = change.state;
-    for (system, copy) in &record.copies {
+    for (system, copy) in record.links() {
         let before = change.before.and_then(|before| before.state.copies.get(system));
+        let before = before.filter(|before| !before.is_replaced);
         match before.filter(|before| before.remote_id == copy.remote_id && before.alive == copy.alive) {
             Some(before) if shows_same(before, copy) => {}
             Some(_) => show(connection, record, system, copy)?,

@@ -40,8 +40,9 @@ use avowal_engine::ports::connector::Installation;
 use avowal_engine::ports::lanes::{Claim, Lane, LocalLanes};
 use avowal_engine::ports::store::{
     BATCH_RECORDS_MAX, Commit, CommitChanges, CommitOutcome, ControlStops, Counts, CursorName, Due,
-    DueIntent, Located, OpenCounts, OpenReview, Position, QuarantineItem, ReadHistory, ReadOverview,
-    ReadRecords, ScheduleWork, ShareStore, SharedStore, Signal, Stop, StoreError,
+    DueIntent, Located, OpenCounts, OpenReview, PlannedDeletes, Position, QuarantineItem, ReadHistory,
+    ReadOverview, ReadRecords, ScheduleWork, ShareStore, SharedStore, Signal, Stop, StoreError,
+    WaitingIntent,
 };
 use encode::Encoded;
 use lock::WriteLock;
@@ -229,8 +230,17 @@ impl ReadOverview for SqliteStore {
         self.readers.read(move |connection| quarantine::open(connection, limit)).await
     }
 
+    async fn waiting_intents(&self, limit: usize) -> Result<Vec<WaitingIntent>, StoreError> {
+        self.readers.read(move |connection| intents::waiting(connection, limit)).await
+    }
+
     async fn open_counts(&self) -> Result<OpenCounts, StoreError> {
         self.readers.read(counts::open_counts).await
+    }
+
+    async fn planned_deletes(&self, system: &SystemName) -> Result<Vec<PlannedDeletes>, StoreError> {
+        let system = system.clone();
+        self.readers.read(move |connection| counts::planned_deletes(connection, &system)).await
     }
 
     async fn counts(&self) -> Result<Counts, StoreError> {

@@ -70,6 +70,17 @@ pub(super) fn close(connection: &Connection, copies: &[CopyKey]) -> Result<(), F
     Ok(())
 }
 
+/// Closes the writes that have got through, or have nothing left to do.
+pub(super) fn settle(connection: &Connection, settled: &[(RecordId, SystemName)]) -> Result<(), Fault> {
+    let mut close = connection.prepare_cached(
+        "UPDATE quarantine SET status = 'closed' WHERE status = 'open' AND record_id = ?1 AND system = ?2",
+    )?;
+    for (record, system) in settled {
+        close.execute([record.as_str(), system.as_str()])?;
+    }
+    Ok(())
+}
+
 pub(super) fn release(connection: &Connection, ids: &[i64]) -> Result<(), Fault> {
     let mut close = connection.prepare_cached("UPDATE quarantine SET status = 'closed' WHERE id = ?1")?;
     for id in ids {

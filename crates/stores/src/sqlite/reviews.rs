@@ -33,6 +33,7 @@ pub(super) fn note(connection: &Connection, event: &IntegrationEvent) -> Result<
             Ok(())
         }
         Body::Linked { .. }
+        | Body::Unlinked { .. }
         | Body::Observed { .. }
         | Body::FieldChanged { .. }
         | Body::ConflictDetected { .. }

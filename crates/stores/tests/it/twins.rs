@@ -97,7 +97,7 @@ fn arbitrary(random: &mut Random, streams: &[Stream]) -> (Commit, Vec<(usize, St
         system: system(random).into(),
         not_before: at(random.below(9) as i64),
         failures: random.below(5) as u32,
-        reason: "503".to_owned(),
+        reason: Some("503".to_owned()),
     };
     commit.delays.push(delay);
     (commit, touched)

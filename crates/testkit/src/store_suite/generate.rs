@@ -150,7 +150,7 @@ impl Random {
             operation: self.operation(),
             fields: self.outgoing(),
             vector: self.vector(),
-            status: self.pick(&[IntentStatus::Planned, IntentStatus::Sent, IntentStatus::Unknown]),
+            status: self.pick(&IntentStatus::ALL),
             attempt: self.bits() as u32,
         }
     }
@@ -171,6 +171,7 @@ impl Random {
             remote_id: remote_id.into(),
             alive: self.one_in(2),
             wanted: self.one_in(3),
+            is_replaced: false,
             fields: self.some(3, |random| (random.field(), random.shadow())).into_iter().collect(),
             seen: self.vector(),
             sent: self.vector(),
@@ -294,6 +295,7 @@ impl Random {
             [Causality::Same, Causality::LeftAfterRight, Causality::RightAfterLeft, Causality::Concurrent];
         vec![
             Body::Linked { system: self.system(), remote_id: self.text().into(), how: self.pick(&how) },
+            Body::Unlinked { system: self.system(), remote_id: self.text().into() },
             Body::Observed {
                 system: self.system(),
                 channel: self.channel(),
@@ -388,8 +390,14 @@ impl Random {
 
     fn bodies_written(&mut self) -> Vec<Body> {
         let by = [ConfirmedBy::Receipt, ConfirmedBy::ReadBack, ConfirmedBy::LookUp, ConfirmedBy::Echo];
-        let failures =
-            [Failure::Retry, Failure::Conflict, Failure::Rejected, Failure::Unknown, Failure::Missing];
+        let failures = [
+            Failure::Retry,
+            Failure::Conflict,
+            Failure::Rejected,
+            Failure::Unknown,
+            Failure::Missing,
+            Failure::Waits,
+        ];
         let stored = |random: &mut Self| FieldStored {
             content: random.value(2),
             sent_as: random.maybe(|random| random.value(2)),

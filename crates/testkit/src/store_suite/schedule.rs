@@ -6,17 +6,25 @@ use avowal_core::data::time::Timestamp;
 use avowal_core::history::Doubt;
 use avowal_core::record::intent::{IntentStatus, Operation};
 use avowal_engine::ports::bucket::Shares;
-use avowal_engine::ports::store::{Commit, DueIntent, IntentDelay, SignalReason, Store};
+use avowal_engine::ports::store::{
+    Commit, CommitOutcome, DueIntent, IntentDelay, RecordCommit, SignalReason, Store,
+};
 use std::sync::Arc;
 
 async fn due(store: &dyn Store, system: &str, now: Timestamp, limit: usize) -> Vec<(String, u32)> {
     let due = store.due_intents(&system.into(), Shares::ALL, now, limit).await.unwrap();
-    due.into_iter().map(|DueIntent { record, failures }| (record.to_string(), failures)).collect()
+    due.into_iter().map(|DueIntent { record, failures, .. }| (record.to_string(), failures)).collect()
 }
 
 fn delay(record: &str, until: Timestamp, failures: u32) -> IntentDelay {
     let reason = "503".to_owned();
-    IntentDelay { record: record.into(), system: "crm".into(), not_before: until, failures, reason }
+    IntentDelay {
+        record: record.into(),
+        system: "crm".into(),
+        not_before: until,
+        failures,
+        reason: Some(reason),
+    }
 }
 
 fn planned(id: &str, key: &str) -> Stream {
@@ -52,6 +60,56 @@ pub async fn delays_hold_back(store: Arc<dyn Store>) {
     assert_eq!(due(&*store, "crm", at(10), 10).await, pairs(&[("02", 1)]));
     assert_eq!(due(&*store, "crm", at(30), 10).await, pairs(&[("02", 1), ("01", 3)]));
     assert_eq!(store.next_due().await, Ok(Some(at(10))));
+}
+
+/// Delayed intents are listed with their reasons, longest planned first. A try that is under way has none.
+pub async fn reasons_of_delays_are_listed(store: Arc<dyn Store>) {
+    let [mut one, mut two, mut three] = ["03", "01", "02"].map(|id| planned(id, "k"));
+    two.set_status("crm", IntentStatus::Waiting);
+    let delays = vec![delay("01", at(20), 3), delay("03", at(10), 1)];
+    committed(&*store, Commit { delays, ..records([one.step(), two.step(), three.step()]) }).await;
+    let listed = store.waiting_intents(10).await.unwrap();
+    let told: Vec<_> = listed
+        .iter()
+        .map(|waiting| (waiting.record.as_str(), waiting.status, waiting.failures, waiting.reason.as_str()))
+        .collect();
+    assert_eq!(told, [("03", IntentStatus::Planned, 1, "503"), ("01", IntentStatus::Waiting, 3, "503")]);
+    assert_eq!((listed[1].not_before, listed[1].system.as_str()), (at(20), "crm"));
+    assert_eq!(store.waiting_intents(1).await.unwrap(), listed[..1]);
+    let reasons = async |store: &dyn Store| {
+        let due = store.due_intents(&"crm".into(), Shares::ALL, at(99), 10).await.unwrap();
+        due.into_iter().map(|due| (due.record.to_string(), due.reason)).collect::<Vec<_>>()
+    };
+    let said = |id: &str| (id.to_owned(), Some("503".to_owned()));
+    assert_eq!(reasons(&*store).await, [("02".to_owned(), None), said("03"), said("01")]);
+    let under_way = IntentDelay { reason: None, ..delay("01", at(20), 3) };
+    committed(&*store, Commit { delays: vec![under_way], ..Commit::default() }).await;
+    assert_eq!(reasons(&*store).await[2], ("01".to_owned(), None));
+    assert_eq!(store.waiting_intents(10).await.unwrap(), listed[..1]);
+}
+
+/// A record without a new event must still stand where it was read.
+pub async fn unchanged_record_is_compared(store: Arc<dyn Store>) {
+    let mut one = planned("01", "k");
+    committed(&*store, one.commit()).await;
+    let same = |one: &Stream| RecordCommit {
+        expected_seq: one.state.seq,
+        state: one.state.clone(),
+        events: Vec::new(),
+        match_keys: Vec::new(),
+    };
+    let read = same(&one);
+    let of = |record: RecordCommit| Commit {
+        records: vec![record],
+        delays: vec![delay("01", at(10), 1)],
+        ..Commit::default()
+    };
+    committed(&*store, of(read.clone())).await;
+    assert_eq!(due(&*store, "crm", at(10), 10).await, pairs(&[("01", 1)]));
+    one.set_status("crm", IntentStatus::Sent);
+    committed(&*store, one.commit()).await;
+    let outcome = store.commit(of(read)).await.unwrap();
+    assert!(matches!(outcome, CommitOutcome::Conflict { .. }), "{outcome:?}");
 }
 
 /// While the key stays, the schedule stays, whatever else changes.
@@ -91,9 +149,12 @@ pub async fn settled_intent_is_gone(store: Arc<dyn Store>) {
 pub async fn intents_in_flight_are_found(store: Arc<dyn Store>) {
     let mut one = planned("01", "k");
     one.state.intents.get_mut("crm").unwrap().operation = Operation::Delete;
-    for (status, in_flight) in
-        [(IntentStatus::Planned, false), (IntentStatus::Sent, true), (IntentStatus::Unknown, true)]
-    {
+    for (status, in_flight) in [
+        (IntentStatus::Planned, false),
+        (IntentStatus::Sent, true),
+        (IntentStatus::Unknown, true),
+        (IntentStatus::Waiting, true),
+    ] {
         one.set_status("crm", status);
         committed(&*store, one.commit()).await;
         let located = store.locate(&[copy("crm", "01")]).await.unwrap().remove(0).unwrap();

@@ -4,7 +4,7 @@ use crate::ports::store::{
     CursorMove, CursorName, IntentDelay, NewQuarantineItem, NewSignal, Position, StoreError,
 };
 use async_trait::async_trait;
-use avowal_core::data::ids::{EntityName, SystemName};
+use avowal_core::data::ids::{EntityName, RecordId, SystemName};
 use avowal_core::data::time::Timestamp;
 use avowal_core::history::IntegrationEvent;
 use avowal_core::record::{CopyKey, Record};
@@ -44,6 +44,8 @@ pub struct Commit {
     pub quarantine: Vec<NewQuarantineItem>,
     /// Copies that were understood now: their open incoming items (those without a record) close.
     pub quarantine_closed: Vec<CopyKey>,
+    /// Writes that have got through, or have nothing left to do: the open outgoing items of that record and system close.
+    pub quarantine_settled: Vec<(RecordId, SystemName)>,
     /// Items (by their `id`) that a person has released.
     pub quarantine_ids_closed: Vec<i64>,
     /// Copies to read, later or soon.
@@ -65,6 +67,7 @@ impl Commit {
             && self.cursors.is_empty()
             && self.quarantine.is_empty()
             && self.quarantine_closed.is_empty()
+            && self.quarantine_settled.is_empty()
             && self.quarantine_ids_closed.is_empty()
             && self.signals.is_empty()
             && self.signals_done.is_empty()

@@ -19,6 +19,17 @@ pub struct OpenCounts {
     pub signals: u64,
 }
 
+/// The deletes of one entity that are planned in a system.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PlannedDeletes {
+    /// Of which entity.
+    pub entity: EntityName,
+    /// How many are not confirmed yet.
+    pub planned: u64,
+    /// How many living copies the system holds, those included.
+    pub copies: u64,
+}
+
 /// Figures for `status`. Our own streams ([`crate::OWN_ENTITY`]) are no records; their events are part of the history.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
 pub struct Counts {

@@ -18,13 +18,13 @@ mod stop;
 pub use commit::{
     BATCH_RECORDS_MAX, Commit, CommitChanges, CommitOutcome, DedupeKey, MatchKey, RecordCommit,
 };
-pub use counts::{Counts, OpenCounts};
+pub use counts::{Counts, OpenCounts, PlannedDeletes};
 pub use cursor::{Cursor, CursorKind, CursorMove, CursorName, Position};
 pub use error::StoreError;
 pub use quarantine::{NewQuarantineItem, QuarantineItem};
 pub use read::{Located, ReadHistory, ReadOverview, ReadRecords};
 pub use review::OpenReview;
-pub use schedule::{Due, DueIntent, IntentDelay, ScheduleWork};
+pub use schedule::{Due, DueIntent, IntentDelay, ScheduleWork, WaitingIntent};
 pub use shared::{ShareStore, SharedStore};
 pub use signal::{NewSignal, Signal, SignalReason};
 pub use stop::{ControlStops, Direction, Stop, StopCause};

@@ -1,6 +1,8 @@
 //! Reading what is stored: records, their history, and what waits for a person.
 
-use crate::ports::store::{Counts, OpenCounts, OpenReview, QuarantineItem, StoreError};
+use crate::ports::store::{
+    Counts, OpenCounts, OpenReview, PlannedDeletes, QuarantineItem, StoreError, WaitingIntent,
+};
 use async_trait::async_trait;
 use avowal_core::data::ids::{EntityName, RecordId, RemoteId, SystemName};
 use avowal_core::data::value::Digest;
@@ -79,8 +81,14 @@ pub trait ReadOverview: Send + Sync {
     /// The quarantined items that are still open, oldest first, at most `limit`.
     async fn quarantined(&self, limit: usize) -> Result<Vec<QuarantineItem>, StoreError>;
 
+    /// The delayed intents with their reasons, longest planned first, at most `limit`.
+    async fn waiting_intents(&self, limit: usize) -> Result<Vec<WaitingIntent>, StoreError>;
+
     /// How much is not done yet. Its cost grows with what is open, not with what is stored: every run asks for it.
     async fn open_counts(&self) -> Result<OpenCounts, StoreError>;
+
+    /// The entities of which deletes are planned in a system, in order.
+    async fn planned_deletes(&self, system: &SystemName) -> Result<Vec<PlannedDeletes>, StoreError>;
 
     /// The figures for `status`. May read through everything that is stored.
     async fn counts(&self) -> Result<Counts, StoreError>;

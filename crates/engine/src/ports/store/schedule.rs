@@ -6,6 +6,8 @@ use crate::ports::store::{Signal, StoreError};
 use async_trait::async_trait;
 use avowal_core::data::ids::{RecordId, SystemName};
 use avowal_core::data::time::Timestamp;
+use avowal_core::record::intent::IntentStatus;
+use serde::{Serialize, Serializer};
 
 /// Finding what is due and claiming the right to do it.
 #[async_trait]
@@ -55,6 +57,30 @@ pub struct DueIntent {
     pub record: RecordId,
     /// How often it has failed without effect since it last made progress.
     pub failures: u32,
+    /// Why it was delayed, in words; `None` if nothing has delayed it, or a try without an event is under way.
+    pub reason: Option<String>,
+}
+
+/// An intent that was delayed, as people ask for it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct WaitingIntent {
+    /// Of which record.
+    pub record: RecordId,
+    /// To which system.
+    pub system: SystemName,
+    /// How far it has come.
+    #[serde(serialize_with = "status_word")]
+    pub status: IntentStatus,
+    /// How often it has failed without effect.
+    pub failures: u32,
+    /// Not before this time.
+    pub not_before: Timestamp,
+    /// The last failure, in words.
+    pub reason: String,
+}
+
+fn status_word<S: Serializer>(status: &IntentStatus, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(status.as_str())
 }
 
 /// An intent whose next attempt waits.
@@ -68,6 +94,6 @@ pub struct IntentDelay {
     pub not_before: Timestamp,
     /// How often it has failed without effect.
     pub failures: u32,
-    /// The last failure, in words.
-    pub reason: String,
+    /// The last failure, in words; `None` marks a try without an event as under way.
+    pub reason: Option<String>,
 }
