@@ -186,7 +186,9 @@ impl Object {
             return Err("it is no JSON object".to_owned());
         }
         let flag = self.spec.deleted.as_deref().and_then(|place| look(item, place));
-        if flag.is_some_and(|flag| !matches!(flag, Value::Null | Value::Bool(false) | Value::Int(0))) {
+        let is_set =
+            |flag: &Value| *flag != Value::Int(0) && !matches!(flag, Value::Null | Value::Bool(false));
+        if flag.is_some_and(is_set) {
             return Ok(RemoteState::Gone);
         }
         let at = self.spec.fields_at.as_deref().unwrap_or("");
@@ -210,7 +212,7 @@ impl Object {
         if let Some(key) = &self.spec.wrap {
             value = Value::Object([(key.clone(), value)].into());
         }
-        serde_json::to_vec(&value).map_err(|error| error.to_string())
+        Ok(value.to_json().into_bytes())
     }
 }
 

@@ -105,7 +105,7 @@ pub(super) fn scalar_text(value: &Value) -> Option<String> {
         Value::Text(text) => Some(text.to_string()),
         Value::Int(int) => Some(int.to_string()),
         Value::Bool(bool) => Some(bool.to_string()),
-        Value::Float(float) => Some(float.get().to_string()),
+        Value::Float(number) => Some(number.whole().unwrap_or_else(|| number.to_string())),
         Value::Null | Value::List(_) | Value::Object(_) => None,
     }
 }

@@ -67,11 +67,15 @@ pub(super) fn read(value: &Value) -> Option<(Timestamp, Style)> {
             Some((Timestamp::from_millis(int * 1000), Style::Seconds))
         }
         Value::Int(int) => Some((Timestamp::from_millis(*int), Style::Millis)),
-        Value::Float(float) if float.get().abs() < SECONDS_MAX as f64 => {
-            Some((Timestamp::from_millis((float.get() * 1000.0) as i64), Style::Seconds))
+        Value::Float(number) if number.get().abs() < SECONDS_MAX as f64 => {
+            Some((Timestamp::from_millis((number.get() * 1000.0) as i64), Style::Seconds))
+        }
+        Value::Float(number) => {
+            let ms = number.whole()?.parse().ok()?;
+            Some((Timestamp::from_millis(ms), Style::Millis))
         }
         Value::Text(text) => read_text(text.trim()),
-        Value::Null | Value::Bool(_) | Value::Float(_) | Value::List(_) | Value::Object(_) => None,
+        Value::Null | Value::Bool(_) | Value::List(_) | Value::Object(_) => None,
     }
 }
 

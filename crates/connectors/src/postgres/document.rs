@@ -21,8 +21,7 @@ pub(super) fn document(table: &Table, fields: &Fields) -> Value {
 
 /// JSON as it is sent: integers exact, unlike the canonical form.
 pub(super) fn json(value: &Value) -> String {
-    // All keys are texts, so this cannot fail.
-    serde_json::to_string(value).unwrap_or_else(|_| "null".to_owned())
+    value.to_json()
 }
 
 /// The column of this name, the id included.

@@ -1,6 +1,6 @@
 //! Canonical JSON straight from a type's serialisation, without a tree in between: what hashes are made of.
 
-use crate::data::value::{write_int, write_text};
+use crate::data::spelled::{write_int, write_text};
 use serde::Serialize;
 use serde::ser::{
     Error as _, Impossible, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant,

@@ -6,6 +6,9 @@
 pub mod canonical;
 pub mod ids;
 pub(crate) mod left_join;
+mod marked;
+pub mod number;
+pub(crate) mod spelled;
 pub(crate) mod spelling;
 mod text;
 pub mod time;

@@ -2,22 +2,29 @@
 //!
 //! RFC 8785 prints every number as an IEEE double, so two different 64-bit integers beyond 2^53 would
 //! print, and hash, the same. Here they never collapse: an integer outside ±(2^53−1) is written as a
-//! string of its digits, and a number whose exact value cannot be known is refused by the parser.
+//! string of its digits, and a number that no double carries is written with all of them.
 
+use crate::data::marked::mark_digits;
+use crate::data::number::{DIGITS_KEY, Plain};
+use crate::data::spelled::{write_int, write_text};
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize, de};
 use sha2::{Digest as _, Sha256};
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-/// The largest integer magnitude that a double, and so RFC 8785, carries exactly: 2^53 − 1.
-pub const SAFE_INTEGER_MAX: i64 = (1 << 53) - 1;
+pub use crate::data::number::{Number, SAFE_INTEGER_MAX};
+pub use crate::data::spelled::write_canonical_json;
 
 /// A JSON value with exact integers and a total order.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+///
+/// Numbers are equal by value, however they are spelled.
+#[derive(Clone, Default)]
 pub enum Value {
     /// JSON `null`. Not the same as an absent field, which has no `Value` at all.
     #[default]
@@ -26,45 +33,14 @@ pub enum Value {
     Bool(bool),
     /// An integer. Outside ±[`SAFE_INTEGER_MAX`] its canonical form is a string of digits.
     Int(i64),
-    /// A finite number that is not an exact integer.
-    Float(Finite),
+    /// Any other finite number.
+    Float(Number),
     /// A string.
     Text(Arc<str>),
     /// An array.
     List(Vec<Value>),
     /// An object; keys are unique.
     Object(BTreeMap<String, Value>),
-}
-
-/// A finite double that is not an integer of the safe range, so that equal numbers have one form.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub struct Finite(f64);
-
-impl Eq for Finite {}
-
-impl PartialOrd for Finite {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Finite {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.0.total_cmp(&other.0)
-    }
-}
-
-impl std::hash::Hash for Finite {
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        self.0.to_bits().hash(state);
-    }
-}
-
-impl Finite {
-    /// The double itself.
-    pub fn get(self) -> f64 {
-        self.0
-    }
 }
 
 /// Why a text or a number is not a value that can be carried exactly.
@@ -93,7 +69,7 @@ impl Value {
             return Err(ValueError::NotFinite);
         }
         if number.fract() != 0.0 {
-            return Ok(Value::Float(Finite(number)));
+            return Ok(Value::Float(Number::of_double(number)));
         }
         if number.abs() > SAFE_INTEGER_MAX as f64 {
             return Err(ValueError::Inexact(number.to_string()));
@@ -101,9 +77,57 @@ impl Value {
         Ok(Value::Int(number as i64))
     }
 
-    /// Parses JSON text. Duplicate keys, inexact numbers and nesting deeper than 128 are refused.
+    /// Parses JSON text; every number keeps its digits. Duplicate keys, exponents beyond 32 bits and nesting deeper than
+    /// 128 are refused.
     pub fn parse(json: &[u8]) -> Result<Self, ValueError> {
-        serde_json::from_slice(json).map_err(|error| ValueError::Json(error.to_string()))
+        let marked = mark_digits(json);
+        let value: Self =
+            serde_json::from_slice(&marked.json).map_err(|error| ValueError::Json(error.to_string()))?;
+        if value.count_digits() != marked.numbers {
+            return Err(ValueError::Json(format!("the key {DIGITS_KEY:?} has a meaning of its own")));
+        }
+        Ok(value)
+    }
+
+    /// JSON text for other programs: all numbers as numbers, with their digits.
+    pub fn to_json(&self) -> String {
+        match self {
+            Value::Int(int) => int.to_string(),
+            Value::List(items) => {
+                let items: Vec<_> = items.iter().map(Value::to_json).collect();
+                format!("[{}]", items.join(","))
+            }
+            Value::Object(map) => {
+                let pair = |(key, value): (&String, &Value)| {
+                    let mut text = Vec::new();
+                    write_text(key, &mut text);
+                    format!("{}:{}", String::from_utf8_lossy(&text), value.to_json())
+                };
+                format!("{{{}}}", map.iter().map(pair).collect::<Vec<_>>().join(","))
+            }
+            Value::Null | Value::Bool(_) | Value::Float(_) | Value::Text(_) => self.to_string(),
+        }
+    }
+
+    /// How many numbers in it have more digits than a double carries.
+    fn count_digits(&self) -> usize {
+        match self {
+            Value::Null | Value::Bool(_) | Value::Int(_) | Value::Text(_) => 0,
+            Value::Float(number) => usize::from(number.digits().is_some()),
+            Value::List(items) => items.iter().map(Value::count_digits).sum(),
+            Value::Object(map) => map.values().map(Value::count_digits).sum(),
+        }
+    }
+
+    fn rank(&self) -> u8 {
+        match self {
+            Value::Null => 0,
+            Value::Bool(_) => 1,
+            Value::Int(_) | Value::Float(_) => 2,
+            Value::Text(_) => 3,
+            Value::List(_) => 4,
+            Value::Object(_) => 5,
+        }
     }
 
     /// Whether this is JSON `null`.
@@ -133,14 +157,19 @@ impl Value {
 
     /// Appends the canonical form to `out`.
     pub fn write_canonical(&self, out: &mut Vec<u8>) {
+        self.write(Spelling::Canonical, out);
+    }
+
+    fn write(&self, spelling: Spelling, out: &mut Vec<u8>) {
         match self {
             Value::Null => out.extend_from_slice(b"null"),
             Value::Bool(true) => out.extend_from_slice(b"true"),
             Value::Bool(false) => out.extend_from_slice(b"false"),
             Value::Int(int) => write_int(*int, out),
-            Value::Float(float) => {
-                out.extend_from_slice(ryu_js::Buffer::new().format_finite(float.0).as_bytes());
-            }
+            Value::Float(number) => match spelling {
+                Spelling::Canonical => number.write_canonical(out),
+                Spelling::AsShown => out.extend_from_slice(number.to_string().as_bytes()),
+            },
             Value::Text(text) => write_text(text, out),
             Value::List(items) => {
                 out.push(b'[');
@@ -148,11 +177,11 @@ impl Value {
                     if at > 0 {
                         out.push(b',');
                     }
-                    item.write_canonical(out);
+                    item.write(spelling, out);
                 }
                 out.push(b']');
             }
-            Value::Object(map) => write_canonical_map(map.iter().map(|(k, v)| (k.as_str(), v)), out),
+            Value::Object(map) => write_map(map.iter().map(|(k, v)| (k.as_str(), v)), spelling, out),
         }
     }
 
@@ -162,18 +191,35 @@ impl Value {
     }
 }
 
+/// How numbers are written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Spelling {
+    /// One spelling for each value.
+    Canonical,
+    /// With the digits that were shown.
+    AsShown,
+}
+
 /// Appends the canonical form of an object whose pairs come in code-point order of their keys.
 pub fn write_canonical_map<'a>(pairs: impl Iterator<Item = (&'a str, &'a Value)> + Clone, out: &mut Vec<u8>) {
+    write_map(pairs, Spelling::Canonical, out);
+}
+
+fn write_map<'a>(
+    pairs: impl Iterator<Item = (&'a str, &'a Value)> + Clone,
+    spelling: Spelling,
+    out: &mut Vec<u8>,
+) {
     // RFC 8785 sorts by UTF-16 units, which differs from code points only beyond the basic plane.
     if pairs.clone().any(|(key, _)| key.bytes().any(|byte| byte >= 0xF0)) {
         let mut pairs: Vec<_> = pairs.collect();
         pairs.sort_by(|(a, _), (b, _)| a.encode_utf16().cmp(b.encode_utf16()));
-        return write_pairs(pairs.into_iter(), out);
+        return write_pairs(pairs.into_iter(), spelling, out);
     }
-    write_pairs(pairs, out);
+    write_pairs(pairs, spelling, out);
 }
 
-fn write_pairs<'a>(pairs: impl Iterator<Item = (&'a str, &'a Value)>, out: &mut Vec<u8>) {
+fn write_pairs<'a>(pairs: impl Iterator<Item = (&'a str, &'a Value)>, spelling: Spelling, out: &mut Vec<u8>) {
     out.push(b'{');
     for (at, (key, value)) in pairs.enumerate() {
         if at > 0 {
@@ -181,94 +227,65 @@ fn write_pairs<'a>(pairs: impl Iterator<Item = (&'a str, &'a Value)>, out: &mut 
         }
         write_text(key, out);
         out.push(b':');
-        value.write_canonical(out);
+        value.write(spelling, out);
     }
     out.push(b'}');
 }
 
-pub(crate) fn write_int(int: i64, out: &mut Vec<u8>) {
-    if (-SAFE_INTEGER_MAX..=SAFE_INTEGER_MAX).contains(&int) {
-        write_decimal(int, out);
-    } else {
-        out.push(b'"');
-        write_decimal(int, out);
-        out.push(b'"');
-    }
-}
-
-fn write_decimal(int: i64, out: &mut Vec<u8>) {
-    if int < 0 {
-        out.push(b'-');
-    }
-    let (text, from) = decimal(int.unsigned_abs());
-    out.extend_from_slice(&text[from..]);
-}
-
-/// Appends the digits of a number.
-pub(crate) fn push_number(number: u64, out: &mut String) {
-    let (text, from) = decimal(number);
-    text[from..].iter().for_each(|digit| out.push(char::from(*digit)));
-}
-
-/// The digits of a number, and where they begin. Twenty are the most there can be.
-fn decimal(mut rest: u64) -> ([u8; 20], usize) {
-    let mut text = [0; 20];
-    let mut from = text.len();
-    loop {
-        from -= 1;
-        text[from] = b'0' + (rest % 10) as u8;
-        rest /= 10;
-        if rest == 0 {
-            return (text, from);
+impl PartialEq for Value {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Value::Text(left), Value::Text(right)) => left == right,
+            _ => self.cmp(other) == Ordering::Equal,
         }
     }
 }
 
-#[inline]
-pub(crate) fn write_text(text: &str, out: &mut Vec<u8>) {
-    let bytes = text.as_bytes();
-    out.reserve(bytes.len() + 2);
-    out.push(b'"');
-    // Without an early exit the test runs over many bytes at once, and nearly every text passes it.
-    let escapes = bytes.iter().fold(false, |found, byte| found | is_escaped(*byte));
-    if escapes {
-        write_escaped(bytes, out)
-    } else {
-        out.extend_from_slice(bytes)
+impl Eq for Value {}
+
+impl PartialOrd for Value {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
-    out.push(b'"');
 }
 
-#[inline]
-fn is_escaped(byte: u8) -> bool {
-    (byte < 0x20) | (byte == b'"') | (byte == b'\\')
+impl Ord for Value {
+    fn cmp(&self, other: &Self) -> Ordering {
+        match (self, other) {
+            (Value::Bool(left), Value::Bool(right)) => left.cmp(right),
+            (Value::Int(left), Value::Int(right)) => left.cmp(right),
+            (Value::Int(left), Value::Float(right)) => Plain::Int(*left).compare(&right.plain()),
+            (Value::Float(left), Value::Int(right)) => left.plain().compare(&Plain::Int(*right)),
+            (Value::Float(left), Value::Float(right)) => left.plain().compare(&right.plain()),
+            (Value::Text(left), Value::Text(right)) => left.cmp(right),
+            (Value::List(left), Value::List(right)) => left.cmp(right),
+            (Value::Object(left), Value::Object(right)) => left.cmp(right),
+            (left, right) => left.rank().cmp(&right.rank()),
+        }
+    }
 }
 
-#[cold]
-fn write_escaped(bytes: &[u8], out: &mut Vec<u8>) {
-    const HEX: &[u8; 16] = b"0123456789abcdef";
-    for byte in bytes {
-        match byte {
-            b'"' => out.extend_from_slice(b"\\\""),
-            b'\\' => out.extend_from_slice(b"\\\\"),
-            0x08 => out.extend_from_slice(b"\\b"),
-            0x0C => out.extend_from_slice(b"\\f"),
-            b'\n' => out.extend_from_slice(b"\\n"),
-            b'\r' => out.extend_from_slice(b"\\r"),
-            b'\t' => out.extend_from_slice(b"\\t"),
-            0x00..=0x1F => {
-                out.extend_from_slice(b"\\u00");
-                out.extend_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
-            }
-            0x20..=0xFF => out.push(*byte),
+impl Hash for Value {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.rank().hash(state);
+        match self {
+            Value::Null => {}
+            Value::Bool(bool) => bool.hash(state),
+            Value::Int(int) => Plain::Int(*int).hash_into(state),
+            Value::Float(number) => number.plain().hash_into(state),
+            Value::Text(text) => text.hash(state),
+            Value::List(items) => items.hash(state),
+            Value::Object(map) => map.hash(state),
         }
     }
 }
 
 impl fmt::Display for Value {
-    /// The canonical form, which is what a person reads in histories.
+    /// The canonical form with numbers as they were spelled, which is what a person reads in histories.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&String::from_utf8_lossy(&self.canonical()))
+        let mut out = Vec::with_capacity(64);
+        self.write(Spelling::AsShown, &mut out);
+        f.write_str(&String::from_utf8_lossy(&out))
     }
 }
 
@@ -302,7 +319,15 @@ impl Serialize for Value {
             Value::Null => serializer.serialize_unit(),
             Value::Bool(bool) => serializer.serialize_bool(*bool),
             Value::Int(int) => serializer.serialize_i64(*int),
-            Value::Float(float) => serializer.serialize_f64(float.0),
+            Value::Float(number) => match number.digits() {
+                None => serializer.serialize_f64(number.get()),
+                // A JSON number would be read back as a double.
+                Some(digits) => {
+                    let mut out = serializer.serialize_map(Some(1))?;
+                    out.serialize_entry(DIGITS_KEY, digits)?;
+                    out.end()
+                }
+            },
             Value::Text(text) => serializer.serialize_str(text),
             Value::List(items) => serializer.collect_seq(items),
             Value::Object(map) => {
@@ -385,7 +410,13 @@ impl<'de> Visitor<'de> for ValueVisitor {
                 }
             };
         }
-        Ok(Value::Object(map))
+        let number = match (map.len(), map.get(DIGITS_KEY)) {
+            (1, Some(Value::Text(digits))) => {
+                Number::of_digits(digits).filter(|number| number.digits().is_some())
+            }
+            _ => None,
+        };
+        Ok(number.map_or(Value::Object(map), Value::Float))
     }
 }
 
@@ -480,47 +511,5 @@ impl Serialize for Digest {
 impl<'de> Deserialize<'de> for Digest {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_str(crate::data::text::Parsed::default())
-    }
-}
-
-/// Appends the canonical form of a tree of `serde_json`, by the same rules as [`Value::write_canonical`].
-pub fn write_canonical_json(json: &serde_json::Value, out: &mut Vec<u8>) {
-    match json {
-        serde_json::Value::Null => out.extend_from_slice(b"null"),
-        serde_json::Value::Bool(bool) => out.extend_from_slice(if *bool { b"true" } else { b"false" }),
-        serde_json::Value::Number(number) => match (number.as_i64(), number.as_u64(), number.as_f64()) {
-            (Some(int), _, _) => write_int(int, out),
-            // Beyond i64, so far beyond 2^53: as a double it would collapse with its neighbours.
-            (None, Some(int), _) => write_text(&int.to_string(), out),
-            (None, None, Some(float)) => {
-                out.extend_from_slice(ryu_js::Buffer::new().format(float).as_bytes());
-            }
-            (None, None, None) => out.extend_from_slice(number.to_string().as_bytes()),
-        },
-        serde_json::Value::String(text) => write_text(text, out),
-        serde_json::Value::Array(items) => {
-            out.push(b'[');
-            for (at, item) in items.iter().enumerate() {
-                if at > 0 {
-                    out.push(b',');
-                }
-                write_canonical_json(item, out);
-            }
-            out.push(b']');
-        }
-        serde_json::Value::Object(map) => {
-            let mut pairs: Vec<_> = map.iter().collect();
-            pairs.sort_by(|(a, _), (b, _)| a.encode_utf16().cmp(b.encode_utf16()));
-            out.push(b'{');
-            for (at, (key, value)) in pairs.into_iter().enumerate() {
-                if at > 0 {
-                    out.push(b',');
-                }
-                write_text(key, out);
-                out.push(b':');
-                write_canonical_json(value, out);
-            }
-            out.push(b'}');
-        }
     }
 }

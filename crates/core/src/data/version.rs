@@ -24,7 +24,7 @@ impl Dot {
     pub(crate) fn append_to(&self, out: &mut String) {
         out.push_str(self.system.as_str());
         out.push(':');
-        crate::data::value::push_number(self.n, out);
+        crate::data::spelled::push_number(self.n, out);
     }
 }
 

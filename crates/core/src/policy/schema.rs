@@ -1,7 +1,7 @@
 //! The canonical types of fields, and the one place where a raw value becomes a canonical one.
 
 use crate::data::ids::EntityName;
-use crate::data::value::{SAFE_INTEGER_MAX, Value};
+use crate::data::value::{Number, SAFE_INTEGER_MAX, Value};
 use rust_decimal::Decimal;
 use std::fmt;
 use std::str::FromStr;
@@ -81,7 +81,8 @@ impl FieldType {
             FieldType::String => match raw {
                 Value::Text(_) => Ok(raw.clone()),
                 Value::Int(int) => Ok(Value::text(int.to_string())),
-                Value::Float(_) => Ok(Value::text(raw.to_string())),
+                // One spelling for each number, as no text can be equal to another.
+                Value::Float(_) => Ok(Value::text(String::from_utf8_lossy(&raw.canonical()))),
                 Value::Null | Value::Bool(_) | Value::List(_) | Value::Object(_) => Err(self.wrong(raw)),
             },
             FieldType::Integer => self.integer(raw),
@@ -96,18 +97,17 @@ impl FieldType {
             FieldType::Set => self.set(raw),
             FieldType::List => {
                 let json = self.json(raw)?;
-                if matches!(json, Value::List(_)) { exact(json) } else { Err(self.wrong(raw)) }
+                if matches!(json, Value::List(_)) { Ok(exact(json)) } else { Err(self.wrong(raw)) }
             }
             FieldType::Object => {
                 let json = self.json(raw)?;
-                if matches!(json, Value::Object(_)) { exact(json) } else { Err(self.wrong(raw)) }
+                if matches!(json, Value::Object(_)) { Ok(exact(json)) } else { Err(self.wrong(raw)) }
             }
             FieldType::Ref { .. } => match raw {
                 Value::Text(_) => Ok(raw.clone()),
                 Value::Int(int) => Ok(Value::text(int.to_string())),
-                Value::Null | Value::Bool(_) | Value::Float(_) | Value::List(_) | Value::Object(_) => {
-                    Err(self.wrong(raw))
-                }
+                Value::Float(number) => number.whole().map(Value::text).ok_or_else(|| self.wrong(raw)),
+                Value::Null | Value::Bool(_) | Value::List(_) | Value::Object(_) => Err(self.wrong(raw)),
             },
         }
     }
@@ -138,10 +138,11 @@ impl FieldType {
     fn integer(&self, raw: &Value) -> Result<Value, TypeError> {
         match raw {
             Value::Int(int) => Ok(carry(*int)),
-            Value::Text(text) => digits(text.trim()).ok_or_else(|| self.wrong(raw)),
-            Value::Null | Value::Bool(_) | Value::Float(_) | Value::List(_) | Value::Object(_) => {
-                Err(self.wrong(raw))
+            Value::Float(number) => {
+                number.whole().and_then(|whole| digits(&whole)).ok_or_else(|| self.wrong(raw))
             }
+            Value::Text(text) => digits(text.trim()).ok_or_else(|| self.wrong(raw)),
+            Value::Null | Value::Bool(_) | Value::List(_) | Value::Object(_) => Err(self.wrong(raw)),
         }
     }
 
@@ -167,8 +168,8 @@ impl FieldType {
     fn boolean(&self, raw: &Value) -> Result<Value, TypeError> {
         match raw {
             Value::Bool(_) => Ok(raw.clone()),
-            Value::Int(0) => Ok(Value::Bool(false)),
-            Value::Int(1) => Ok(Value::Bool(true)),
+            number if *number == Value::Int(0) => Ok(Value::Bool(false)),
+            number if *number == Value::Int(1) => Ok(Value::Bool(true)),
             Value::Text(text) => match text.as_ref() {
                 "true" | "t" | "1" => Ok(Value::Bool(true)),
                 "false" | "f" | "0" => Ok(Value::Bool(false)),
@@ -204,7 +205,7 @@ impl FieldType {
     }
 
     fn set(&self, raw: &Value) -> Result<Value, TypeError> {
-        let Value::List(mut items) = self.json(raw)? else {
+        let Value::List(mut items) = exact(self.json(raw)?) else {
             return Err(self.wrong(raw));
         };
         if items.iter().any(|item| matches!(item, Value::Null | Value::List(_) | Value::Object(_))) {
@@ -212,7 +213,7 @@ impl FieldType {
         }
         items.sort();
         items.dedup();
-        exact(Value::List(items))
+        Ok(Value::List(items))
     }
 
     /// Lists and objects may arrive as JSON text from a column that has no better type.
@@ -287,22 +288,16 @@ fn digits(text: &str) -> Option<Value> {
     Some(text.parse::<i64>().map_or_else(|_| Value::text(&text), carry))
 }
 
-/// Refuses integers that canonical JSON cannot carry inside a value without a declared integer type.
-fn exact(value: Value) -> Result<Value, TypeError> {
-    fn inexact(value: &Value) -> Option<i64> {
-        match value {
-            Value::Int(int) => (!(-SAFE_INTEGER_MAX..=SAFE_INTEGER_MAX).contains(int)).then_some(*int),
-            Value::List(items) => items.iter().find_map(inexact),
-            Value::Object(map) => map.values().find_map(inexact),
-            Value::Null | Value::Bool(_) | Value::Float(_) | Value::Text(_) => None,
+/// Integers beyond 2^53 inside lists and objects as numbers that keep their digits: the canonical form of a lone one is a text.
+fn exact(value: Value) -> Value {
+    match value {
+        Value::Int(int) if !(-SAFE_INTEGER_MAX..=SAFE_INTEGER_MAX).contains(&int) => {
+            Number::of_digits(&int.to_string()).map_or(value, Value::Float)
         }
-    }
-    match inexact(&value) {
-        None => Ok(value),
-        Some(int) => Err(TypeError {
-            found: int.to_string(),
-            expected: "exact in JSON".to_owned(),
-            hint: "; integers beyond 2^53 inside lists and objects must be strings".to_owned(),
-        }),
+        Value::List(items) => Value::List(items.into_iter().map(exact).collect()),
+        Value::Object(map) => {
+            Value::Object(map.into_iter().map(|(key, value)| (key, exact(value))).collect())
+        }
+        Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Text(_) => value,
     }
 }

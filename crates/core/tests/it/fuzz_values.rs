@@ -18,11 +18,22 @@ fn check(bytes: &[u8]) -> Result<(), TestCaseError> {
     // Where no integer goes beyond what the standard can carry, the reference says the same.
     if let Ok(json) = serde_json::from_slice::<Json>(bytes)
         && is_exact(&json)
+        && are_doubles(&value)
     {
         let reference = serde_json_canonicalizer::to_vec(&json).unwrap();
         prop_assert_eq!(String::from_utf8_lossy(&canonical), String::from_utf8_lossy(&reference));
     }
     Ok(())
+}
+
+/// Whether a double carries each number.
+fn are_doubles(value: &Value) -> bool {
+    match value {
+        Value::Float(number) => number.is_double(),
+        Value::List(items) => items.iter().all(are_doubles),
+        Value::Object(map) => map.values().all(are_doubles),
+        Value::Null | Value::Bool(_) | Value::Int(_) | Value::Text(_) => true,
+    }
 }
 
 fn is_exact(json: &Json) -> bool {
@@ -90,7 +101,7 @@ proptest! {
     fn equal_content_has_an_equal_digest(text in any_json()) {
         if let (Ok(one), Ok(json)) = (Value::parse(text.as_bytes()), serde_json::from_str::<Json>(&text)) {
             let spelled = serde_json::to_vec_pretty(&json).unwrap();
-            if let (Ok(other), true) = (Value::parse(&spelled), is_exact(&json)) {
+            if let (Ok(other), true) = (Value::parse(&spelled), is_exact(&json) && are_doubles(&one)) {
                 prop_assert_eq!(one.digest(), other.digest());
             }
         }

@@ -97,17 +97,33 @@ proptest! {
 fn the_edges_of_exact_integers() {
     let written = |json: &str| Value::parse(json.as_bytes()).map(|value| value.to_string());
     assert_eq!(written("9007199254740991").unwrap(), "9007199254740991");
-    assert_eq!(written("9007199254740992").unwrap(), "\"9007199254740992\"");
-    assert_eq!(written("9007199254740993").unwrap(), "\"9007199254740993\"");
-    assert_eq!(written("-9007199254740993").unwrap(), "\"-9007199254740993\"");
-    assert_eq!(written("18446744073709551615").unwrap(), "\"18446744073709551615\"");
-    assert_eq!(written("1.0").unwrap(), "1");
     assert_eq!(written("-0").unwrap(), "0");
-    assert_eq!(written("-0.0").unwrap(), "0");
     assert_eq!(written("0.1").unwrap(), "0.1");
-    for lost in ["9007199254740993.0", "18446744073709551616", "-9223372036854775809", "1e20", "1e400", "NaN"]
-    {
+    let kept = [
+        "1.0",
+        "-0.0",
+        "9007199254740992",
+        "-9007199254740993",
+        "9007199254740993.0",
+        "18446744073709551615",
+        "18446744073709551616",
+        "-9223372036854775809",
+        "1e20",
+        "1e400",
+        "12345678.12345678901",
+    ];
+    for text in kept {
+        assert_eq!(written(text).unwrap(), text);
+    }
+    for lost in ["1e99999999999", "NaN", "Infinity", "01", "1.", ".5", "+1"] {
         assert!(matches!(Value::parse(lost.as_bytes()), Err(ValueError::Json(_))), "{lost} was accepted");
+    }
+    // What carries digits in a history is no key of anybody else's.
+    for reserved in ["{\"$number\": \"1.50\"}", "[{\"\\u0024number\": \"1.50\"}, 2.50]"] {
+        assert!(
+            matches!(Value::parse(reserved.as_bytes()), Err(ValueError::Json(_))),
+            "{reserved} was accepted"
+        );
     }
     assert_eq!(Value::from_f64(f64::NAN), Err(ValueError::NotFinite));
     assert!(matches!(Value::from_f64(1e20), Err(ValueError::Inexact(_))));
