@@ -393,8 +393,8 @@ async fn every_type_survives() {
     assert_eq!(text("d"), "2026-11-22");
     assert_eq!(text("ts"), "2026-11-22T10:00:00+00:00");
     assert_eq!(text("tl"), "2026-11-22T10:00:00.5");
-    assert_eq!(text("j"), "{\"a\": 1e400}", "one bad number does not hide the row");
-    assert_eq!(field(&logged[0], "jb"), &Value::List(vec![Value::Int(1), Value::Int(9_007_199_254_740_993)]));
+    assert_eq!(field(&logged[0], "j").to_json(), "{\"a\":1e400}", "no number is too large for us");
+    assert_eq!(field(&logged[0], "jb").to_json(), "[1,9007199254740993]");
     assert_eq!((text("f"), text("b"), text("c")), ("NaN".into(), "\\x00ff".into(), "ab".into()));
     assert_eq!(field(&logged[0], "n"), &Value::List(vec!["1.50".into(), "2".into()]));
 

@@ -80,9 +80,10 @@ async fn each_type_comes_back_as_it_was_sent() {
         let [WriteOutcome::Confirmed { after: Some(after), .. }] = &outcomes[..] else {
             panic!("{}: {outcomes:?}", trip.sql_type)
         };
-        assert_eq!(field(after, "v"), &trip.sent, "{}", trip.sql_type);
+        // As JSON: a large integer is shown as a number with its digits.
+        assert_eq!(field(after, "v").to_json(), trip.sent.to_json(), "{}", trip.sql_type);
         let logged = connector.changes(&entity(), &from, 10).await.unwrap().changes;
-        assert_eq!(field(&logged[0], "v"), &trip.sent, "{}", trip.sql_type);
+        assert_eq!(field(&logged[0], "v"), field(after, "v"), "{}", trip.sql_type);
         let row = db.person.query_one("SELECT format('%s', v) FROM t", &[]).await.unwrap();
         let stored: &str = row.get(0);
         assert_eq!(stored, trip.stored, "{}", trip.sql_type);
