@@ -102,12 +102,17 @@ fn install_feed(connection: &Connection, mapped: &Mapped, table: &Table) -> Resu
     begin_epoch(connection, names, feed)
 }
 
-/// Begins a new epoch of a feed with a log row of its own, so that every position in it has a row.
+/// Begins a new epoch of a feed with a log row of its own, so that every position in it has a row. Its id is the time or
+/// more: a log that was removed and is made anew must give higher ids than before, or its changes count as old ones.
 pub(super) fn begin_epoch(connection: &Connection, names: &Names, feed: i64) -> Result<(), Failure> {
     connection.execute_batch(&format!(
-        "INSERT INTO {log} (operation, mark, at) VALUES ('begin', random(), {NOW_SQL});
+        "INSERT INTO {log} (id, operation, mark, at)
+             SELECT max(coalesce((SELECT seq FROM sqlite_sequence WHERE name = '{log}'), 0) + 1, {NOW_SQL}),
+                    'begin', random(), {NOW_SQL};
+         UPDATE {feeds} SET pruned = (SELECT max(id) FROM {log}) WHERE n = {feed} AND pruned = 0;
          INSERT INTO {epochs} (feed, mark) VALUES ({feed}, lower(hex(randomblob(6))));",
         log = names.log(feed),
+        feeds = names.feeds(),
         epochs = names.epochs(),
     ))?;
     Ok(())

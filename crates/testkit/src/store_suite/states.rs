@@ -197,7 +197,9 @@ pub async fn restate_replaces_state_and_keeps_history(store: Arc<dyn Store>) {
 /// Values at the edge's bound of nesting, and numbers without a short form, come back as they were.
 pub async fn deep_and_odd_values_survive(store: Arc<dyn Store>) {
     let deep = (0..126).fold(Value::Int(i64::MIN), |value, _| Value::List(vec![value]));
-    let odd = Value::parse(b"[1e-300, 0.1, 5e-324, 9007199254740991, -0.5, 1.50, 1e400, 12345678901234567890.123]").unwrap();
+    let odd =
+        Value::parse(b"[1e-300, 0.1, 5e-324, 9007199254740991, -0.5, 1.50, 1e400, 12345678901234567890.123]")
+            .unwrap();
     let mut one = Stream::linked("01", "crm", "1");
     for value in [deep, odd] {
         one.push(Body::FieldChanged {

@@ -154,3 +154,18 @@ async fn a_file_that_is_adopted_goes_on_with_higher_orders() {
         );
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_was_removed_and_made_anew_gives_higher_orders() {
+    let file = with_ann().await;
+    file.sql("UPDATE people SET name = 'Ann v1'; UPDATE people SET name = 'Ann v2'");
+    let before = file.connector.list(&entity(), None, 10).await.unwrap().changes.remove(0).order.unwrap();
+    file.connector.uninstall().await.unwrap();
+    file.sql("ALTER TABLE people DROP COLUMN updated_at");
+    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    file.connector.install().await.unwrap();
+    let from = file.position().await;
+    file.sql("UPDATE people SET name = 'Ann new'");
+    let after = file.changes(&from).await.remove(0).order.unwrap();
+    assert!(before.proven_older_than(&after), "{before} before {after}");
+}
