@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use avowal_core::data::ids::RecordId;
 use avowal_core::data::time::Timestamp;
 use avowal_engine::ports::clock::Clock;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// The clock port over the machine's clock and random numbers. The machine's clock is read once; from then on the
@@ -11,11 +12,14 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 pub struct SystemClock {
     began_at: Timestamp,
     began: Instant,
+    /// Gives each id after the one before, also within a millisecond: records are created in the order in which their
+    /// source showed them.
+    ids: Mutex<ulid::Generator>,
 }
 
 impl Default for SystemClock {
     fn default() -> Self {
-        Self { began_at: now(), began: Instant::now() }
+        Self { began_at: now(), began: Instant::now(), ids: Mutex::new(ulid::Generator::new()) }
     }
 }
 
@@ -37,10 +41,28 @@ impl Clock for SystemClock {
     }
 
     fn new_record_id(&self) -> RecordId {
-        RecordId::new(ulid::Ulid::generate().to_string().to_lowercase())
+        let mut ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
+        let id = match ids.generate() {
+            Ok(id) => id,
+            // The millisecond has no more numbers after the last one; the next millisecond has.
+            Err(full) => full.commit_overflow_increment(),
+        };
+        RecordId::new(id.to_string().to_lowercase())
     }
 
     async fn sleep(&self, ms: u64) {
         tokio::time::sleep(Duration::from_millis(ms)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_id_comes_after_the_one_before() {
+        let clock = SystemClock::default();
+        let ids: Vec<RecordId> = (0..10_000).map(|_| clock.new_record_id()).collect();
+        assert!(ids.windows(2).all(|pair| pair[0] < pair[1]));
     }
 }

@@ -145,8 +145,7 @@ impl Counting<'_> {
     }
 
     fn count(&mut self, event: &IntegrationEvent) {
-        let at_ms = event.recorded_at.millis();
-        let in_days = at_ms >= self.began_ms;
+        let (at_ms, in_days) = self.time_of(event);
         match &event.body {
             Body::ConflictDetected { field, .. } => {
                 self.day(at_ms).conflicts += 1;
@@ -214,6 +213,12 @@ impl Counting<'_> {
             | Body::PolicyChanged { .. }
             | Body::Released { .. } => {}
         }
+    }
+
+    /// When it was recorded, and whether that was within the days that are counted.
+    fn time_of(&self, event: &IntegrationEvent) -> (i64, bool) {
+        let at_ms = event.recorded_at.millis();
+        (at_ms, at_ms >= self.began_ms)
     }
 
     fn dispute(&mut self, event: &IntegrationEvent, field: &FieldName, system: &SystemName, rule: String) {
