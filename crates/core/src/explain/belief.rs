@@ -434,13 +434,12 @@ impl FieldInCopy<'_> {
 
     /// Why the write waits: what stood in its way at its first try.
     fn waits_for(&self, intent: &Intent) -> Option<String> {
-        let reason = |event: &IntegrationEvent| match &event.body {
-            Body::IntentFailed { system, key, failure: Failure::Waits, reason }
-                if system == self.system && *key == intent.key =>
-            {
-                Some(failure_words(reason, self.system))
-            }
-            _ => None,
+        let reason = |event: &IntegrationEvent| {
+            let Body::IntentFailed { system, key, failure: Failure::Waits, reason } = &event.body else {
+                return None;
+            };
+            let is_this = system == self.system && *key == intent.key;
+            is_this.then(|| failure_words(reason, self.system))
         };
         self.events.iter().rev().find_map(reason).filter(|_| intent.status == IntentStatus::Waiting)
     }
