@@ -41,6 +41,12 @@ pub(crate) async fn undelivered(store: &dyn Store) -> Result<Vec<Undelivered>, E
     Ok(Undelivered::of(&waiting, &set_aside))
 }
 
+/// What the writes of a group share: the system, the state and the common part of their reasons.
+type Cause<'a> = (&'a SystemName, UndeliveredState, String);
+
+/// A write that is not delivered: its own reason and its record.
+type Write<'a> = (&'a String, &'a RecordId);
+
 impl Undelivered {
     /// Groups delayed intents and open quarantine items; those that came in are left out.
     pub fn of(waiting: &[WaitingIntent], set_aside: &[QuarantineItem]) -> Vec<Self> {
@@ -52,23 +58,21 @@ impl Undelivered {
             let QuarantineItem { record, system, reason, .. } = item;
             Some((system, UndeliveredState::SetAside, reason, record.as_ref()?))
         });
-        let mut groups: BTreeMap<(&SystemName, UndeliveredState, String), Vec<(&String, &RecordId)>> =
-            BTreeMap::new();
+        let mut groups: BTreeMap<Cause<'_>, Vec<Write<'_>>> = BTreeMap::new();
         for (system, state, reason, record) in waiting.chain(set_aside) {
             groups.entry((system, state, common_part(reason))).or_default().push((reason, record));
         }
-        let group =
-            |((system, state, common), writes): ((&SystemName, _, String), Vec<(&String, &RecordId)>)| {
-                let (first, example) = writes.first()?;
-                let is_same = writes.iter().all(|(reason, _)| reason == first);
-                Some(Self {
-                    system: system.clone(),
-                    state,
-                    cause: if is_same { (*first).clone() } else { common },
-                    count: writes.len() as u64,
-                    example: (*example).clone(),
-                })
-            };
+        let group = |((system, state, common), writes): (Cause<'_>, Vec<Write<'_>>)| {
+            let (first, example) = writes.first()?;
+            let is_same = writes.iter().all(|(reason, _)| reason == first);
+            Some(Self {
+                system: system.clone(),
+                state,
+                cause: if is_same { (*first).clone() } else { common },
+                count: writes.len() as u64,
+                example: (*example).clone(),
+            })
+        };
         groups.into_iter().filter_map(group).collect()
     }
 }

@@ -40,7 +40,7 @@ async fn nothing_is_written_to_a_stopped_system_and_what_it_shows_is_recorded() 
         world.edit("crm", "a@x.org", json!({"name": "Crm"}));
         world.add("app", json!({"email": "b@x.org"}));
         let report = world.sync().await;
-        assert_eq!(report.stops, [stop.clone()], "{name}");
+        assert_eq!(report.stops, std::slice::from_ref(&stop), "{name}");
         assert!(report.is_held(), "{name}");
         assert_eq!(world.system("crm").calls().writes, writes, "{name}");
         world.full_sync().await;
