@@ -126,8 +126,10 @@ fn link(
     let before = record.copies.remove(system).filter(|before| !before.alive);
     if let (LinkReason::Matched { .. }, Some(before)) = (how, before) {
         // The system has made the same thing again: what differs, it has changed after all that the copy which is gone
-        // had seen.
-        (copy.fields, copy.seen, copy.sent) = (before.fields, before.seen, before.sent);
+        // had seen. Nothing is proven to stand in the new copy before it is shown.
+        (copy.seen, copy.sent) = (before.seen, before.sent);
+        let seen = before.fields.into_iter();
+        copy.fields = seen.map(|(field, shadow)| (field, Shadow::of(Value::Null, shadow.base))).collect();
     }
     record.copies.insert(system.clone(), copy);
 }
@@ -256,14 +258,7 @@ fn fail(record: &mut Record, system: &SystemName, failure: Failure, reason: &Fai
 /// Sets the shadow's content. The digest of the old content is remembered, null like any other, so that it can be
 /// recognised if it comes late.
 fn shadow_holding<'a>(copy: &'a mut Copy, field: &FieldName, content: &Value) -> &'a mut Shadow {
-    let shadow = copy.fields.entry(field.clone()).or_insert_with(|| Shadow {
-        content: content.clone(),
-        base: None,
-        sent_as: None,
-        wrote: None,
-        tolerated: false,
-        older: Vec::new(),
-    });
+    let shadow = copy.fields.entry(field.clone()).or_insert_with(|| Shadow::of(content.clone(), None));
     if shadow.content != *content {
         let old = shadow.content.digest();
         shadow.older.retain(|digest| *digest != old);

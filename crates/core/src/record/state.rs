@@ -242,6 +242,11 @@ impl Shadow {
     /// How many earlier contents are remembered.
     pub const OLDER_MAX: usize = 4;
 
+    /// This content, of which nothing else is known than which belief the copy has seen.
+    pub fn of(content: Value, base: Option<Dot>) -> Self {
+        Self { content, base, sent_as: None, wrote: None, tolerated: false, older: Vec::new() }
+    }
+
     /// Whether the copy's content is equivalent to `value`: equal, or the form in which the system stored it.
     pub fn is_equivalent_to(&self, value: &Value) -> bool {
         self.content == *value || self.sent_as.as_ref() == Some(value)

@@ -217,3 +217,23 @@ async fn deletes_that_come_one_by_one_are_counted_together() {
     }
     assert_eq!(world.counts(), [0, 15]);
 }
+
+#[tokio::test]
+async fn a_row_made_again_with_less_is_filled_and_what_it_says_is_newer() {
+    for crm in [Profile::log(), Profile::cas(), Profile::signal_only()] {
+        let world = two_customers(crm).await;
+        world.edit("app", "b@x.org", json!({"phone": "1"}));
+        world.sync().await;
+        world.clock.advance(10_000);
+        let was = world.id("app", "b@x.org");
+        world.system("app").delete(CUSTOMER, &was);
+        world.add("app", json!({"email": "b@x.org", "name": "Bob again"}));
+        world.full_sync().await;
+        world.clock.advance(10_000);
+        world.full_sync().await;
+        assert_eq!(world.everywhere("b@x.org", "name"), [json!("Bob again"), json!("Bob again")]);
+        assert_eq!(world.everywhere("b@x.org", "phone"), [json!("1"), json!("1")], "{}", world.story());
+        assert_eq!(world.counts(), [2, 2]);
+        world.check_in_sync().await;
+    }
+}

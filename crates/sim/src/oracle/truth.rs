@@ -137,6 +137,13 @@ pub(super) fn essence(value: &Value) -> Value {
 }
 
 impl Truth {
+    /// Adds what the rows of a thing that a system had before included when they were removed.
+    fn join_removed(&self, system: &str, thing: &str, field: &str, vector: &mut Vector) {
+        let before =
+            self.removals.iter().filter(|removal| removal.system == system && removal.thing == thing);
+        before.filter_map(|removal| removal.saw.get(field)).for_each(|saw| join(vector, saw));
+    }
+
     pub(super) fn accuse(&mut self, invariant: &str, thing: Option<&str>, what: String) {
         const KEPT_MAX: usize = 20;
         if self.violations.len() < KEPT_MAX {
@@ -260,7 +267,11 @@ impl Oracle {
             if before == after {
                 continue;
             }
-            let old = row.fields.remove(field).unwrap_or_default();
+            let mut old = row.fields.remove(field).unwrap_or_default();
+            if put.before.is_none() && put.key.is_none() {
+                // Whoever makes a thing again in a system that had it before has seen what stood there.
+                truth.join_removed(put.system, &thing, field, &mut old.vector);
+            }
             if let Some(edit) = old.edit.and_then(|edit| truth.edits.get_mut(edit)) {
                 edit.stands = false;
                 edit.covered |= put.key.is_some();
