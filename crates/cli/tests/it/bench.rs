@@ -49,11 +49,23 @@ impl Bench {
 
     /// Runs `avowal` in the folder, with more environment variables.
     pub fn avowal_with(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Ended {
+        ended(&self.command(arguments).envs(variables.iter().copied()).output().unwrap())
+    }
+
+    /// The command `avowal` in the folder, not started yet.
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_avowal"));
         command.args(arguments).current_dir(self.folder.path());
         command.env_remove("AVOWAL_LOG").env_remove("BILLING_URL").env("USER", "ada");
-        command.envs(variables.iter().copied());
-        ended(&command.output().unwrap())
+        command
+    }
+
+    /// Runs `avowal`, which must end with this code, and answers everything that it said.
+    #[track_caller]
+    pub fn ends_with(&self, code: i32, arguments: &[&str]) -> String {
+        let ended = self.avowal(arguments);
+        assert_eq!(ended.code, code, "{arguments:?}: {}{}", ended.out, ended.err);
+        ended.out + &ended.err
     }
 
     /// Runs `avowal` and answers its stdout as JSON, whatever the exit code.

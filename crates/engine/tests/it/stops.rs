@@ -21,18 +21,10 @@ async fn lift(world: &World, stop: &Stop) {
     assert!(world.store.lift_stop(stop, "Ada", Default::default()).await.unwrap());
 }
 
-async fn linked(profile: Profile) -> World {
-    let world = World::of([("app", Profile::log()), ("crm", profile)]);
-    world.add("app", json!({"email": "a@x.org", "name": "Ann", "phone": "1"}));
-    world.sync().await;
-    world.system("crm").take_deliveries();
-    world
-}
-
 #[tokio::test]
 async fn nothing_is_written_to_a_stopped_system_and_what_it_shows_is_recorded() {
     for (name, profile) in Profile::all() {
-        let world = linked(profile).await;
+        let world = World::linked(profile).await;
         let stop = stop(Direction::Out);
         world.store.set_stop(&stop).await.unwrap();
         let writes = world.system("crm").calls().writes;
@@ -58,7 +50,7 @@ async fn nothing_is_written_to_a_stopped_system_and_what_it_shows_is_recorded() 
 #[tokio::test]
 async fn what_a_stopped_system_shows_is_kept_until_it_goes_on() {
     for (name, profile) in Profile::all() {
-        let world = linked(profile).await;
+        let world = World::linked(profile).await;
         let stop = stop(Direction::In);
         world.store.set_stop(&stop).await.unwrap();
         world.edit("crm", "a@x.org", json!({"name": "Crm"}));
@@ -84,7 +76,7 @@ async fn what_a_stopped_system_shows_is_kept_until_it_goes_on() {
 #[tokio::test]
 async fn a_restored_system_is_stopped_until_a_person_has_said_that_it_is_the_one() {
     for (name, profile) in Profile::all().into_iter().filter(|(_, profile)| profile.capabilities.feed) {
-        let world = linked(profile).await;
+        let world = World::linked(profile).await;
         let backup = world.system("crm").backup();
         for phone in ["2", "3", "4"] {
             world.edit("crm", "a@x.org", json!({"phone": phone}));

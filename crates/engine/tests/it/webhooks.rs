@@ -13,18 +13,10 @@ fn senders() -> Vec<(&'static str, Profile)> {
     Profile::all().into_iter().filter(|(_, profile)| profile.webhooks).collect()
 }
 
-async fn linked(profile: Profile) -> World {
-    let world = World::of([("app", Profile::log()), ("crm", profile)]);
-    world.add("app", json!({"email": "a@x.org", "name": "Ann", "phone": "1"}));
-    world.sync().await;
-    world.system("crm").take_deliveries();
-    world
-}
-
 #[tokio::test]
 async fn the_same_delivery_twice_is_taken_once() {
     for (name, profile) in senders() {
-        let world = linked(profile).await;
+        let world = World::linked(profile).await;
         world.edit("crm", "a@x.org", json!({"phone": "2"}));
         let delivery = world.system("crm").take_deliveries().remove(0);
         let engine = world.engine();
@@ -49,7 +41,7 @@ async fn the_same_delivery_twice_is_taken_once() {
 #[tokio::test]
 async fn a_late_delivery_with_an_old_value_never_wins() {
     for (name, profile) in senders() {
-        let world = linked(profile).await;
+        let world = World::linked(profile).await;
         let id = world.id("crm", "a@x.org");
         let old = world.system("crm").delivery(CUSTOMER, &id, world.system("crm").row(CUSTOMER, &id));
         for phone in ["2", "3"] {
@@ -70,7 +62,7 @@ async fn a_late_delivery_with_an_old_value_never_wins() {
 #[tokio::test]
 async fn a_partial_delivery_clears_nothing() {
     for (name, profile) in senders() {
-        let world = linked(profile).await;
+        let world = World::linked(profile).await;
         let id = world.id("crm", "a@x.org");
         let part = raw(&json!({"phone": "2"}));
         world.system("crm").edit(CUSTOMER, &id, part.clone());
@@ -88,7 +80,7 @@ async fn a_partial_delivery_clears_nothing() {
 async fn deliveries_in_any_order_with_losses_end_in_agreement() {
     for (name, profile) in senders() {
         for order in [[0, 1, 2, 3], [3, 2, 1, 0], [2, 0, 3, 1], [1, 1, 3, 3]] {
-            let world = linked(profile.clone()).await;
+            let world = World::linked(profile.clone()).await;
             for edit in
                 [json!({"phone": "2"}), json!({"name": "B"}), json!({"phone": "3"}), json!({"name": "C"})]
             {
@@ -111,7 +103,7 @@ async fn deliveries_in_any_order_with_losses_end_in_agreement() {
 #[tokio::test]
 async fn our_own_writes_come_back_as_echoes_and_change_nothing() {
     for (name, profile) in senders() {
-        let world = linked(profile).await;
+        let world = World::linked(profile).await;
         world.edit("app", "a@x.org", json!({"phone": "2"}));
         world.sync().await;
         let writes = world.write_calls();
@@ -128,7 +120,7 @@ async fn our_own_writes_come_back_as_echoes_and_change_nothing() {
 #[tokio::test]
 async fn an_echo_that_arrives_before_the_receipt_is_no_second_change() {
     for (name, profile) in senders() {
-        let world = linked(profile).await;
+        let world = World::linked(profile).await;
         world.edit("app", "a@x.org", json!({"phone": "2"}));
         world.add("app", json!({"email": "b@x.org"}));
         let engine = world.engine();
@@ -154,7 +146,7 @@ async fn an_echo_that_arrives_before_the_receipt_is_no_second_change() {
 
 #[tokio::test]
 async fn a_delivery_is_answered_only_when_it_is_durable() {
-    let world = linked(Profile::bare()).await;
+    let world = World::linked(Profile::bare()).await;
     world.edit("crm", "a@x.org", json!({"phone": "2"}));
     let delivery = world.system("crm").take_deliveries().remove(0);
     let engine = world.engine();

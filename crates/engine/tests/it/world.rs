@@ -53,6 +53,15 @@ impl World {
         Self::with(json!({ "customer": customer() }), systems)
     }
 
+    /// An app and a CRM of this profile that hold the same customer, and no delivery under way.
+    pub async fn linked(crm: Profile) -> Self {
+        let world = Self::of([("app", Profile::log()), ("crm", crm)]);
+        world.add("app", json!({"email": "a@x.org", "name": "Ann", "phone": "1"}));
+        world.sync().await;
+        world.system("crm").take_deliveries();
+        world
+    }
+
     /// Systems by name and profile, under rules by entity.
     ///
     /// A system maps all fields under their own names, unless `systems` of the rules lists others for it. The
