@@ -65,7 +65,10 @@ pub async fn engine(config: &Config, store: Arc<dyn Store>) -> Result<Engine, Fa
     let systems = config.systems.iter().map(|(name, system)| {
         let connector = connector(name, system, &installation, &config.policies)
             .unwrap_or_else(|error| Arc::new(Unopened(error)));
-        (name.clone(), SystemPort { connector, poll_ms: system.poll_ms, rate: system.rate })
+        (
+            name.clone(),
+            SystemPort { connector, poll_ms: system.poll_ms, rate: system.rate, lag_ms: system.lag_ms },
+        )
     });
     Ok(Engine::new(EngineParts {
         clock: Arc::new(SystemClock::default()),

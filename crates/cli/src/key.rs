@@ -9,7 +9,8 @@ use avowal_core::decide::identity::key_of_field;
 use avowal_core::explain::{short_text, short_value};
 use avowal_core::policy::EntityPolicy;
 use avowal_core::record::{CopyKey, Record};
-use avowal_engine::ports::store::ReadRecords;
+use avowal_engine::OPEN_ITEMS_MAX;
+use avowal_engine::ports::store::{QuarantineItem, Store};
 use std::sync::Arc;
 
 /// The most records that are read to find a field's value.
@@ -31,7 +32,7 @@ pub fn policy<'c>(config: &'c Config, entity: &str) -> Result<&'c Arc<EntityPoli
 
 /// The one record that a key names.
 pub async fn find(
-    store: &dyn ReadRecords,
+    store: &dyn Store,
     policy: &EntityPolicy,
     key: &str,
     output: &Output,
@@ -78,16 +79,35 @@ fn nothing(policy: &EntityPolicy, key: &str) -> Failure {
     ))
 }
 
-async fn by_copy(store: &dyn ReadRecords, copy: CopyKey) -> Result<RecordId, Failure> {
+async fn by_copy(store: &dyn Store, copy: CopyKey) -> Result<RecordId, Failure> {
     let located = store.locate(std::slice::from_ref(&copy)).await?.pop().flatten();
-    located.map(|located| located.record).ok_or_else(|| {
-        let id = short_text(copy.remote_id.as_str());
-        Failure::failed(format!("{} has shown no {} {id} yet. Run `avowal sync`", copy.system, copy.entity))
+    if let Some(located) = located {
+        return Ok(located.record);
+    }
+    let id = short_text(copy.remote_id.as_str());
+    let items = store.quarantined(OPEN_ITEMS_MAX).await?;
+    let is_of_copy = |item: &&QuarantineItem| {
+        item.system == copy.system
+            && item.entity == copy.entity
+            && item.remote_id.as_ref() == Some(&copy.remote_id)
+    };
+    Err(match items.iter().find(is_of_copy) {
+        Some(item) => Failure::failed(format!(
+            "{} {id} of {} is set aside and has no record: {}. `avowal quarantine show {}` tells more",
+            copy.entity,
+            copy.system,
+            short_text(&item.reason),
+            item.id
+        )),
+        None => Failure::failed(format!(
+            "{} has shown no {} {id} yet. Run `avowal sync`",
+            copy.system, copy.entity
+        )),
     })
 }
 
 async fn by_field(
-    store: &dyn ReadRecords,
+    store: &dyn Store,
     policy: &EntityPolicy,
     field: &FieldName,
     text: &str,
@@ -135,7 +155,7 @@ pub fn value_of(policy: &EntityPolicy, field: &FieldName, text: &str) -> Result<
 
 /// Looks through the records, page by page, up to a bound that is said aloud when it is reached.
 async fn scan(
-    store: &dyn ReadRecords,
+    store: &dyn Store,
     policy: &EntityPolicy,
     field: &FieldName,
     value: &Value,

@@ -53,6 +53,7 @@ fn observation(system: &str, shown: CopyState) -> Observation {
         entity: "customer".into(),
         remote_id: "c-1".into(),
         shown,
+        aside: BTreeMap::new(),
         channel: Channel::Feed,
         order: None,
         version: None,
@@ -62,6 +63,7 @@ fn observation(system: &str, shown: CopyState) -> Observation {
         received_at: Timestamp::from_millis(0),
         place: Place::InLog,
         look: Look::First,
+        lags: false,
     }
 }
 

@@ -35,8 +35,8 @@ pub use policy::domain::{
 };
 pub use policy::spec::{EntitySpec, FieldSpec, MappingSpec, PolicyError};
 pub use policy::{
-    EntityPolicy, FieldOwnershipPolicy, OnRefused, Owner, Strategy, StrategyDeclaration, StrategyKey,
-    SystemTraits,
+    EntityPolicy, EqualChanges, FieldOwnershipPolicy, OnRefused, Owner, Strategy, StrategyDeclaration,
+    StrategyKey, SystemTraits,
 };
 pub use record::intent::{Intent, Operation};
 pub use record::observation::{Channel, CopyState, Look, Observation, OrderToken, Place};

@@ -347,7 +347,7 @@ fn engine(
     let port = |(name, system): (&SystemName, &Arc<SimulatedSystem>)| {
         let connector: Arc<dyn Connector> = system.clone();
         let poll_ms = plan.systems.get(name).map_or(1_000, |participant| participant.poll_ms);
-        (name.clone(), SystemPort { connector, poll_ms, rate: None })
+        (name.clone(), SystemPort { connector, poll_ms, rate: None, lag_ms: None })
     };
     let mut settings = plan.settings.clone();
     if approved {

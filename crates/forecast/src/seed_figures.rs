@@ -200,6 +200,8 @@ impl Counting<'_> {
             | Body::Observed { .. }
             | Body::FieldChanged { .. }
             | Body::ReviewDecided { .. }
+            | Body::FieldSetAside { .. }
+            | Body::FieldUnderstood { .. }
             | Body::Quarantined { .. }
             | Body::Deleted { .. }
             | Body::Restored { .. }

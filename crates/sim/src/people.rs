@@ -108,7 +108,8 @@ impl World {
                 }
                 Value::List(items)
             }
-            ("credit", Value::Int(sum)) => Value::Int(sum.saturating_add(1 + (no % 50) as i64)),
+            // Edits that follow each other mostly add the same, so that two sides reach the same number by themselves.
+            ("credit", Value::Int(sum)) => Value::Int(sum.saturating_add(1 + (no / 8 % 50) as i64)),
             _ => self.fresh(field, system),
         }
     }

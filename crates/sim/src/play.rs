@@ -76,7 +76,7 @@ fn play_world(scenario: &Scenario, world: Result<World, String>) -> (Outcome, Op
 const ROUNDS_MAX: u32 = 8;
 
 /// By how much clocks are set at most, in milliseconds.
-const CLOCK_MS_MAX: i64 = 3 * 4_000_000;
+const CLOCK_MS_MAX: i64 = 5 * 4_000_000;
 
 /// How many polls a worker gets to finish what it does before a stop is set.
 const FINISH_POLLS_MAX: u32 = 20_000;

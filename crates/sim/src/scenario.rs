@@ -177,6 +177,9 @@ pub enum How {
 /// The names of the fields that a person edits, by place.
 pub const FIELDS: [&str; 6] = ["name", "stage", "note", "memo", "tags", "credit"];
 
+/// The place of the field whose changes are added up.
+const SUM: usize = 5;
+
 /// The field that says which thing a row is. Nobody edits it.
 pub const KEY: &str = "email";
 
@@ -344,6 +347,13 @@ fn add_stops(seed: u64, systems: usize, trace: &mut Vec<Action>) {
 
 fn edit(dice: &mut Dice, systems: usize, things: u64, focus: Option<usize>) -> Action {
     let focus = focus.filter(|_| dice.chance(80));
+    if dice.chance(6) {
+        return Action::EditBoth {
+            systems: (dice.place(systems), dice.place(systems)),
+            thing: dice.roll(things) as u32,
+            field: focus.unwrap_or(SUM),
+        };
+    }
     let how = match dice.roll(20) {
         0..3 => How::Back,
         3..10 if focus.is_none() => How::Back,

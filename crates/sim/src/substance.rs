@@ -98,6 +98,10 @@ fn body(body: &Body) -> String {
         Body::Refused { system, subject, value, dot, reason: _, then } => {
             format!("refused {system} {} {value} {dot} {}", about(subject), refused(*then))
         }
+        Body::FieldSetAside { system, field, misread } => {
+            format!("field aside {system} {field} {}", misread.found)
+        }
+        Body::FieldUnderstood { system, field } => format!("field understood {system} {field}"),
         Body::Quarantined { system, remote_id, reason: _ } => {
             format!("aside {system} {}", remote_id.as_ref().map(ToString::to_string).unwrap_or_default())
         }
@@ -165,7 +169,7 @@ fn written(body: &Body) -> String {
             }
             out
         }
-        Body::IntentWithdrawn { system, key } => format!("withdrawn {system} {key}"),
+        Body::IntentWithdrawn { system, key, put_off: _ } => format!("withdrawn {system} {key}"),
         Body::IntentSent { system, key, attempt } => format!("sent {system} {key} {attempt}"),
         Body::IntentConfirmed { system, key, by, fields, order, version } => {
             let order = text(order.as_ref());

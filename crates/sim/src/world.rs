@@ -166,7 +166,7 @@ impl World {
             let rate = system.rate.map(|(per_second, burst)| WriteRate { per_second, burst });
             let rate = mistakes::rules::rate(self.mistake, rate);
             let connector = self.connector(fake, system);
-            (SystemName::new(&system.name), SystemPort { connector, poll_ms: 5_000, rate })
+            (SystemName::new(&system.name), SystemPort { connector, poll_ms: 5_000, rate, lag_ms: None })
         };
         let engine = Arc::new(Engine::new(EngineParts {
             store: Arc::new(Layered(store)),

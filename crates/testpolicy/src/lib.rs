@@ -7,7 +7,7 @@ use avowal_core::policy::mapping::{Empty, Nulls};
 use avowal_core::policy::spec::{
     ColumnDetail, ColumnSpec, DeleteSpec, EntitySpec, FieldSpec, MappingSpec, MatchKeySpec, PolicyError,
 };
-use avowal_core::policy::{EntityPolicy, SystemTraits};
+use avowal_core::policy::{EntityPolicy, NoKey, SystemTraits};
 use serde::Deserialize;
 use serde_json::Value as Json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,6 +23,8 @@ pub struct Rules {
     pub fields: BTreeMap<FieldName, FieldSpec>,
     /// The keys by which unlinked copies are matched.
     pub match_on: Vec<MatchKeySpec>,
+    /// What becomes of a record without any of them.
+    pub no_key: NoKey,
     /// The rule of deletes.
     pub deletes: DeleteSpec,
     /// Each system's traits and mapping.
@@ -83,7 +85,13 @@ impl Rules {
         let mapping = |(name, system)| (name, mapping_spec(&self.fields, system));
         let systems = self.systems.into_iter().map(mapping).collect();
         (
-            EntitySpec { match_on: self.match_on, fields: self.fields, deletes: self.deletes, systems },
+            EntitySpec {
+                match_on: self.match_on,
+                no_key: self.no_key,
+                fields: self.fields,
+                deletes: self.deletes,
+                systems,
+            },
             declared,
         )
     }

@@ -94,10 +94,14 @@ async fn find(store: &dyn ReadOverview, id: i64) -> Result<QuarantineItem, Failu
 }
 
 fn line(item: &QuarantineItem, output: &Output) -> String {
-    let number = output.mark(Mark::Strong, item.id.to_string());
+    format!("{}: {}", output.mark(Mark::Strong, item.id.to_string()), plain_line(item))
+}
+
+/// One item without its number.
+pub(super) fn plain_line(item: &QuarantineItem) -> String {
     let way = if item.record.is_some() { "to" } else { "from" };
     let copy = item.remote_id.as_ref().map(|id| format!(" {}", plain(id.as_str()))).unwrap_or_default();
-    format!("{number}: {}{copy} {way} {}: {}", item.entity, item.system, plain(&item.reason))
+    format!("{}{copy} {way} {}: {}", item.entity, item.system, plain(&item.reason))
 }
 
 /// Foreign text whole, but without anything that moves a terminal's cursor.

@@ -5,11 +5,14 @@ use crate::config::Config;
 use crate::failure::{Exit, Failure};
 use crate::output::{Mark, Output};
 use crate::{compose, key};
+use avowal_core::data::ids::SystemName;
 use avowal_core::explain::{field_sentence, review_words, short_text, short_value};
 use avowal_core::history::ReviewAnswer;
-use avowal_core::record::{Side, Subject};
+use avowal_core::policy::{EntityPolicy, Owner};
+use avowal_core::record::reason::ReviewReason;
+use avowal_core::record::{Record, Side, Subject};
 use avowal_engine::OPEN_ITEMS_MAX;
-use avowal_engine::ports::store::{OpenReview, ReadOverview};
+use avowal_engine::ports::store::{OpenReview, ReadOverview, Store};
 
 /// Runs the sub-command.
 pub async fn run(config: &Config, command: &ReviewCommand, output: &Output) -> Result<Exit, Failure> {
@@ -55,7 +58,9 @@ async fn show(config: &Config, id: &str, output: &Output) -> Result<Exit, Failur
     if let Some(rule) = rule {
         output.line(format!("Rule: {rule}"));
     }
-    output.line(format!("Answer with `avowal review resolve {id}` and one of {}.", answers(&open)));
+    let record = record_of(store.as_ref(), &open).await?;
+    let answers = answers(&open, record.as_ref(), policy.map(AsRef::as_ref));
+    output.line(format!("Answer with `avowal review resolve {id}` and one of {answers}."));
     Ok(Exit::Done)
 }
 
@@ -63,6 +68,10 @@ async fn resolve(config: &Config, arguments: &ResolveArguments, output: &Output)
     let store = compose::open_to_write(config).await?;
     let open = find(store.as_ref(), &arguments.id).await?;
     let answer = answer(config, &open, &arguments.answer)?;
+    let answer = match (answer, &open.subject) {
+        (ReviewAnswer::Keep, Subject::Existence) => keep(store.as_ref(), &open, output).await?,
+        (answer, _) => answer,
+    };
     let by = super::person(arguments.by.as_deref());
     let engine = compose::engine(config, store).await?;
     let record = engine.decide_review(&arguments.id, answer, &by, arguments.note.clone()).await?;
@@ -72,6 +81,50 @@ async fn resolve(config: &Config, arguments: &ResolveArguments, output: &Output)
         output.line(format!("{} decided by {by}. The next `avowal sync` carries it out.", arguments.id));
     }
     Ok(Exit::Done)
+}
+
+async fn record_of(store: &dyn Store, open: &OpenReview) -> Result<Option<Record>, Failure> {
+    Ok(store.load(std::slice::from_ref(&open.record)).await?.pop().flatten())
+}
+
+/// What `--keep` means where the record's existence is the question: as it is believed now.
+async fn keep(store: &dyn Store, open: &OpenReview, output: &Output) -> Result<ReviewAnswer, Failure> {
+    let is_deleted = record_of(store, open).await?.is_some_and(|record| record.deleted.is_some());
+    let (words, answer) = match is_deleted {
+        true => {
+            ("the record counts as deleted, so it is kept deleted (as --delete says)", ReviewAnswer::Delete)
+        }
+        false => (
+            "the record counts as existing, so the record is kept (as --restore says)",
+            ReviewAnswer::Restore,
+        ),
+    };
+    output.remark(format!("--keep: {words}"));
+    Ok(answer)
+}
+
+/// The systems whose value may be taken: their copy exists and holds one that is understood, and they may change the
+/// field, or the question is whether they may.
+fn may_decide<'a>(
+    open: &'a OpenReview,
+    record: Option<&Record>,
+    policy: Option<&EntityPolicy>,
+) -> Vec<&'a SystemName> {
+    let Some(field) = open.subject.field() else { return Vec::new() };
+    let holds = |system: &SystemName| {
+        let copy = record.and_then(|record| record.live_copy(system));
+        copy.is_some_and(|copy| copy.fields.contains_key(field) && !copy.aside.contains_key(field))
+    };
+    let asks_for_it = matches!(open.review.reason, ReviewReason::Refused(_));
+    let may = |system: &SystemName| {
+        let rule = policy.and_then(|policy| policy.field(field));
+        asks_for_it
+            || rule.is_none_or(|rule| match &rule.owner {
+                Owner::Shared => true,
+                Owner::System(owner) => owner == system || rule.proposals.contains(system),
+            })
+    };
+    open.review.proposed.keys().filter(|system| holds(system) && may(system)).collect()
 }
 
 async fn find(store: &dyn ReadOverview, id: &str) -> Result<OpenReview, Failure> {
@@ -108,12 +161,14 @@ fn answer(config: &Config, open: &OpenReview, arguments: &AnswerArguments) -> Re
     })
 }
 
-fn answers(open: &OpenReview) -> String {
+fn answers(open: &OpenReview, record: Option<&Record>, policy: Option<&EntityPolicy>) -> String {
     if open.subject == Subject::Existence {
-        return "--delete, --restore".to_owned();
+        let is_deleted = record.is_some_and(|record| record.deleted.is_some());
+        let keep = if is_deleted { "keeps it deleted" } else { "keeps the record" };
+        return format!("--delete, --restore, --keep ({keep})");
     }
     let mut answers: Vec<String> =
-        open.review.proposed.keys().map(|system| format!("--take {system}")).collect();
+        may_decide(open, record, policy).into_iter().map(|system| format!("--take {system}")).collect();
     answers.extend(["--keep".to_owned(), "--set VALUE".to_owned()]);
     answers.join(", ")
 }

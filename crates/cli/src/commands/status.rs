@@ -1,5 +1,6 @@
 //! `avowal status`: how much there is, what is under way, what waits for a person.
 
+use crate::commands::quarantine;
 use crate::compose;
 use crate::config::Config;
 use crate::failure::{Exit, Failure};
@@ -20,11 +21,16 @@ const NOTICES_TIMEOUT: Duration = Duration::from_secs(3);
 pub async fn run(config: &Config, output: &Output) -> Result<Exit, Failure> {
     let store = compose::open_to_read(config).await?;
     let notices = notices(config, &store.installation().await?).await;
-    let status = Status { counts: store.counts().await?, stops: store.stops().await?, notices };
+    let items = store.quarantined(NAMED_MAX).await?;
+    let set_aside = items.iter().map(quarantine::plain_line).collect();
+    let status = Status { counts: store.counts().await?, stops: store.stops().await?, set_aside, notices };
     if output.is_json() {
         output.json(&status)?;
     } else {
         print(&status.counts, output);
+        for item in &status.set_aside {
+            output.line(format!("  {item}"));
+        }
         for stop in &status.stops {
             output.line(format!("{}: {stop}", output.mark(Mark::Warn, "Held by a stop")));
         }
@@ -40,6 +46,9 @@ pub async fn run(config: &Config, output: &Output) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
+/// The most items in quarantine that are named one by one.
+const NAMED_MAX: usize = 10;
+
 /// Everything that `status` says.
 #[derive(Serialize)]
 struct Status {
@@ -47,6 +56,8 @@ struct Status {
     counts: Counts,
     /// The stops that stand.
     stops: Vec<Stop>,
+    /// What is set aside, with its reason: the first of it.
+    set_aside: Vec<String>,
     /// What hampers the systems now. A system that does not answer in time has none: `check` says why.
     notices: BTreeMap<SystemName, Vec<Finding>>,
 }

@@ -6,7 +6,7 @@ use crate::failure::{Exit, Failure};
 use crate::output::Output;
 use crate::{compose, key, undelivered};
 use avowal_core::data::ids::FieldName;
-use avowal_core::explain::why;
+use avowal_core::explain::{not_understood, not_understood_line, why};
 use avowal_core::history::IntegrationEvent;
 use avowal_core::record::Record;
 use avowal_engine::ports::store::{ReadHistory, ReadOverview, WaitingIntent};
@@ -31,6 +31,11 @@ pub async fn run(config: &Config, arguments: &WhyArguments, output: &Output) -> 
     let record = key::find(store.as_ref(), policy, &arguments.record.key, output).await?;
     let events = history(store.as_ref(), &record, output).await?;
     let Some(why) = why(policy, &record, &events, &field) else {
+        let aside = not_understood(&record, &field);
+        if let (Some((system, why)), false) = (aside.first_key_value(), output.is_json()) {
+            output.line(format!("Nothing is believed of {field} yet. {}", not_understood_line(system, why)));
+            return Ok(Exit::Done);
+        }
         return Err(Failure::failed(format!("nothing is believed of {field} yet: no system has shown it")));
     };
     if output.is_json() {

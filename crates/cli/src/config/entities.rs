@@ -10,7 +10,7 @@ use avowal_core::policy::mapping::{Empty, Nulls};
 use avowal_core::policy::spec::{
     ColumnSpec, DeleteSpec, EntitySpec, FieldSpec, MappingSpec, MatchKeySpec, OneOrMany, PolicyError,
 };
-use avowal_core::policy::{EntityPolicy, SystemTraits};
+use avowal_core::policy::{EntityPolicy, NoKey, SystemTraits};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -32,6 +32,10 @@ pub(super) struct EntityKeys {
     #[serde(default)]
     #[schemars(with = "Vec<MatchKeySpec>", extend("examples" = [["email", ["country", "tax_id"]]]))]
     match_on: IgnoredAny,
+    /// What becomes of a record of which no key of `match_on` is complete, because a field of it is null or empty.
+    #[serde(default)]
+    #[schemars(with = "NoKey", example = &"create")]
+    no_key: IgnoredAny,
     /// The canonical fields by name, with one rule each.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, FieldSpec>")]
@@ -131,6 +135,10 @@ impl Reading<'_> {
             Some(entry) => decode::value::<DeleteSpec>(&entry.node, entry.at, self.report),
             None => Some(DeleteSpec::default()),
         };
+        let no_key = match table.get("no_key") {
+            Some(entry) => decode::value::<NoKey>(&entry.node, entry.at, self.report),
+            None => Some(NoKey::default()),
+        };
         let mut mappings = BTreeMap::new();
         for (name, entry, table) in self.tables(table, "systems") {
             let system = SystemName::new(name);
@@ -141,6 +149,7 @@ impl Reading<'_> {
         }
         Some(EntitySpec {
             match_on: table.get("match_on").map(|entry| self.match_on(&entry.node)).unwrap_or_default(),
+            no_key: no_key?,
             fields: self.fields(table),
             deletes: deletes?,
             systems: mappings,

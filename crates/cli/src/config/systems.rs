@@ -35,6 +35,8 @@ pub enum StoreLocation {
 pub struct SystemConfig {
     /// How often its feed is asked while the daemon runs, in milliseconds.
     pub poll_ms: u64,
+    /// How late at most its reads show a change, in milliseconds, where that is declared.
+    pub lag_ms: Option<u64>,
     /// Our own bound on writes to it.
     pub rate: Option<WriteRate>,
     /// How its webhooks are verified; `None` if it sends none.
@@ -85,6 +87,10 @@ pub(super) struct SystemKeys {
     /// change by itself is asked at once.
     #[schemars(range(min = POLL_MIN_MS), example = 10_000)]
     poll_ms: Option<u64>,
+    /// How late at most a read of the system shows a change, in milliseconds. What stood in a copy before is not believed
+    /// within that time. Without it the bound is fifteen times `settle_ms`.
+    #[schemars(example = 30_000)]
+    lag_ms: Option<u64>,
     /// A bound on our writes to the system. Without it they go out as fast as it takes them.
     #[schemars(extend("examples" = [{ "per_second": 10, "burst": 20 }]))]
     rate: Option<RateKeys>,
@@ -192,6 +198,7 @@ pub struct SystemRead {
 /// What was read of the keys that every system has.
 pub struct Common {
     poll_ms: u64,
+    lag_ms: Option<u64>,
     rate: Option<WriteRate>,
     /// How its webhooks are verified.
     pub webhook: Option<WebhookConfig>,
@@ -200,9 +207,9 @@ pub struct Common {
 /// The systems, once everything has been read without a problem.
 pub fn finish(systems: Systems) -> BTreeMap<SystemName, SystemConfig> {
     let finished = systems.into_iter().filter_map(|(name, system)| {
-        let Common { poll_ms, rate, webhook } = system.common?;
+        let Common { poll_ms, lag_ms, rate, webhook } = system.common?;
         let connector = system.connector?.finish()?;
-        Some((name, SystemConfig { poll_ms, rate, webhook, connector }))
+        Some((name, SystemConfig { poll_ms, lag_ms, rate, webhook, connector }))
     });
     finished.collect()
 }
@@ -273,6 +280,7 @@ impl Reading<'_> {
         let webhook = table.get("webhook").map(|entry| self.webhook(entry, kind));
         let common = keys.map(|keys| Common {
             poll_ms: self.poll_ms(&keys, table, kind),
+            lag_ms: keys.lag_ms,
             rate: self.rate(keys.rate, table),
             webhook: webhook.flatten(),
         });

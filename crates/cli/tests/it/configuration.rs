@@ -50,7 +50,7 @@ fn a_good_configuration_is_read_back_in_sentences() {
     assert!(heading.starts_with("customer (policy "), "{heading}");
     insta::assert_snapshot!(rest, @r"
       email belongs to app; crm may propose a change that has seen the latest value; when changes cross, app's value stays; a refused value is overwritten with the believed one.
-      phone is shared: app and crm may change it; when changes cross, a valid one stands, then the one of app before crm, else a person decides.
+      phone is shared: app and crm may change it; when changes cross, an invalid one drops out, and of two valid ones that of app before crm stands.
       tags is shared: app and crm may change it; when changes cross, the additions and removals of both are kept.
       Matching: an unlinked copy joins the record with equal email; several such records go to a person, none begins a new one.
       Deletes: when a copy is deleted, a person decides what becomes of the record.

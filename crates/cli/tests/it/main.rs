@@ -8,6 +8,7 @@ mod domain_rules;
 mod e2e;
 mod guide;
 mod help;
+mod meaning;
 mod records;
 mod schema;
 mod simulate;

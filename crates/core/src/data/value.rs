@@ -135,6 +135,11 @@ impl Value {
         matches!(self, Value::Null)
     }
 
+    /// Whether it identifies nothing: null, or a text without a sign.
+    pub fn is_blank(&self) -> bool {
+        self.is_null() || self.as_text().is_some_and(|text| text.trim().is_empty())
+    }
+
     /// The text, if this is a string.
     pub fn as_text(&self) -> Option<&str> {
         match self {
@@ -438,6 +443,27 @@ impl Digest {
         let mut out = Vec::with_capacity(256);
         write_canonical_map(pairs, &mut out);
         Self::of(&out)
+    }
+
+    /// The digest of a row's contents: of its fields, and of what stands in those that could not be understood. A row
+    /// without the latter has the digest of its fields alone.
+    pub fn of_contents<'a>(
+        fields: impl Iterator<Item = (&'a str, &'a Value)> + Clone,
+        aside: impl Iterator<Item = (&'a str, &'a str)>,
+    ) -> Self {
+        let understood = Self::of_pairs(fields);
+        let mut aside = aside.peekable();
+        if aside.peek().is_none() {
+            return understood;
+        }
+        let mut text = understood.to_string();
+        for (field, found) in aside {
+            text.push('\n');
+            text.push_str(field);
+            text.push('=');
+            text.push_str(found);
+        }
+        Self::of(text.as_bytes())
     }
 
     /// The raw 32 bytes.

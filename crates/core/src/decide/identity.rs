@@ -2,7 +2,7 @@
 
 use crate::data::ids::FieldName;
 use crate::data::value::{Digest, Value};
-use crate::policy::EntityPolicy;
+use crate::policy::{EntityPolicy, NoKey};
 use crate::record::Record;
 use std::collections::BTreeMap;
 
@@ -22,6 +22,33 @@ pub fn keys_of_record(policy: &EntityPolicy, record: &Record) -> Vec<String> {
     keys(policy, |field| record.fields.get(field).map(|belief| &belief.value))
 }
 
+/// Whether a copy with these fields has none of the declared keys.
+pub fn has_no_key(policy: &EntityPolicy, fields: &BTreeMap<FieldName, Value>) -> bool {
+    !policy.match_on.is_empty() && keys_of_copy(policy, fields).is_empty()
+}
+
+/// Whether the record is made nowhere else for want of a key, although some system lacks it.
+pub fn waits_for_key(policy: &EntityPolicy, record: &Record) -> bool {
+    let is_wanted =
+        policy.mappings.iter().any(|(system, mapping)| mapping.create && !record.copies.contains_key(system));
+    let waits = match policy.no_key {
+        NoKey::Wait | NoKey::Review => true,
+        NoKey::Create => false,
+    };
+    waits
+        && is_wanted
+        && record.deleted.is_none()
+        && !policy.match_on.is_empty()
+        && keys_of_record(policy, record).is_empty()
+}
+
+/// The fields of the declared keys, for sentences.
+pub fn key_words(policy: &EntityPolicy) -> String {
+    let keys =
+        policy.match_on.iter().map(|key| key.iter().map(FieldName::as_str).collect::<Vec<_>>().join(" and "));
+    keys.collect::<Vec<_>>().join(" or ")
+}
+
 /// The key of one declared field with one value, as a person would look for it.
 pub fn key_of_field(field: &FieldName, value: &Value) -> String {
     bounded(part(field, value))
@@ -34,7 +61,7 @@ fn keys<'a>(policy: &EntityPolicy, value: impl Fn(&FieldName) -> Option<&'a Valu
         .filter_map(|fields| {
             let parts: Option<Vec<String>> = fields
                 .iter()
-                .map(|field| value(field).filter(|value| !is_empty(value)).map(|value| part(field, value)))
+                .map(|field| value(field).filter(|value| !value.is_blank()).map(|value| part(field, value)))
                 .collect();
             parts.map(|parts| bounded(joined(&parts)))
         })
@@ -51,10 +78,6 @@ fn joined(parts: &[String]) -> String {
             escaped.join("&")
         }
     }
-}
-
-fn is_empty(value: &Value) -> bool {
-    value.is_null() || value.as_text().is_some_and(|text| text.trim().is_empty())
 }
 
 /// Keys are compared without surrounding space and without case: people type them.

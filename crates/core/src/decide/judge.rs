@@ -1,9 +1,9 @@
 //! Judges one changed field by the policy: authority first, then strategy.
 
 use crate::data::ids::{FieldName, SystemName};
-use crate::data::spelling::is_spelling_of;
 use crate::data::value::Value;
 use crate::data::version::Dot;
+use crate::decide::classify::may_be_echo;
 use crate::decide::diff::Difference;
 use crate::decide::resolve::{ConflictResolutionResult, Contest, resolve_field_conflict};
 use crate::history::FieldRelation;
@@ -61,7 +61,7 @@ pub fn judge(
 ) -> Judgement {
     let Some(field) = policy.field(found.field) else { return Judgement::Nothing };
     if relation != FieldRelation::Agreement
-        && let Some(dot) = arrived(record, observation, found)
+        && let Some(dot) = arrived(policy, record, observation, found)
     {
         return Judgement::Arrived { dot };
     }
@@ -164,15 +164,26 @@ fn contested(
 }
 
 /// The change that the value carries, if we wrote the value and see it in the copy for the first time.
-fn arrived(record: &Record, observation: &Observation, found: &Difference<'_>) -> Option<Dot> {
-    open_write(record, observation, found).or_else(|| first_shown(record, observation, found))
+fn arrived(
+    policy: &EntityPolicy,
+    record: &Record,
+    observation: &Observation,
+    found: &Difference<'_>,
+) -> Option<Dot> {
+    open_write(policy, record, observation, found).or_else(|| first_shown(record, observation, found))
 }
 
 /// The change of our write in flight, if its value is in the copy now.
-fn open_write(record: &Record, observation: &Observation, found: &Difference<'_>) -> Option<Dot> {
+fn open_write(
+    policy: &EntityPolicy,
+    record: &Record,
+    observation: &Observation,
+    found: &Difference<'_>,
+) -> Option<Dot> {
     let intent = record.intents.get(&observation.system)?;
     let outgoing = intent.fields.get(found.field)?;
-    (intent.is_open() && is_spelling_of(found.to, &outgoing.value)).then(|| outgoing.dot.clone())
+    let is_ours = intent.is_open() && may_be_echo(policy, record, observation, found.field, found.to);
+    is_ours.then(|| outgoing.dot.clone())
 }
 
 /// The change of our confirmed write, if the system shows only now how it spells the value.

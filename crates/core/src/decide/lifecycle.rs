@@ -98,7 +98,7 @@ impl Departure {
 fn drop_intent(chronicle: &mut Chronicle, system: &SystemName) {
     if let Some(intent) = chronicle.record().intents.get(system) {
         let key = intent.key.clone();
-        chronicle.push(Body::IntentWithdrawn { system: system.clone(), key });
+        chronicle.push(Body::IntentWithdrawn { system: system.clone(), key, put_off: false });
     }
 }
 

@@ -3,6 +3,7 @@
 //! Never in here: a clock, a system, a store. A decision that needs another look says so and decides nothing.
 //! Begin with `table.rs`: every case of an observation, in the order in which they are asked.
 
+mod aside;
 pub mod classify;
 pub mod diff;
 mod emit;
@@ -75,6 +76,7 @@ fn decide_linked(
     let entry = Entry::of(sight, assessment);
     let recorded = entry.record(policy, chronicle, observation);
     if assessment.is_followed_by_plan() {
+        aside::record(chronicle, observation);
         plan(policy, chronicle, recorded.is_corrected.then_some(&observation.system));
     }
     Some(recorded.decision)

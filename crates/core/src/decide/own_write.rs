@@ -1,8 +1,8 @@
 //! Recognising our own write in what a copy shows, and ending the intent that made it.
 
 use crate::data::ids::FieldName;
-use crate::data::spelling::is_spelling_of;
 use crate::data::value::Value;
+use crate::decide::classify::may_be_echo;
 use crate::decide::place::{is_absence_credible, is_proven_newer, is_proven_older};
 use crate::history::chronicle::Chronicle;
 use crate::history::{Basis, ConfirmedBy, Evidence};
@@ -100,9 +100,9 @@ pub fn recognise(
         return None;
     }
     let shown_by = match &observation.shown {
-        CopyState::Present(shown) => shown_by(policy, intent, copy, observation, shown)?,
+        CopyState::Present(shown) => shown_by(policy, record, intent, observation, shown)?,
         CopyState::Gone => {
-            let is_credible = !copy.alive || is_absence_credible(observation);
+            let is_credible = !copy.alive || is_absence_credible(copy, observation);
             (intent.operation == Operation::Delete && is_credible).then_some(ShownBy::Absence)?
         }
     };
@@ -111,15 +111,17 @@ pub fn recognise(
 
 fn shown_by(
     policy: &EntityPolicy,
+    record: &Record,
     intent: &Intent,
-    copy: &Copy,
     observation: &Observation,
     shown: &BTreeMap<FieldName, Value>,
 ) -> Option<ShownBy> {
+    let copy = record.copies.get(&observation.system)?;
     if observation.correlation.as_deref() == Some(intent.key.as_str()) {
         return Some(ShownBy::Key);
     }
-    if intent_is_shown(intent, shown) && !is_of_another_write(copy, observation) {
+    if intent_is_shown(policy, record, observation, intent, shown) && !is_of_another_write(copy, observation)
+    {
         return Some(ShownBy::Values);
     }
     let is_first_sight = copy.alive && copy.is_unseen();
@@ -136,14 +138,20 @@ fn is_of_another_write(copy: &Copy, observation: &Observation) -> bool {
 }
 
 /// Whether every value of a write whose outcome is open stands in the copy, as we spelled it or as the system did.
-fn intent_is_shown(intent: &Intent, shown: &BTreeMap<FieldName, Value>) -> bool {
+fn intent_is_shown(
+    policy: &EntityPolicy,
+    record: &Record,
+    observation: &Observation,
+    intent: &Intent,
+    shown: &BTreeMap<FieldName, Value>,
+) -> bool {
     let has_fields = match intent.operation {
         Operation::Create | Operation::Update => !intent.fields.is_empty(),
         Operation::Delete => false,
     };
     intent.is_open()
         && has_fields
-        && intent.fields.iter().all(|(field, outgoing)| {
-            shown.get(field).is_some_and(|shown| is_spelling_of(shown, &outgoing.value))
+        && intent.fields.keys().all(|field| {
+            shown.get(field).is_some_and(|shown| may_be_echo(policy, record, observation, field, shown))
         })
 }

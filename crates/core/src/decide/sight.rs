@@ -47,7 +47,7 @@ impl<'a> Sight<'a> {
         };
         let related = |found: Difference<'a>| {
             let base = copy.fields.get(found.field).and_then(|shadow| shadow.base.as_ref());
-            let (relation, evidence) = relate(record, base, observation, found.field, found.to);
+            let (relation, evidence) = relate(policy, record, base, observation, &found);
             Related { found, base, relation, evidence }
         };
         let changed = differences.into_iter().map(related).collect();
@@ -66,7 +66,7 @@ impl<'a> Sight<'a> {
     }
 
     pub(crate) fn is_absence_credible(&self) -> bool {
-        place::is_absence_credible(self.observation)
+        place::is_absence_credible(self.copy, self.observation)
     }
 
     /// Whether the copy is gone as a write in flight asked for.
@@ -78,7 +78,7 @@ impl<'a> Sight<'a> {
     pub(crate) fn is_return_credible(&self) -> bool {
         let is_read_again = match self.observation.look {
             Look::First => false,
-            Look::Second | Look::Final => self.observation.place != Place::TooEarly,
+            Look::Second | Look::Final => self.observation.place != Place::TooEarly && !self.may_lag_behind(),
         };
         place::is_proven_newer(self.copy, self.observation) || is_read_again
     }
@@ -105,6 +105,11 @@ impl<'a> Sight<'a> {
         self.observation.look != Look::Final
     }
 
+    /// Whether the system's lag may explain that an older state is shown, whatever look this is. A true order tells.
+    fn may_lag_behind(&self) -> bool {
+        self.observation.lags && !self.observation.place.is_proven()
+    }
+
     /// Whether a known order comes with other contents of a known field.
     pub(crate) fn contradicts_its_order(&self) -> bool {
         self.may_be_older()
@@ -114,7 +119,7 @@ impl<'a> Sight<'a> {
 
     /// Whether the source's own clock went back.
     pub(crate) fn has_older_clock(&self) -> bool {
-        self.may_be_older() && place::has_older_clock(self.copy, self.observation)
+        (self.may_be_older() || self.may_lag_behind()) && place::has_older_clock(self.copy, self.observation)
     }
 
     /// Whether a value stood in its field before.
@@ -122,7 +127,7 @@ impl<'a> Sight<'a> {
         let has_returned = |related: &Related<'_>| {
             place::has_returned(self.copy, self.observation, related.found.field, related.found.to)
         };
-        self.may_be_older() && self.changed.iter().any(has_returned)
+        (self.may_be_older() || self.may_lag_behind()) && self.changed.iter().any(has_returned)
     }
 
     /// Whether a first look shows a change of a field whose belief is under way to the copy.

@@ -224,7 +224,8 @@ pub(crate) static TABLE: [Row; 15] = [
         name: "clock went back",
         known: "Its sequence is not the newest that we know, or only fields that we had not seen by then \
             differ.",
-        when: "it is not the final look, and the source's own clock calls it older than a state that we know",
+        when: "it is not the final look, or the system's lag may explain it, and the source's own clock calls it \
+            older than a state that we know",
         outcome: "look again: `clock_went_back`",
         records: "`stale_suspected` (inferred)",
         keeps: &["I1", "I9"],
@@ -234,8 +235,8 @@ pub(crate) static TABLE: [Row; 15] = [
         assessment: Assessment::ValueReturned,
         name: "value returned",
         known: "Unless it is the final look, no order of the source, true or by clock, speaks against it.",
-        when: "it is not the final look, a changed value stood in its field before, and no order proves \
-            that it was put there anew",
+        when: "it is not the final look, or the system's lag may explain it, a changed value stood in its field \
+            before, and no order proves that it was put there anew",
         outcome: "look again: `value_returned`",
         records: "`stale_suspected` (inferred)",
         keeps: &["I1", "I9"],

@@ -10,6 +10,7 @@ use crate::data::version::{Dot, VersionVector};
 use crate::history::{Body, Evidence, Failure, IntegrationEvent, ReviewAnswer};
 use crate::policy::EntityPolicy;
 use crate::record::intent::{Intent, IntentStatus, Operation};
+use crate::record::reason::{BeliefRule, ResolverChoice};
 use crate::record::{Belief, Copy, Record, Review, Subject};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -45,14 +46,19 @@ pub struct Why {
     pub occurred_at: Option<Timestamp>,
     /// The event that recorded it.
     pub believed_by: String,
-    /// Who did it, where a name is known.
+    /// Who did it, where a name is known. Nobody alone, where it was merged.
     pub actor: Option<String>,
+    /// Whether the value was merged from several changes, so that no single system or person said it.
+    pub is_merged: bool,
     /// The values that did not prevail against it.
     pub losers: Vec<SetAside>,
     /// How far the value has reached each system of the entity.
     pub propagation: BTreeMap<SystemName, Propagation>,
     /// The open question, if a person has to decide.
     pub review: Option<Review>,
+    /// What stands in the copies that cannot be understood, and why; it does not count until it can be.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub not_understood: BTreeMap<SystemName, String>,
     /// Whether the record is deleted.
     pub deleted: bool,
 }
@@ -167,12 +173,51 @@ pub fn why(
         since: belief.since,
         occurred_at: belief.occurred_at,
         believed_by: format!("{}-{}", record.id, belief.seq),
-        actor: event.and_then(|event| event.actor.clone()),
+        actor: event.filter(|event| !is_merge(event)).and_then(|event| event.actor.clone()),
+        is_merged: event.is_some_and(is_merge),
         losers: losers(events, field, belief),
         propagation: propagation.collect(),
         review: record.review_of(field).cloned(),
+        not_understood: not_understood(record, field),
         deleted: record.deleted.is_some(),
     })
+}
+
+/// Whether the event made a belief out of several changes.
+fn is_merge(event: &IntegrationEvent) -> bool {
+    let Body::FieldChanged { rule, .. } = &event.body else { return false };
+    match rule {
+        BeliefRule::MergeUnion
+        | BeliefRule::MergeDelta
+        | BeliefRule::MergeText
+        | BeliefRule::MergeExpression { .. }
+        | BeliefRule::Resolver { choice: ResolverChoice::Both, .. } => true,
+        BeliefRule::OwnerSet { .. }
+        | BeliefRule::Shared
+        | BeliefRule::Proposal { .. }
+        | BeliefRule::Provisional { .. }
+        | BeliefRule::OwnerWins { .. }
+        | BeliefRule::LatestByClock { .. }
+        | BeliefRule::Precedence { .. }
+        | BeliefRule::SetByPerson
+        | BeliefRule::MergeMax
+        | BeliefRule::MergeMin
+        | BeliefRule::Resolver { choice: ResolverChoice::Believed | ResolverChoice::Other, .. }
+        | BeliefRule::CopiesAgree
+        | BeliefRule::Answered { .. } => false,
+    }
+}
+
+/// What the copies show of a field that cannot be understood, and why, by system.
+pub fn not_understood(record: &Record, field: &FieldName) -> BTreeMap<SystemName, String> {
+    let of_copy =
+        |(system, copy): (&SystemName, &Copy)| Some((system.clone(), copy.aside.get(field)?.to_string()));
+    record.copies.iter().filter_map(of_copy).collect()
+}
+
+/// What one system shows that cannot be understood, as a sentence.
+pub fn not_understood_line(system: &SystemName, why: &str) -> String {
+    format!("{system} shows what cannot be understood, so it is set aside: {}.", clean(why))
 }
 
 impl Why {
@@ -196,6 +241,7 @@ impl Why {
             lines.push(format!("Did not prevail: {lost}: {}.", clean(&loser.reason)));
         }
         lines.extend(self.propagation.iter().map(|(system, propagation)| propagation.line(system)));
+        lines.extend(self.not_understood.iter().map(|(system, why)| not_understood_line(system, why)));
         if let Some(review) = &self.review {
             let reason = review_words(&review.reason, &Subject::Field(self.field.clone()));
             lines.push(format!("A person has to decide: review {}: {}.", review.id, clean(&reason)));
@@ -209,6 +255,12 @@ impl Why {
             Some(at) => format!("; {} says it happened at {at}", self.dot.system),
             None => String::new(),
         };
+        if self.is_merged {
+            return format!(
+                "Believed since {}, merged from several changes, the last of them change {} of {}, event {}{occurred}.",
+                self.since, self.dot.n, self.dot.system, self.believed_by
+            );
+        }
         format!(
             "Believed since {}, by change {} of {}{actor}, event {}{occurred}.",
             self.since, self.dot.n, self.dot.system, self.believed_by

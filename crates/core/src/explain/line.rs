@@ -57,6 +57,13 @@ pub fn event_words(event: &IntegrationEvent) -> String {
             let reason = clean(&refusal_words(reason, subject));
             format!("{system}'s {what} ({dot}) refused: {reason}; {consequence}")
         }
+        Body::FieldSetAside { system, field, misread } => {
+            let why = clean(&misread.to_string());
+            format!(
+                "{system}'s {field} set aside, because it cannot be understood: {why}; the other fields go on"
+            )
+        }
+        Body::FieldUnderstood { system, field } => format!("{system}'s {field} can be understood again"),
         Body::Quarantined { system, remote_id, reason } => {
             let copy =
                 remote_id.as_ref().map(|id| format!(" {}", short_text(id.as_str()))).unwrap_or_default();
@@ -68,8 +75,11 @@ pub fn event_words(event: &IntegrationEvent) -> String {
         Body::IntentPlanned { system, operation, fields, correction, .. } => {
             planned(system, *operation, fields, *correction)
         }
-        Body::IntentWithdrawn { system, .. } => {
-            format!("{system} change withdrawn: the difference went away before it was sent")
+        Body::IntentWithdrawn { system, put_off: true, .. } => {
+            format!("{system} change put off before it was sent: a person has to decide first")
+        }
+        Body::IntentWithdrawn { system, put_off: false, .. } => {
+            format!("{system} change withdrawn before it was sent: it is not wanted any more")
         }
         Body::IntentSent { system, attempt, .. } => {
             let again = if *attempt > 1 { format!(" (attempt {attempt})") } else { String::new() };
@@ -91,6 +101,9 @@ pub fn event_words(event: &IntegrationEvent) -> String {
         Body::StaleSuspected { system, channel, fields, why } => {
             let what = format!("{} looks like an older state{}", road(system, *channel), old(fields));
             format!("{what}, because {why}: the copy is read before it is believed")
+        }
+        Body::DriftDetected { system, fields } if fields.is_empty() => {
+            format!("{system} listing shows that the copy is gone: no change feed had reported it")
         }
         Body::DriftDetected { system, fields } => {
             format!("{system} listing differs in {}: no change feed had reported it", list(fields))
@@ -212,8 +225,10 @@ fn resolved(field: &FieldName, value: &Value, dot: &Dot, rule: &BeliefRule, lose
 
 fn manual_review_requested(subject: &Subject, review: &Review) -> String {
     let believed = review.believed.iter().map(|side| format!("believed {}", short_value(&side.value)));
-    let shown =
-        review.proposed.iter().map(|(system, side)| format!("{system} shows {}", short_value(&side.value)));
+    let shown = review.proposed.iter().map(|(system, side)| match subject {
+        Subject::Existence if side.value.is_null() => format!("{system}'s copy is deleted"),
+        Subject::Existence | Subject::Field(_) => format!("{system} shows {}", short_value(&side.value)),
+    });
     let sides: Vec<String> = believed.chain(shown).collect();
     let tail = if sides.is_empty() { String::new() } else { format!(" ({})", sides.join(", ")) };
     let reason = clean(&review_words(&review.reason, subject));
@@ -292,7 +307,7 @@ fn failed(system: &SystemName, failure: Failure, reason: &FailureReason) -> Stri
     match failure {
         Failure::Retry => format!("write to {system} had no effect and will be tried again: {reason}"),
         Failure::Conflict => format!("write to {system} not made, something came between: {reason}"),
-        Failure::Rejected => format!("{system} rejected the write for good: {reason}"),
+        Failure::Rejected => format!("write to {system} set aside for good: {reason}"),
         Failure::Unknown => {
             format!("write to {system} has an unknown outcome and will be checked by reading: {reason}")
         }

@@ -18,7 +18,7 @@ mod reason_tests;
 #[cfg(test)]
 mod tests;
 
-pub use belief::{Propagation, PropagationStatus, SetAside, Why, why};
+pub use belief::{Propagation, PropagationStatus, SetAside, Why, not_understood, not_understood_line, why};
 pub use line::{event_line, event_words};
 pub use reasons::{
     basis_words, closing_words, delete_words, evidence_words, failure_words, refusal_words, restore_words,

@@ -73,7 +73,7 @@ pub fn rule_words(rule: &BeliefRule, field: &FieldName) -> String {
         }
         BeliefRule::Provisional { owner, system } => {
             format!(
-                "{field} belongs to {owner}, which has no copy yet, so {system}'s value is believed provisionally"
+                "{field} belongs to {owner}, of which no copy is known that can be used, so {system}'s value is believed until then"
             )
         }
         BeliefRule::OwnerWins { owner } => format!("owner_wins: the field belongs to {owner}"),

@@ -135,19 +135,26 @@ fn crossing(policy: &EntityPolicy, field: &FieldName, rule: &FieldOwnershipPolic
 }
 
 fn latest_valid(policy: &EntityPolicy, field: &FieldName, rule: &FieldOwnershipPolicy) -> String {
-    let mut out = "a valid one stands".to_owned();
+    let mut ways = Vec::new();
     let trusted: Vec<&SystemName> = holders(policy, field)
         .into_iter()
         .filter(|system| policy.trusted_skew_ms(system).is_some())
         .collect();
     if trusted.len() > 1 {
-        out += &format!(", the later one by the trusted clocks of {}", names(&trusted, "and"));
+        ways.push(format!("the later one by the trusted clocks of {}", names(&trusted, "and")));
     }
     if !rule.precedence.is_empty() {
         let order: Vec<&str> = rule.precedence.iter().map(SystemName::as_str).collect();
-        out += &format!(", then the one of {}", order.join(" before "));
+        ways.push(format!("that of {}", order.join(" before ")));
     }
-    out + ", else a person decides"
+    let all_have_a_place = holders(policy, field).into_iter().all(|system| rule.precedence.contains(system));
+    let person = if all_have_a_place { "" } else { ", else a person decides" };
+    match ways.join(", else ") {
+        none if none.is_empty() => {
+            "an invalid one drops out, and a person decides between two valid ones".to_owned()
+        }
+        ways => format!("an invalid one drops out, and of two valid ones {ways} stands{person}"),
+    }
 }
 
 fn transitions(transitions: &BTreeMap<String, BTreeSet<String>>) -> String {

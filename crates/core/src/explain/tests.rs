@@ -45,7 +45,7 @@ fn mapping(fields: &[&str]) -> MappingSpec {
         id: "id".into(),
         fields: fields.iter().map(|name| ((*name).into(), ColumnSpec::Name((*name).into()))).collect(),
         nulls: Nulls::Ignore,
-        empty: Empty::Value,
+        empty: Empty::default(),
         create: true,
         delete: true,
     }
@@ -53,6 +53,7 @@ fn mapping(fields: &[&str]) -> MappingSpec {
 
 fn policy_with(change: impl FnOnce(&mut EntitySpec)) -> EntityPolicy {
     let mut spec = EntitySpec {
+        no_key: crate::policy::NoKey::default(),
         match_on: vec![MatchKeySpec::Field("email".into())],
         fields: BTreeMap::from([
             (
@@ -173,7 +174,7 @@ fn each_rule_is_one_sentence() {
     let sentences = policy_sentences(&policy()).into_iter().map(|(_, sentence)| sentence).collect::<Vec<_>>();
     insta::assert_snapshot!(sentences.join("\n"), @r"
     email belongs to app; crm may propose a change that has seen the latest value; billing may not change it; when changes cross, app's value stays; it must satisfy value.matches('^[^@ ]+@[^@ ]+$'); a refused value is overwritten with the believed one.
-    phone is shared: app and crm may change it; when changes cross, a valid one stands, then the one of app before crm, else a person decides; surrounding space makes no difference.
+    phone is shared: app and crm may change it; when changes cross, an invalid one drops out, and of two valid ones that of app before crm stands; surrounding space makes no difference.
     status belongs to billing; app may not change it; when changes cross, billing's value stays; it may go from active to cancelled, from trial to active or cancelled and nowhere from cancelled; a refused value goes to a person.
     ");
 }
@@ -210,7 +211,7 @@ fn every_strategy_has_its_words() {
     phone is shared: app and crm may change it; when changes cross, both texts are merged line by line, and a person decides where they overlap.
     phone is shared: app and crm may change it; when changes cross, the value becomes local + external.
     phone is shared: app and crm may change it; when changes cross, a person decides.
-    phone is shared: app and crm may change it; when changes cross, a valid one stands, else a person decides.
+    phone is shared: app and crm may change it; when changes cross, an invalid one drops out, and a person decides between two valid ones.
     ");
 }
 
@@ -370,7 +371,8 @@ fn every_other_event_has_its_line() {
             fields: BTreeMap::new(),
             correction: false,
         },
-        Body::IntentWithdrawn { system: "crm".into(), key: "k".into() },
+        Body::IntentWithdrawn { system: "crm".into(), key: "k".into(), put_off: false },
+        Body::IntentWithdrawn { system: "crm".into(), key: "k".into(), put_off: true },
         Body::IntentSent { system: "crm".into(), key: "k".into(), attempt: 2 },
         Body::IntentConfirmed {
             system: "crm".into(),
@@ -431,12 +433,13 @@ fn every_other_event_has_its_line() {
     record deleted (app:13): app may delete, and its copy had seen every edit
     record restored (operator:1): a person decided it in review r1-9
     crm delete scheduled
-    crm change withdrawn: the difference went away before it was sent
+    crm change withdrawn before it was sent: it is not wanted any more
+    crm change put off before it was sent: a person has to decide first
     change sent to crm (attempt 2)
     crm confirmed by its receipt: phone = "+49 30 1234" (stored for our "030/1234")
     write to crm had no effect and will be tried again: 503 Service Unavailable
     write to crm not made, something came between: 503 Service Unavailable
-    crm rejected the write for good: 503 Service Unavailable
+    write to crm set aside for good: 503 Service Unavailable
     write to crm has an unknown outcome and will be checked by reading: 503 Service Unavailable
     write to crm found no copy: 503 Service Unavailable
     crm webhook recognised as the echo of our own write

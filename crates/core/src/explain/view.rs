@@ -55,6 +55,9 @@ pub struct FieldCopy {
     pub content: Option<Value>,
     /// How the content compares with the belief.
     pub state: ContentState,
+    /// Why what stands there cannot be understood, where it is set aside.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub set_aside: Option<String>,
 }
 
 /// How a copy's content compares with the belief.
@@ -71,6 +74,8 @@ pub enum ContentState {
     Tolerated,
     /// They differ, and a person has to decide.
     Contested,
+    /// What stands there cannot be understood and is set aside.
+    SetAside,
     /// The copy never showed this field.
     Unseen,
 }
@@ -139,8 +144,16 @@ fn field_view(policy: &EntityPolicy, record: &Record, field: &FieldName) -> Fiel
 }
 
 fn field_copy(record: &Record, system: &SystemName, field: &FieldName) -> FieldCopy {
-    let shadow = record.copies.get(system).and_then(|copy| copy.fields.get(field));
-    let Some(shadow) = shadow else { return FieldCopy { content: None, state: ContentState::Unseen } };
+    let copy = record.copies.get(system);
+    let shadow = copy.and_then(|copy| copy.fields.get(field));
+    if let Some(misread) = copy.and_then(|copy| copy.aside.get(field)) {
+        let content = shadow.map(|shadow| shadow.content.clone());
+        let set_aside = Some(misread.to_string());
+        return FieldCopy { content, state: ContentState::SetAside, set_aside };
+    }
+    let Some(shadow) = shadow else {
+        return FieldCopy { content: None, state: ContentState::Unseen, set_aside: None };
+    };
     let believed = record.fields.get(field).map(|belief| &belief.value);
     let state = match believed {
         Some(value) if shadow.content == *value => ContentState::Same,
@@ -152,7 +165,7 @@ fn field_copy(record: &Record, system: &SystemName, field: &FieldName) -> FieldC
         None if shadow.content.is_null() => ContentState::Same,
         None => ContentState::Differs,
     };
-    FieldCopy { content: Some(shadow.content.clone()), state }
+    FieldCopy { content: Some(shadow.content.clone()), state, set_aside: None }
 }
 
 impl fmt::Display for RecordView {
@@ -195,7 +208,9 @@ impl FieldView {
             (None, _) => "nothing is believed yet".to_owned(),
         };
         let contested = if self.contested { ", contested" } else { "" };
-        let told = self.copies.iter().filter(|(_, copy)| self.value.is_some() || copy.content.is_some());
+        let is_told =
+            |copy: &FieldCopy| self.value.is_some() || copy.content.is_some() || copy.set_aside.is_some();
+        let told = self.copies.iter().filter(|(_, copy)| is_told(copy));
         let copies: Vec<String> = told.filter_map(|(system, copy)| copy.line(system)).collect();
         let copies = if copies.is_empty() { String::new() } else { format!("; {}", copies.join("; ")) };
         format!("{field}: {value}{contested}{copies}")
@@ -212,6 +227,10 @@ impl FieldCopy {
             ContentState::Differs => Some(format!("{system} differs: {content}")),
             ContentState::Tolerated => Some(format!("{system} differs, tolerated: {content}")),
             ContentState::Contested => Some(format!("{system} differs, contested: {content}")),
+            ContentState::SetAside => {
+                let why = super::short::reason(self.set_aside.as_deref().unwrap_or_default());
+                Some(format!("{system} shows what cannot be understood, set aside: {why}"))
+            }
             ContentState::Unseen => Some(format!("{system} has not shown it")),
         }
     }

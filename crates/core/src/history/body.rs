@@ -8,7 +8,7 @@ use crate::policy::OnRefused;
 use crate::record::intent::{Operation, OutgoingField};
 use crate::record::observation::{Channel, OrderToken};
 use crate::record::reason::{BeliefRule, ClosingReason, DeleteRule, FailureReason, Refusal, RestoreRule};
-use crate::record::{Review, Side, Subject};
+use crate::record::{Misread, Review, Side, Subject};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -320,6 +320,22 @@ pub enum Body {
         /// What is done with it.
         then: OnRefused,
     },
+    /// A field of a copy shows what could not be understood; the copy's other fields go through.
+    FieldSetAside {
+        /// In which system.
+        system: SystemName,
+        /// Which field.
+        field: FieldName,
+        /// What stands there, and why it was not understood.
+        misread: Misread,
+    },
+    /// A field that had been set aside can be understood again.
+    FieldUnderstood {
+        /// In which system.
+        system: SystemName,
+        /// Which field.
+        field: FieldName,
+    },
     /// A write was refused for good and set aside with its reason.
     Quarantined {
         /// To which system.
@@ -359,12 +375,15 @@ pub enum Body {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         correction: bool,
     },
-    /// The difference went away before it was sent.
+    /// A write is not wanted any more, before it was sent.
     IntentWithdrawn {
         /// To which system.
         system: SystemName,
         /// Its idempotency key.
         key: String,
+        /// Whether it is only put off, because a person has to decide first.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        put_off: bool,
     },
     /// An attempt goes out. Recorded before the call.
     IntentSent {
@@ -485,6 +504,8 @@ impl Body {
             Body::ManualReviewRequested { .. } => "manual_review_requested",
             Body::ReviewDecided { .. } => "review_decided",
             Body::Refused { .. } => "refused",
+            Body::FieldSetAside { .. } => "field_set_aside",
+            Body::FieldUnderstood { .. } => "field_understood",
             Body::Quarantined { .. } => "quarantined",
             Body::Deleted { .. } => "deleted",
             Body::Restored { .. } => "restored",

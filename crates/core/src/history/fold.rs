@@ -100,6 +100,16 @@ pub(crate) fn apply_body(record: &mut Record, event: &IntegrationEvent) {
                 remember_version(copy, order.as_ref(), version.as_ref());
             }
         }
+        Body::FieldSetAside { system, field, misread } => {
+            if let Some(copy) = record.copies.get_mut(system) {
+                copy.aside.insert(field.clone(), misread.clone());
+            }
+        }
+        Body::FieldUnderstood { system, field } => {
+            if let Some(copy) = record.copies.get_mut(system) {
+                copy.aside.remove(field);
+            }
+        }
         Body::Released { system } => {
             record.held.remove(system);
         }
@@ -140,6 +150,9 @@ fn observe(copy: &mut Copy, dot: Option<&Dot>, fields: &BTreeMap<FieldName, Fiel
         copy.sent.add(dot);
         copy.alive = !gone;
         copy.wanted &= gone;
+        if gone {
+            copy.aside.clear();
+        }
     }
     for (field, seen) in fields {
         let sent = copy.fields.get(field).filter(|shadow| spells_ours(shadow, seen));
@@ -214,6 +227,7 @@ fn confirm(record: &mut Record, system: &SystemName, fields: &BTreeMap<FieldName
     copy.seen.join(&intent.vector);
     if intent.operation == Operation::Delete {
         copy.alive = false;
+        copy.aside.clear();
         // It was restored while its delete was under way.
         copy.wanted = record.deleted.is_none();
     }

@@ -8,7 +8,7 @@ use crate::data::version::Dot;
 use crate::history::Body;
 use crate::history::chronicle::Chronicle;
 use crate::policy::mapping::{ColumnMapping, Mapping};
-use crate::policy::{EntityPolicy, Owner};
+use crate::policy::{EntityPolicy, NoKey, Owner};
 use crate::record::intent::{Intent, Operation, OutgoingField, content_digest};
 use crate::record::{Belief, Copy, Record, Shadow};
 use std::collections::BTreeMap;
@@ -48,7 +48,8 @@ pub fn plan(policy: &EntityPolicy, chronicle: &mut Chronicle, corrected: Option<
             }
             (Some(intent), None) => {
                 let key = intent.key.clone();
-                chronicle.push(Body::IntentWithdrawn { system: system.clone(), key });
+                let put_off = waits_for_person(record, intent);
+                chronicle.push(Body::IntentWithdrawn { system: system.clone(), key, put_off });
             }
         }
     }
@@ -96,6 +97,11 @@ fn is_planned_by(intent: &Intent, desired: &Desired, key: &str) -> bool {
         && intent.fields == desired.fields
 }
 
+/// Whether a write is not wanted now because a person has to decide first.
+fn waits_for_person(record: &Record, intent: &Intent) -> bool {
+    record.existence_contested() || intent.fields.keys().any(|field| record.is_contested(field))
+}
+
 /// The write that would bring the system's copy in line with the belief, if one is needed and allowed.
 pub fn desired(
     policy: &EntityPolicy,
@@ -127,10 +133,11 @@ fn made(policy: &EntityPolicy, mapping: &Mapping, record: &Record) -> Option<Des
 }
 
 fn creation(policy: &EntityPolicy, mapping: &Mapping, record: &Record) -> Desired {
+    let is_filled =
+        |field: &FieldName| record.fields.get(field).is_some_and(|belief| !belief.value.is_blank());
     let has_key = policy.match_on.is_empty()
-        || policy.match_on.iter().any(|key| {
-            key.iter().all(|field| record.fields.get(field).is_some_and(|belief| !belief.value.is_null()))
-        });
+        || policy.no_key == NoKey::Create
+        || policy.match_on.iter().any(|key| key.iter().all(is_filled));
     let fields = left_join(&record.fields, &mapping.columns)
         .filter(|(field, belief, column)| {
             has_key && writable(*column, record, field) && !belief.value.is_null()
@@ -150,6 +157,8 @@ fn differences(
     left_join(&record.fields, &mapping.columns)
         .zip(left_join(&record.fields, &copy.fields))
         .filter(|((field, _, column), _)| writable(*column, record, field))
+        // Nobody has understood what stands there, so nothing is written over it.
+        .filter(|((field, ..), _)| !copy.aside.contains_key(*field))
         .filter(|(_, (_, belief, shadow))| match shadow {
             Some(shadow) => !shadow.tolerated && !shadow.is_equivalent_to(&belief.value),
             // The copy never showed this field, so it is written unless there is nothing to write.

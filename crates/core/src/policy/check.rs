@@ -54,6 +54,7 @@ impl EntitySpec {
             fields,
             mappings,
             match_on,
+            no_key: self.no_key,
             deletes,
             digest,
         })

@@ -51,10 +51,12 @@ pub enum Nulls {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Empty {
-    /// It is a value, for string fields; for other types it is `null`.
+    /// It says what `null` says, and `null` is written as `null`.
     #[default]
+    LikeNull,
+    /// It is a value, for string fields; for other types it is `null`.
     Value,
-    /// It is `null`.
+    /// It is `null`, and the `null` of a string is written as the empty string.
     Null,
     /// It is absent.
     Absent,

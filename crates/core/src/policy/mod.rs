@@ -13,7 +13,7 @@ mod rules;
 pub mod schema;
 pub mod spec;
 mod strategy;
-mod translate;
+pub mod translate;
 
 pub use rules::*;
-pub use strategy::{Strategy, StrategyDeclaration, StrategyKey};
+pub use strategy::{EqualChanges, Strategy, StrategyDeclaration, StrategyKey};

@@ -24,10 +24,34 @@ pub struct EntityPolicy {
     pub mappings: BTreeMap<SystemName, Mapping>,
     /// Alternative keys by which unlinked copies are matched; the fields of one key all have to be equal.
     pub match_on: Vec<Vec<FieldName>>,
+    /// What becomes of a record without any of these keys.
+    pub no_key: NoKey,
     /// The rule of deletes.
     pub deletes: DeletePolicy,
     /// The digest of everything above, stored with every decision.
     pub digest: Digest,
+}
+
+/// What becomes of a record of which no declared key is complete: a copy of it could not be found again, and one that
+/// exists already would not be recognised.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum NoKey {
+    /// It is made nowhere until it has a key. It is listed in quarantine meanwhile.
+    #[default]
+    Wait,
+    /// It is made in the other systems like any other.
+    Create,
+    /// Its row is set aside for a person, and begins no record before it has a key.
+    Review,
+}
+
+impl NoKey {
+    /// Whether it is the default.
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// What is declared of a system.

@@ -3,7 +3,7 @@
 use crate::data::ids::{EntityName, FieldName, SystemName};
 use crate::data::value::{Digest, write_canonical_json};
 use crate::policy::mapping::{Empty, Nulls};
-use crate::policy::{EditAgainstDelete, FieldOwnershipPolicy, OnRefused, SystemTraits};
+use crate::policy::{EditAgainstDelete, FieldOwnershipPolicy, NoKey, OnRefused, SystemTraits};
 #[cfg(feature = "schema")]
 use crate::policy::{Strategy, StrategyKey};
 use serde::{Deserialize, Serialize};
@@ -15,6 +15,9 @@ use std::fmt;
 pub struct EntitySpec {
     /// The keys by which unlinked copies are matched.
     pub match_on: Vec<MatchKeySpec>,
+    /// What becomes of a record without any of these keys.
+    #[serde(skip_serializing_if = "NoKey::is_default")]
+    pub no_key: NoKey,
     /// The fields.
     pub fields: BTreeMap<FieldName, FieldSpec>,
     /// The rule of deletes.

@@ -34,12 +34,23 @@ pub struct StrategyDeclaration {
     pub can_lose: &'static str,
     /// When two changes count as the same one, so that there is nothing to decide.
     pub equality: &'static str,
+    /// What two equal changes are that were made without seeing each other.
+    pub equal_changes: EqualChanges,
     /// Whether it compares the two changes by who owns the field.
     pub needs_owner: bool,
     /// Whether it can decide about values of this type.
     pub fits: fn(&FieldType) -> bool,
     /// Puts it together; `None` if a part is missing, which has been reported then.
     pub(super) make: fn(&mut dyn StrategyParts) -> Option<Strategy>,
+}
+
+/// What two changes to the same value are that did not see each other.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum EqualChanges {
+    /// An agreement: both wanted this value, and there is nothing to decide.
+    Agree,
+    /// Two changes that both count: each side has added or taken the same amount.
+    AddUp,
 }
 
 /// The key under which a strategy's word is written.
@@ -93,6 +104,7 @@ strategies! {
         needs: "an owner",
         can_lose: "a proposal that had not seen the owner's value",
         equality: EQUAL_VALUES,
+        equal_changes: EqualChanges::Agree,
         needs_owner: true,
         fits: any_type,
         make: |_| Some(Strategy::OwnerWins),
@@ -107,6 +119,7 @@ strategies! {
         needs: "any type; `precedence` or trusted clocks, or a person is asked each time",
         can_lose: "the change that does not prevail",
         equality: EQUAL_VALUES,
+        equal_changes: EqualChanges::Agree,
         needs_owner: false,
         fits: any_type,
         make: |_| Some(Strategy::LatestValidChange),
@@ -120,7 +133,8 @@ strategies! {
         does: "the additions and removals of both are kept",
         needs: "a set",
         can_lose: "nothing",
-        equality: "sets are equal if they have the same elements, in any order",
+        equality: "sets are equal if they have the same elements, in any order; the same element added on both sides is one element",
+        equal_changes: EqualChanges::Agree,
         needs_owner: false,
         fits: |field_type| matches!(field_type, FieldType::Set),
         make: |_| Some(Strategy::MergeUnion),
@@ -133,8 +147,9 @@ strategies! {
         key: StrategyKey::Merge,
         does: "the differences of both are added up; if it is not certain what theirs was counted from, a person is asked",
         needs: "an integer or decimal",
-        can_lose: "one of two changes that led to the same number, which is an agreement and no sum; without a common base, the number that `precedence` puts last",
-        equality: "numbers are equal by value: the decimals 1.5 and 1.50 are one number",
+        can_lose: "without a common base, the number that `precedence` puts last; a change that leads to the very number which we are just writing there, if the system's log does not tell whose it is",
+        equality: "numbers are equal by value: the decimals 1.5 and 1.50 are one number. Two sides that reached the same number by themselves have changed it twice: 100 → 97 on both is 94. Equal numbers are one change only where the second may be the echo of our own write, and where two filled copies are linked for the first time",
+        equal_changes: EqualChanges::AddUp,
         needs_owner: false,
         fits: FieldType::is_number,
         make: |_| Some(Strategy::MergeDelta),
@@ -149,6 +164,7 @@ strategies! {
         needs: ORDERED,
         can_lose: "the smaller value",
         equality: "numbers are equal by value, times by the moment in UTC",
+        equal_changes: EqualChanges::Agree,
         needs_owner: false,
         fits: is_ordered,
         make: |_| Some(Strategy::MergeMax),
@@ -163,6 +179,7 @@ strategies! {
         needs: ORDERED,
         can_lose: "the greater value",
         equality: "numbers are equal by value, times by the moment in UTC",
+        equal_changes: EqualChanges::Agree,
         needs_owner: false,
         fits: is_ordered,
         make: |_| Some(Strategy::MergeMin),
@@ -176,7 +193,8 @@ strategies! {
         does: "both edits are merged line by line; a person decides where they overlap",
         needs: "a string",
         can_lose: "nothing; without a common base, the text that `precedence` puts last",
-        equality: "texts are equal character by character, after `normalize`",
+        equality: "texts are equal character by character, after `normalize`; the same edit made on both sides is one edit, so a line that both have added stands there once",
+        equal_changes: EqualChanges::Agree,
         needs_owner: false,
         fits: |field_type| matches!(field_type, FieldType::String),
         make: |_| Some(Strategy::MergeText),
@@ -190,7 +208,8 @@ strategies! {
         does: "the value becomes that of the field's `expression`",
         needs: "an `expression` in CEL over `local`, `external` and `base`",
         can_lose: "what the expression drops",
-        equality: EQUAL_VALUES,
+        equality: "values are equal if their canonical forms are the same bytes, after `normalize`; then the expression is not asked, so an expression that adds up counts equal changes once (`delta` counts both)",
+        equal_changes: EqualChanges::Agree,
         needs_owner: false,
         fits: any_type,
         make: |parts| parts.expression().map(Strategy::MergeExpression),
@@ -205,6 +224,7 @@ strategies! {
         needs: "any type, and a person who answers",
         can_lose: "what the person decides against",
         equality: EQUAL_VALUES,
+        equal_changes: EqualChanges::Agree,
         needs_owner: false,
         fits: any_type,
         make: |_| Some(Strategy::ManualReview),
@@ -219,13 +239,15 @@ strategies! {
         needs: "`resolver = \"NAME\"` of a resolver that is registered in the program",
         can_lose: "what the resolver drops",
         equality: EQUAL_VALUES,
+        equal_changes: EqualChanges::Agree,
         needs_owner: false,
         fits: any_type,
         make: |parts| parts.resolver().map(Strategy::Resolver),
     };
 }
 
-const EQUAL_VALUES: &str = "values are equal if their canonical forms are the same bytes, after `normalize`";
+const EQUAL_VALUES: &str =
+    "values are equal if their canonical forms are the same bytes, after `normalize`; lists with their order";
 const ORDERED: &str = "an integer, decimal, date or timestamp";
 
 impl Strategy {

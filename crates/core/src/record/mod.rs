@@ -5,11 +5,13 @@
 
 mod copy_key;
 pub mod intent;
+mod misread;
 pub mod observation;
 pub mod reason;
 mod state;
 mod subject;
 
 pub use copy_key::CopyKey;
+pub use misread::Misread;
 pub use state::*;
 pub use subject::Subject;

@@ -3,6 +3,7 @@
 use crate::data::ids::{EntityName, FieldName, RemoteId, SystemName};
 use crate::data::time::Timestamp;
 use crate::data::value::Value;
+use crate::record::Misread;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -175,6 +176,8 @@ pub struct Observation {
     pub remote_id: RemoteId,
     /// The observed state.
     pub shown: CopyState,
+    /// What stood in fields that could not be understood; those are absent from `shown`.
+    pub aside: BTreeMap<FieldName, Misread>,
     /// The channel through which it arrived.
     pub channel: Channel,
     /// The system's statement about order, if it gives one.
@@ -193,6 +196,8 @@ pub struct Observation {
     pub place: Place,
     /// Whether it is a first look at the copy, a second, or the final one.
     pub look: Look,
+    /// Whether the system's reads may be so late that this is what stood there before the copy's last change.
+    pub lags: bool,
 }
 
 impl Observation {
@@ -211,6 +216,7 @@ impl Observation {
             entity: entity.into(),
             remote_id: remote_id.into(),
             shown,
+            aside: BTreeMap::new(),
             channel,
             order: None,
             version: None,
@@ -220,6 +226,7 @@ impl Observation {
             received_at,
             place: Place::TooEarly,
             look: Look::First,
+            lags: false,
         }
     }
 }

@@ -5,10 +5,10 @@ use crate::data::spelling::is_spelling_of;
 use crate::data::time::Timestamp;
 use crate::data::value::{Digest, Value};
 use crate::data::version::{Dot, VersionVector};
-use crate::record::Subject;
 use crate::record::intent::Intent;
 use crate::record::observation::OrderToken;
 use crate::record::reason::{FailureReason, ReviewReason};
+use crate::record::{Misread, Subject};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -75,6 +75,9 @@ pub struct Copy {
     pub is_replaced: bool,
     /// Its shadows, per field.
     pub fields: BTreeMap<FieldName, Shadow>,
+    /// What stands in the fields that could not be understood, until they are. Nothing is written over it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub aside: BTreeMap<FieldName, Misread>,
     /// The changes that it provably includes: a lower bound.
     pub seen: VersionVector,
     /// The changes that it may include: an upper bound, raised by every send.
@@ -219,6 +222,7 @@ impl Copy {
             wanted: false,
             is_replaced: false,
             fields: BTreeMap::new(),
+            aside: BTreeMap::new(),
             seen: VersionVector::new(),
             sent: VersionVector::new(),
             changed_at: Timestamp::default(),
@@ -234,7 +238,12 @@ impl Copy {
 
     /// The digest of the contents, equal to that of a complete row that shows the same.
     pub fn content_digest(&self) -> Digest {
-        Digest::of_pairs(self.fields.iter().map(|(field, shadow)| (field.as_str(), &shadow.content)))
+        let understood = self.fields.iter().filter(|(field, _)| !self.aside.contains_key(*field));
+        let fields = understood.map(|(field, shadow)| (field.as_str(), &shadow.content));
+        Digest::of_contents(
+            fields,
+            self.aside.iter().map(|(field, aside)| (field.as_str(), aside.found.as_str())),
+        )
     }
 }
 

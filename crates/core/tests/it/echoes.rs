@@ -207,3 +207,29 @@ fn an_unknown_outcome_is_settled_by_what_is_seen() {
     world.drain();
     assert_eq!(world.content("crm", "phone"), "\"2\"");
 }
+
+/// A read that lags behind our own write shows what stood there before: no look is the last one while the system's lag
+/// may explain it.
+#[test]
+fn what_stood_there_before_our_write_is_not_believed_within_the_lag() {
+    let mut world = World::new(&json!({
+        "systems": {"app": {"local": true}, "crm": {}},
+        "fields": {"phone": {"type": "string", "owner": "shared", "strategy": "latest_valid_change",
+            "precedence": ["app", "crm"]}},
+    }));
+    let shown = |phone: &str| json!({"phone": phone});
+    world.see(shows("app", &shown("1")));
+    world.see(shows("crm", &shown("1")));
+    world.see(shows("app", &shown("2")));
+    world.drain();
+    world.see(shows("crm", &shown("1")).confirmed().lagging());
+    assert!(world.looks_again());
+    world.see(shows("crm", &shown("1")).time(1).confirmed().lagging());
+    assert_eq!(world.belief("phone"), "\"2\"");
+    // Something that never stood there is a change, however late reads may be.
+    world.see(shows("crm", &shown("3")).confirmed().lagging());
+    assert_eq!(world.belief("phone"), "\"3\"");
+    // When the lag cannot explain it any more, somebody has put it back.
+    world.see(shows("crm", &shown("1")).confirmed());
+    assert_eq!(world.belief("phone"), "\"1\"");
+}

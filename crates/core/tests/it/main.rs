@@ -1,6 +1,7 @@
 //! Proof of the core: tables, stories, laws and random runs, through one small world.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod aside;
 mod decide_table;
 mod decision_rows;
 mod decision_table;

@@ -76,7 +76,8 @@ fn page() -> String {
         "# Strategies\n\n\
          <!-- Written by a test from `crates/core/src/policy/strategy.rs`: UPDATE_DOCS=1 cargo nextest run -p avowal-core strategies -->\n\n\
          A field's strategy decides about two changes that did not see each other and differ. Sequential changes need none: the\n\
-         later one has seen the earlier one. Equal values need none either: they are an agreement.\n\n\
+         later one has seen the earlier one. Equal values need none either, because they are an agreement; only `delta` adds up equal\n\
+         changes, too.\n\n\
          A change that loses stays in the history with the reason. When a person is asked, the field is written nowhere until the\n\
          answer; the record's other fields go on.\n\n\
          | in the configuration | what happens | needs | what can be lost |\n|---|---|---|---|\n",

@@ -25,7 +25,7 @@ use avowal_core::record::observation::{
     Channel, CopyState, Look as Sighting, Observation, OrderToken, Place,
 };
 use avowal_core::record::reason::FailureReason;
-use avowal_core::record::{Record, Review, Subject};
+use avowal_core::record::{Misread, Record, Review, Subject};
 use avowal_testpolicy::policy;
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
@@ -66,6 +66,7 @@ fn look(system: &str, shown: CopyState) -> Look {
         entity: "customer".into(),
         remote_id: RemoteId::new(format!("{system}-1")),
         shown,
+        aside: BTreeMap::new(),
         channel: Channel::Feed,
         order: None,
         version: None,
@@ -75,10 +76,28 @@ fn look(system: &str, shown: CopyState) -> Look {
         received_at: Timestamp::from_millis(START_MS),
         place: Place::Quiescent,
         look: Sighting::First,
+        lags: false,
     })
 }
 
 impl Look {
+    /// The system's reads may be so late that this is what stood there before.
+    pub fn lagging(mut self) -> Self {
+        self.0.lags = true;
+        self
+    }
+
+    /// A field of the copy cannot be understood.
+    pub fn aside(mut self, field: &str, found: &str) -> Self {
+        let misread = Misread {
+            found: found.to_owned(),
+            expected: "one of pending, paid".to_owned(),
+            hint: String::new(),
+        };
+        self.0.aside.insert(field.into(), misread);
+        self
+    }
+
     /// With a true order token.
     pub fn seq(mut self, n: u64) -> Self {
         self.0.order = Some(OrderToken::Sequence(n));
@@ -447,6 +466,8 @@ pub fn line(event: &IntegrationEvent) -> String {
         Body::Refused { system, subject, value, reason, then, .. } => {
             format!("refused {system} {subject}={value}: {} ({then:?})", refusal_words(reason, subject))
         }
+        Body::FieldSetAside { system, field, misread } => format!("aside {system} {field}: {misread}"),
+        Body::FieldUnderstood { system, field } => format!("understood {system} {field}"),
         Body::Quarantined { system, reason, .. } => {
             format!("quarantined {system}: {}", failure_words(reason, system))
         }

@@ -4,12 +4,13 @@ use crate::inbound::batch::Batch;
 use crate::inbound::quarantine::payload;
 use crate::parts::assembly::Parts;
 use crate::parts::error::EngineError;
-use crate::parts::translate::{Canonical, Translated, translate};
+use crate::parts::translate::{Translated, translate};
 use crate::ports::connector::{Change, RemoteState};
 use crate::ports::store::SignalReason;
 use avowal_core::data::ids::EntityName;
 use avowal_core::data::value::Digest;
 use avowal_core::policy::EntityPolicy;
+use avowal_core::policy::translate::Understood;
 use avowal_core::record::CopyKey;
 use avowal_core::record::observation::{Channel, OrderToken};
 use std::collections::BTreeMap;
@@ -28,8 +29,8 @@ pub(crate) struct Fact<'a> {
 
 /// What a fact says about its copy.
 pub(crate) enum Content {
-    /// The copy holds these fields; the digest is of all of them.
-    Present { fields: Canonical, digest: Digest },
+    /// The copy holds these fields, some perhaps set aside; the digest is of all of them.
+    Present { row: Understood, digest: Digest },
     /// The copy does not exist.
     Gone,
     /// The fact does not prove what the copy holds now, so the copy must be read.
@@ -87,10 +88,9 @@ async fn translate_present(parts: &Parts, batch: &Batch) -> Result<BTreeMap<usiz
 
 fn content_of(translated: Translated, change: &Change) -> Content {
     match translated {
-        Translated::Fields(fields) => {
-            let pairs = fields.iter().map(|(field, value)| (field.as_str(), value));
-            let digest = Digest::of_pairs(pairs);
-            Content::Present { fields, digest }
+        Translated::Row(row) => {
+            let digest = row.digest();
+            Content::Present { row, digest }
         }
         Translated::Unreadable(reason) => Content::Unreadable { reason, payload: payload(change) },
         Translated::Waits(reason) => Content::Waits(reason),

@@ -2,19 +2,21 @@
 
 use crate::inbound::draft::CommitDraft;
 use crate::inbound::facts::{Content, Fact};
-use crate::inbound::quarantine::payload;
+use crate::inbound::quarantine::{no_key_words, payload};
 use crate::parts::assembly::Parts;
 use crate::parts::error::EngineError;
 use crate::parts::match_keys::match_keys;
+use crate::parts::translate::Aside;
 use crate::ports::store::{MatchKey, SignalReason};
-use avowal_core::data::ids::RecordId;
-use avowal_core::decide::identity::keys_of_copy;
+use avowal_core::data::ids::{FieldName, RecordId};
+use avowal_core::decide::identity::{has_no_key, keys_of_copy};
 use avowal_core::decide::lifecycle::link;
 use avowal_core::history::LinkReason;
 use avowal_core::history::chronicle::Chronicle;
-use avowal_core::record::Record;
+use avowal_core::policy::NoKey;
 use avowal_core::record::intent::{Intent, Operation};
 use avowal_core::record::observation::Channel;
+use avowal_core::record::{Misread, Record};
 use std::collections::BTreeSet;
 
 /// The keys of one unlinked copy, each with the records that carry it.
@@ -32,11 +34,11 @@ pub(crate) async fn find_matches(
         let mut places = Vec::new();
         let mut asked = Vec::new();
         for (at, fact) in facts.iter().enumerate() {
-            let Content::Present { fields, .. } = &fact.content else { continue };
+            let Content::Present { row, .. } = &fact.content else { continue };
             if !unproven[at] || fact.entity != *entity {
                 continue;
             }
-            for key in keys_of_copy(&fact.policy, fields) {
+            for key in keys_of_copy(&fact.policy, &row.fields) {
                 places.push(at);
                 asked.push(key);
             }
@@ -79,6 +81,12 @@ pub(crate) async fn identify<'a>(
     }
     match candidates.pop() {
         Some((record, match_key)) => Ok(link_matched(draft, fact, record, match_key)),
+        // Its key says something that nobody understands: a record of its own would be a second one of the same thing.
+        None if no_record(draft, fact).is_some() => {
+            let reason = no_record(draft, fact).unwrap_or_default();
+            draft.quarantine(&fact.copy, reason, payload(fact.change));
+            Ok(None)
+        }
         None => {
             // Another process may begin a record for the same thing at the same time.
             let key_of = |(key, _): &(String, _)| MatchKey { entity: fact.entity.clone(), key: key.clone() };
@@ -86,6 +94,24 @@ pub(crate) async fn identify<'a>(
             Ok(Some(begin(draft, fact)))
         }
     }
+}
+
+/// Why the copy begins no record; `None` if it does.
+fn no_record(draft: &CommitDraft<'_>, fact: &Fact<'_>) -> Option<String> {
+    let Content::Present { row, .. } = &fact.content else { return None };
+    let is_for_a_person = fact.policy.no_key == NoKey::Review && has_no_key(&fact.policy, &row.fields);
+    unreadable_key(draft, fact).or_else(|| is_for_a_person.then(|| no_key_words(&fact.policy)))
+}
+
+/// Why the fields by which the copy would be recognised cannot be understood; `None` if they can.
+fn unreadable_key(draft: &CommitDraft<'_>, fact: &Fact<'_>) -> Option<String> {
+    let Content::Present { row, .. } = &fact.content else { return None };
+    let of_key =
+        |(field, _): &(&FieldName, &Misread)| fact.policy.match_on.iter().flatten().any(|key| key == *field);
+    let aside: Aside =
+        row.aside.iter().filter(of_key).map(|(field, why)| (field.clone(), why.clone())).collect();
+    let mapping = fact.policy.mappings.get(&draft.batch.system)?;
+    (!aside.is_empty()).then(|| mapping.problems(&aside).join("; "))
 }
 
 /// The records that carry the first of the copy's keys that any record carries.

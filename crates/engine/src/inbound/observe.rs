@@ -4,18 +4,20 @@ use crate::inbound::batch::Batch;
 use crate::inbound::draft::CommitDraft;
 use crate::inbound::facts::{Content, Fact, is_in_log};
 use crate::inbound::identify::{Matches, identify};
-use crate::inbound::quarantine::payload;
+use crate::inbound::quarantine::{no_key_words, payload};
 use crate::inbound::sameness::{Sameness, sameness};
 use crate::parts::assembly::Parts;
 use crate::parts::error::EngineError;
-use crate::parts::translate::Canonical;
+use crate::parts::translate::Aside;
 use crate::ports::store::{Located, SignalReason};
 use avowal_core::data::ids::RecordId;
 use avowal_core::decide::decide;
 use avowal_core::decide::diff::diff;
+use avowal_core::decide::identity::{has_no_key, waits_for_key};
 use avowal_core::decide::lifecycle::unlink;
 use avowal_core::history::chronicle::Chronicle;
 use avowal_core::history::{Body, Doubt};
+use avowal_core::policy::translate::Understood;
 use avowal_core::record::observation::{Channel, CopyState, Look, Observation, Place};
 use avowal_core::record::{Copy, Record};
 use std::sync::Arc;
@@ -34,7 +36,7 @@ pub(crate) async fn observe_fact<'a>(
         Content::Waits(reason) => wait_for_referent(draft, fact, reason),
         Content::Read(reason) => draft.ask_for_read(&fact.copy, *reason, 0),
         Content::Gone => observe_gone(draft, fact, located),
-        Content::Present { fields, .. } => observe_present(draft, fact, fields, located, matches).await?,
+        Content::Present { row, .. } => observe_present(draft, fact, row, located, matches).await?,
     }
     Ok(())
 }
@@ -54,7 +56,7 @@ fn observe_gone(draft: &mut CommitDraft<'_>, fact: &Fact<'_>, located: Option<&L
     draft.close_quarantine(&fact.copy);
     let batch = draft.batch;
     match draft.record_of(&fact.copy, located) {
-        Some(record) => observe(draft, fact, &record, CopyState::Gone),
+        Some(record) => observe(draft, fact, &record, CopyState::Gone, &Aside::new()),
         // A lagging read may miss a copy that was just created, so we look again.
         None if located.is_none() && batch.channel == Channel::Signal && !batch.confirmed => {
             let reason = SignalReason::SecondLook(Doubt::GoneTooSoon);
@@ -67,18 +69,22 @@ fn observe_gone(draft: &mut CommitDraft<'_>, fact: &Fact<'_>, located: Option<&L
 async fn observe_present<'a>(
     draft: &mut CommitDraft<'a>,
     fact: &Fact<'a>,
-    fields: &Canonical,
+    row: &Understood,
     located: Option<&Located>,
     matches: &Matches,
 ) -> Result<(), EngineError> {
     let known = draft.record_of(&fact.copy, located);
     if known.is_none() && located.is_some() {
         // The record was not loaded, because the copy has not changed.
-        draft.close_quarantine(&fact.copy);
+        let reasons = problems(draft, fact, &row.aside, None);
+        // Whether its record has a key from another copy is not known here.
+        if !reasons.is_empty() || !has_no_key(&fact.policy, &row.fields) {
+            note_aside(draft, fact, reasons, false);
+        }
         return Ok(());
     }
     let record = match known {
-        Some(record) => match sameness(draft, fact, fields, &record) {
+        Some(record) => match sameness(draft, fact, &row.fields, &record) {
             Sameness::Same => Some(record),
             Sameness::Doubtful => {
                 let reason = SignalReason::SecondLook(Doubt::BackTooSoon);
@@ -90,8 +96,11 @@ async fn observe_present<'a>(
         None => identify(draft, fact, matches).await?,
     };
     if let Some(record) = record {
-        draft.close_quarantine(&fact.copy);
-        observe(draft, fact, &record, CopyState::Present(fields.clone()));
+        let before = problems(draft, fact, &aside_of(draft, &record), Some(&record));
+        observe(draft, fact, &record, CopyState::Present(row.fields.clone()), &row.aside);
+        let after = problems(draft, fact, &aside_of(draft, &record), Some(&record));
+        let has_changed = before != after;
+        note_aside(draft, fact, after, has_changed);
         draft.remember_keys(fact, &record);
     }
     Ok(())
@@ -114,8 +123,42 @@ async fn identify_again<'a>(
     Ok(found)
 }
 
+/// The fields of the record's copy that are set aside.
+fn aside_of(draft: &CommitDraft<'_>, record: &RecordId) -> Aside {
+    let copy =
+        draft.chronicles.get(record).and_then(|chronicle| chronicle.record().copies.get(&draft.batch.system));
+    copy.map(|copy| copy.aside.clone()).unwrap_or_default()
+}
+
+/// What keeps the copy in quarantine: fields that nobody understands, and the want of a key.
+fn problems(
+    draft: &CommitDraft<'_>,
+    fact: &Fact<'_>,
+    aside: &Aside,
+    record: Option<&RecordId>,
+) -> Vec<String> {
+    let mapping = fact.policy.mappings.get(&draft.batch.system);
+    let mut problems = mapping.map(|mapping| mapping.problems(aside)).unwrap_or_default();
+    let record = record.and_then(|record| draft.chronicles.get(record)).map(Chronicle::record);
+    // Before all systems have been listed the rules make nothing anywhere, so those that will hold are asked.
+    let policy = draft.parts.policies.get(&fact.entity).unwrap_or(&fact.policy);
+    if record.is_some_and(|record| waits_for_key(policy, record)) {
+        problems.push(no_key_words(policy));
+    }
+    problems
+}
+
+/// Keeps the copy in quarantine while something is wrong with it, and takes it out when nothing is.
+fn note_aside(draft: &mut CommitDraft<'_>, fact: &Fact<'_>, problems: Vec<String>, has_changed: bool) {
+    if problems.is_empty() {
+        draft.close_quarantine(&fact.copy);
+    } else if has_changed || !draft.quarantined.contains(&fact.copy) {
+        draft.quarantine(&fact.copy, problems.join("; "), payload(fact.change));
+    }
+}
+
 /// Decides what a copy shows of its record.
-fn observe(draft: &mut CommitDraft<'_>, fact: &Fact<'_>, record: &RecordId, shown: CopyState) {
+fn observe(draft: &mut CommitDraft<'_>, fact: &Fact<'_>, record: &RecordId, shown: CopyState, aside: &Aside) {
     let (parts, batch) = (draft.parts, draft.batch);
     let (settings, key) = (&parts.settings, &fact.copy);
     let context = draft.context(Some(fact.change), &fact.entity);
@@ -131,14 +174,17 @@ fn observe(draft: &mut CommitDraft<'_>, fact: &Fact<'_>, record: &RecordId, show
         return;
     }
     let quiescent = is_quiescent(parts, batch, chronicle.record(), &shown);
-    let observation = observation(parts, batch, fact, shown, quiescent);
+    let changed_at = chronicle.record().copies.get(&batch.system).map(|copy| copy.changed_at);
+    let lags = changed_at.is_some_and(|at| parts.may_lag(&batch.system, at, batch.asked_at));
+    let observation =
+        Observation { aside: aside.clone(), lags, ..observation(parts, batch, fact, shown, quiescent) };
     chronicle.set_context(context);
     if batch.drift {
         note_drift(chronicle, &observation);
     }
     let decision = decide(&fact.policy, chronicle, &observation);
     if let Some(doubt) = decision.doubt() {
-        draft.ask_for_read(key, SignalReason::SecondLook(doubt), settings.settle_ms);
+        draft.ask_for_read(key, SignalReason::SecondLook(doubt), parts.patience_ms(batch.attempts));
     } else if is_before_listing(parts, batch, fact) {
         // If the listing ends before this commit is durable and we stop then, no sweep would plan what that system
         // lacks.
@@ -160,6 +206,7 @@ fn observation(
         entity: fact.entity.clone(),
         remote_id: change.id.clone(),
         shown,
+        aside: Aside::new(),
         channel: batch.channel,
         order: change.order.clone(),
         version: change.version.clone(),
@@ -169,6 +216,7 @@ fn observation(
         received_at: batch.received_at,
         place: Place::of(is_in_log(parts, batch, fact), change.order.as_ref(), quiescent),
         look: Look::of(batch.confirmed, quiescent),
+        lags: false,
     }
 }
 

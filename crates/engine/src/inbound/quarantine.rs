@@ -4,6 +4,8 @@ use crate::parts::assembly::Parts;
 use crate::ports::connector::{Change, RemoteState};
 use crate::ports::store::NewQuarantineItem;
 use avowal_core::data::value::Value;
+use avowal_core::decide::identity::key_words;
+use avowal_core::policy::{EntityPolicy, NoKey};
 use avowal_core::record::CopyKey;
 
 /// The most bytes of a payload that are kept in quarantine.
@@ -24,6 +26,19 @@ pub(crate) fn quarantine_item(
         reason,
         payload,
         at: parts.clock.now(),
+    }
+}
+
+/// Why a row without a key goes nowhere, and what to do.
+pub(crate) fn no_key_words(policy: &EntityPolicy) -> String {
+    let keys = key_words(policy);
+    match policy.no_key {
+        NoKey::Wait | NoKey::Create => format!(
+            "it has no key, because {keys} is empty, so it is made in no other system until it has one. Fill it in, or declare `no_key = \"create\"`"
+        ),
+        NoKey::Review => {
+            format!("it has no key, because {keys} is empty, so a person has to look at it. Fill it in there")
+        }
     }
 }
 

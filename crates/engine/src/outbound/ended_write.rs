@@ -19,6 +19,7 @@ use avowal_core::history::{Basis, Body, ConfirmedBy, Evidence, Failure, LinkReas
 use avowal_core::outgoing::confirm::{CreateMatch, Receipt, confirm, create_match, fail};
 use avowal_core::outgoing::plan::{is_still_wanted, plan};
 use avowal_core::policy::EntityPolicy;
+use avowal_core::policy::translate::Understood;
 use avowal_core::record::Copy;
 use avowal_core::record::CopyKey;
 use avowal_core::record::intent::{Intent, IntentStatus, Operation};
@@ -53,7 +54,7 @@ pub(crate) struct EndedWrite<'a> {
     pub(crate) item: &'a OutgoingWrite,
     pub(crate) ending: &'a Ending,
     /// The copy's canonical contents, if it was shown and could be read.
-    pub(crate) shown: Option<&'a Canonical>,
+    pub(crate) shown: Option<&'a Understood>,
     /// The other record with which the copy is linked already.
     pub(crate) linked_elsewhere: Option<&'a RecordId>,
     /// Whether the system's feed is a commit log.
@@ -111,7 +112,7 @@ impl EndedWrite<'_> {
         let receipt = Receipt {
             system: self.target.system,
             key,
-            after: self.shown.unwrap_or(&nothing),
+            after: self.shown.map_or(&nothing, |row| &row.fields),
             order: copy.and_then(|copy| copy.order.clone()),
             version: copy.and_then(|copy| copy.version.clone()),
             by,
@@ -236,7 +237,7 @@ impl EndedWrite<'_> {
             return CreateMatch::Unlikely;
         }
         let both = self.intent().zip(self.shown);
-        both.map_or(CreateMatch::Unlikely, |(intent, shown)| create_match(self.policy, intent, shown))
+        both.map_or(CreateMatch::Unlikely, |(intent, shown)| create_match(self.policy, intent, &shown.fields))
     }
 
     /// Judges what the copy shows beside what we wrote: another's change in another field is a change like any other.
@@ -281,7 +282,7 @@ impl EndedWrite<'_> {
     fn copy_state(&self, copy: &Change) -> Option<CopyState> {
         match (&copy.shown, self.shown) {
             (RemoteState::Gone, _) => Some(CopyState::Gone),
-            (RemoteState::Present(_), Some(fields)) => Some(CopyState::Present(fields.clone())),
+            (RemoteState::Present(_), Some(row)) => Some(CopyState::Present(row.fields.clone())),
             (RemoteState::Present(_) | RemoteState::Unknown | RemoteState::Unreadable { .. }, _) => None,
         }
     }
@@ -303,12 +304,20 @@ impl EndedWrite<'_> {
         is_latest && (channel == Channel::Receipt || was_quiescent())
     }
 
+    /// Whether a read may still show what stood in the copy before its last change.
+    fn may_lag(&self) -> bool {
+        let changed_at = self.known_copy().map(|copy| copy.changed_at);
+        let Self { target, asked_at, .. } = self;
+        changed_at.is_some_and(|at| target.parts.may_lag(target.system, at, *asked_at))
+    }
+
     fn observation(&self, copy: &Change, shown: CopyState, channel: Channel, quiescent: bool) -> Observation {
         Observation {
             system: self.target.system.clone(),
             entity: self.target.entity.clone(),
             remote_id: copy.id.clone(),
             shown,
+            aside: self.shown.map(|row| row.aside.clone()).unwrap_or_default(),
             channel,
             order: copy.order.clone(),
             version: copy.version.clone(),
@@ -318,6 +327,7 @@ impl EndedWrite<'_> {
             received_at: self.target.parts.clock.now(),
             place: Place::of(self.has_log && channel == Channel::Receipt, copy.order.as_ref(), quiescent),
             look: Look::of(true, quiescent),
+            lags: channel != Channel::Receipt && self.may_lag(),
         }
     }
 

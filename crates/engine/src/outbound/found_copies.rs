@@ -8,6 +8,7 @@ use crate::parts::translate::Canonical;
 use avowal_core::data::ids::{RecordId, RemoteId};
 use avowal_core::decide::identity::keys_of_copy;
 use avowal_core::policy::EntityPolicy;
+use avowal_core::policy::translate::Understood;
 use avowal_core::record::CopyKey;
 use avowal_core::record::Record;
 use avowal_core::record::intent::{Intent, Operation};
@@ -103,7 +104,7 @@ pub(crate) async fn wait_for_others(
     policy: &EntityPolicy,
     items: &[OutgoingWrite],
     endings: Vec<Ending>,
-    shown: &[Option<Canonical>],
+    shown: &[Option<Understood>],
 ) -> Result<Vec<Ending>, EngineError> {
     let first = first_finders(items, &endings);
     // A record whose first attempt has just ended without a copy cannot have created the copy, so other records need
@@ -123,8 +124,8 @@ pub(crate) async fn wait_for_others(
         };
         let reason = if first.get(&copy.id).is_some_and(|first| *first != at) {
             Some(FailureReason::FoundByAnother)
-        } else if let Some(fields) = shown[at].as_ref().filter(|_| !item.is_open()) {
-            let other = possible_creator(target, policy, &item.record, fields, &made_nothing).await?;
+        } else if let Some(row) = shown[at].as_ref().filter(|_| !item.is_open()) {
+            let other = possible_creator(target, policy, &item.record, &row.fields, &made_nothing).await?;
             other.map(|record| FailureReason::MayBelongTo { record })
         } else {
             None

@@ -9,7 +9,7 @@ use crate::outbound::outcome::Ending;
 use crate::outbound::outgoing::{OutgoingWrite, states};
 use crate::outbound::turn::{Dispatched, Target};
 use crate::parts::error::EngineError;
-use crate::parts::translate::{Canonical, Translated, translate};
+use crate::parts::translate::{Translated, translate};
 use crate::ports::connector::{OrderKind, RemoteState};
 use crate::ports::store::{Commit, CommitOutcome, RecordCommit};
 use avowal_core::data::ids::{RecordId, SystemName};
@@ -17,6 +17,7 @@ use avowal_core::data::time::Timestamp;
 use avowal_core::decide::lifecycle::unlink;
 use avowal_core::history::chronicle::Chronicle;
 use avowal_core::policy::EntityPolicy;
+use avowal_core::policy::translate::Understood;
 use avowal_core::record::Record;
 use avowal_core::record::intent::{IntentStatus, Operation};
 use std::collections::BTreeSet;
@@ -121,7 +122,7 @@ async fn canonical_copies(
     target: Target<'_>,
     policy: &EntityPolicy,
     endings: &[Ending],
-) -> Result<(Vec<Option<Canonical>>, BTreeSet<usize>), EngineError> {
+) -> Result<(Vec<Option<Understood>>, BTreeSet<usize>), EngineError> {
     let mut waiting = BTreeSet::new();
     let mut places = Vec::new();
     let mut rows = Vec::new();
@@ -131,11 +132,11 @@ async fn canonical_copies(
             rows.push(fields);
         }
     }
-    let mut out: Vec<Option<Canonical>> = endings.iter().map(|_| None).collect();
+    let mut out: Vec<Option<Understood>> = endings.iter().map(|_| None).collect();
     let translated = translate(target.parts, policy, target.system, &rows).await?;
     for (at, translated) in places.into_iter().zip(translated) {
         match translated {
-            Translated::Fields(fields) => out[at] = Some(fields),
+            Translated::Row(row) => out[at] = Some(row),
             Translated::Waits(_) => {
                 waiting.insert(at);
             }
@@ -152,7 +153,7 @@ struct Recording<'a> {
     items: &'a [OutgoingWrite],
     endings: Vec<Ending>,
     /// The canonical contents of each copy, if it was shown and could be read.
-    shown: Vec<Option<Canonical>>,
+    shown: Vec<Option<Understood>>,
     /// The other record with which each copy is linked already.
     linked: Vec<Option<Holder>>,
     /// Whether the system's feed is a commit log.

@@ -7,6 +7,7 @@ use crate::ports::connector::{Expected, Fields, Write};
 use avowal_core::data::ids::{FieldName, RecordId, RemoteId, SystemName};
 use avowal_core::data::value::Value;
 use avowal_core::policy::EntityPolicy;
+use avowal_core::policy::translate::Understood;
 use avowal_core::record::intent::{Intent, Operation};
 use avowal_core::record::{Record, Shadow};
 use std::collections::{BTreeMap, BTreeSet};
@@ -153,12 +154,16 @@ fn expectation(
             (field, shadow)
         })
         .collect();
+    let known_aside = copy.aside.clone();
     let (policy, system) = (policy.clone(), system.clone());
     Expected::when(move |present| {
         let Some(mapping) = policy.mappings.get(&system) else { return false };
-        let Ok(present) = mapping.read(&policy.fields, present) else { return false };
+        let Understood { fields: present, aside } = mapping.understand(&policy.fields, present);
+        // What cannot be understood must be what was set aside, or nobody has seen it.
+        let is_seen =
+            |field: &FieldName| aside.get(field).is_none_or(|found| known_aside.get(field) == Some(found));
         shadows.iter().all(|(field, shadow)| match (present.get(field), shadow) {
-            (None, _) => true,
+            (None, _) => is_seen(field),
             (Some(value), Some(shadow)) => shadow.is_equivalent_to(value),
             (Some(value), None) => value.is_null(),
         })
@@ -176,7 +181,7 @@ fn lookups(policy: &EntityPolicy, record: &Record, system: &SystemName, written:
             key.iter()
                 .map(|field| {
                     let value = &record.fields.get(field)?.value;
-                    if value.is_null() {
+                    if value.is_blank() {
                         return None;
                     }
                     let column = mapping.columns.get(field)?;

@@ -59,6 +59,9 @@ pub(crate) struct Parts {
     recent_deletes: Mutex<RecentDeletes>,
 }
 
+/// By how many times the quiet time a read may lag where the system's lag is not declared.
+const LAG_SETTLES: u64 = 15;
+
 impl Parts {
     /// Puts the parts together.
     pub(crate) fn new(given: EngineParts) -> Self {
@@ -124,6 +127,23 @@ impl Parts {
         let is_from_before = changed_at < self.began_at && running < settle;
         let is_new = changed_at == Timestamp::default();
         is_new || if apart < 0 { is_second_look } else { apart >= settle && !is_from_before }
+    }
+
+    /// Whether a read may still show what stood in a copy before its last change: the system's lag may explain it. Without
+    /// a declared lag it is bounded by a multiple of the quiet time.
+    pub(crate) fn may_lag(&self, system: &SystemName, changed_at: Timestamp, asked_at: Timestamp) -> bool {
+        let usual = self.settings.settle_ms.saturating_mul(LAG_SETTLES);
+        let lag = self.systems.lag_ms(system).unwrap_or(usual);
+        let lag = i64::try_from(lag).unwrap_or(i64::MAX);
+        let apart = asked_at.millis().saturating_sub(changed_at.millis());
+        changed_at != Timestamp::default() && (0..lag).contains(&apart)
+    }
+
+    /// After which time a copy is read once more that may lag: each time twice as long.
+    pub(crate) fn patience_ms(&self, attempts: u32) -> u64 {
+        let settle = self.settings.settle_ms;
+        let longest = settle.saturating_mul(LAG_SETTLES).max(1);
+        settle.saturating_mul(1_u64 << attempts.saturating_sub(1).min(20)).min(longest)
     }
 
     /// Whether a system has asked for no more writes for now.

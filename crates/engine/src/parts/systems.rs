@@ -17,6 +17,8 @@ pub struct SystemPort {
     pub poll_ms: u64,
     /// The most writes a second and at once; `None` where the engine sets no limit.
     pub rate: Option<WriteRate>,
+    /// How late at most a read shows a change, in milliseconds, where that is declared.
+    pub lag_ms: Option<u64>,
 }
 
 /// One system as the engine uses it.
@@ -91,6 +93,11 @@ impl Systems {
             let capabilities = connector.capabilities(entity);
             capabilities.order == OrderKind::CommitLog && capabilities.correlation
         })
+    }
+
+    /// How late at most a read of a system shows a change, where that is declared.
+    pub(crate) fn lag_ms(&self, system: &SystemName) -> Option<u64> {
+        self.0.get(system)?.port.lag_ms
     }
 
     /// The lock that the one dispatcher of a system holds.

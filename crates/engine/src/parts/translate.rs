@@ -6,18 +6,22 @@ use crate::ports::connector::Fields;
 use avowal_core::data::ids::{EntityName, FieldName, RemoteId, SystemName};
 use avowal_core::data::value::Value;
 use avowal_core::policy::EntityPolicy;
-use avowal_core::record::CopyKey;
+use avowal_core::policy::translate::Understood;
+use avowal_core::record::{CopyKey, Misread};
 use std::collections::BTreeMap;
 
 /// Canonical fields by name.
 pub(crate) type Canonical = BTreeMap<FieldName, Value>;
 
+/// The fields of a copy that could not be understood.
+pub(crate) type Aside = BTreeMap<FieldName, Misread>;
+
 /// Raw contents after translation.
 #[derive(Clone, Debug)]
 pub(crate) enum Translated {
-    /// In canonical names and types.
-    Fields(Canonical),
-    /// A field could not be read: the reason for the quarantine.
+    /// In canonical names and types, each field that could not be understood set aside.
+    Row(Understood),
+    /// Nothing of it can be read: the reason for the quarantine.
     Unreadable(String),
     /// A reference points to a record that is not known yet: the reason to wait.
     Waits(String),
@@ -34,10 +38,7 @@ pub(crate) async fn translate(
         let unmapped = |_: &&Fields| Translated::Unreadable("the entity is not mapped".into());
         return Ok(rows.iter().map(unmapped).collect());
     };
-    let read = |row: &&Fields| match mapping.read(&policy.fields, row) {
-        Ok(fields) => Translated::Fields(fields),
-        Err(problems) => Translated::Unreadable(problems.join("; ")),
-    };
+    let read = |row: &&Fields| Translated::Row(mapping.understand(&policy.fields, row));
     let mut out: Vec<Translated> = rows.iter().map(read).collect();
     for (field, to) in references(policy) {
         resolve_references(parts, system, (field, to), &mut out).await?;
@@ -53,7 +54,7 @@ async fn resolve_references(
     rows: &mut [Translated],
 ) -> Result<(), EngineError> {
     let key_of = |row: &Translated| match row {
-        Translated::Fields(fields) => fields.get(field).and_then(Value::as_text).map(|text| CopyKey {
+        Translated::Row(row) => row.fields.get(field).and_then(Value::as_text).map(|text| CopyKey {
             system: system.clone(),
             entity: to.clone(),
             remote_id: RemoteId::new(text),
@@ -69,8 +70,8 @@ async fn resolve_references(
     for (row, key) in rows.iter_mut().zip(keys) {
         let Some(key) = key else { continue };
         match (found.next().flatten(), row) {
-            (Some(located), Translated::Fields(fields)) => {
-                fields.insert(field.clone(), Value::text(located.record.as_str()));
+            (Some(located), Translated::Row(row)) => {
+                row.fields.insert(field.clone(), Value::text(located.record.as_str()));
             }
             (None, row) => {
                 let reason = format!("{field} refers to {to} {}, which is not known yet", key.remote_id);

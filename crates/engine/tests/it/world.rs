@@ -94,6 +94,7 @@ impl World {
             connector: fake.clone(),
             poll_ms: 5_000,
             rate: self.rates.get(name).copied(),
+            lag_ms: None,
         };
         Arc::new(Engine::new(EngineParts {
             store: self.store.clone(),

@@ -201,9 +201,9 @@ impl Oracle {
             truth.accuse("I20", Some(&thing), format!("{what}, and nobody ever did"));
         }
         let Some(before) = stream.beliefs.get(field) else { return };
-        // A set that lost its other members to several people is nobody's older word; what becomes of each member
-        // is judged at the end.
-        if field == "tags" {
+        // A set that lost its other members to several people is nobody's older word, and neither is a sum that several
+        // have made; what becomes of each member and of each increment is judged at the end.
+        if is_computed(field) {
             return;
         }
         if !truth.is_unique(&thing, field, value) || !truth.is_unique(&thing, field, before) {

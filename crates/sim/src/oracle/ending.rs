@@ -119,7 +119,9 @@ impl Oracle {
                 let excused = lacks
                     || record.held.contains_key(system)
                     || shadow.is_some_and(|shadow| shadow.tolerated && self.tolerates(field))
-                    || self.has_aside(ending, record, system.as_str(), &thing);
+                    || copy.aside.contains_key(&name)
+                    // Where single fields are set aside, the others of their copy go through.
+                    || (copy.aside.is_empty() && self.has_aside(ending, record, system.as_str(), &thing));
                 if let (Some(row), false) = (ending.rows.get(&place), excused) {
                     shown.push((system.to_string(), row.get(field).cloned().unwrap_or(Value::Null)));
                 }
@@ -270,11 +272,10 @@ impl Oracle {
         let rows_gone = truth.removals.iter().any(|removal| removal.thing == thing);
         let made_at_once = truth.rows.values().filter(|row| row.thing == thing && !row.ours).count() > 1;
         let reviewed = ending.events.iter().any(|event| event.body.kind() == "manual_review_requested");
-        // Who takes back exactly what we have just added leaves the number as it was, and nothing to see.
+        // Who takes back exactly what we have just added leaves the number as it was, and nothing to see; and who puts
+        // exactly what we have sent is taken for our echo.
         let taken_back = edits.iter().any(|edit| {
-            edits
-                .iter()
-                .any(|other| other.no < edit.no && (other.value == edit.value || other.from == edit.value))
+            truth.stood_before(edit) || truth.watch.was_sent(&edit.system, &edit.row, "credit", &edit.value)
         });
         drop(truth);
         let Some(numbers) = numbers.filter(|_| !taken_back) else { return };

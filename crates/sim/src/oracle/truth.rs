@@ -169,6 +169,17 @@ impl Truth {
         known.is_some_and(|known| known.iter().filter(|(known, _)| essence(known) == spelled).count() == 1)
     }
 
+    /// Whether the row held in this field, before the edit, what the edit put there.
+    pub(super) fn stood_before(&self, edit: &Edit) -> bool {
+        let held = |fields: &Fields| fields.get(&edit.field) == Some(&edit.value);
+        let of_row = |version: &&Version| version.system == edit.system && version.row == edit.row;
+        let states: Vec<_> =
+            self.versions.iter().filter(of_row).filter_map(|version| version.fields.as_ref()).collect();
+        // One stretch of states with that value is the edit's own.
+        let stretches = states.chunk_by(|left, right| held(left) == held(right));
+        stretches.filter(|stretch| held(stretch[0])).count() > 1
+    }
+
     pub(super) fn rows_of(&self, system: &str, thing: &str) -> Vec<RemoteId> {
         self.rows
             .iter()

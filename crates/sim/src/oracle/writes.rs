@@ -4,9 +4,10 @@
 use super::Oracle;
 use super::truth::{Edit, Truth, Version, includes};
 use crate::scenario::{KEY, ProfileKind};
+use avowal_core::data::ids::RemoteId;
 use avowal_core::data::value::Value;
 use avowal_core::record::intent::Operation;
-use avowal_engine::ports::connector::Write;
+use avowal_engine::ports::connector::{Fields, Write};
 use avowal_fakes::fake::Put;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,6 +30,16 @@ pub(super) struct Watch {
     allowed: BTreeSet<String>,
     /// Systems to which a person has stopped all writes.
     stopped: BTreeSet<String>,
+    /// What was ever sent to a row, by system and row.
+    sent: BTreeMap<(String, String), Vec<Fields>>,
+}
+
+impl Watch {
+    /// Whether a write to the row ever carried the value, so that it cannot be told from our echo.
+    pub(super) fn was_sent(&self, system: &str, row: &RemoteId, field: &str, value: &Value) -> bool {
+        let sent = self.sent.get(&(system.to_owned(), row.to_string()));
+        sent.is_some_and(|sent| sent.iter().any(|fields| fields.get(field) == Some(value)))
+    }
 }
 
 impl Oracle {
@@ -122,6 +133,8 @@ impl Oracle {
                 let what = format!("{system} {row}: {} began while {other} was under way", write.key);
                 truth.accuse("I14", None, what);
             }
+            let sent = truth.watch.sent.entry((system.to_owned(), row.clone())).or_default();
+            sent.push(write.fields.clone());
             truth.watch.under_way.insert(at, row);
         }
         self.judge_rate(truth, system);

@@ -39,6 +39,8 @@ pub(super) fn note(connection: &Connection, event: &IntegrationEvent) -> Result<
         | Body::ConflictDetected { .. }
         | Body::ConflictResolved { .. }
         | Body::Refused { .. }
+        | Body::FieldSetAside { .. }
+        | Body::FieldUnderstood { .. }
         | Body::Quarantined { .. }
         | Body::Deleted { .. }
         | Body::Restored { .. }

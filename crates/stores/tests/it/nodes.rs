@@ -28,8 +28,12 @@ impl Nodes {
         let mut engines = Vec::new();
         for _ in 0..2 {
             let store = Arc::new(PostgresStore::open(&server.url("postgres")).await.unwrap());
-            let port =
-                |fake: &Arc<FakeSystem>| SystemPort { connector: fake.clone(), poll_ms: 5_000, rate: None };
+            let port = |fake: &Arc<FakeSystem>| SystemPort {
+                connector: fake.clone(),
+                poll_ms: 5_000,
+                rate: None,
+                lag_ms: None,
+            };
             engines.push(Arc::new(Engine::new(EngineParts {
                 store,
                 clock: clock.clone(),

@@ -235,8 +235,12 @@ async fn engine_ends_well_on_a_store_that_breaks() {
         systems[if n % 2 == 0 { "app" } else { "crm" }].insert("customer", fields(n));
     }
     let engine = || {
-        let port =
-            |fake: &Arc<FakeSystem>| SystemPort { connector: fake.clone(), poll_ms: 5_000, rate: None };
+        let port = |fake: &Arc<FakeSystem>| SystemPort {
+            connector: fake.clone(),
+            poll_ms: 5_000,
+            rate: None,
+            lag_ms: None,
+        };
         Engine::new(EngineParts {
             store: store.clone(),
             clock: clock.clone(),

@@ -14,7 +14,7 @@ use avowal_core::history::{
 use avowal_core::policy::OnRefused;
 use avowal_core::record::intent::{Intent, IntentStatus, Operation, OutgoingField};
 use avowal_core::record::observation::{Channel, OrderToken};
-use avowal_core::record::{Belief, Copy, Held, Record, Review, Shadow, Side, Tombstone};
+use avowal_core::record::{Belief, Copy, Held, Misread, Record, Review, Shadow, Side, Tombstone};
 use std::collections::BTreeMap;
 
 /// A reproducible source of variety (SplitMix64).
@@ -173,6 +173,14 @@ impl Random {
             wanted: self.one_in(3),
             is_replaced: false,
             fields: self.some(3, |random| (random.field(), random.shadow())).into_iter().collect(),
+            aside: self
+                .maybe(|random| {
+                    let misread =
+                        Misread { found: random.text(), expected: random.text(), hint: random.text() };
+                    (random.field(), misread)
+                })
+                .into_iter()
+                .collect(),
             seen: self.vector(),
             sent: self.vector(),
             changed_at: self.time(),
@@ -378,6 +386,12 @@ impl Random {
                 reason: self.refusal(),
                 then: self.pick(&[OnRefused::Revert, OnRefused::Ignore, OnRefused::Review]),
             },
+            Body::FieldSetAside {
+                system: self.system(),
+                field: self.field(),
+                misread: Misread { found: self.text(), expected: self.text(), hint: self.text() },
+            },
+            Body::FieldUnderstood { system: self.system(), field: self.field() },
             Body::Quarantined {
                 system: self.system(),
                 remote_id: self.maybe(|random| random.text().into()),
@@ -412,7 +426,7 @@ impl Random {
                 fields: self.outgoing(),
                 correction: self.one_in(2),
             },
-            Body::IntentWithdrawn { system: self.system(), key: self.text() },
+            Body::IntentWithdrawn { system: self.system(), key: self.text(), put_off: self.one_in(2) },
             Body::IntentSent { system: self.system(), key: self.text(), attempt: self.bits() as u32 },
             Body::IntentConfirmed {
                 system: self.system(),

@@ -147,7 +147,7 @@ impl Scene {
         let port = |system: &str| {
             let inner: Arc<dyn Connector> = Arc::new(self.connector(system));
             let connector: Arc<dyn Connector> = Arc::new(PointedConnector { inner, points: points.clone() });
-            (SystemName::new(system), SystemPort { connector, poll_ms: 50, rate: None })
+            (SystemName::new(system), SystemPort { connector, poll_ms: 50, rate: None, lag_ms: None })
         };
         let settings = Settings {
             batch_records_max: 3,
