@@ -9,10 +9,11 @@ use avowal_engine::ports::bucket::Shares;
 use avowal_engine::ports::connector::Installation;
 use avowal_engine::ports::lanes::{Claim, Lane};
 use avowal_engine::ports::store::{
-    Commit, CommitChanges, CommitOutcome, ControlStops, Counts, CursorName, Due, DueIntent, Located,
-    OpenCounts, OpenReview, PlannedDeletes, Position, QuarantineItem, ReadHistory, ReadOverview, ReadRecords,
-    ScheduleWork, ShareStore, SharedStore, Signal, Stop, Store, StoreError, WaitingIntent,
+    Commit, CommitChanges, CommitOutcome, ControlStops, Counts, CursorName, Due, DueIntent, KeepLags,
+    Located, OpenCounts, OpenReview, PlannedDeletes, Position, QuarantineItem, ReadHistory, ReadOverview,
+    ReadRecords, ScheduleWork, ShareStore, SharedStore, Signal, Stop, Store, StoreError, WaitingIntent,
 };
+use std::collections::BTreeMap;
 use std::ops::Deref;
 
 /// What a layer over a store does differently. Every method forwards unless it is overridden; what no test has needed
@@ -239,5 +240,16 @@ impl<L: StoreLayer> ControlStops for Layered<L> {
 
     async fn lift_stop(&self, stop: &Stop, by: &str, at: Timestamp) -> Result<bool, StoreError> {
         self.0.below().lift_stop(stop, by, at).await
+    }
+}
+
+#[async_trait]
+impl<L: StoreLayer> KeepLags for Layered<L> {
+    async fn lags(&self) -> Result<BTreeMap<SystemName, u64>, StoreError> {
+        self.0.below().lags().await
+    }
+
+    async fn keep_lag(&self, system: &SystemName, ms: u64) -> Result<(), StoreError> {
+        self.0.below().keep_lag(system, ms).await
     }
 }

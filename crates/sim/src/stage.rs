@@ -76,7 +76,9 @@ impl Fate for Stage {
         let effect = format!("{system} {id}");
         let lags =
             self.faults.is_possible(Fault::StaleRead) && self.faults.strikes(Fault::StaleRead, &effect);
-        if lags { 50 + self.faults.amount(&effect, 800) as i64 } else { 0 }
+        // One in four lags by more than the quiet time, by up to ten times as much.
+        let longest = if self.faults.amount(&effect, 4) == 3 { 10_000 } else { 800 };
+        if lags { 50 + self.faults.amount(&effect, longest) as i64 } else { 0 }
     }
 
     fn listing_max(&self, system: &str, rows: usize) -> Option<usize> {

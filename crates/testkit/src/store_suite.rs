@@ -8,6 +8,7 @@ pub mod claims;
 pub mod concurrent;
 pub mod conflicts;
 pub mod generate;
+pub mod lags;
 pub mod sample;
 pub mod schedule;
 pub mod states;
@@ -41,6 +42,7 @@ macro_rules! store_suite {
             claims: claims_are_exclusive, dropped_claims_are_free, claims_hold_up_no_commit, one_of_many_claims_wins,
                 shares_divide_what_is_due, sole_keys_have_no_other_carrier, one_of_many_begins_wins,
                 old_deliveries_are_forgotten;
+            lags: the_longest_lag_is_kept;
             stops: stops_stand_until_lifted, installation_stays;
             concurrent: many_writers_all_durable, one_of_many_competing_commits_wins, readers_see_whole_commits;
         }

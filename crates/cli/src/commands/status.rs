@@ -23,11 +23,16 @@ pub async fn run(config: &Config, output: &Output) -> Result<Exit, Failure> {
     let notices = notices(config, &store.installation().await?).await;
     let items = store.quarantined(NAMED_MAX).await?;
     let set_aside = items.iter().map(quarantine::plain_line).collect();
-    let status = Status { counts: store.counts().await?, stops: store.stops().await?, set_aside, notices };
+    let (counts, stops) = (store.counts().await?, store.stops().await?);
+    let lags = lags(config, store.lags().await?);
+    let status = Status { counts, stops, set_aside, notices, lags };
     if output.is_json() {
         output.json(&status)?;
     } else {
         print(&status.counts, output);
+        for (system, lag) in &status.lags {
+            output.line(format!("{system}: {}", lag.words()));
+        }
         for item in &status.set_aside {
             output.line(format!("  {item}"));
         }
@@ -60,6 +65,44 @@ struct Status {
     set_aside: Vec<String>,
     /// What hampers the systems now. A system that does not answer in time has none: `check` says why.
     notices: BTreeMap<SystemName, Vec<Finding>>,
+    /// How late the reads of each system are, where that is declared or was seen.
+    lags: BTreeMap<SystemName, Lag>,
+}
+
+/// How late the reads of a system are.
+#[derive(Serialize)]
+struct Lag {
+    /// By how much at most, as `lag_ms` declares; this is what counts where it is there.
+    declared_ms: Option<u64>,
+    /// The longest that was seen.
+    seen_ms: Option<u64>,
+}
+
+impl Lag {
+    fn words(&self) -> String {
+        let seen = match self.seen_ms {
+            Some(ms) => format!("its reads were seen to be late by {} s", seconds(ms)),
+            None => "its reads were never seen to be late".to_owned(),
+        };
+        match self.declared_ms {
+            Some(ms) => format!("{seen}; `lag_ms` allows for {} s", seconds(ms)),
+            None => seen,
+        }
+    }
+}
+
+fn seconds(ms: u64) -> String {
+    format!("{}.{}", ms / 1_000, ms % 1_000 / 100)
+}
+
+/// How late the reads are of the systems of which that is declared or was seen.
+fn lags(config: &Config, seen: BTreeMap<SystemName, u64>) -> BTreeMap<SystemName, Lag> {
+    let lag = |(name, declared_ms): (&SystemName, Option<u64>)| {
+        let seen_ms = seen.get(name).copied();
+        let is_known = declared_ms.is_some() || seen_ms.is_some();
+        is_known.then(|| (name.clone(), Lag { declared_ms, seen_ms }))
+    };
+    config.systems.iter().map(|(name, system)| (name, system.lag_ms)).filter_map(lag).collect()
 }
 
 /// Asks every system at once what hampers it.

@@ -35,7 +35,11 @@ fields = { email = "email", name = "name" }
 /// A folder with the configuration and two synced files.
 fn synced() -> Bench {
     let bench = Bench::with(CONFIG);
-    sql(&bench, "app", "CREATE TABLE customers (id INTEGER PRIMARY KEY AUTOINCREMENT, email TEXT, name TEXT)");
+    sql(
+        &bench,
+        "app",
+        "CREATE TABLE customers (id INTEGER PRIMARY KEY AUTOINCREMENT, email TEXT, name TEXT)",
+    );
     sql(&bench, "crm", "CREATE TABLE contacts (id INTEGER PRIMARY KEY AUTOINCREMENT, email TEXT, name TEXT)");
     sql(&bench, "app", "INSERT INTO customers (email, name) VALUES ('a@x.example', 'Ann')");
     bench.ends_with(0, &["sync"]);
@@ -73,7 +77,8 @@ impl Drop for Daemon {
 #[test]
 fn a_paused_system_is_not_written_to_until_it_is_resumed() {
     let bench = synced();
-    let said = bench.ends_with(0, &["pause", "crm", "--direction", "out", "--by", "Ada", "--note", "cleaning up"]);
+    let said =
+        bench.ends_with(0, &["pause", "crm", "--direction", "out", "--by", "Ada", "--note", "cleaning up"]);
     assert!(said.contains("nothing is written to crm") && said.contains("Ada: cleaning up"), "{said}");
     sql(&bench, "app", "UPDATE customers SET name = 'Bea'");
     let said = bench.ends_with(3, &["sync"]);

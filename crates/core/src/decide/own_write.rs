@@ -102,7 +102,7 @@ pub fn recognise(
     let shown_by = match &observation.shown {
         CopyState::Present(shown) => shown_by(policy, record, intent, observation, shown)?,
         CopyState::Gone => {
-            let is_credible = !copy.alive || is_absence_credible(copy, observation);
+            let is_credible = !copy.alive || is_absence_credible(observation);
             (intent.operation == Operation::Delete && is_credible).then_some(ShownBy::Absence)?
         }
     };

@@ -23,13 +23,10 @@ pub(crate) fn is_newer_sequence(copy: &Copy, observation: &Observation) -> bool 
     matches!((&observation.order, &copy.order), (Some(shown), Some(known)) if shown.proven_newer_than(known))
 }
 
-/// Whether the absence of a copy may be believed: by the system's order, or after the final look. A lagging read may not
-/// show yet what has just been made.
-pub(crate) fn is_absence_credible(copy: &Copy, observation: &Observation) -> bool {
-    // We made it, and its system has never shown a change of its own: a read that lags may not know it yet.
-    let is_unknown_there = copy.seen.get(&observation.system) == 0;
-    let may_lag = observation.lags && is_unknown_there;
-    observation.place.is_proven() || (observation.look == Look::Final && !may_lag)
+/// Whether the absence of a copy may be believed: by the system's order, or after the final look, if the system's lag
+/// cannot explain it. A lagging read may not show yet what has just been made.
+pub(crate) fn is_absence_credible(observation: &Observation) -> bool {
+    observation.place.is_proven() || (observation.look == Look::Final && !observation.lags)
 }
 
 /// Whether it has the order of the newest state that is known. That state was folded in before, so it differs from the

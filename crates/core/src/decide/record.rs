@@ -11,6 +11,7 @@ use crate::decide::place::is_newer_sequence;
 use crate::decide::sight::{Related, Sight};
 use crate::decide::table::Assessment;
 use crate::history::chronicle::Chronicle;
+use crate::history::fold::suspicion;
 use crate::history::{Basis, Body, Classification, Doubt, Evidence, FieldRelation, FieldSeen, NewEvent};
 use crate::policy::EntityPolicy;
 use crate::record::observation::{Channel, Observation, Place};
@@ -104,10 +105,15 @@ fn late(sight: &Sight<'_>) -> Option<NewEvent> {
 
 /// Nothing proves that it is older, but it looks so: the history says why the copy is read again.
 fn suspect(sight: &Sight<'_>, why: Doubt) -> Entry {
+    let shown = values(sight);
+    if sight.copy.suspected == Some(suspicion(&shown)) {
+        // The history says so already. A system that is slow for long would fill it.
+        return Entry::Note(Decision::LookAgain(why), None);
+    }
     let body = Body::StaleSuspected {
         system: sight.observation.system.clone(),
         channel: sight.observation.channel,
-        fields: values(sight),
+        fields: shown,
         why,
     };
     let evidence = Evidence::inferred(Basis::EarlierValue);

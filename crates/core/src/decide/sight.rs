@@ -8,7 +8,7 @@ use crate::decide::place;
 use crate::history::{Evidence, FieldRelation};
 use crate::policy::EntityPolicy;
 use crate::record::observation::{CopyState, Look, Observation, Place};
-use crate::record::{Copy, Record};
+use crate::record::{Copy, Record, Shadow};
 
 /// The sight of one observation: gathered once, after the write in flight was recognised.
 #[derive(Debug)]
@@ -66,7 +66,7 @@ impl<'a> Sight<'a> {
     }
 
     pub(crate) fn is_absence_credible(&self) -> bool {
-        place::is_absence_credible(self.copy, self.observation)
+        place::is_absence_credible(self.observation)
     }
 
     /// Whether the copy is gone as a write in flight asked for.
@@ -117,9 +117,15 @@ impl<'a> Sight<'a> {
             && self.changed.iter().any(|related| self.copy.fields.contains_key(related.found.field))
     }
 
-    /// Whether the source's own clock went back.
+    /// Whether the source's own clock went back: behind a state that it has shown, unless it is the final look; behind
+    /// its answer to our write, whenever we look. What it answered stood there, and nothing of ours is older than that.
     pub(crate) fn has_older_clock(&self) -> bool {
-        (self.may_be_older() || self.may_lag_behind()) && place::has_older_clock(self.copy, self.observation)
+        let is_our_write = |related: &Related<'_>| {
+            self.copy.fields.get(related.found.field).is_some_and(Shadow::is_our_write)
+        };
+        let is_in_doubt =
+            self.may_be_older() || self.may_lag_behind() || self.changed.iter().any(is_our_write);
+        is_in_doubt && place::has_older_clock(self.copy, self.observation)
     }
 
     /// Whether a value stood in its field before.

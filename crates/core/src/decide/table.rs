@@ -224,9 +224,9 @@ pub(crate) static TABLE: [Row; 15] = [
         name: "clock went back",
         known: "Its sequence is not the newest that we know, or only fields that we had not seen by then \
             differ.",
-        when: "it is not the final look, or the system's lag may explain it, and the source's own clock calls it \
-            older than a state that we know",
-        outcome: "look again: `clock_went_back`",
+        when: "the source's own clock calls it older than a state that we know; and it is not the final look, or the \
+            system's lag may explain it, or that state is its answer to our write of a field that differs",
+        outcome: "look again: `clock_went_back`, for as long as it takes where it is older than an answer to us",
         records: "`stale_suspected` (inferred)",
         keeps: &["I1", "I9"],
         guard: |sight| sight.has_older_clock(),

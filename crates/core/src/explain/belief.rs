@@ -250,7 +250,12 @@ impl Why {
     }
 
     fn origin(&self) -> String {
-        let actor = self.actor.as_deref().map(|actor| format!(" ({})", clean(actor))).unwrap_or_default();
+        // What a system's row says of who changed it is about the row, which may hold the work of several people.
+        let actor = match self.actor.as_deref().map(clean) {
+            None => String::new(),
+            Some(actor) if self.dot.system == SystemName::operator() => format!(" ({actor})"),
+            Some(actor) => format!(", whose row named {actor} then"),
+        };
         let occurred = match self.occurred_at {
             Some(at) => format!("; {} says it happened at {at}", self.dot.system),
             None => String::new(),

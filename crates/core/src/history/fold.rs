@@ -2,7 +2,7 @@
 //! may look at anything but the state and the event.
 
 use crate::data::ids::{EntityName, FieldName, RecordId, RemoteId, SystemName};
-use crate::data::value::Value;
+use crate::data::value::{Digest, Value};
 use crate::data::version::Dot;
 use crate::history::{Body, Failure, FieldSeen, FieldStored, IntegrationEvent, LinkReason};
 use crate::policy::OnRefused;
@@ -105,6 +105,11 @@ pub(crate) fn apply_body(record: &mut Record, event: &IntegrationEvent) {
                 copy.aside.insert(field.clone(), misread.clone());
             }
         }
+        Body::StaleSuspected { system, fields, .. } => {
+            if let Some(copy) = record.copies.get_mut(system) {
+                copy.suspected = Some(suspicion(fields));
+            }
+        }
         Body::FieldUnderstood { system, field } => {
             if let Some(copy) = record.copies.get_mut(system) {
                 copy.aside.remove(field);
@@ -118,7 +123,6 @@ pub(crate) fn apply_body(record: &mut Record, event: &IntegrationEvent) {
         | Body::Quarantined { .. }
         | Body::DuplicateDropped { .. }
         | Body::StaleDropped { .. }
-        | Body::StaleSuspected { .. }
         | Body::DriftDetected { .. }
         | Body::PolicyChanged { .. } => {}
     }
@@ -144,12 +148,18 @@ fn link(
     record.copies.insert(system.clone(), copy);
 }
 
+/// By what a state that looks older is recognised when it is shown again.
+pub(crate) fn suspicion(fields: &BTreeMap<FieldName, Value>) -> Digest {
+    Digest::of_pairs(fields.iter().map(|(field, value)| (field.as_str(), value)))
+}
+
 fn observe(copy: &mut Copy, dot: Option<&Dot>, fields: &BTreeMap<FieldName, FieldSeen>, gone: bool) {
     if let Some(dot) = dot {
         copy.seen.add(dot);
         copy.sent.add(dot);
         copy.alive = !gone;
         copy.wanted &= gone;
+        copy.suspected = None;
         if gone {
             copy.aside.clear();
         }

@@ -78,6 +78,9 @@ pub struct Copy {
     /// What stands in the fields that could not be understood, until they are. Nothing is written over it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub aside: BTreeMap<FieldName, Misread>,
+    /// The digest of what it showed last that looks like an older state, until it shows something that is believed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspected: Option<Digest>,
     /// The changes that it provably includes: a lower bound.
     pub seen: VersionVector,
     /// The changes that it may include: an upper bound, raised by every send.
@@ -223,6 +226,7 @@ impl Copy {
             is_replaced: false,
             fields: BTreeMap::new(),
             aside: BTreeMap::new(),
+            suspected: None,
             seen: VersionVector::new(),
             sent: VersionVector::new(),
             changed_at: Timestamp::default(),

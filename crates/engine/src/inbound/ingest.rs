@@ -57,6 +57,7 @@ struct Ingest<'a> {
 
 impl<'a> Ingest<'a> {
     async fn begin(parts: &'a Parts, batch: &'a Batch) -> Result<Self, EngineError> {
+        parts.lags.load().await?;
         let facts = facts_of(parts, batch).await?;
         let copies = facts.iter().map(|fact| fact.copy.clone()).collect();
         Ok(Self { parts, batch, facts, copies })
@@ -82,6 +83,7 @@ impl<'a> Ingest<'a> {
             };
             if let Some(mut done) = ingested {
                 done.events += self.plan_what_became_ready().await?;
+                self.parts.lags.keep_news().await?;
                 return Ok(done);
             }
             if self.has_moved().await? {

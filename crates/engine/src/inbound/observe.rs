@@ -4,6 +4,7 @@ use crate::inbound::batch::Batch;
 use crate::inbound::draft::CommitDraft;
 use crate::inbound::facts::{Content, Fact, is_in_log};
 use crate::inbound::identify::{Matches, identify};
+use crate::inbound::lag::note_lag;
 use crate::inbound::quarantine::{no_key_words, payload};
 use crate::inbound::sameness::{Sameness, sameness};
 use crate::parts::assembly::Parts;
@@ -56,7 +57,9 @@ fn observe_gone(draft: &mut CommitDraft<'_>, fact: &Fact<'_>, located: Option<&L
     draft.close_quarantine(&fact.copy);
     let batch = draft.batch;
     match draft.record_of(&fact.copy, located) {
-        Some(record) => observe(draft, fact, &record, CopyState::Gone, &Aside::new()),
+        Some(record) => {
+            observe(draft, fact, &record, CopyState::Gone, &Aside::new());
+        }
         // A lagging read may miss a copy that was just created, so we look again.
         None if located.is_none() && batch.channel == Channel::Signal && !batch.confirmed => {
             let reason = SignalReason::SecondLook(Doubt::GoneTooSoon);
@@ -97,10 +100,19 @@ async fn observe_present<'a>(
     };
     if let Some(record) = record {
         let before = problems(draft, fact, &aside_of(draft, &record), Some(&record));
-        observe(draft, fact, &record, CopyState::Present(row.fields.clone()), &row.aside);
-        let after = problems(draft, fact, &aside_of(draft, &record), Some(&record));
+        let observed = observe(draft, fact, &record, CopyState::Present(row.fields.clone()), &row.aside);
+        let mut after = problems(draft, fact, &aside_of(draft, &record), Some(&record));
         let has_changed = before != after;
-        note_aside(draft, fact, after, has_changed);
+        match observed {
+            Observed::Decided => note_aside(draft, fact, after, has_changed),
+            Observed::LooksOlder => {
+                after.push(LOOKS_OLDER.to_owned());
+                note_aside(draft, fact, after, has_changed);
+            }
+            // Whether it still looks older is not known before the next look.
+            Observed::Later if after.is_empty() => {}
+            Observed::Later => note_aside(draft, fact, after, has_changed),
+        }
         draft.remember_keys(fact, &record);
     }
     Ok(())
@@ -157,12 +169,33 @@ fn note_aside(draft: &mut CommitDraft<'_>, fact: &Fact<'_>, problems: Vec<String
     }
 }
 
+/// Why a copy is not believed whose own time is older than that of its answer to our write.
+const LOOKS_OLDER: &str = "its own time is older than the time in its system's answer to our last write, so it is not \
+    believed, and is read again until it shows a newer one. If it is right, save it there once more";
+
+/// What became of an observation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Observed {
+    /// It was decided.
+    Decided,
+    /// It will be decided at a later look.
+    Later,
+    /// It looks older than an answer of its system, and no lag explains that any more.
+    LooksOlder,
+}
+
 /// Decides what a copy shows of its record.
-fn observe(draft: &mut CommitDraft<'_>, fact: &Fact<'_>, record: &RecordId, shown: CopyState, aside: &Aside) {
+fn observe(
+    draft: &mut CommitDraft<'_>,
+    fact: &Fact<'_>,
+    record: &RecordId,
+    shown: CopyState,
+    aside: &Aside,
+) -> Observed {
     let (parts, batch) = (draft.parts, draft.batch);
     let (settings, key) = (&parts.settings, &fact.copy);
     let context = draft.context(Some(fact.change), &fact.entity);
-    let Some(chronicle) = draft.chronicles.get_mut(record) else { return };
+    let Some(chronicle) = draft.chronicles.get_mut(record) else { return Observed::Later };
     let copy = chronicle.record().copies.get(&batch.system);
     let is_known = copy.is_some_and(|copy| !copy.is_unseen());
     // The first sight of a copy cannot be older than a known state, and other facts must find its record.
@@ -171,7 +204,7 @@ fn observe(draft: &mut CommitDraft<'_>, fact: &Fact<'_>, record: &RecordId, show
             // The read that is due may lag behind what is shown here.
             draft.ask_for_read(key, SignalReason::SecondLook(Doubt::ReadMayLag), settings.settle_ms);
         }
-        return;
+        return Observed::Later;
     }
     let quiescent = is_quiescent(parts, batch, chronicle.record(), &shown);
     let changed_at = chronicle.record().copies.get(&batch.system).map(|copy| copy.changed_at);
@@ -183,14 +216,20 @@ fn observe(draft: &mut CommitDraft<'_>, fact: &Fact<'_>, record: &RecordId, show
         note_drift(chronicle, &observation);
     }
     let decision = decide(&fact.policy, chronicle, &observation);
+    note_lag(parts, key, decision, changed_at, batch.asked_at);
     if let Some(doubt) = decision.doubt() {
-        draft.ask_for_read(key, SignalReason::SecondLook(doubt), parts.patience_ms(batch.attempts));
+        let is_over = doubt == Doubt::ClockWentBack && observation.look == Look::Final && !lags;
+        let patience = parts.patience_ms(&batch.system, batch.attempts);
+        let delay = if is_over { patience.max(settings.backoff_ms(batch.attempts)) } else { patience };
+        draft.ask_for_read(key, SignalReason::SecondLook(doubt), delay);
+        return if is_over { Observed::LooksOlder } else { Observed::Later };
     } else if is_before_listing(parts, batch, fact) {
         // If the listing ends before this commit is durable and we stop then, no sweep would plan what that system
         // lacks.
         let delay = settings.settle_ms.max(settings.backoff_ms(batch.attempts));
         draft.ask_for_read(key, SignalReason::BeforeListing, delay);
     }
+    Observed::Decided
 }
 
 fn observation(

@@ -199,7 +199,12 @@ impl EndedWrite<'_> {
             let item = self.quarantine_item(format!("the outcome stays unknown: {}", self.words(reason)));
             self.commit.quarantine.push(item);
         }
-        self.delay(after_ms.or((failures == 0).then_some(settings.settle_ms)), reason);
+        let is_repeatable = self.target.capabilities().idempotent;
+        let look_up_ms = match is_repeatable {
+            true => settings.settle_ms,
+            false => self.target.parts.look_up_after_ms(self.target.system),
+        };
+        self.delay(after_ms.or((failures == 0).then_some(look_up_ms)), reason);
     }
 
     /// Schedules the next attempt, after `after_ms` or after the usual delay.

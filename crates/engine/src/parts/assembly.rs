@@ -3,6 +3,7 @@
 use crate::parts::awaited::AwaitedReads;
 use crate::parts::error::EngineError;
 use crate::parts::flapping::Flapping;
+use crate::parts::lags::Lags;
 use crate::parts::listings::Listings;
 use crate::parts::match_keys::match_keys;
 use crate::parts::quarantined::QuarantinedCopies;
@@ -51,6 +52,7 @@ pub(crate) struct Parts {
     /// begin two records for copies of the same thing.
     pub(crate) identity: BTreeMap<EntityName, tokio::sync::Mutex<()>>,
     pub(crate) readiness: Readiness,
+    pub(crate) lags: Lags,
     pub(crate) awaited: AwaitedReads,
     pub(crate) quarantined: QuarantinedCopies,
     flapping: Mutex<Flapping>,
@@ -59,8 +61,11 @@ pub(crate) struct Parts {
     recent_deletes: Mutex<RecentDeletes>,
 }
 
-/// By how many times the quiet time a read may lag where the system's lag is not declared.
+/// By how many times the quiet time a read may lag where the system's lag is neither declared nor learned.
 const LAG_SETTLES: u64 = 15;
+
+/// By how many times the longest lag that was seen a read may lag.
+const LAG_MARGIN: u64 = 2;
 
 impl Parts {
     /// Puts the parts together.
@@ -72,6 +77,7 @@ impl Parts {
             began_at: clock.now(),
             identity: policies.keys().map(|name| (name.clone(), tokio::sync::Mutex::default())).collect(),
             readiness: Readiness::new(store.clone()),
+            lags: Lags::new(store.clone()),
             awaited: AwaitedReads::new(store.clone()),
             quarantined: QuarantinedCopies::new(store.clone()),
             flapping: Mutex::default(),
@@ -129,20 +135,32 @@ impl Parts {
         is_new || if apart < 0 { is_second_look } else { apart >= settle && !is_from_before }
     }
 
-    /// Whether a read may still show what stood in a copy before its last change: the system's lag may explain it. Without
-    /// a declared lag it is bounded by a multiple of the quiet time.
+    /// Whether a read may still show what stood in a copy before its last change: the system's lag may explain it.
     pub(crate) fn may_lag(&self, system: &SystemName, changed_at: Timestamp, asked_at: Timestamp) -> bool {
-        let usual = self.settings.settle_ms.saturating_mul(LAG_SETTLES);
-        let lag = self.systems.lag_ms(system).unwrap_or(usual);
-        let lag = i64::try_from(lag).unwrap_or(i64::MAX);
+        let lag = i64::try_from(self.longest_lag_ms(system)).unwrap_or(i64::MAX);
         let apart = asked_at.millis().saturating_sub(changed_at.millis());
         changed_at != Timestamp::default() && (0..lag).contains(&apart)
     }
 
+    /// By how much a read of a system may lag at most: as declared, or as learned with a margin, and not less than a
+    /// multiple of the quiet time.
+    fn longest_lag_ms(&self, system: &SystemName) -> u64 {
+        let usual = self.settings.settle_ms.saturating_mul(LAG_SETTLES);
+        let learned = self.lags.learned_ms(system).saturating_mul(LAG_MARGIN);
+        self.systems.lag_ms(system).unwrap_or(usual.max(learned))
+    }
+
+    /// After which time the effect of a write of unknown outcome is looked for. A lag that is declared or was seen must be
+    /// over; one that was never seen costs more waiting than a repeated write does harm.
+    pub(crate) fn look_up_after_ms(&self, system: &SystemName) -> u64 {
+        let learned = || self.lags.learned_ms(system).saturating_mul(LAG_MARGIN);
+        self.systems.lag_ms(system).unwrap_or_else(learned).max(self.settings.settle_ms)
+    }
+
     /// After which time a copy is read once more that may lag: each time twice as long.
-    pub(crate) fn patience_ms(&self, attempts: u32) -> u64 {
+    pub(crate) fn patience_ms(&self, system: &SystemName, attempts: u32) -> u64 {
         let settle = self.settings.settle_ms;
-        let longest = settle.saturating_mul(LAG_SETTLES).max(1);
+        let longest = self.longest_lag_ms(system).max(settle).max(1);
         settle.saturating_mul(1_u64 << attempts.saturating_sub(1).min(20)).min(longest)
     }
 

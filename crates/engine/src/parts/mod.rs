@@ -8,6 +8,7 @@ pub(crate) mod awaited;
 pub(crate) mod claims;
 pub(crate) mod error;
 pub(crate) mod flapping;
+pub(crate) mod lags;
 pub(crate) mod limiter;
 pub(crate) mod listings;
 pub(crate) mod match_keys;

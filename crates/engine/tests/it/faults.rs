@@ -79,6 +79,8 @@ async fn a_delete_of_unknown_outcome_is_settled() {
             world.add("app", json!({"email": "a@x.org", "name": "Ann"}));
             world.sync().await;
             let id = world.id("app", "a@x.org");
+            // Long ago, so that no lag explains that the copy is absent.
+            world.clock.advance(600_000);
             world.system("app").delete(CUSTOMER, &id);
             world.system("crm").fail_operation(Operation::Delete, [fault.clone()]);
             world.sync().await;

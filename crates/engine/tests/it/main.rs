@@ -10,6 +10,7 @@ mod daemon;
 mod existence;
 mod faults;
 mod ids_again;
+mod lags;
 mod linking;
 mod order;
 mod people;

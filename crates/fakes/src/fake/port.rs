@@ -53,7 +53,7 @@ impl Connector for FakeSystem {
         if let Some(error) = state.list_errors.pop_front() {
             return Err(error);
         }
-        let mut rows = state.rows.all_at(entity, i64::MAX);
+        let mut rows = state.rows.all_at(entity, |id| self.read_at_ms(&state, id));
         rows.truncate(state.listing_max.unwrap_or(usize::MAX));
         let cut = state.fate.as_ref().and_then(|fate| fate.listing_max(&self.name, rows.len()));
         rows.truncate(cut.unwrap_or(usize::MAX));
@@ -291,7 +291,7 @@ impl FakeSystem {
 
     fn search(&self, state: &State, entity: &EntityName, fields: &Fields) -> Vec<Change> {
         let at_ms = self.read_at_ms(state, &RemoteId::new("?"));
-        let rows = state.rows.all_at(entity, at_ms).into_iter();
+        let rows = state.rows.all_at(entity, |_| at_ms).into_iter();
         let fits = |version: &Version| {
             let row = version.fields.as_ref();
             row.is_some_and(|row| fields.iter().all(|(name, value)| row.get(name) == Some(value)))

@@ -102,18 +102,22 @@ impl Rows {
 
     /// All rows as they are.
     pub(super) fn all(&self, entity: &EntityName) -> BTreeMap<RemoteId, Fields> {
-        self.all_at(entity, i64::MAX)
+        self.all_at(entity, |_| i64::MAX)
             .into_iter()
             .filter_map(|(id, version)| Some((id.clone(), version.fields.clone()?)))
             .collect()
     }
 
-    /// All rows that existed at a time.
-    pub(super) fn all_at(&self, entity: &EntityName, at_ms: i64) -> Vec<(&RemoteId, &Version)> {
+    /// All rows that existed at a time, which may be another for each.
+    pub(super) fn all_at(
+        &self,
+        entity: &EntityName,
+        at_ms: impl Fn(&RemoteId) -> i64,
+    ) -> Vec<(&RemoteId, &Version)> {
         let Some(table) = self.tables.get(entity) else { return Vec::new() };
         table
             .keys()
-            .filter_map(|id| Some((id, self.at(entity, id, at_ms)?)))
+            .filter_map(|id| Some((id, self.at(entity, id, at_ms(id))?)))
             .filter(|(_, version)| version.fields.is_some())
             .collect()
     }

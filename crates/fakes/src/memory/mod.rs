@@ -15,10 +15,11 @@ use avowal_engine::ports::connector::Installation;
 use avowal_engine::ports::lanes::{Claim, Lane, LocalLanes};
 use avowal_engine::ports::store::{
     BATCH_RECORDS_MAX, Commit, CommitChanges, CommitOutcome, ControlStops, Counts, CursorName, Due,
-    DueIntent, Located, OpenCounts, OpenReview, PlannedDeletes, Position, QuarantineItem, ReadHistory,
-    ReadOverview, ReadRecords, RecordCommit, ScheduleWork, ShareStore, SharedStore, Signal, Stop, StoreError,
-    WaitingIntent,
+    DueIntent, KeepLags, Located, OpenCounts, OpenReview, PlannedDeletes, Position, QuarantineItem,
+    ReadHistory, ReadOverview, ReadRecords, RecordCommit, ScheduleWork, ShareStore, SharedStore, Signal,
+    Stop, StoreError, WaitingIntent,
 };
+use std::collections::BTreeMap;
 use std::collections::VecDeque;
 use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -353,6 +354,20 @@ impl ControlStops for MemoryStore {
         let before = stops.len();
         stops.retain(|other| !other.is_for_the_same(stop));
         Ok(stops.len() < before)
+    }
+}
+
+#[async_trait]
+impl KeepLags for MemoryStore {
+    async fn lags(&self) -> Result<BTreeMap<SystemName, u64>, StoreError> {
+        Ok(self.tables().lags.clone())
+    }
+
+    async fn keep_lag(&self, system: &SystemName, ms: u64) -> Result<(), StoreError> {
+        let lags = &mut self.tables().lags;
+        let known = lags.entry(system.clone()).or_default();
+        *known = ms.max(*known);
+        Ok(())
     }
 }
 

@@ -18,6 +18,7 @@ type Link = (SystemName, EntityName, RemoteId);
 #[derive(Debug, Default)]
 pub(super) struct Tables {
     pub(super) stops: Vec<Stop>,
+    pub(super) lags: BTreeMap<SystemName, u64>,
     pub(super) records: BTreeMap<RecordId, Record>,
     pub(super) events: BTreeMap<(RecordId, u64), IntegrationEvent>,
     pub(super) links: BTreeMap<Link, RecordId>,

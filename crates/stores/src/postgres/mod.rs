@@ -22,6 +22,7 @@ mod events;
 mod facts;
 mod in_order;
 mod intents;
+mod lags;
 mod links;
 mod match_keys;
 mod migrate;
@@ -46,15 +47,16 @@ use avowal_engine::ports::connector::Installation;
 use avowal_engine::ports::lanes::{Claim, Lane};
 use avowal_engine::ports::store::{
     BATCH_RECORDS_MAX, Commit, CommitChanges, CommitOutcome, ControlStops, Counts, CursorName, Due,
-    DueIntent, Located, OpenCounts, OpenReview, PlannedDeletes, Position, QuarantineItem, ReadHistory,
-    ReadOverview, ReadRecords, RecordCommit, ScheduleWork, ShareStore, SharedStore, Signal, Stop, StoreError,
-    WaitingIntent,
+    DueIntent, KeepLags, Located, OpenCounts, OpenReview, PlannedDeletes, Position, QuarantineItem,
+    ReadHistory, ReadOverview, ReadRecords, RecordCommit, ScheduleWork, ShareStore, SharedStore, Signal,
+    Stop, StoreError, WaitingIntent,
 };
 use claim::Claims;
 use connection::{Link, Server};
 use encode::PreparedCommit;
 use error::Fault;
 use readers::{Patience, Pool};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use wakes::Wakes;
 use workers::Workers;
@@ -339,5 +341,17 @@ impl ControlStops for PostgresStore {
     async fn lift_stop(&self, stop: &Stop, by: &str, at: Timestamp) -> Result<bool, StoreError> {
         self.refuse_if_read_only()?;
         read!(self, link => stops::lift(link, stop, by, at))
+    }
+}
+
+#[async_trait]
+impl KeepLags for PostgresStore {
+    async fn lags(&self) -> Result<BTreeMap<SystemName, u64>, StoreError> {
+        read!(self, link => lags::known(link))
+    }
+
+    async fn keep_lag(&self, system: &SystemName, ms: u64) -> Result<(), StoreError> {
+        self.refuse_if_read_only()?;
+        read!(self, link => lags::keep(link, system, ms))
     }
 }

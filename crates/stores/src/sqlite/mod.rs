@@ -17,6 +17,7 @@ mod encode;
 mod error;
 mod events;
 mod intents;
+mod lags;
 mod links;
 mod lock;
 mod match_keys;
@@ -40,14 +41,15 @@ use avowal_engine::ports::connector::Installation;
 use avowal_engine::ports::lanes::{Claim, Lane, LocalLanes};
 use avowal_engine::ports::store::{
     BATCH_RECORDS_MAX, Commit, CommitChanges, CommitOutcome, ControlStops, Counts, CursorName, Due,
-    DueIntent, Located, OpenCounts, OpenReview, PlannedDeletes, Position, QuarantineItem, ReadHistory,
-    ReadOverview, ReadRecords, ScheduleWork, ShareStore, SharedStore, Signal, Stop, StoreError,
+    DueIntent, KeepLags, Located, OpenCounts, OpenReview, PlannedDeletes, Position, QuarantineItem,
+    ReadHistory, ReadOverview, ReadRecords, ScheduleWork, ShareStore, SharedStore, Signal, Stop, StoreError,
     WaitingIntent,
 };
 use encode::Encoded;
 use lock::WriteLock;
 use readers::Readers;
 use recent::Recent;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use writer::{Task, Writer};
@@ -364,6 +366,18 @@ impl ControlStops for SqliteStore {
     async fn lift_stop(&self, stop: &Stop, by: &str, at: Timestamp) -> Result<bool, StoreError> {
         let (path, stop, by) = (self.path.clone(), stop.clone(), by.to_owned());
         beside(move || stops::lift(&path, &stop, &by, at)).await
+    }
+}
+
+#[async_trait]
+impl KeepLags for SqliteStore {
+    async fn lags(&self) -> Result<BTreeMap<SystemName, u64>, StoreError> {
+        self.readers.read(lags::known).await
+    }
+
+    async fn keep_lag(&self, system: &SystemName, ms: u64) -> Result<(), StoreError> {
+        let (path, system) = (self.path.clone(), system.clone());
+        beside(move || lags::keep(&path, &system, ms)).await.map(|_| ())
     }
 }
 

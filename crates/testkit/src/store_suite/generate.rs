@@ -173,6 +173,7 @@ impl Random {
             wanted: self.one_in(3),
             is_replaced: false,
             fields: self.some(3, |random| (random.field(), random.shadow())).into_iter().collect(),
+            suspected: self.maybe(Self::digest),
             aside: self
                 .maybe(|random| {
                     let misread =

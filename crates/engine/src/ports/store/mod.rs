@@ -7,6 +7,7 @@ mod commit;
 mod counts;
 mod cursor;
 mod error;
+mod lag;
 mod quarantine;
 mod read;
 mod review;
@@ -21,6 +22,7 @@ pub use commit::{
 pub use counts::{Counts, OpenCounts, PlannedDeletes};
 pub use cursor::{Cursor, CursorKind, CursorMove, CursorName, Position};
 pub use error::StoreError;
+pub use lag::KeepLags;
 pub use quarantine::{NewQuarantineItem, QuarantineItem};
 pub use read::{Located, ReadHistory, ReadOverview, ReadRecords};
 pub use review::OpenReview;
@@ -45,7 +47,7 @@ pub use stop::{ControlStops, Direction, Stop, StopCause};
 /// The engine guarantees: events of a record continue its stored stream (dense sequence, chained hashes), the
 /// state is their fold, and no batch is larger than [`BATCH_RECORDS_MAX`].
 pub trait Store:
-    ReadRecords + ReadHistory + ReadOverview + CommitChanges + ScheduleWork + ShareStore + ControlStops
+    ReadRecords + ReadHistory + ReadOverview + CommitChanges + ScheduleWork + ShareStore + ControlStops + KeepLags
 {
 }
 
@@ -57,6 +59,7 @@ impl<S> Store for S where
         + ScheduleWork
         + ShareStore
         + ControlStops
+        + KeepLags
         + ?Sized
 {
 }
