@@ -32,7 +32,8 @@ pub struct Record {
     /// The outgoing changes, at most one per system.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub intents: BTreeMap<SystemName, Intent>,
-    /// Writes that a system refused for good: not planned again until their content changes.
+    /// Writes that a system refused for good: not planned again until their content changes, or the system has taken
+    /// another.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub held: BTreeMap<SystemName, Held>,
     /// The open reviews, by what they are about.

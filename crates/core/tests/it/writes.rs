@@ -70,6 +70,19 @@ fn a_refused_write_is_held_until_its_content_changes() {
 }
 
 #[test]
+fn a_write_that_was_refused_once_is_tried_when_it_is_wanted_again_after_another_has_been_done() {
+    let mut world = synced();
+    world.see(shows("app", &json!({"a": "2"})));
+    world.send("crm");
+    world.fail("crm", Failure::Rejected);
+    world.see(shows("app", &json!({"a": "3"})));
+    world.send("crm");
+    world.receipt("crm", &json!({}));
+    world.see(shows("app", &json!({"a": "2"})).confirmed());
+    assert_eq!(world.intent("crm"), "update a=\"2\"");
+}
+
+#[test]
 fn a_held_write_goes_out_again_when_a_person_releases_it() {
     let mut world = synced();
     world.see(shows("app", &json!({"a": "2"})));
