@@ -32,6 +32,8 @@ pub(crate) struct CommitDraft<'a> {
     pub(crate) quarantined: BTreeSet<CopyKey>,
     /// Copies that a stored signal will have read, where that read tells more than this batch does.
     pub(crate) awaited: BTreeSet<CopyKey>,
+    /// Copies that are taken in without references, because what these refer to is not known yet.
+    pub(crate) without_references: BTreeSet<CopyKey>,
     /// The facts that show a second copy of a record.
     pub(crate) second_copies: Vec<&'a Change>,
     /// Whether all facts of the batch have been looked at once.
@@ -58,6 +60,7 @@ impl<'a> CommitDraft<'a> {
             signals: Vec::new(),
             quarantined,
             awaited,
+            without_references: BTreeSet::new(),
             second_copies: Vec::new(),
             is_last_look: false,
             sole_keys: Vec::new(),

@@ -4,7 +4,7 @@ use crate::inbound::batch::Batch;
 use crate::inbound::quarantine::payload;
 use crate::parts::assembly::Parts;
 use crate::parts::error::EngineError;
-use crate::parts::translate::{Translated, translate};
+use crate::parts::translate::{Translated, Waiting, translate};
 use crate::ports::connector::{Change, RemoteState};
 use crate::ports::store::SignalReason;
 use avowal_core::data::ids::EntityName;
@@ -35,8 +35,8 @@ pub(crate) enum Content {
     Gone,
     /// The fact does not prove what the copy holds now, so the copy must be read.
     Read(SignalReason),
-    /// A reference points to a record that is not known yet: the reason to wait.
-    Waits(String),
+    /// A reference points to a record that is not known yet.
+    Waits(Box<Waiting>),
     /// It could not be read.
     Unreadable { reason: String, payload: String },
 }
@@ -93,7 +93,7 @@ fn content_of(translated: Translated, change: &Change) -> Content {
             Content::Present { row, digest }
         }
         Translated::Unreadable(reason) => Content::Unreadable { reason, payload: payload(change) },
-        Translated::Waits(reason) => Content::Waits(reason),
+        Translated::Waits(waiting) => Content::Waits(waiting),
     }
 }
 

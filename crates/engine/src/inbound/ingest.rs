@@ -6,6 +6,7 @@ use crate::inbound::facts::{Content, Fact, facts_of};
 use crate::inbound::identify::find_matches;
 use crate::inbound::observe::observe_fact;
 use crate::inbound::quarantine::copy_of;
+use crate::inbound::referents::go_on_without;
 use crate::inbound::sweep::sweep;
 use crate::parts::assembly::Parts;
 use crate::parts::error::EngineError;
@@ -53,14 +54,17 @@ struct Ingest<'a> {
     facts: Vec<Fact<'a>>,
     /// The copies that the facts are about, in the same order.
     copies: Vec<CopyKey>,
+    /// The copies that are taken in without references.
+    without_references: BTreeSet<CopyKey>,
 }
 
 impl<'a> Ingest<'a> {
     async fn begin(parts: &'a Parts, batch: &'a Batch) -> Result<Self, EngineError> {
         parts.lags.load().await?;
-        let facts = facts_of(parts, batch).await?;
+        let mut facts = facts_of(parts, batch).await?;
+        let without_references = go_on_without(parts, batch, &mut facts).await?;
         let copies = facts.iter().map(|fact| fact.copy.clone()).collect();
-        Ok(Self { parts, batch, facts, copies })
+        Ok(Self { parts, batch, facts, copies, without_references })
     }
 
     /// Decides before the batch may be committed. It does not where a new copy is among the facts: to which record
@@ -117,6 +121,7 @@ impl<'a> Ingest<'a> {
         let quarantined = self.parts.quarantined.among(&self.copies).await?;
         let awaited = self.awaited().await?;
         let mut draft = CommitDraft::new(self.parts, self.batch, quarantined, awaited);
+        draft.without_references = self.without_references.clone();
         draft.load(&self.worth_loading(located)).await?;
         let matches = find_matches(self.parts, &self.facts, &self.unproven(located)).await?;
         for (at, fact) in self.facts.iter().enumerate() {

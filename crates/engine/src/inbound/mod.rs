@@ -16,6 +16,7 @@ pub(crate) mod pull;
 pub(crate) mod pulled;
 pub(crate) mod quarantine;
 pub(crate) mod reading;
+mod referents;
 pub(crate) mod sameness;
 pub(crate) mod signals;
 pub(crate) mod sweep;

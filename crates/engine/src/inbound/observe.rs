@@ -6,6 +6,7 @@ use crate::inbound::facts::{Content, Fact, is_in_log};
 use crate::inbound::identify::{Matches, identify};
 use crate::inbound::lag::note_lag;
 use crate::inbound::quarantine::{no_key_words, payload};
+use crate::inbound::referents::{read_again, wait_for_referent};
 use crate::inbound::sameness::{Sameness, sameness};
 use crate::parts::assembly::Parts;
 use crate::parts::error::EngineError;
@@ -34,23 +35,12 @@ pub(crate) async fn observe_fact<'a>(
         Content::Unreadable { reason, payload } => {
             draft.quarantine(&fact.copy, reason.clone(), payload.clone());
         }
-        Content::Waits(reason) => wait_for_referent(draft, fact, reason),
+        Content::Waits(waiting) => wait_for_referent(draft, fact, &waiting.reason),
         Content::Read(reason) => draft.ask_for_read(&fact.copy, *reason, 0),
         Content::Gone => observe_gone(draft, fact, located),
         Content::Present { row, .. } => observe_present(draft, fact, row, located, matches).await?,
     }
     Ok(())
-}
-
-/// The referent usually arrives within moments. Until then the copy is read again now and then, and at last
-/// quarantined.
-fn wait_for_referent(draft: &mut CommitDraft<'_>, fact: &Fact<'_>, reason: &str) {
-    let (settings, attempts) = (&draft.parts.settings, draft.batch.attempts);
-    if attempts >= settings.attempts_max {
-        draft.quarantine(&fact.copy, reason.to_owned(), payload(fact.change));
-    } else if !draft.awaited.contains(&fact.copy) {
-        draft.ask_for_read(&fact.copy, SignalReason::Replay, settings.backoff_ms(attempts));
-    }
 }
 
 fn observe_gone(draft: &mut CommitDraft<'_>, fact: &Fact<'_>, located: Option<&Located>) {
@@ -162,6 +152,9 @@ fn problems(
 
 /// Keeps the copy in quarantine while something is wrong with it, and takes it out when nothing is.
 fn note_aside(draft: &mut CommitDraft<'_>, fact: &Fact<'_>, problems: Vec<String>, has_changed: bool) {
+    if draft.without_references.contains(&fact.copy) && read_again(draft, &fact.copy) {
+        return;
+    }
     if problems.is_empty() {
         draft.close_quarantine(&fact.copy);
     } else if has_changed || !draft.quarantined.contains(&fact.copy) {

@@ -8,7 +8,7 @@ use avowal_core::data::ids::{FieldName, RecordId, RemoteId, SystemName};
 use avowal_core::data::value::Value;
 use avowal_core::policy::EntityPolicy;
 use avowal_core::policy::translate::Understood;
-use avowal_core::record::intent::{Intent, Operation};
+use avowal_core::record::intent::{Intent, Operation, content_digest};
 use avowal_core::record::{Record, Shadow};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -58,18 +58,19 @@ pub(crate) async fn spell(
                     circle.push(field.clone());
                     continue;
                 }
-                None => {
-                    let reason = format!("{field} refers to a record that has no copy in {system} yet");
-                    return Ok(Spelled::Waits { reason, waits_for_write: true });
-                }
+                None => return Ok(no_copy_yet(field, system)),
             },
         };
         if let Some((name, raw)) = mapping.write(field, rules, &value) {
             fields.insert(name, raw);
         }
     }
-    if !circle.is_empty() {
-        return Ok(Spelled::InCircle(circle));
+    if let Some(field) = circle.first() {
+        return Ok(match was_refused_without(record, system, intent, &circle) {
+            // Another create of the circle has to be made without its reference.
+            true => no_copy_yet(field, system),
+            false => Spelled::InCircle(circle),
+        });
     }
     let copy = record.copies.get(system);
     let creating = intent.operation == Operation::Create;
@@ -90,6 +91,24 @@ async fn remote_reference(target: Target<'_>, value: &Value) -> Result<Option<Re
     let Some(id) = value.as_text() else { return Ok(None) };
     let record = target.parts.store.load(&[RecordId::new(id)]).await?.pop().flatten();
     Ok(record.and_then(|record| record.live_copy(target.system).map(|copy| copy.remote_id.clone())))
+}
+
+fn no_copy_yet(field: &FieldName, system: &SystemName) -> Spelled {
+    let reason = format!("{field} refers to a record that has no copy in {system} yet");
+    Spelled::Waits { reason, waits_for_write: true }
+}
+
+/// Whether the system has refused the create without these references for good, because it demands one of them.
+fn was_refused_without(
+    record: &Record,
+    system: &SystemName,
+    intent: &Intent,
+    left_out: &[FieldName],
+) -> bool {
+    let mut fields = intent.fields.clone();
+    fields.retain(|field, _| !left_out.contains(field));
+    let content = content_digest(intent.operation, &fields);
+    record.held.get(system).is_some_and(|held| held.content == content)
 }
 
 /// The most records that are looked at to find a circle of references.

@@ -23,8 +23,46 @@ pub(crate) enum Translated {
     Row(Understood),
     /// Nothing of it can be read: the reason for the quarantine.
     Unreadable(String),
-    /// A reference points to a record that is not known yet: the reason to wait.
-    Waits(String),
+    /// A reference points to a record that is not known yet.
+    Waits(Box<Waiting>),
+}
+
+/// A row that refers to records that are not known yet.
+#[derive(Clone, Debug)]
+pub(crate) struct Waiting {
+    /// The row with those references set aside.
+    pub(crate) row: Understood,
+    /// What it waits for, in words.
+    pub(crate) reason: String,
+    /// The copies that are not known yet.
+    pub(crate) referents: Vec<CopyKey>,
+}
+
+impl Translated {
+    fn row_mut(&mut self) -> Option<&mut Understood> {
+        match self {
+            Translated::Row(row) => Some(row),
+            Translated::Waits(waiting) => Some(&mut waiting.row),
+            Translated::Unreadable(_) => None,
+        }
+    }
+
+    /// Sets a reference aside whose referent is not known.
+    fn wait_for(self, field: &FieldName, referent: CopyKey) -> Self {
+        let (to, id) = (&referent.entity, &referent.remote_id);
+        let reason = format!("{field} refers to {to} {id}, which is not known yet");
+        let mut waiting = match self {
+            Translated::Row(row) => Box::new(Waiting { row, reason, referents: Vec::new() }),
+            Translated::Waits(waiting) => waiting,
+            Translated::Unreadable(_) => return self,
+        };
+        let found = Value::text(id.as_str()).to_string();
+        let misread = Misread { found, expected: format!("a {to} that is known yet"), hint: String::new() };
+        waiting.row.fields.remove(field);
+        waiting.row.aside.insert(field.clone(), misread);
+        waiting.referents.push(referent);
+        Translated::Waits(waiting)
+    }
 }
 
 /// Translates raw contents of several copies of one system and entity, in the order given.
@@ -53,15 +91,11 @@ async fn resolve_references(
     (field, to): (&FieldName, &EntityName),
     rows: &mut [Translated],
 ) -> Result<(), EngineError> {
-    let key_of = |row: &Translated| match row {
-        Translated::Row(row) => row.fields.get(field).and_then(Value::as_text).map(|text| CopyKey {
-            system: system.clone(),
-            entity: to.clone(),
-            remote_id: RemoteId::new(text),
-        }),
-        Translated::Unreadable(_) | Translated::Waits(_) => None,
+    let key_of = |row: &mut Translated| {
+        let text = row.row_mut()?.fields.get(field)?.as_text()?.to_owned();
+        Some(CopyKey { system: system.clone(), entity: to.clone(), remote_id: RemoteId::new(text) })
     };
-    let keys: Vec<Option<CopyKey>> = rows.iter().map(key_of).collect();
+    let keys: Vec<Option<CopyKey>> = rows.iter_mut().map(key_of).collect();
     let asked: Vec<CopyKey> = keys.iter().flatten().cloned().collect();
     if asked.is_empty() {
         return Ok(());
@@ -69,15 +103,16 @@ async fn resolve_references(
     let mut found = parts.store.locate(&asked).await?.into_iter();
     for (row, key) in rows.iter_mut().zip(keys) {
         let Some(key) = key else { continue };
-        match (found.next().flatten(), row) {
-            (Some(located), Translated::Row(row)) => {
-                row.fields.insert(field.clone(), Value::text(located.record.as_str()));
+        match found.next().flatten() {
+            Some(located) => {
+                if let Some(row) = row.row_mut() {
+                    row.fields.insert(field.clone(), Value::text(located.record.as_str()));
+                }
             }
-            (None, row) => {
-                let reason = format!("{field} refers to {to} {}, which is not known yet", key.remote_id);
-                *row = Translated::Waits(reason);
+            None => {
+                let before = std::mem::replace(row, Translated::Unreadable(String::new()));
+                *row = before.wait_for(field, key);
             }
-            (Some(_), Translated::Unreadable(_) | Translated::Waits(_)) => {}
         }
     }
     Ok(())

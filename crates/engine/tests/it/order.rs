@@ -114,6 +114,45 @@ async fn rows_that_refer_to_each_other_are_made_empty_and_filled() {
 }
 
 #[tokio::test]
+async fn rows_that_refer_to_each_other_from_the_first_listing_on_come_in() {
+    for app in [Profile::log(), Profile::cas(), Profile::signal_only()] {
+        let world = World::with(people(), [("app", app), ("crm", Profile::log())]);
+        world.system("crm").constrain(BOSS);
+        let app = world.system("app");
+        let [a, b, c, own] = ["a", "b", "c", "own"].map(|n| app.insert("person", raw(&json!({"email": n}))));
+        for (from, to) in [(&a, &b), (&b, &c), (&c, &a), (&own, &own)] {
+            app.edit("person", from, raw(&json!({"boss": to.as_str()})));
+        }
+        world.sync().await;
+        let rows = world.system("crm").rows("person");
+        assert_eq!(rows.len(), 4, "{}", world.story());
+        assert!(rows.values().all(|row| row.get("boss").is_some_and(|boss| !boss.is_null())), "{rows:?}");
+        assert_eq!(world.quarantine().await, []);
+        world.check_in_sync().await;
+    }
+}
+
+#[tokio::test]
+async fn the_other_fields_of_a_known_row_do_not_wait_for_a_reference() {
+    let mut world = World::with(people(), [("app", Profile::log()), ("crm", Profile::cas())]);
+    world.settings.patience_ms = 60_000;
+    let app = world.system("app");
+    let a = app.insert("person", raw(&json!({"email": "a"})));
+    world.sync().await;
+    app.edit("person", &a, raw(&json!({"email": "b", "boss": "app-77"})));
+    world.sync().await;
+    let emails: Vec<_> =
+        world.system("crm").rows("person").into_values().map(|row| row["email"].clone()).collect();
+    assert_eq!(emails, [Value::text("b")]);
+    let reasons: Vec<_> = world.quarantine().await.into_iter().map(|item| item.reason).collect();
+    assert_eq!(reasons, ["boss (`boss`): \"app-77\" is not a person that is known yet"]);
+    app.edit("person", &a, raw(&json!({"boss": null})));
+    world.sync().await;
+    assert_eq!(world.quarantine().await, []);
+    world.check_in_sync().await;
+}
+
+#[tokio::test]
 async fn a_unique_value_moves_from_one_row_to_another() {
     for crm in [Profile::log(), Profile::cas(), Profile::signal_only()] {
         let world = World::of([("app", Profile::log()), ("crm", crm)]);
