@@ -135,7 +135,8 @@ async fn columns(session: &Session, client: &Client, oid: u32) -> Result<Vec<Tab
                         JOIN pg_amop o ON o.amopfamily = c.opcfamily AND o.amoplefttype = c.opcintype \
                             AND o.amoprighttype = c.opcintype AND o.amopstrategy = 3 \
                         JOIN pg_operator p ON p.oid = o.amopopr JOIN pg_namespace n ON n.oid = p.oprnamespace \
-                        WHERE m.amname = 'btree' AND c.opcdefault AND c.opcintype = b.oid), 'pg_catalog') \
+                        WHERE m.amname = 'btree' AND c.opcdefault AND c.opcintype = b.oid), 'pg_catalog'), \
+                    a.atthasdef OR a.attidentity <> '' OR t.typdefault IS NOT NULL \
              FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid \
              JOIN pg_type b ON b.oid = coalesce(nullif(t.typbasetype, 0), t.oid) \
              WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum",
@@ -171,6 +172,7 @@ fn column(row: &Row) -> TableColumn {
         type_sql: row.get(1),
         kind,
         generated: row.get(5),
+        fills: row.get(9),
     }
 }
 

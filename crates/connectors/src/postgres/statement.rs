@@ -9,7 +9,7 @@ use avowal_core::data::ids::RemoteId;
 use avowal_core::data::value::Value;
 use avowal_core::record::intent::Operation;
 use avowal_engine::ports::connector::Write;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tokio_postgres::types::Type;
 use tokio_postgres::{Error, GenericClient};
 
@@ -26,26 +26,52 @@ pub(super) struct Group {
 /// The JSON columns of the rows to be written, as the database spells them.
 pub(super) type JsonTexts = BTreeMap<RemoteId, BTreeMap<String, String>>;
 
-/// Sorts writes into groups: deletes first, then updates, so that creates find unique values free.
-pub(super) fn groups(writes: &[Write], places: &[usize]) -> Vec<Group> {
+/// Sorts writes into groups: deletes first, then updates, then creates, which find unique values free and keep their
+/// order, for that is the order in which their source made them.
+pub(super) fn groups(table: &Table, writes: &[Write], places: &[usize]) -> Vec<Group> {
     let mut groups: BTreeMap<(u8, Vec<String>), Vec<usize>> = BTreeMap::new();
+    let mut creates = Vec::new();
     for place in places {
         let write = &writes[*place];
-        let columns = match write.operation {
-            Operation::Create | Operation::Update => write.fields.keys().cloned().collect(),
-            Operation::Delete => Vec::new(),
-        };
-        let rank = match write.operation {
-            Operation::Delete => 0,
-            Operation::Update => 1,
-            Operation::Create => 2,
-        };
-        groups.entry((rank, columns)).or_default().push(*place);
+        match write.operation {
+            Operation::Delete => groups.entry((0, Vec::new())).or_default().push(*place),
+            Operation::Update => {
+                groups.entry((1, write.fields.keys().cloned().collect())).or_default().push(*place);
+            }
+            Operation::Create => creates.push(*place),
+        }
     }
+    let group = |((_, columns), places): ((u8, Vec<String>), Vec<usize>)| Group {
+        operation: writes[places[0]].operation,
+        columns,
+        places,
+    };
+    let mut groups: Vec<Group> = groups.into_iter().map(group).collect();
+    groups.extend(runs(table, writes, &creates));
     groups
-        .into_iter()
-        .map(|((_, columns), places)| Group { operation: writes[places[0]].operation, columns, places })
-        .collect()
+}
+
+/// Creates that follow each other and set the same columns. Where a column that is not named gets null, null is written
+/// to it, so that most creates set the same.
+fn runs(table: &Table, writes: &[Write], places: &[usize]) -> Vec<Group> {
+    let named: BTreeSet<&String> = places.iter().flat_map(|place| writes[*place].fields.keys()).collect();
+    let is_null = |name: &&String| {
+        table.columns.iter().any(|column| &column.remote == *name && !column.fills && !column.generated)
+    };
+    let nulls: BTreeSet<&String> = named.into_iter().filter(is_null).collect();
+    let mut runs: Vec<Group> = Vec::new();
+    for place in places {
+        let columns: BTreeSet<&String> = writes[*place].fields.keys().chain(nulls.iter().copied()).collect();
+        match runs.last_mut() {
+            Some(run) if run.columns.iter().eq(columns.iter().copied()) => run.places.push(*place),
+            Some(_) | None => runs.push(Group {
+                operation: Operation::Create,
+                columns: columns.into_iter().cloned().collect(),
+                places: vec![*place],
+            }),
+        }
+    }
+    runs
 }
 
 /// Carries out some writes of a group in one statement; answers with those that the database carried out.
@@ -168,7 +194,7 @@ fn documents(table: &Table, writes: &[Write], places: &[usize], present: &JsonTe
 }
 
 fn by_id(writes: &[Write], places: &[usize], done: &[RemoteId]) -> Vec<(usize, RemoteId)> {
-    let done: std::collections::BTreeSet<_> = done.iter().collect();
+    let done: BTreeSet<_> = done.iter().collect();
     let each = places.iter().filter_map(|place| Some((*place, writes[*place].id.clone()?)));
     each.filter(|(_, id)| done.contains(id)).collect()
 }

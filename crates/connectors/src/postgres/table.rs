@@ -115,6 +115,8 @@ pub(super) struct TableColumn {
     pub kind: Kind,
     /// Whether it is computed, or an identity that only the database gives.
     pub generated: bool,
+    /// Whether a new row that does not name it gets something else than null there.
+    pub fills: bool,
 }
 
 impl TableColumn {

@@ -143,7 +143,7 @@ async fn transact(
     batch.refuse_unmapped();
     batch.expect(&transaction).await?;
     batch.look_up(&transaction).await?;
-    for group in groups(writes, &batch.open()) {
+    for group in groups(&table, writes, &batch.open()) {
         batch.apply(&mut transaction, &group).await?;
     }
     batch.receipts(&transaction).await?;

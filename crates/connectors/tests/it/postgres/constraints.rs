@@ -66,3 +66,43 @@ async fn what_no_other_write_cures_is_rejected_with_a_reason() {
     let outcomes = db.write(&[set("k5", "1", "tags", inside)]).await;
     assert!(rejected(&outcomes[0]).contains("NUL"), "{outcomes:?}");
 }
+
+async fn text(db: &Database, sql: &str) -> String {
+    db.person.query_one(sql, &[]).await.unwrap().get(0)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn creates_are_made_in_the_order_given_whatever_they_set() {
+    let server = PrivatePostgres::start().unwrap();
+    let db = Database::new(&server, &SCHEMA.replace("note text", "note text DEFAULT 'none'")).await;
+    let each = ["email", "name", "note", "points", "tags", "note", "email", "active"];
+    let value = |column: &str, n: usize| match column {
+        "points" => Value::Int(1),
+        "tags" => Value::List(vec![Value::text("x")]),
+        "active" => Value::Bool(true),
+        _ => Value::text(format!("{column} {n}")),
+    };
+    let writes: Vec<Write> = each
+        .iter()
+        .enumerate()
+        .map(|(n, column)| Write {
+            operation: Operation::Create,
+            id: None,
+            fields: [
+                ("name".to_owned(), Value::text(format!("{n}"))),
+                ((*column).to_owned(), value(column, n)),
+            ]
+            .into(),
+            ..set(&format!("k{n}"), "", "", "")
+        })
+        .collect();
+    assert_eq!(confirmed(&db.write(&writes).await), 8);
+    let order = "SELECT string_agg(coalesce(substring(name FROM '[0-9]'), '?'), '' ORDER BY id) FROM people";
+    assert_eq!(text(&db, order).await, "01234567");
+    let notes = "SELECT string_agg(note, ',' ORDER BY id) FROM people";
+    assert_eq!(
+        text(&db, notes).await,
+        "none,none,note 2,none,none,note 5,none,none",
+        "a default fills what is not named"
+    );
+}
