@@ -86,7 +86,7 @@ pub fn connector(
     installation: &Installation,
     policies: &BTreeMap<EntityName, Arc<EntityPolicy>>,
 ) -> Result<Arc<dyn Connector>, ConnectorError> {
-    system.connector.open(installation, bindings(name, policies))
+    system.connector.open(&installation.in_system(name), bindings(name, policies))
 }
 
 /// What the connector of one system must know of each entity that it holds.

@@ -7,6 +7,7 @@
 
 use super::image::{differs_sql, id_sql, image_sql};
 use super::table::{Table, TableColumn, literal};
+use avowal_core::data::ids::EntityName;
 use avowal_core::data::value::Digest;
 use avowal_engine::ports::connector::{Binding, Installation};
 use std::collections::BTreeMap;
@@ -42,16 +43,16 @@ const SURVIVED: &str = "undefined_column OR undefined_table OR undefined_functio
 
 /// Names a trigger of an entity.
 pub(super) fn trigger_name(installation: &Installation, binding: &Binding, event: &str) -> String {
-    format!("avowal_{installation}_{}_{event}", slug(binding))
+    format!("avowal_{installation}_{}_{event}", slug(&binding.entity))
 }
 
 /// The function's name within our schema.
-pub(super) fn function_name(binding: &Binding) -> String {
-    format!("capture_{}", slug(binding))
+pub(super) fn function_name(entity: &EntityName) -> String {
+    format!("capture_{}", slug(entity))
 }
 
-fn slug(binding: &Binding) -> String {
-    let entity = binding.entity.as_str();
+fn slug(entity: &EntityName) -> String {
+    let entity = entity.as_str();
     match entity.len() <= SLUG_BYTES_MAX {
         true => entity.to_owned(),
         false => Digest::of(entity.as_bytes()).short(),
@@ -75,7 +76,7 @@ pub(super) fn function_sql(binding: &Binding, table: &Table) -> String {
          SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET datestyle = 'ISO' SET row_security = off \
          SET intervalstyle = 'iso_8601' SET bytea_output = 'hex' SET extra_float_digits = 1 SET enable_seqscan = off AS {};\n",
         table.ours,
-        super::table::quote(&function_name(binding)),
+        super::table::quote(&function_name(&binding.entity)),
         literal(&body(binding, table, &table.member_oids()))
     )
 }

@@ -2,6 +2,7 @@
 
 use super::catalogue::table;
 use super::install::Ours;
+use super::leftovers::leftovers;
 use super::rights::{blind_spots, missing_rights, schema_right, strangers};
 use super::session::Session;
 use super::table::{Kind, Table, TableColumn};
@@ -36,6 +37,7 @@ pub(super) async fn check(ours: &Ours<'_>, bindings: &[Binding]) -> Result<Vec<F
                     Err(error) => return Err(error),
                 }
             }
+            findings.extend(leftovers(session, client, bindings).await?);
             findings.extend(strangers(session, client).await?);
             Ok(findings)
         })

@@ -143,7 +143,7 @@ impl Ours<'_> {
         table: &Table,
     ) -> Result<(), Error> {
         let ours = &table.ours;
-        let function = format!("{ours}.{}", quote(&function_name(binding)));
+        let function = format!("{ours}.{}", quote(&function_name(&binding.entity)));
         let before = self.known_members(transaction, binding, table).await?;
         // Its triggers go with it, also those on a table that was renamed or detached.
         let mut sql =

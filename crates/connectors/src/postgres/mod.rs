@@ -25,6 +25,7 @@ mod feed;
 mod image;
 mod install;
 mod kind;
+mod leftovers;
 mod listen;
 mod notices;
 mod plain;
@@ -136,7 +137,9 @@ impl Connector for PostgresConnector {
     }
 
     async fn install(&self) -> Result<Vec<String>, ConnectorError> {
-        self.ours().install(&self.bindings).await
+        let mut done = self.ours().install(&self.bindings).await?;
+        done.extend(leftovers::remove_leftovers(&self.session, &self.bindings).await?);
+        Ok(done)
     }
 
     async fn uninstall(&self) -> Result<Vec<String>, ConnectorError> {

@@ -129,7 +129,7 @@ impl Break {
             Break::NotInstalled => session.port_error(
                 ConnectorErrorKind::SchemaDrift,
                 &format!("the change log of table {table} is missing or incomplete"),
-                "Run `avowal sync`, which installs it",
+                "`avowal run` and `avowal sync` install it again",
             ),
             Break::Expired => session.port_error(
                 ConnectorErrorKind::CursorExpired,

@@ -144,7 +144,7 @@ pub(super) async fn strangers(session: &Session, client: &Client) -> Result<Vec<
     let finding = |schema: String| {
         Finding::note(
             session.place(),
-            format!("the schema {schema} holds the change log of another installation"),
+            format!("the schema {schema} holds the change log of another installation or system"),
             format!(
                 "If none uses it any more, remove it and its triggers: DROP SCHEMA {} CASCADE",
                 quote(&schema)

@@ -126,7 +126,7 @@ async fn transact(
     same_database(ours, client, binding, &table, behind).await?;
     if !table.logged {
         let message = format!("the change log of table {} is not installed", table.shown);
-        let cure = "Run `avowal sync`, which installs it";
+        let cure = "`avowal run` and `avowal sync` install it again";
         return Err(session.port_error(ConnectorErrorKind::SchemaDrift, &message, cure).into());
     }
     let mut transaction = client.transaction().await?;

@@ -79,7 +79,7 @@ fn working(connection: &Connection, mapped: &Mapped, table: &Table) -> Result<Fe
     Err(ConnectorError::new(
         ConnectorErrorKind::SchemaDrift,
         format!("the change log of table {:?} {problem}", table.name),
-        Some("Run `avowal sync`, which installs it"),
+        Some("`avowal run` and `avowal sync` install it again"),
     )
     .into())
 }

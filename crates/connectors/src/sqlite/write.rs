@@ -117,7 +117,8 @@ fn transact(
         .map_err(|error| stop(error.into()))?;
     let table = table(&transaction, &mapped.binding).map_err(stop)?;
     let Some(feed) = feed_number(&transaction, mapped, &table).map_err(stop)? else {
-        let reason = "the change log is not installed. Run `avowal sync`, which installs it".to_owned();
+        let reason =
+            "the change log is not installed. `avowal run` and `avowal sync` install it again".to_owned();
         return Err(Trouble::Transaction(reason));
     };
     if references == References::AtTheEnd {

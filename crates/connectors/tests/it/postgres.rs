@@ -5,6 +5,7 @@ mod coverage;
 mod identity;
 mod scale;
 mod schema_changes;
+mod several;
 mod trouble;
 mod values;
 

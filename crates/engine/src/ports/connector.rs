@@ -4,9 +4,9 @@
 
 use crate::ports::store::Cursor;
 use async_trait::async_trait;
-use avowal_core::data::ids::{EntityName, RemoteId};
+use avowal_core::data::ids::{EntityName, RemoteId, SystemName};
 use avowal_core::data::time::Timestamp;
-use avowal_core::data::value::Value;
+use avowal_core::data::value::{Digest, Value};
 use avowal_core::record::intent::Operation;
 use avowal_core::record::observation::OrderToken;
 use serde::Serialize;
@@ -412,6 +412,9 @@ pub struct Installation(String);
 /// The longest name of an installation.
 const INSTALLATION_BYTES_MAX: usize = 16;
 
+/// How much of it stands for the system.
+const SYSTEM_BYTES: usize = 4;
+
 impl Installation {
     /// The installation of this name; `None` unless it is made of 1 to 16 lower-case letters and digits.
     pub fn new(name: impl Into<String>) -> Option<Self> {
@@ -424,6 +427,18 @@ impl Installation {
     /// The installation of a configuration that has no store yet: nothing of it is anywhere.
     pub fn none() -> Self {
         Self("none".to_owned())
+    }
+
+    /// The name that it has in one of its systems: two systems may be two schemas of one database.
+    pub fn in_system(&self, system: &SystemName) -> Self {
+        match *self == Self::none() {
+            true => self.clone(),
+            false => {
+                let digest = Digest::of(system.as_str().as_bytes()).to_string();
+                let name = self.0.chars().take(INSTALLATION_BYTES_MAX - SYSTEM_BYTES);
+                Self(name.chain(digest.chars().take(SYSTEM_BYTES)).collect())
+            }
+        }
     }
 
     /// The name.
