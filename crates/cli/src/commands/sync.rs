@@ -83,6 +83,12 @@ fn print(report: &SyncReport, output: &Output) {
         "avowal status",
     );
     waits(
+        report.reads_open,
+        "copy is in doubt and is read again by the next run",
+        "copies are in doubt and are read again by the next run",
+        "avowal sync",
+    );
+    waits(
         report.quarantine_open.saturating_sub(report.quarantined),
         "item stands in quarantine from before",
         "items stand in quarantine from before",

@@ -82,6 +82,8 @@ pub struct SyncReport {
     pub reviews_open: u64,
     /// Intents that are not confirmed yet, in all.
     pub intents_open: u64,
+    /// Copies that are to be read again, in all: what was shown of them is in doubt.
+    pub reads_open: u64,
     /// Items that stand in quarantine, in all.
     pub quarantine_open: u64,
     /// What is not delivered, by system and cause.
@@ -141,6 +143,6 @@ impl SyncReport {
 
     /// Whether something waits for a person, is set aside, or is not delivered yet.
     pub fn has_something_waiting(&self) -> bool {
-        self.reviews_open > 0 || self.quarantine_open > 0 || self.intents_open > 0
+        self.reviews_open > 0 || self.quarantine_open > 0 || self.intents_open > 0 || self.reads_open > 0
     }
 }

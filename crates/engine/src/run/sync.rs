@@ -294,6 +294,7 @@ impl Run<'_> {
         let counts = self.parts.store.open_counts().await?;
         self.report.reviews_open = counts.reviews;
         self.report.quarantine_open = counts.quarantine;
+        self.report.reads_open = counts.signals;
         self.report.undelivered = undelivered(self.parts.store.as_ref()).await?;
         self.report.intents_open = counts.intents.iter().map(|(_, _, count)| count).sum();
         Ok(self.report)
