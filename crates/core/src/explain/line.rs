@@ -112,6 +112,9 @@ pub fn event_words(event: &IntegrationEvent) -> String {
             Some(from) => format!("policy {} replaced by {}", short_text(from), short_text(to)),
             None => format!("policy {} decides from here on", short_text(to)),
         },
+        Body::Released { system } if event.actor.is_none() => {
+            format!("what {system} refused before is tried again, if it is wanted again")
+        }
         Body::Released { system } => {
             format!("refused write to {system} released{}, to be tried again", by_actor(event))
         }

@@ -88,8 +88,6 @@ pub(crate) fn apply_body(record: &mut Record, event: &IntegrationEvent) {
         Body::IntentSent { system, attempt, .. } => send(record, system, *attempt),
         Body::IntentConfirmed { system, fields, order, version, .. } => {
             confirm(record, system, fields);
-            // What it refused before is another change, if it is wanted again.
-            record.held.remove(system);
             if let Some(copy) = record.copies.get_mut(system) {
                 copy.changed_at = event.recorded_at;
                 remember_version(copy, order.as_ref(), version.as_ref());

@@ -52,6 +52,10 @@ pub fn confirm(chronicle: &mut Chronicle, receipt: &Receipt<'_>, evidence: Evide
         version: receipt.version.clone(),
     };
     chronicle.push_with(body, evidence);
+    if chronicle.record().held.contains_key(receipt.system) {
+        // What the system refused before is another change, if it is wanted again.
+        chronicle.push(Body::Released { system: receipt.system.clone() });
+    }
     true
 }
 

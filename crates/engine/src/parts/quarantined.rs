@@ -56,14 +56,18 @@ impl QuarantinedCopies {
         let mut settled = BTreeSet::new();
         for record in records {
             for event in &record.events {
-                let (Body::IntentConfirmed { system, .. } | Body::IntentWithdrawn { system, .. }) =
-                    &event.body
+                let (Body::IntentConfirmed { system, .. }
+                | Body::IntentWithdrawn { system, .. }
+                | Body::Released { system }) = &event.body
                 else {
                     continue;
                 };
                 let write = (record.state.id.clone(), system.clone());
-                // Another process may have set it aside. Then the state tells.
-                if writes.contains(&write) || record.state.held.contains_key(system) {
+                // Another process may have set it aside. Then the history tells, or the state.
+                if matches!(event.body, Body::Released { .. })
+                    || writes.contains(&write)
+                    || record.state.held.contains_key(system)
+                {
                     settled.insert(write);
                 }
             }
