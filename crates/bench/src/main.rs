@@ -3,6 +3,7 @@
 //!
 //! `avowal-bench [--rows N] [--only NAME,…] [--docs FOLDER]`. The binary `avowal` has to lie beside this one.
 
+mod application;
 mod avowal;
 mod bare;
 mod core_figures;
@@ -46,11 +47,12 @@ fn main() -> Outcome<()> {
     }
     let arguments = arguments(&words)?;
     let mut report = Report::new(&arguments.docs, arguments.rows);
-    let measurements: [(&str, Measure); 6] = [
+    let measurements: [(&str, Measure); 7] = [
         ("core", core_figures::measure),
         ("sqlite", sqlite::measure),
         ("webhooks", webhooks::measure),
         ("tables", tables::measure),
+        ("application", application::measure),
         ("startup", startup::measure),
         ("history", history::measure),
     ];

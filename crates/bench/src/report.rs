@@ -27,7 +27,8 @@ impl Report {
     pub fn table(&mut self, name: &'static str, title: &str, heads: &[&str], rows: &[Vec<String>]) {
         let mut text = format!("### {title}\n\n");
         let command = format!("avowal-bench --only {name} --rows {}", self.rows);
-        let _ = writeln!(text, "`{command}` on {}\n", machine());
+        let build = if cfg!(debug_assertions) { ", debug build" } else { "" };
+        let _ = writeln!(text, "`{command}` on {}{build}\n", machine());
         let _ = writeln!(text, "| {} |", heads.join(" | "));
         let _ = writeln!(text, "|{}", "---|".repeat(heads.len()));
         for row in rows {

@@ -24,6 +24,7 @@ pub struct PrivatePostgres {
     binaries: PathBuf,
     folder: TempDir,
     owner: Option<Owner>,
+    settings: &'static [&'static str],
     port: u16,
     server: Option<Child>,
 }
@@ -37,13 +38,18 @@ struct Owner {
 impl PrivatePostgres {
     /// Makes a cluster and starts its server. Fails, saying why, where Postgres is not installed.
     pub fn start() -> io::Result<Self> {
+        Self::start_with(&[])
+    }
+
+    /// The same with settings of its own, each as `name=value`, which win over those that make tests fast.
+    pub fn start_with(settings: &'static [&'static str]) -> io::Result<Self> {
         let binaries = find_binaries()?;
         let folder = tempfile::Builder::new().prefix("avowal-pg-").tempdir()?;
         let owner = unprivileged(folder.path())?;
         if let Some(owner) = owner {
             std::os::unix::fs::chown(folder.path(), Some(owner.user), Some(owner.group))?;
         }
-        let mut this = Self { binaries, folder, owner, port: 0, server: None };
+        let mut this = Self { binaries, folder, owner, settings, port: 0, server: None };
         this.make_cluster()?;
         this.launch()?;
         Ok(this)
@@ -103,7 +109,8 @@ impl PrivatePostgres {
         copy.arg(self.folder.path()).arg("-D").arg(folder.path().join("data"));
         succeed(copy.output()?, "pg_basebackup")?;
         let binaries = self.binaries.clone();
-        let mut this = Self { binaries, folder, owner: self.owner, port: 0, server: None };
+        let mut this =
+            Self { binaries, folder, owner: self.owner, settings: self.settings, port: 0, server: None };
         this.launch()?;
         Ok(this)
     }
@@ -165,7 +172,10 @@ impl PrivatePostgres {
             "full_page_writes=off",
             "shared_buffers=32MB",
             "max_connections=60",
-        ] {
+        ]
+        .iter()
+        .chain(self.settings)
+        {
             postgres.args(["-c", setting]);
         }
         postgres.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);

@@ -19,17 +19,17 @@ const LOCK: i64 = 0x61_76_6f_77_61_6c;
 /// Whoever waits to change a table makes everybody wait behind it, so we do not wait for long.
 const PATIENCE: &str = "SET LOCAL lock_timeout = '3s'";
 
-/// `#` is our schema, `%` is `UNLOGGED` or nothing. The sequence outlives a crash in either case and begins at the clock,
+/// `#` is our schema, `%` is `UNLOGGED` or nothing. The application's statements pay for each index of the log, so the feed
+/// is read by the primary key. The sequence outlives a crash in either case and begins at the clock,
 /// so that a log which is made anew goes on above every number that an earlier one gave.
 const TABLES: &str = "
 CREATE SEQUENCE IF NOT EXISTS #.ids;
 SELECT setval('#.ids', greatest(last_value, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)) FROM #.ids
     WHERE NOT is_called;
 CREATE % TABLE IF NOT EXISTS #.log (
-    id bigint PRIMARY KEY DEFAULT nextval('#.ids'), xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    id bigint NOT NULL DEFAULT nextval('#.ids'), xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
     entity text NOT NULL, remote_id text NOT NULL, operation text NOT NULL, image text, origin text,
-    at timestamptz NOT NULL DEFAULT clock_timestamp());
-CREATE INDEX IF NOT EXISTS log_feed ON #.log (entity, xid, id);
+    at timestamptz NOT NULL DEFAULT clock_timestamp(), PRIMARY KEY (entity, xid, id));
 CREATE INDEX IF NOT EXISTS log_row ON #.log (entity, remote_id, id);
 CREATE % TABLE IF NOT EXISTS #.ops (
     key text PRIMARY KEY, batch text NOT NULL, entity text NOT NULL, remote_id text NOT NULL,

@@ -20,7 +20,8 @@ pub(super) async fn prune(client: &Client, table: &Table, binding: &Binding, rea
         let log = format!(
             "WITH oldest AS (SELECT id, xid, at FROM {ours}.log \
                 WHERE entity = {entity} AND (xid, id) < ('{xid}'::xid8, {id}) ORDER BY xid, id LIMIT 20000), \
-             gone AS (DELETE FROM {ours}.log WHERE id IN (SELECT id FROM oldest WHERE {old}) RETURNING xid, id) \
+             gone AS (DELETE FROM {ours}.log l USING oldest o WHERE l.entity = {entity} AND l.xid = o.xid AND l.id = o.id \
+                AND o.{old} RETURNING l.xid, l.id) \
              UPDATE {ours}.feeds SET (pruned_xid, pruned_id) = \
                 (SELECT xid, id FROM gone ORDER BY xid DESC, id DESC LIMIT 1) \
              WHERE entity = {entity} AND EXISTS (SELECT 1 FROM gone)"
