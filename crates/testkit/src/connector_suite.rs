@@ -7,7 +7,10 @@
 //! everything is compared in canonical form.
 
 mod feed;
+mod order;
 mod reading;
+mod schema_changes;
+pub mod trips;
 mod values;
 mod writing;
 
@@ -58,6 +61,43 @@ pub trait Fixture: Send + Sync {
 
     /// Whether the system refuses a record named [`REFUSED_NAME`].
     fn refuses(&self) -> bool;
+
+    /// Changes a record and removes it, in one transaction where there are some.
+    async fn update_and_delete(&self, id: &RemoteId, fields: Fields) {
+        self.update(id, fields).await;
+        self.delete(id).await;
+    }
+
+    /// Removes a record and makes another one under its id, in one transaction; `false` where that cannot be done.
+    async fn replace(&self, _id: &RemoteId, _fields: Fields) -> bool {
+        false
+    }
+
+    /// Changes the collection beside its data; `false` where that cannot be done. The statement must not fail otherwise.
+    async fn alter(&self, _change: SchemaChange) -> bool {
+        false
+    }
+
+    /// Undoes [`Fixture::alter`], so that the mapping fits again.
+    async fn alter_back(&self, _change: SchemaChange) {}
+
+    /// Another connector to the same system, as after a restart; `None` where nothing is remembered between the two.
+    fn reopen(&self) -> Option<Box<dyn Connector>> {
+        None
+    }
+}
+
+/// What a migration of the application does to the suite's collection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SchemaChange {
+    /// Adds a column that is not mapped.
+    Add,
+    /// Renames the column `note`.
+    Rename,
+    /// Gives the column `note` another type that holds the same texts, with the table made anew where it must be.
+    Retype,
+    /// Drops the column `note`. Undone, the column is there again and empty.
+    Drop,
 }
 
 /// The columns of the suite's collection: `name`, `email`, `note`, `points`, `amount`, `active`, `tags`.
@@ -98,7 +138,15 @@ pub struct Case {
 
 /// Every case, in order.
 pub fn cases() -> Vec<Case> {
-    [reading::cases(), feed::cases(), writing::cases(), values::cases()].into_iter().flatten().collect()
+    let all = [
+        reading::cases(),
+        feed::cases(),
+        order::cases(),
+        writing::cases(),
+        values::cases(),
+        schema_changes::cases(),
+    ];
+    all.into_iter().flatten().collect()
 }
 
 /// Plays every case, each on a fresh fixture. Panics, naming the case on the test's output, where one fails.
@@ -148,17 +196,17 @@ fn canonical(raw: &Fields) -> Fields {
     columns()
         .iter()
         .filter_map(|column| {
-            let value = raw.get(&column.name)?;
-            let value = match value {
-                Value::Null => Value::Null,
-                present => column
-                    .field_type
-                    .accept(present, true)
-                    .unwrap_or_else(|error| panic!("column {}: {error}", column.name)),
-            };
-            Some((column.name.clone(), value))
+            Some((column.name.clone(), canonical_of(&column.field_type, raw.get(&column.name)?)))
         })
         .collect()
+}
+
+#[track_caller]
+fn canonical_of(field_type: &FieldType, raw: &Value) -> Value {
+    match raw {
+        Value::Null => Value::Null,
+        present => field_type.accept(present, true).unwrap_or_else(|error| panic!("{present}: {error}")),
+    }
 }
 
 /// Asserts that `raw` shows each of `wanted`, whatever else it shows.
@@ -206,6 +254,11 @@ async fn drain(fixture: &dyn Fixture, from: &Cursor, limit: usize) -> (Vec<Chang
         cursors.push(cursor.clone());
     }
     panic!("the feed never ends");
+}
+
+/// All that the feed of a connector shows.
+async fn drain_of(connector: &dyn Connector, from: &Cursor) -> Vec<Change> {
+    connector.changes(&entity(), from, 1000).await.expect("changes").changes
 }
 
 fn write(key: &str, operation: Operation, id: Option<&RemoteId>, fields: Fields) -> Write {

@@ -20,7 +20,7 @@ use avowal_engine::ports::connector::{
     Severity, Write, WriteOutcome,
 };
 use avowal_engine::ports::store::Cursor;
-use avowal_testkit::connector_suite::{self, ENTITY, Fixture, binding};
+use avowal_testkit::connector_suite::{self, ENTITY, Fixture, SchemaChange, binding};
 use avowal_testkit::postgres::PrivatePostgres;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -114,6 +114,48 @@ impl Fixture for Database {
 
     fn refuses(&self) -> bool {
         true
+    }
+
+    async fn update_and_delete(&self, id: &RemoteId, fields: Fields) {
+        self.sql("BEGIN").await;
+        self.update(id, fields).await;
+        self.delete(id).await;
+        self.sql("COMMIT").await;
+    }
+
+    async fn replace(&self, id: &RemoteId, mut fields: Fields) -> bool {
+        fields.insert("id".to_owned(), Value::Int(id.as_str().parse().unwrap()));
+        self.sql("BEGIN").await;
+        self.delete(id).await;
+        self.insert(fields).await;
+        self.sql("COMMIT").await;
+        true
+    }
+
+    async fn alter(&self, change: SchemaChange) -> bool {
+        let what = match change {
+            SchemaChange::Add => "ADD COLUMN extra text NOT NULL DEFAULT 'x'",
+            SchemaChange::Rename => "RENAME COLUMN note TO remark",
+            SchemaChange::Retype => "ALTER COLUMN note TYPE varchar(400)",
+            SchemaChange::Drop => "DROP COLUMN note",
+        };
+        // As a migration does it: on a connection of its own, beside the application's.
+        person(&self.url).await.batch_execute(&format!("ALTER TABLE people {what}")).await.unwrap();
+        true
+    }
+
+    async fn alter_back(&self, change: SchemaChange) {
+        let what = match change {
+            SchemaChange::Add => "DROP COLUMN extra",
+            SchemaChange::Rename => "RENAME COLUMN remark TO note",
+            SchemaChange::Retype => "ALTER COLUMN note TYPE text",
+            SchemaChange::Drop => "ADD COLUMN note text",
+        };
+        self.sql(&format!("ALTER TABLE people {what}")).await;
+    }
+
+    fn reopen(&self) -> Option<Box<dyn Connector>> {
+        Some(Box::new(connect(&self.url, binding("people", "id"))))
     }
 }
 

@@ -6,6 +6,7 @@ mod identity;
 mod installations;
 mod replaced;
 mod spellings;
+mod trips;
 
 use async_trait::async_trait;
 use avowal_connectors::sqlite::{SqliteConnector, SqliteOptions};
@@ -17,7 +18,7 @@ use avowal_engine::ports::connector::{
     WriteOutcome,
 };
 use avowal_engine::ports::store::Cursor;
-use avowal_testkit::connector_suite::{self, ENTITY, Fixture, binding};
+use avowal_testkit::connector_suite::{self, ENTITY, Fixture, SchemaChange, binding};
 use rusqlite::types::{Value as Sql, ValueRef};
 use rusqlite::{Connection, params_from_iter};
 use std::sync::Mutex;
@@ -126,6 +127,50 @@ impl Fixture for File {
 
     fn refuses(&self) -> bool {
         true
+    }
+
+    async fn update_and_delete(&self, id: &RemoteId, fields: Fields) {
+        self.sql("BEGIN");
+        self.update(id, fields).await;
+        self.delete(id).await;
+        self.sql("COMMIT");
+    }
+
+    async fn replace(&self, id: &RemoteId, mut fields: Fields) -> bool {
+        fields.insert("id".to_owned(), Value::Int(id.as_str().parse().unwrap()));
+        self.sql("BEGIN");
+        self.delete(id).await;
+        self.insert(fields).await;
+        self.sql("COMMIT");
+        true
+    }
+
+    async fn alter(&self, change: SchemaChange) -> bool {
+        match change {
+            SchemaChange::Add => self.sql("ALTER TABLE people ADD COLUMN extra TEXT NOT NULL DEFAULT 'x'"),
+            SchemaChange::Rename => self.sql("ALTER TABLE people RENAME COLUMN note TO remark"),
+            SchemaChange::Retype => self.sql(&format!(
+                "BEGIN IMMEDIATE; {}; INSERT INTO new_people SELECT * FROM people; DROP TABLE people;
+                 ALTER TABLE new_people RENAME TO people; COMMIT",
+                SCHEMA.replace("people", "new_people").replace("note TEXT", "note VARCHAR(400)")
+            )),
+            // SQLite itself refuses it while a trigger names the column.
+            SchemaChange::Drop => return false,
+        }
+        true
+    }
+
+    async fn alter_back(&self, change: SchemaChange) {
+        match change {
+            SchemaChange::Add => self.sql("ALTER TABLE people DROP COLUMN extra"),
+            SchemaChange::Rename => self.sql("ALTER TABLE people RENAME COLUMN remark TO note"),
+            SchemaChange::Retype | SchemaChange::Drop => {}
+        }
+    }
+
+    fn reopen(&self) -> Option<Box<dyn Connector>> {
+        let options = SqliteOptions { path: self.path(), installation: Installation::none() };
+        Some(Box::new(SqliteConnector::open(options, vec![binding("people", "id")]).unwrap()))
     }
 }
 

@@ -12,6 +12,7 @@ pub(super) fn cases() -> Vec<Case> {
         case!(written_values_survive, "values that we write are stored exactly"),
         case!(their_values_survive, "values that others write are shown exactly, in reads, lists and feed"),
         case!(null_and_empty_differ, "null and the empty text stay apart"),
+        case!(a_nul_is_stored_or_refused, "a text with a NUL is stored whole or refused, alone"),
     ]
 }
 
@@ -94,4 +95,24 @@ async fn null_and_empty_differ(fixture: &dyn Fixture) {
         assert_shows(&fixture.stored(&ann).await.expect("stored"), &part);
         assert_shows(present(&read_one(fixture, &ann).await), &part);
     }
+}
+
+async fn a_nul_is_stored_or_refused(fixture: &dyn Fixture) {
+    let ann = fixture.insert(person("Ann")).await;
+    let bob = fixture.insert(person("Bob")).await;
+    let nul = fields([("note", Value::text("before\0after"))]);
+    let plain = fields([("note", Value::text("plain"))]);
+    let writes = [update("k1", &ann, nul.clone()), update("k2", &bob, plain.clone())];
+    let outcomes = fixture.connector().write(&entity(), &writes).await;
+    let stands = fixture.stored(&ann).await.expect("stored");
+    match &outcomes[0] {
+        WriteOutcome::Confirmed { .. } => assert_shows(&stands, &nul),
+        WriteOutcome::Rejected { reason } => {
+            assert!(!reason.is_empty());
+            assert_shows(&stands, &person("Ann"));
+        }
+        other => panic!("stored or refused, not {other:?}"),
+    }
+    assert!(matches!(outcomes[1], WriteOutcome::Confirmed { .. }), "{outcomes:?}");
+    assert_shows(&fixture.stored(&bob).await.expect("stored"), &plain);
 }
