@@ -13,4 +13,5 @@ mod records;
 mod schema;
 mod simulate;
 mod stops;
+mod tables;
 mod tidy;

@@ -1,0 +1,322 @@
+//! What trials on real tables found, over SQLite files: a backup that is restored, spellings, order among rows, a table that
+//! is made anew under a daemon, and writes that cannot be done.
+
+use crate::bench::Bench;
+use rusqlite::Connection;
+use std::fmt::Write as _;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+/// One entity: its name and table, its key, its fields with their rules, and how the two systems map them.
+struct Entity {
+    name: &'static str,
+    table: &'static str,
+    key: &'static str,
+    fields: &'static [(&'static str, &'static str)],
+    mapped: &'static str,
+}
+
+const SHARED: &str = "owner = \"shared\", strategy = \"latest_valid_change\", precedence = [\"a\", \"b\"]";
+
+const CUSTOMER: Entity = Entity {
+    name: "customer",
+    table: "customers",
+    key: "email",
+    fields: &[("email", "type = \"string\""), ("name", "type = \"string\"")],
+    mapped: "email = \"email\", name = \"name\"",
+};
+const CUSTOMERS: &str =
+    "CREATE TABLE customers (id INTEGER PRIMARY KEY AUTOINCREMENT, email TEXT, name TEXT)";
+
+/// Two files, each with these tables, and a configuration that maps these entities.
+fn two(entities: &[Entity], tables: [&str; 2]) -> Bench {
+    let mut text = "[store]\nurl = \"sqlite:avowal.db\"\n[settings]\npatience_ms = 2000\n".to_owned();
+    for (system, more) in [("a", "local = true\n"), ("b", "")] {
+        let _ = writeln!(
+            text,
+            "[systems.{system}]\nconnector = \"sqlite\"\nurl = \"sqlite:{system}.db\"\n{more}"
+        );
+    }
+    for Entity { name, table, key, fields, mapped } in entities {
+        let _ = writeln!(text, "[entities.{name}]\nmatch_on = [\"{key}\"]\ndeletes = {{ owner = \"a\" }}");
+        let _ = writeln!(text, "[entities.{name}.fields]");
+        for (field, rule) in *fields {
+            let _ = writeln!(text, "{field} = {{ {rule}, {SHARED} }}");
+        }
+        for system in ["a", "b"] {
+            let _ = writeln!(text, "[entities.{name}.systems.{system}]\nobject = \"{table}\"\nid = \"id\"");
+            let _ = writeln!(text, "nulls = \"clear\"\nfields = {{ {mapped} }}");
+        }
+    }
+    let bench = Bench::with(&text);
+    for (system, sql) in ["a", "b"].into_iter().zip(tables) {
+        run(&bench, system, sql);
+    }
+    bench
+}
+
+fn open(bench: &Bench, system: &str) -> Connection {
+    let connection = Connection::open(bench.path(&format!("{system}.db"))).unwrap();
+    connection.busy_timeout(Duration::from_secs(10)).unwrap();
+    connection
+}
+
+fn run(bench: &Bench, system: &str, sql: &str) {
+    open(bench, system).execute_batch(sql).unwrap();
+}
+
+fn one(bench: &Bench, system: &str, sql: &str) -> String {
+    let text = format!("SELECT coalesce(CAST(({sql}) AS TEXT), 'null')");
+    open(bench, system).query_row(&text, [], |row| row.get(0)).unwrap()
+}
+
+/// The command's end is told by what stands in the tables; whether something waits differs from case to case.
+fn sync(bench: &Bench) -> String {
+    let ended = bench.avowal(&["sync"]);
+    assert!([0, 4].contains(&ended.code), "{}: {}{}", ended.code, ended.out, ended.err);
+    ended.out + &ended.err
+}
+
+#[test]
+fn a_file_that_was_restored_from_a_backup_is_held_until_a_person_has_said_so() {
+    let bench = two(&[CUSTOMER], [CUSTOMERS, CUSTOMERS]);
+    run(
+        &bench,
+        "a",
+        "INSERT INTO customers (email, name) VALUES ('a@x.example', 'Ann'), ('b@x.example', 'Bob')",
+    );
+    sync(&bench);
+    std::fs::copy(bench.path("a.db"), bench.path("backup.db")).unwrap();
+    for n in 1..5 {
+        run(&bench, "a", &format!("UPDATE customers SET name = 'Ann v{n}' WHERE id = 1"));
+    }
+    sync(&bench);
+    std::fs::copy(bench.path("backup.db"), bench.path("a.db")).unwrap();
+    run(&bench, "a", "UPDATE customers SET name = 'Ann NEW' WHERE id = 1");
+    run(&bench, "b", "UPDATE customers SET name = 'Bobby' WHERE id = 2");
+
+    let said = bench.ends_with(3, &["sync"]);
+    assert!(said.contains("backup") && said.contains("avowal resume a --restored"), "{said}");
+    assert_eq!(
+        one(&bench, "a", "SELECT name FROM customers WHERE id = 2"),
+        "Bob",
+        "nothing is written to it"
+    );
+    assert_eq!(one(&bench, "b", "SELECT name FROM customers WHERE id = 1"), "Ann v4", "nor from it");
+    let said = bench.avowal(&["status"]);
+    assert!(said.out.contains("avowal resume a --restored"), "{}", said.out);
+    bench.ends_with(3, &["sync", "--full"]);
+
+    bench.ends_with(0, &["resume", "a", "--restored"]);
+    sync(&bench);
+    sync(&bench);
+    let names = "SELECT group_concat(name, ', ') FROM (SELECT name FROM customers ORDER BY email)";
+    assert_eq!(one(&bench, "a", names), "Ann NEW, Bobby");
+    assert_eq!(one(&bench, "b", names), "Ann NEW, Bobby");
+}
+
+#[test]
+fn a_number_within_json_keeps_its_digits_when_another_key_is_edited() {
+    const THING: Entity = Entity {
+        name: "thing",
+        table: "t",
+        key: "k",
+        fields: &[("k", "type = \"string\""), ("doc", "type = \"object\"")],
+        mapped: "k = \"k\", doc = \"doc\"",
+    };
+    let table = "CREATE TABLE t (id INTEGER PRIMARY KEY AUTOINCREMENT, k TEXT, doc TEXT)";
+    let bench = two(&[THING], [table, table]);
+    run(
+        &bench,
+        "b",
+        "INSERT INTO t (k, doc) VALUES ('a', '{\"price\": 12345678.12345678901, \"note\": \"x\"}')",
+    );
+    sync(&bench);
+    run(&bench, "a", "UPDATE t SET doc = replace(doc, '\"x\"', '\"y\"')");
+    run(&bench, "a", "INSERT INTO t (k, doc) VALUES ('b', '{\"n\": 12345678901234567890, \"z\": 1.10}')");
+    sync(&bench);
+    assert_eq!(
+        one(
+            &bench,
+            "b",
+            "SELECT doc LIKE '%12345678.12345678901%' AND doc LIKE '%\"y\"%' FROM t WHERE k = 'a'"
+        ),
+        "1"
+    );
+    assert_eq!(
+        one(&bench, "b", "SELECT replace(doc, ' ', '') FROM t WHERE k = 'b'"),
+        r#"{"n":12345678901234567890,"z":1.10}"#
+    );
+    assert!(sync(&bench).contains("0 writes confirmed"));
+}
+
+#[test]
+fn a_time_is_written_as_the_column_spells_it() {
+    const THING: Entity = Entity {
+        name: "thing",
+        table: "t",
+        key: "k",
+        fields: &[("k", "type = \"string\""), ("seen", "type = \"timestamp\"")],
+        mapped: "k = \"k\", seen = { name = \"seen\", zone = \"UTC\" }",
+    };
+    let table = |declared: &str| {
+        format!("CREATE TABLE t (id INTEGER PRIMARY KEY AUTOINCREMENT, k TEXT, seen {declared})")
+    };
+    let bench = two(&[THING], [&table("TIMESTAMP"), &table("INTEGER")]);
+    run(&bench, "a", "INSERT INTO t (k, seen) VALUES ('a', '2026-01-05 10:00:00')");
+    sync(&bench);
+    run(&bench, "b", "UPDATE t SET seen = seen + 3600");
+    run(&bench, "b", "INSERT INTO t (k, seen) VALUES ('b', 1767610800)");
+    sync(&bench);
+    assert_eq!(one(&bench, "b", "SELECT seen FROM t WHERE k = 'a'"), "1767610800");
+    assert_eq!(
+        one(&bench, "a", "SELECT group_concat(seen, ', ') FROM t"),
+        "2026-01-05 11:00:00, 2026-01-05 11:00:00"
+    );
+}
+
+#[test]
+fn parents_come_before_their_children_and_go_after_them() {
+    const ROWS: [Entity; 2] = [
+        Entity {
+            name: "z_parent",
+            table: "parents",
+            key: "id",
+            fields: &[("id", "type = \"integer\""), ("name", "type = \"string\"")],
+            mapped: "id = \"id\", name = \"name\"",
+        },
+        Entity {
+            name: "a_kid",
+            table: "kids",
+            key: "id",
+            fields: &[("id", "type = \"integer\""), ("parent", "type = \"integer\"")],
+            mapped: "id = \"id\", parent = \"parent\"",
+        },
+    ];
+    let tables = "CREATE TABLE parents (id INTEGER PRIMARY KEY, name TEXT);
+        CREATE TABLE kids (id INTEGER PRIMARY KEY, parent INTEGER REFERENCES parents (id))";
+    let bench = two(&ROWS, [tables, tables]);
+    sync(&bench);
+    let counts = "SELECT (SELECT count(*) FROM parents) || ' ' || (SELECT count(*) FROM kids)";
+    run(
+        &bench,
+        "a",
+        "INSERT INTO parents VALUES (1, 'P'), (2, 'Q'); INSERT INTO kids VALUES (10, 1), (11, 2)",
+    );
+    sync(&bench);
+    assert_eq!(one(&bench, "b", counts), "2 2");
+    run(&bench, "a", "BEGIN; DELETE FROM kids WHERE id = 10; DELETE FROM parents WHERE id = 1; COMMIT");
+    sync(&bench);
+    assert_eq!(one(&bench, "b", counts), "1 1");
+    assert_eq!(bench.avowal(&["quarantine", "list"]).out, "Nothing is in quarantine.\n");
+}
+
+#[test]
+fn a_unique_value_moves_from_one_row_to_another() {
+    const THING: Entity = Entity {
+        name: "thing",
+        table: "t",
+        key: "k",
+        fields: &[("k", "type = \"string\""), ("chosen", "type = \"boolean\"")],
+        mapped: "k = \"k\", chosen = \"chosen\"",
+    };
+    let table = "CREATE TABLE t (id INTEGER PRIMARY KEY AUTOINCREMENT, k TEXT, chosen BOOLEAN)";
+    let unique = format!("{table}; CREATE UNIQUE INDEX one ON t (chosen) WHERE chosen");
+    let bench = two(&[THING], [table, &unique]);
+    run(&bench, "a", "INSERT INTO t (k, chosen) VALUES ('a', 0), ('b', 1)");
+    sync(&bench);
+    for (from, to) in [("b", "a"), ("a", "b")] {
+        run(
+            &bench,
+            "a",
+            &format!(
+                "BEGIN; UPDATE t SET chosen = 0 WHERE k = '{from}'; UPDATE t SET chosen = 1 WHERE k = '{to}'; COMMIT"
+            ),
+        );
+        sync(&bench);
+        assert_eq!(one(&bench, "b", "SELECT group_concat(k) FROM t WHERE chosen"), to);
+    }
+    assert_eq!(bench.avowal(&["quarantine", "list"]).out, "Nothing is in quarantine.\n");
+}
+
+/// A daemon, stopped at the end.
+struct Daemon(Child);
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_daemon_goes_on_when_the_application_makes_its_table_anew() {
+    let bench = two(&[CUSTOMER], [CUSTOMERS, CUSTOMERS]);
+    run(&bench, "a", "INSERT INTO customers (email, name) VALUES ('a@x.example', 'Ann')");
+    let daemon = bench.command(&["run"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+    let _daemon = Daemon(daemon.unwrap());
+    let arrives = |name: &str| {
+        let began = Instant::now();
+        while one(&bench, "b", "SELECT name FROM customers") != name {
+            assert!(began.elapsed() < Duration::from_secs(30), "{name} did not arrive within 30 seconds");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    };
+    arrives("Ann");
+    run(
+        &bench,
+        "a",
+        "BEGIN; CREATE TABLE n (id INTEGER PRIMARY KEY AUTOINCREMENT, email TEXT, name TEXT, extra TEXT);
+         INSERT INTO n (id, email, name) SELECT id, email, name FROM customers; DROP TABLE customers;
+         ALTER TABLE n RENAME TO customers; COMMIT; UPDATE customers SET name = 'Ann 2'",
+    );
+    arrives("Ann 2");
+    run(&bench, "a", "UPDATE customers SET name = 'Ann 3'");
+    arrives("Ann 3");
+}
+
+#[test]
+fn a_write_that_cannot_be_done_says_why_is_set_aside_and_comes_back() {
+    const KID: Entity = Entity {
+        name: "kid",
+        table: "kids",
+        key: "id",
+        fields: &[("id", "type = \"integer\""), ("parent", "type = \"integer\"")],
+        mapped: "id = \"id\", parent = \"parent\"",
+    };
+    let table = "CREATE TABLE kids (id INTEGER PRIMARY KEY, parent INTEGER REFERENCES parents (id));
+        CREATE TABLE parents (id INTEGER PRIMARY KEY)";
+    let bench = two(&[KID], [table, table]);
+    sync(&bench);
+    // Nobody maps the parents, so no write of ours will ever cure it.
+    run(&bench, "a", "INSERT INTO parents VALUES (1); INSERT INTO kids VALUES (10, 1)");
+    let said = bench.ends_with(4, &["sync"]);
+    assert!(said.contains("FOREIGN KEY"), "{said}");
+    let events = || {
+        open(&bench, "avowal")
+            .query_row("SELECT count(*) FROM events", [], |row| row.get::<_, i64>(0))
+            .unwrap()
+    };
+    let after_the_first = events();
+    let listed = || bench.avowal(&["quarantine", "list"]).out;
+    let mut runs = 0;
+    while listed() == "Nothing is in quarantine.\n" {
+        assert!(bench.ends_with(4, &["sync"]).contains("FOREIGN KEY"));
+        runs += 1;
+        assert!(runs < 12, "it is tried without end");
+    }
+    assert!(listed().contains("FOREIGN KEY"), "{}", listed());
+    assert!(
+        events() - after_the_first <= 3,
+        "tries leave no events: {after_the_first} and then {}",
+        events()
+    );
+    let why = bench.avowal(&["why", "kid", "a:10", "parent"]).out;
+    assert!(why.contains("FOREIGN KEY"), "{why}");
+
+    run(&bench, "b", "INSERT INTO parents VALUES (1)");
+    bench.ends_with(0, &["quarantine", "replay", "--all"]);
+    bench.ends_with(0, &["sync"]);
+    assert_eq!(one(&bench, "b", "SELECT parent FROM kids"), "1");
+    assert_eq!(listed(), "Nothing is in quarantine.\n");
+}
