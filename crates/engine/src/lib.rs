@@ -11,7 +11,7 @@ mod parts;
 pub mod ports;
 mod run;
 
-pub use inbound::{Batch, DeliveryOutcome, Ingested};
+pub use inbound::{Batch, DeliveryOutcome, Ingested, rows_without_key};
 pub use parts::{
     EngineError, EngineParts, Guards, Progress, Settings, Step, SyncReport, SystemPort, SystemReport,
     Undelivered, UndeliveredState, Unwatched, WriteRate, match_keys,

@@ -8,7 +8,10 @@ use crate::output::{Mark, Output};
 use avowal_core::data::ids::{EntityName, FieldName, SystemName};
 use avowal_core::explain::{delete_sentence, match_sentence, policy_sentences};
 use avowal_core::policy::EntityPolicy;
-use avowal_engine::ports::connector::{ConnectorErrorKind, Finding, Installation, Severity};
+use avowal_engine::ports::connector::{
+    Connector, ConnectorError, ConnectorErrorKind, Finding, Installation, Severity,
+};
+use avowal_engine::rows_without_key;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -132,7 +135,7 @@ async fn reach(
         Ok(connector) => connector,
         Err(error) => return SystemChecked::Unusable { problem: error.to_string() },
     };
-    match tokio::time::timeout(CHECK_TIMEOUT, connector.check()).await {
+    match tokio::time::timeout(CHECK_TIMEOUT, look(config, name, connector.as_ref())).await {
         Ok(Ok(findings)) => SystemChecked::of(findings),
         Ok(Err(error)) if error.kind == ConnectorErrorKind::Unauthorised => {
             SystemChecked::Refused { problem: error.to_string() }
@@ -146,6 +149,21 @@ async fn reach(
             SystemChecked::Unusable { problem }
         }
     }
+}
+
+/// What the connector finds, and, where it fits, the rows that will go nowhere.
+async fn look(
+    config: &Config,
+    name: &SystemName,
+    connector: &dyn Connector,
+) -> Result<Vec<Finding>, ConnectorError> {
+    let mut findings = connector.check().await?;
+    if findings.iter().all(|finding| finding.severity == Severity::Note) {
+        for policy in config.policies.values() {
+            findings.extend(rows_without_key(connector, name, policy).await?);
+        }
+    }
+    Ok(findings)
 }
 
 fn print(checked: &Checked, output: &Output) {

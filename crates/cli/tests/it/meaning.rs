@@ -108,6 +108,8 @@ fn a_word_that_nobody_knows_is_set_aside_and_named_until_it_is_understood() {
 #[test]
 fn a_row_without_a_key_is_counted_and_goes_on_when_it_has_one() {
     let bench = two(FIELDS, "", [&["NULL, 1, 'paid', NULL", "'', 2, 'paid', NULL"], &[]]);
+    let said = bench.ends_with(0, &["check"]);
+    assert!(said.contains("entity thing: 2 of 2 rows have no key, because key is empty"), "{said}");
     sync(&bench);
     assert_eq!(one(&bench, "b.db", "SELECT count(*) FROM t"), "0");
     let listed = bench.avowal(&["quarantine", "list"]);
@@ -118,6 +120,7 @@ fn a_row_without_a_key_is_counted_and_goes_on_when_it_has_one() {
     let listed = bench.avowal(&["quarantine", "list"]);
     assert_eq!(listed.out.matches("it has no key").count(), 1, "{}", listed.out);
     let made = two(FIELDS, "no_key = \"create\"", [&["NULL, 1, 'paid', NULL"], &[]]);
+    assert!(!made.ends_with(0, &["check"]).contains("have no key"));
     sync(&made);
     assert_eq!(one(&made, "b.db", "SELECT qty FROM t"), "1");
 }
@@ -130,4 +133,35 @@ fn an_empty_text_erases_nothing_unless_it_is_declared_a_value() {
     run(&bench, "b.db", "UPDATE t SET note = ''");
     sync(&bench);
     assert_eq!(one(&bench, "a.db", "SELECT note FROM t"), "rich");
+}
+
+#[test]
+fn only_systems_that_may_decide_are_offered_as_answers() {
+    let bench = Bench::with(
+        "[store]\nurl = \"sqlite:avowal.db\"\n[systems.a]\nconnector = \"sqlite\"\nurl = \"sqlite:a.db\"\nlocal = true\n\
+         [systems.b]\nconnector = \"sqlite\"\nurl = \"sqlite:b.db\"\n[systems.c]\nconnector = \"sqlite\"\nurl = \"sqlite:c.db\"\n\
+         [entities.thing]\nmatch_on = [\"key\"]\n[entities.thing.fields]\nkey = { type = \"string\", owner = \"a\" }\n\
+         note = { type = \"string\", owner = \"a\", proposals = [\"b\"], strategy = \"manual_review\" }\n\
+         [entities.thing.systems.a]\nobject = \"t\"\nid = \"id\"\nfields = { key = \"key\", note = \"note\" }\n\
+         [entities.thing.systems.b]\nobject = \"t\"\nid = \"id\"\nfields = { key = \"key\", note = \"note\" }\n\
+         [entities.thing.systems.c]\nobject = \"t\"\nid = \"id\"\nfields = { key = \"key\", note = \"note\" }\n",
+    );
+    for database in ["a.db", "b.db", "c.db"] {
+        run(&bench, database, "CREATE TABLE t (id INTEGER PRIMARY KEY, key TEXT, note TEXT)");
+    }
+    run(&bench, "a.db", "INSERT INTO t VALUES (1, 'K', 'first')");
+    sync(&bench);
+    for (database, note) in [("a.db", "of a"), ("b.db", "of b"), ("c.db", "of c")] {
+        run(&bench, database, &format!("UPDATE t SET note = '{note}'"));
+    }
+    sync(&bench);
+    let reviews = bench.json(&["review", "list"]);
+    let id = reviews[0]["review"]["id"].as_str().unwrap_or_else(|| panic!("{reviews}")).to_owned();
+    let shown = bench.avowal(&["review", "show", &id]).out;
+    assert!(shown.contains("--take b") && shown.contains("--keep") && !shown.contains("--take c"), "{shown}");
+    bench.ends_with(0, &["review", "resolve", &id, "--take", "b"]);
+    sync(&bench);
+    for database in ["a.db", "b.db", "c.db"] {
+        assert_eq!(one(&bench, database, "SELECT note FROM t"), "of b", "{database}");
+    }
 }

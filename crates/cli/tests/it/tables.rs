@@ -2,6 +2,7 @@
 //! is made anew under a daemon, and writes that cannot be done.
 
 use crate::bench::Bench;
+use avowal_testkit::postgres::PrivatePostgres;
 use rusqlite::Connection;
 use std::fmt::Write as _;
 use std::process::{Child, Stdio};
@@ -319,4 +320,40 @@ fn a_write_that_cannot_be_done_says_why_is_set_aside_and_comes_back() {
     bench.ends_with(0, &["sync"]);
     assert_eq!(one(&bench, "b", "SELECT parent FROM kids"), "1");
     assert_eq!(listed(), "Nothing is in quarantine.\n");
+}
+
+#[test]
+fn check_names_what_cannot_be_carried() {
+    const THING: Entity = Entity {
+        name: "thing",
+        table: "t",
+        key: "k",
+        fields: &[
+            ("k", "type = \"string\""),
+            ("code", "type = \"string\""),
+            ("price", "type = \"decimal\""),
+            ("doc", "type = \"string\""),
+        ],
+        mapped: "k = \"k\", code = \"code\", price = \"price\", doc = \"doc\"",
+    };
+    let plain =
+        "CREATE TABLE t (id INTEGER PRIMARY KEY AUTOINCREMENT, k TEXT, code TEXT, price TEXT, doc TEXT)";
+    let numeric = plain.replace("code TEXT", "code UUID");
+    let bench = two(&[THING], [plain, &numeric]);
+    let said = bench.ends_with(1, &["check"]);
+    assert!(said.contains("column code") && said.contains("numeric"), "{said}");
+
+    let server = PrivatePostgres::start().unwrap();
+    let url = server.create_database("b").unwrap();
+    server
+        .psql("b", "CREATE TABLE t (id bigserial PRIMARY KEY, k text, code text, price money, doc jsonb)")
+        .unwrap();
+    let text = std::fs::read_to_string(bench.path("avowal.toml")).unwrap();
+    let before = "connector = \"sqlite\"\nurl = \"sqlite:b.db\"";
+    bench.write("avowal.toml", &text.replace(before, &format!("connector = \"postgres\"\nurl = \"{url}\"")));
+    let said = bench.ends_with(1, &["check"]);
+    for column in ["column price", "column doc"] {
+        assert!(said.contains(column), "{column}: {said}");
+    }
+    assert!(!said.contains("column code") && !said.contains("column k:"), "{said}");
 }

@@ -9,8 +9,9 @@ pub(crate) mod facts;
 pub(crate) mod feed;
 pub(crate) mod identify;
 pub(crate) mod ingest;
+pub(crate) mod keyless;
 pub(crate) mod lag;
-mod listing;
+pub(crate) mod listing;
 pub(crate) mod observe;
 pub(crate) mod pull;
 pub(crate) mod pulled;
@@ -23,4 +24,5 @@ pub(crate) mod sweep;
 pub(crate) mod webhook;
 
 pub use batch::{Batch, Ingested};
+pub use keyless::rows_without_key;
 pub use webhook::DeliveryOutcome;
