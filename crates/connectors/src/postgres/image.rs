@@ -46,7 +46,7 @@ pub(super) fn image_sql(table: &Table, row: &str) -> String {
     match pairs.len() {
         0 => "'{}'::text".to_owned(),
         // Written as it goes, which takes the application's statements half the time of building and printing a tree.
-        ..=PAIRS_MAX => format!("{}::text", objects("json_build_object")),
+        1..=PAIRS_MAX => format!("{}::text", objects("json_build_object")),
         _ => format!("({})::text", objects("jsonb_build_object")),
     }
 }
