@@ -2,7 +2,7 @@
 
 use super::{Database, SCHEMA, confirmed, connect, entity, person, set};
 use avowal_core::record::intent::Operation;
-use avowal_engine::ports::connector::{Connector, Expected, Fields, Write};
+use avowal_engine::ports::connector::{Connector, ConnectorErrorKind, Expected, Fields, Write};
 use avowal_testkit::connector_suite::{REFUSED_NAME, binding};
 use avowal_testkit::postgres::PrivatePostgres;
 use std::time::{Duration, Instant};
@@ -97,4 +97,35 @@ async fn a_page_costs_its_rows_however_long_the_log_is() {
         assert!(begun.elapsed() < Duration::from_secs(30), "the counts did not come in");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_read_long_ago_goes_from_the_log() {
+    let server = PrivatePostgres::start().unwrap();
+    let db = Database::new(&server, SCHEMA).await;
+    let age = "UPDATE avowal_none.log SET at = at - interval '8 days'";
+    db.sql(age).await;
+    let first = db.position().await;
+    // It is tidied up after ten thousand rows that were read.
+    db.sql("INSERT INTO people (name) SELECT 'p' || n FROM generate_series(1, 10500) n").await;
+    db.sql(&format!("{age} WHERE operation = 'insert'")).await;
+    db.sql("UPDATE people SET note = 'x' WHERE id <= 10").await;
+    let mut cursor = first.clone();
+    loop {
+        let page = db.connector.changes(&entity(), &cursor, 1000).await.unwrap();
+        cursor = page.next;
+        if page.changes.is_empty() {
+            break;
+        }
+    }
+    db.changes(&cursor).await;
+    let rows = db.person.query_one("SELECT count(*) FROM avowal_none.log", &[]).await.unwrap();
+    let left = rows.get::<_, i64>(0);
+    assert!(
+        (10..10_000).contains(&left),
+        "old rows that were read are gone, the others stay: {left} are left"
+    );
+    assert_eq!(db.changes(&cursor).await, vec![]);
+    let error = db.connector.changes(&entity(), &first, 1000).await.unwrap_err();
+    assert_eq!(error.kind, ConnectorErrorKind::CursorExpired, "{error}");
 }
