@@ -153,7 +153,7 @@ impl World {
         let record = ending
             .records
             .iter()
-            .find(|record| record.copies.get(&name).is_some_and(|copy| copy.remote_id == id));
+            .find(|record| record.links().any(|(system, copy)| *system == name && copy.remote_id == id));
         let was_named = row.get("name").is_some_and(|name| !name.is_null());
         let Some(record) =
             record.filter(|record| was_named && record.reviews.is_empty() && record.held.is_empty())
@@ -173,7 +173,7 @@ impl World {
                 "an edit in peace was taken for a conflict".to_owned(),
             );
         }
-        for (other, copy) in &record.copies {
+        for (other, copy) in record.links() {
             let stands = after.rows.get(&(other.to_string(), copy.remote_id.clone()));
             let reached = stands.is_none_or(|stands| {
                 stands.get("name").is_some_and(|name| crate::oracle::same(name, &value))

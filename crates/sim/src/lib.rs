@@ -2,6 +2,7 @@
 //! Never in here: real time, threads of the engine, a real system, and anything that ships; no product crate depends on it.
 //! Begin with [`scenario::Scenario`], which [`play::play`] plays and the [`oracle::Oracle`] judges by the hidden truth.
 
+pub mod family;
 pub mod fault;
 mod judgement;
 pub mod many;

@@ -3,7 +3,8 @@
 use crate::fault::{Fault, Faults};
 use crate::mistakes::Mistake;
 use crate::oracle::{Figures, Violation};
-use crate::scenario::{Action, ENTITY, How, KEY, Scenario};
+use crate::family;
+use crate::scenario::{Action, ENTITY, How, KEY, Participant, Scenario};
 use crate::store::Follower;
 use crate::substance;
 use crate::world::World;
@@ -13,7 +14,7 @@ use avowal_core::data::value::Value;
 use avowal_core::history::{Body, ReviewAnswer};
 use avowal_core::record::Subject;
 use avowal_engine::ports::connector::{ConnectorError, ConnectorErrorKind, Fields};
-use avowal_engine::ports::store::{ControlStops, Direction, ReadHistory, ReadOverview, Stop, StopCause};
+use avowal_engine::ports::store::{ControlStops, Direction, QuarantineItem, ReadHistory, ReadOverview, Stop, StopCause};
 use avowal_fakes::dice::{hash, mix};
 use futures::FutureExt;
 use serde::{Deserialize, Serialize};
@@ -101,6 +102,7 @@ impl World {
                 }
             }
             Action::Delete { system, thing } => self.delete(*system, *thing),
+            Action::DeleteNewest { system, but } => self.delete_newest(*system, *but),
             Action::Recreate { system, thing } => {
                 if self.row(*system, *thing).is_some() {
                     self.faults.note(Fault::DeleteAndRecreate);
@@ -112,7 +114,7 @@ impl World {
             Action::TouchAll { system } => {
                 if let Some(fake) = self.systems.get(*system) {
                     self.faults.note(Fault::BulkTouch);
-                    fake.touch_all(ENTITY);
+                    family::entities(&self.scenario).iter().for_each(|entity| fake.touch_all(entity));
                 }
             }
             Action::DeleteAll { system } => self.delete_all(*system),
@@ -267,6 +269,7 @@ impl World {
         self.restart_all();
         self.judge_poison();
         self.repair();
+        self.let_waiting_writes_go();
         let mut rounds = 0;
         loop {
             rounds += 1;
@@ -288,6 +291,28 @@ impl World {
             self.judge_calm();
         }
         rounds
+    }
+
+    /// Nothing is asked of anybody until all writes that can be written are. What is set aside then has to be forbidden
+    /// truly, by what stands there. Thereupon people take the constraints away, and what was set aside can go out.
+    fn let_waiting_writes_go(&mut self) {
+        const QUIET_MAX: u32 = 3;
+        const ROUNDS_MAX: u32 = 30;
+        if self.scenario.family.is_none() || self.is_accused() {
+            return;
+        }
+        self.clock.advance(CLOCK_MS_MAX);
+        let mut quiet = 0;
+        for _ in 0..ROUNDS_MAX {
+            let before = self.mark();
+            self.round(false);
+            quiet = if self.mark() == before { quiet + 1 } else { 0 };
+            if quiet >= QUIET_MAX || self.is_accused() {
+                break;
+            }
+        }
+        self.oracle.judge_set_aside(&self.ending());
+        self.systems.iter().for_each(|fake| fake.constrain_nothing());
     }
 
     pub(crate) fn is_accused(&self) -> bool {
@@ -366,7 +391,7 @@ impl World {
         for item in items {
             let is_unknown = item.reason.contains("stays unknown");
             let stands =
-                item.record.is_some() && is_unknown && self.stands_there(&item.payload, item.system.as_str());
+                item.record.is_some() && is_unknown && self.stands_there(&item);
             if stands {
                 continue;
             }
@@ -398,13 +423,11 @@ impl World {
     }
 
     /// Whether the system holds a row of the thing that a payload is about.
-    fn stands_there(&self, payload: &str, system: &str) -> bool {
-        let Some(place) = self.scenario.systems.iter().position(|participant| participant.name == system)
-        else {
-            return false;
-        };
-        self.systems[place].rows(ENTITY).values().any(|row| {
-            row.get(KEY).and_then(Value::as_text).is_some_and(|key| payload.contains(&format!("\"{key}\"")))
+    fn stands_there(&self, item: &QuarantineItem) -> bool {
+        let named = |participant: &Participant| participant.name == item.system.as_str();
+        let Some(place) = self.scenario.systems.iter().position(named) else { return false };
+        self.systems[place].rows(item.entity.as_str()).values().any(|row| {
+            row.get(KEY).and_then(Value::as_text).is_some_and(|key| item.payload.contains(&format!("\"{key}\"")))
         })
     }
 

@@ -1,26 +1,39 @@
 //! The rules of a scenario as the engine reads them.
 
-use crate::scenario::{ENTITY, KEY, Participant, ProfileKind, Rules, Scenario};
+use crate::family::{CHILD, CHILD_FIELDS, entities};
+use crate::scenario::{KEY, Participant, ProfileKind, Rules, Scenario};
 use avowal_core::data::ids::EntityName;
 use avowal_core::policy::EntityPolicy;
 use avowal_fakes::fake::Profile;
 use avowal_testpolicy::{list, try_policy_of};
 use serde_json::{Map, Value as Json, json};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// The policy of a scenario.
-pub fn policy(scenario: &Scenario) -> Result<EntityPolicy, String> {
+/// The policies of a scenario.
+pub fn policies(scenario: &Scenario) -> Result<BTreeMap<EntityName, EntityPolicy>, String> {
+    let one = |entity: &&str| {
+        let policy = policy(scenario, entity)?;
+        Ok((EntityName::new(*entity), policy))
+    };
+    entities(scenario).iter().map(one).collect()
+}
+
+fn policy(scenario: &Scenario, entity: &str) -> Result<EntityPolicy, String> {
     let rules = &scenario.rules;
-    let fields = names(rules).map(|name| (name.to_owned(), field(rules, name)));
-    let systems = scenario.systems.iter().map(|system| (system.name.clone(), mapping(rules, system)));
+    let fields = names(rules, entity).into_iter().map(|name| (name.to_owned(), field(rules, name)));
+    let systems = scenario.systems.iter().map(|system| {
+        let of_it = columns(rules, system, entity).into_iter();
+        (system.name.clone(), mapping(rules, system, of_it.collect()))
+    });
     let json = json!({
         "match_on": [KEY],
         "deletes": {"owner": rules.deletes, "edit_against_delete": rules.edit_against_delete},
         "fields": fields.collect::<Map<_, _>>(),
         "systems": systems.collect::<Map<_, _>>(),
     });
-    let entity = EntityName::new(ENTITY);
-    let policy = try_policy_of(&entity, &json, &BTreeSet::from([entity.clone()]));
+    let entity = EntityName::new(entity);
+    let all = entities(scenario).iter().map(EntityName::new).collect::<BTreeSet<_>>();
+    let policy = try_policy_of(&entity, &json, &all);
     policy.map_err(|errors| list(&errors))
 }
 
@@ -36,8 +49,11 @@ pub fn profile(participant: &Participant) -> Profile {
     }
 }
 
-fn names(rules: &Rules) -> impl Iterator<Item = &str> {
-    [KEY, "name"].into_iter().chain(rules.fields.iter().map(String::as_str))
+fn names<'a>(rules: &'a Rules, entity: &str) -> Vec<&'a str> {
+    if entity == CHILD {
+        return [KEY].into_iter().chain(CHILD_FIELDS).collect();
+    }
+    [KEY, "name"].into_iter().chain(rules.fields.iter().map(String::as_str)).collect()
 }
 
 fn field(rules: &Rules, name: &str) -> Json {
@@ -58,15 +74,17 @@ fn field(rules: &Rules, name: &str) -> Json {
     }
 }
 
-/// The fields that a system maps, each under its own name.
-pub fn columns<'a>(rules: &'a Rules, system: &'a Participant) -> impl Iterator<Item = &'a str> {
-    names(rules).filter(|name| !system.lacks.iter().any(|lacking| lacking == name))
+/// The fields of an entity that a system maps, each under its own name.
+pub fn columns<'a>(rules: &'a Rules, system: &Participant, entity: &str) -> Vec<&'a str> {
+    let mut names = names(rules, entity);
+    names.retain(|name| !system.lacks.iter().any(|lacking| lacking == name));
+    names
 }
 
-fn mapping(rules: &Rules, system: &Participant) -> Json {
+fn mapping(rules: &Rules, system: &Participant, columns: Vec<&str>) -> Json {
     json!({
         "local": system.name == "app",
-        "fields": columns(rules, system).collect::<Vec<_>>(),
+        "fields": columns,
         "nulls": rules.nulls,
     })
 }

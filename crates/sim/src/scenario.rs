@@ -1,5 +1,6 @@
 //! A seed becomes an explicit scenario: who takes part, under which rules, what can go wrong, and every step.
 
+use crate::family::{Family, add_family};
 use crate::fault::{Fault, Rates};
 use avowal_fakes::dice::Dice;
 use serde::{Deserialize, Serialize};
@@ -20,6 +21,9 @@ pub struct Scenario {
     /// The field that people care for above all, by its place; if there is one, its changes meet.
     #[serde(default)]
     pub focus: Option<usize>,
+    /// Whether there are children beside the customers, and which systems hold them together.
+    #[serde(default)]
+    pub family: Option<Family>,
     /// Whether a person answers the open reviews when all is over.
     pub answers: bool,
     /// What happens, in order.
@@ -36,6 +40,10 @@ pub struct Participant {
     /// For compare and set: whether a counter orders its states, so that the bodies of its webhooks are believed.
     #[serde(default)]
     pub counter: bool,
+    /// Whether it gives the id of a deleted newest row to the next one, as SQLite does. Only a change log tells the two
+    /// apart: elsewhere, and where a log has lost our place, the row might as well have been given another key.
+    #[serde(default)]
+    pub reuses_ids: bool,
     /// Whether it stores other spellings than it was sent.
     pub normalises: bool,
     /// The most writes a second that the engine may send, and at once.
@@ -118,6 +126,8 @@ pub enum Action {
     EditBoth { systems: (usize, usize), thing: u32, field: usize },
     /// A person deletes a thing's row.
     Delete { system: usize, thing: u32 },
+    /// A person deletes the newest row, unless it is this thing's.
+    DeleteNewest { system: usize, but: u32 },
     /// A person deletes a thing's row and makes it again.
     Recreate { system: usize, thing: u32 },
     /// The provider merges one thing's row into another's.
@@ -183,7 +193,7 @@ const SUM: usize = 5;
 /// The field that says which thing a row is. Nobody edits it.
 pub const KEY: &str = "email";
 
-/// The entity of all scenarios.
+/// The entity that all scenarios have.
 pub const ENTITY: &str = "customer";
 
 impl Scenario {
@@ -192,12 +202,15 @@ impl Scenario {
         let mut dice = Dice::new(seed);
         let systems = participants(&mut dice);
         let rules = rules(&mut dice, &systems);
+        let mut systems = systems;
         let workers = 1 + usize::from(dice.chance(30));
         let rates = rates(&mut dice);
         let focus = focus(&mut dice, &rules);
         let mut trace = trace(&mut dice, systems.len(), workers, &rates, focus);
         add_stops(seed, systems.len(), &mut trace);
-        Self { seed, systems, rules, rates, workers, focus, answers: dice.chance(50), trace }
+        reuse_ids(seed, &mut systems, &mut trace);
+        let family = add_family(seed, systems.len(), &mut trace);
+        Self { seed, systems, rules, rates, workers, focus, family, answers: dice.chance(50), trace }
     }
 }
 
@@ -211,6 +224,7 @@ fn participants(dice: &mut Dice) -> Vec<Participant> {
         name: (*name).to_owned(),
         profile: dice.pick(&ProfileKind::ALL).unwrap_or(ProfileKind::Log),
         counter: dice.chance(40),
+        reuses_ids: false,
         normalises: dice.chance(15),
         rate: dice.chance(15).then(|| (1 + dice.roll(5) as u32, 1 + dice.roll(3) as u32)),
         skew_ms: if dice.chance(30) { dice.roll(20_000) as i64 - 10_000 } else { 0 },
@@ -342,6 +356,31 @@ fn add_stops(seed: u64, systems: usize, trace: &mut Vec<Action>) {
     if dice.chance(60) {
         let last = trace.len() - dice.place(trace.len().div_ceil(3));
         trace.insert(last, Action::GoOn);
+    }
+}
+
+/// In some runs tables give ids again, and rows come and go more often. The dice are of their own.
+fn reuse_ids(seed: u64, systems: &mut [Participant], trace: &mut Vec<Action>) {
+    let mut dice = Dice::new(seed ^ 0x1d_5a_94);
+    if !dice.chance(20) {
+        return;
+    }
+    for system in systems.iter_mut().filter(|system| system.profile == ProfileKind::Log) {
+        system.reuses_ids = dice.chance(80);
+    }
+    let tables: Vec<usize> = (0..systems.len()).filter(|at| systems[*at].reuses_ids).collect();
+    if tables.is_empty() {
+        return;
+    }
+    trace.retain(|action| !matches!(action, Action::Expire { system } if tables.contains(system)));
+    for _ in 0..2 + dice.roll(4) {
+        let system = if dice.chance(70) { dice.pick(&tables).unwrap_or(0) } else { dice.place(systems.len()) };
+        let thing = dice.roll(THINGS + 2) as u32;
+        let at = (1 + dice.place(trace.len())).min(trace.len());
+        trace.insert(at, Action::Insert { system, thing });
+        let thing = if dice.chance(30) { thing } else { dice.roll(THINGS + 2) as u32 };
+        let at = if dice.chance(50) { at } else { (1 + dice.place(trace.len())).min(trace.len()) };
+        trace.insert(at, Action::DeleteNewest { system, but: thing });
     }
 }
 

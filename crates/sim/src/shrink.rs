@@ -88,6 +88,7 @@ impl Search {
             tries.push(Box::new(move |scenario| {
                 if let Some(system) = scenario.systems.get_mut(at) {
                     system.normalises = false;
+                    system.reuses_ids = false;
                     system.rate = None;
                     system.skew_ms = 0;
                     system.lacks.clear();

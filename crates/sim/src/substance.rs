@@ -138,6 +138,7 @@ fn observed(body: &Body) -> String {
         dot: by,
         fields,
         gone,
+        empty,
         order,
         version,
     } = body
@@ -157,6 +158,9 @@ fn observed(body: &Body) -> String {
         let from = option(seen.from.as_ref());
         let _ = write!(out, " {field} {from} {} {base} {}", seen.to, relation(seen.relation));
     }
+    empty.iter().for_each(|field| {
+        let _ = write!(out, " {field} empty");
+    });
     out
 }
 

@@ -5,7 +5,8 @@ use crate::mistakes::system::MistakenSystem;
 use crate::mistakes::{self, Mistake};
 use crate::oracle::{Declared, Ending, Oracle, Violation};
 use crate::rules;
-use crate::scenario::{ENTITY, Participant, Scenario};
+use crate::family;
+use crate::scenario::{Participant, Scenario};
 use crate::stage::Stage;
 use crate::store::{Follower, Held, SimStore};
 use avowal_core::data::ids::{EntityName, SystemName};
@@ -70,7 +71,7 @@ pub struct World {
     pub(crate) faults: Arc<Faults>,
     pub(crate) oracle: Arc<Oracle>,
     stage: Arc<Stage>,
-    policy: Arc<EntityPolicy>,
+    policies: BTreeMap<EntityName, Arc<EntityPolicy>>,
     workers: Vec<Worker>,
     pub(crate) transit: Vec<Transit>,
     /// Every delivery that was ever sent, for a storm of repetitions.
@@ -95,7 +96,10 @@ impl World {
         follower: Option<Follower>,
         mistake: Option<Mistake>,
     ) -> Result<Self, String> {
-        let policy = Arc::new(mistakes::rules::policy(mistake, rules::policy(&scenario)?));
+        let policies = rules::policies(&scenario)?
+            .into_iter()
+            .map(|(entity, policy)| (entity, Arc::new(mistakes::rules::policy(mistake, policy))))
+            .collect();
         let clock = Arc::new(ManualClock::new());
         let faults = Arc::new(Faults::new(scenario.seed, scenario.rates.clone()));
         let declared = scenario.systems.iter().map(|system| {
@@ -111,11 +115,18 @@ impl World {
         let systems = scenario
             .systems
             .iter()
-            .map(|system| {
+            .enumerate()
+            .map(|(at, system)| {
                 let fake = FakeSystem::new(&system.name, rules::profile(system), clock.clone());
                 fake.set_fate(stage.clone());
                 fake.set_witness(oracle.clone());
                 fake.set_skew_ms(system.skew_ms);
+                if system.reuses_ids {
+                    fake.reuse_ids();
+                }
+                if family::is_constrained(&scenario, at) {
+                    family::constraints().into_iter().for_each(|constraint| fake.constrain(constraint));
+                }
                 if system.normalises && faults.is_possible(Fault::Normalised) {
                     let faults = faults.clone();
                     fake.set_normaliser(move |_, value| normalised(&faults, value));
@@ -139,7 +150,7 @@ impl World {
             faults,
             oracle,
             stage,
-            policy,
+            policies,
             follower,
         };
         for _ in 0..world.scenario.workers.max(1) {
@@ -172,7 +183,7 @@ impl World {
             store: Arc::new(Layered(store)),
             clock: Arc::new(WorkerClock::new(self.clock.clone(), self.wall_offset_ms)),
             systems: self.systems.iter().zip(&self.scenario.systems).map(port).collect(),
-            policies: BTreeMap::from([(EntityName::new(ENTITY), self.policy.clone())]),
+            policies: self.policies.clone(),
             settings: self.settings(),
         }));
         let mut worker = Worker { engine: engine.clone(), held, tasks: Vec::new(), dead, paused: false };
@@ -183,7 +194,13 @@ impl World {
     }
 
     fn connector(&self, fake: &Arc<FakeSystem>, system: &Participant) -> Arc<dyn Connector> {
-        let columns = || rules::columns(&self.scenario.rules, system).map(str::to_owned).collect();
+        let columns = || {
+            let all = family::entities(&self.scenario).iter().map(|entity| {
+                let of_it = rules::columns(&self.scenario.rules, system, entity);
+                (EntityName::new(*entity), of_it.into_iter().map(str::to_owned).collect())
+            });
+            all.collect()
+        };
         match self.mistake {
             Some(mistake) => Arc::new(MistakenSystem::new(fake.clone(), mistake, columns())),
             None => fake.clone(),
@@ -414,7 +431,8 @@ impl World {
     /// What stands everywhere now.
     pub fn ending(&self) -> Ending {
         let rows = self.systems.iter().zip(&self.scenario.systems).flat_map(|(fake, system)| {
-            fake.rows(ENTITY).into_iter().map(|(id, row)| ((system.name.clone(), id), row))
+            let all = family::entities(&self.scenario).iter().flat_map(|entity| fake.rows(entity));
+            all.map(|(id, row)| ((system.name.clone(), id), row)).collect::<Vec<_>>()
         });
         let most = usize::MAX;
         let records = self.memory.scan_records(None, most).now_or_never().and_then(Result::ok);

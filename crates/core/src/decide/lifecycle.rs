@@ -10,7 +10,7 @@ use crate::policy::OnRefused;
 use crate::policy::{EditAgainstDelete, EntityPolicy, Owner};
 use crate::record::reason::{ClosingReason, DeleteRule, Refusal, RestoreRule, ReviewReason};
 use crate::record::{Copy, Record, Review, Side, Subject};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Links a copy to the record. The copy's contents are decided by the observation that follows.
 pub fn link(chronicle: &mut Chronicle, system: &SystemName, remote_id: &RemoteId, how: LinkReason) {
@@ -70,6 +70,7 @@ impl Departure {
             dot: Some(dot.clone()),
             fields: BTreeMap::new(),
             gone: true,
+            empty: BTreeSet::new(),
             order: observation.order.clone(),
             version: None,
         };

@@ -14,9 +14,9 @@ use crate::history::chronicle::Chronicle;
 use crate::history::fold::suspicion;
 use crate::history::{Basis, Body, Classification, Doubt, Evidence, FieldRelation, FieldSeen, NewEvent};
 use crate::policy::EntityPolicy;
-use crate::record::observation::{Channel, Observation, Place};
-use crate::record::{Record, Shadow};
-use std::collections::BTreeMap;
+use crate::record::observation::{Channel, CopyState, Observation, Place};
+use crate::record::{Copy, Record, Shadow};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What one row is about to write down.
 pub(crate) enum Entry {
@@ -172,6 +172,7 @@ fn touched(sight: &Sight<'_>) -> NewEvent {
         dot: None,
         fields: BTreeMap::new(),
         gone: false,
+        empty: BTreeSet::new(),
         order: sight.observation.order.clone(),
         version: sight.observation.version.clone(),
     })
@@ -225,6 +226,7 @@ impl Change {
             dot: dot.clone(),
             fields: judged.iter().map(rebase).collect(),
             gone: false,
+            empty: if revived { not_shown(copy, observation) } else { BTreeSet::new() },
             order: observation.order.clone(),
             version: observation.version.clone(),
         };
@@ -251,6 +253,18 @@ impl Change {
         }
         Recorded { decision, is_corrected }
     }
+}
+
+/// The fields that stood in a copy which is gone, and that the one made in its place does not show. What a delivery shows
+/// may be a part.
+fn not_shown(copy: &Copy, observation: &Observation) -> BTreeSet<FieldName> {
+    let CopyState::Present(shown) = &observation.shown else { return BTreeSet::new() };
+    if observation.channel == Channel::Webhook {
+        return BTreeSet::new();
+    }
+    let stood = copy.fields.iter().filter(|(_, shadow)| !shadow.content.is_null());
+    let is_shown = |field: &FieldName| shown.contains_key(field) || observation.aside.contains_key(field);
+    stood.map(|(field, _)| field).filter(|field| !is_shown(field)).cloned().collect()
 }
 
 impl Judged {

@@ -151,6 +151,7 @@ fn observed(class: Classification, relation: FieldRelation) -> Body {
         dot: Some(Dot::new("crm", 6)),
         fields: BTreeMap::from([("email".into(), seen("first@example.com", "old@example.com", relation))]),
         gone: false,
+        empty: Default::default(),
         order: None,
         version: None,
     }

@@ -10,7 +10,7 @@ use crate::record::observation::{Channel, OrderToken};
 use crate::record::reason::{BeliefRule, ClosingReason, DeleteRule, FailureReason, Refusal, RestoreRule};
 use crate::record::{Misread, Review, Side, Subject};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// The classification of an observation. It is stored with every observation and shown.
@@ -239,6 +239,9 @@ pub enum Body {
         /// Set when the copy is gone.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         gone: bool,
+        /// What a copy that was made again does not show, though it stood in the one that is gone.
+        #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+        empty: BTreeSet<FieldName>,
         /// The copy's order token.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         order: Option<OrderToken>,

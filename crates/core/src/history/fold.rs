@@ -40,12 +40,13 @@ pub(crate) fn apply_body(record: &mut Record, event: &IntegrationEvent) {
                 copy.is_replaced = true;
             }
         }
-        Body::Observed { system, dot, fields, gone, order, version, .. } => {
+        Body::Observed { system, dot, fields, gone, empty, order, version, .. } => {
             if let Some(dot) = dot {
                 record.vector.add(dot);
             }
             if let Some(copy) = record.copies.get_mut(system) {
                 observe(copy, dot.as_ref(), fields, *gone);
+                empty.iter().for_each(|field| empty_out(copy, field));
                 if dot.is_some() {
                     copy.changed_at = event.recorded_at;
                     // A changed copy no longer has the version that we knew. Not knowing one is better than a wrong one.
@@ -173,6 +174,13 @@ fn observe(copy: &mut Copy, dot: Option<&Dot>, fields: &BTreeMap<FieldName, Fiel
         shadow.tolerated = false;
     }
     show_presumed(copy);
+}
+
+/// Nothing stands in a field of a copy that was made again. The copy has seen what stood there all the same.
+fn empty_out(copy: &mut Copy, field: &FieldName) {
+    if let Some(shadow) = copy.fields.get_mut(field) {
+        *shadow = Shadow::of(Value::Null, shadow.base.take());
+    }
 }
 
 /// Whether the system shows only now how it spells the value that we wrote.

@@ -84,6 +84,7 @@ async fn observe_present<'a>(
                 draft.ask_for_read(&fact.copy, reason, draft.parts.settings.settle_ms);
                 return Ok(());
             }
+            Sameness::ToldByLog => return Ok(()),
             Sameness::Another => identify_again(draft, fact, matches, &record).await?,
         },
         None => identify(draft, fact, matches).await?,

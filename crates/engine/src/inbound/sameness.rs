@@ -2,14 +2,14 @@
 
 use crate::inbound::draft::CommitDraft;
 use crate::inbound::facts::{Fact, is_in_log};
+use crate::parts::match_keys::is_another_thing;
 use crate::parts::translate::Canonical;
-use avowal_core::data::ids::{FieldName, RecordId};
-use avowal_core::data::value::Value;
+use crate::ports::store::CursorKind;
+use avowal_core::data::ids::RecordId;
 use avowal_core::decide::identity::keys_of_copy;
 use avowal_core::decide::lifecycle::may_delete;
 use avowal_core::history::chronicle::Chronicle;
-use avowal_core::record::{Copy, Record};
-use std::collections::BTreeMap;
+use avowal_core::record::Copy;
 
 /// What a row under a known id is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -18,13 +18,16 @@ pub(crate) enum Sameness {
     Same,
     /// Perhaps another thing, perhaps an old state of the copy: a second look tells.
     Doubtful,
+    /// The log will show what became of the copy, and has not come so far.
+    ToldByLog,
     /// Another thing, to which the system has given the id.
     Another,
 }
 
-/// What a row is that is shown under the id of a record's copy. A living link is believed. Where the copy is gone, the key
-/// decides: another key is another thing. The same key is the same thing, unless its record was deleted and the system
-/// has no say in that: then it is a new thing of the same name.
+/// What a row is that is shown under the id of a record's copy. A living link is believed, but where a log will tell
+/// whether the copy went in between. Where the copy is gone, the key decides: another key is another thing. The same key
+/// is the same thing, unless its record was deleted and the system has no say in that: then it is a new thing of the same
+/// name.
 pub(crate) fn sameness(
     draft: &CommitDraft<'_>,
     fact: &Fact<'_>,
@@ -33,15 +36,17 @@ pub(crate) fn sameness(
 ) -> Sameness {
     let system = &draft.batch.system;
     let Some(state) = draft.chronicles.get(record).map(Chronicle::record) else { return Sameness::Same };
-    let gone = state.copies.get(system).filter(|copy| !copy.alive && copy.remote_id == fact.copy.remote_id);
-    let Some(copy) = gone else { return Sameness::Same };
+    let linked = state.copies.get(system).filter(|copy| copy.remote_id == fact.copy.remote_id);
+    let Some(copy) = linked else { return Sameness::Same };
+    let is_other_thing = is_another_thing(&fact.policy, state, copy, fields);
+    if copy.alive {
+        return if is_other_thing { sameness_of_living(draft, fact, copy) } else { Sameness::Same };
+    }
     if is_made_by_another(fact, record) {
         return Sameness::Another;
     }
-    let (shown, known) = (keys_of_copy(&fact.policy, fields), known_keys(fact, state, copy));
-    let has_keys = !shown.is_empty() && !known.is_empty();
-    let is_other_thing = has_keys && !shown.iter().any(|key| known.contains(key));
     let is_proven_newer = is_proven_newer(draft, fact, copy);
+    let has_keys = !keys_of_copy(&fact.policy, fields).is_empty();
     let is_new_generation =
         has_keys && state.deleted.is_some() && !may_delete(&fact.policy, system) && is_proven_newer;
     if !is_other_thing && !is_new_generation {
@@ -53,22 +58,31 @@ pub(crate) fn sameness(
     }
 }
 
+/// What a row with another key is whose copy is alive as far as we know: its key was edited, or the copy went and the row
+/// has got its id. A log tells, unless everything is listed because it has lost our place.
+fn sameness_of_living(draft: &CommitDraft<'_>, fact: &Fact<'_>, copy: &Copy) -> Sameness {
+    let (parts, batch) = (draft.parts, draft.batch);
+    let is_listed_anew = batch.cursors.iter().any(|step| step.name.kind == CursorKind::Listing);
+    if !parts.systems.has_log(&batch.system, &fact.entity) || is_in_log(parts, batch, fact) || is_listed_anew {
+        return Sameness::Same;
+    }
+    let is_ahead = match (&fact.change.order, &copy.order) {
+        (Some(shown), Some(known)) => shown.proven_newer_than(known),
+        (Some(_), None) => true,
+        (None, Some(_)) | (None, None) => false,
+    };
+    match (is_ahead, batch.confirmed) {
+        (true, _) => Sameness::ToldByLog,
+        (false, true) => Sameness::Same,
+        (false, false) => Sameness::Doubtful,
+    }
+}
+
 /// Whether the row carries the key of a write for another record, which has made it.
 fn is_made_by_another(fact: &Fact<'_>, record: &RecordId) -> bool {
     let Some(key) = &fact.change.correlation else { return false };
     let rest = key.strip_prefix(fact.entity.as_str()).and_then(|rest| rest.strip_prefix('.'));
     rest.and_then(|rest| rest.split('.').next()).is_some_and(|id| id != record.as_str())
-}
-
-/// The keys of the copy as it was shown last, and those of the record as it was believed last.
-fn known_keys(fact: &Fact<'_>, state: &Record, copy: &Copy) -> Vec<String> {
-    let content = copy.fields.iter().map(|(field, shadow)| (field.clone(), shadow.content.clone()));
-    let shown: BTreeMap<FieldName, Value> = content.collect();
-    let belief = state.fields.iter().map(|(field, belief)| (field.clone(), belief.value.clone()));
-    let believed: BTreeMap<FieldName, Value> = belief.collect();
-    let mut keys = keys_of_copy(&fact.policy, &shown);
-    keys.extend(keys_of_copy(&fact.policy, &believed));
-    keys
 }
 
 /// Whether the system's own order proves that the row came after the state in which we know the copy.

@@ -4,6 +4,7 @@
 use crate::outbound::outcome::Ending;
 use crate::outbound::outgoing::OutgoingWrite;
 use crate::outbound::turn::Target;
+use crate::parts::match_keys::is_another_thing;
 use crate::parts::translate::Canonical;
 use crate::parts::waiting::Waiting;
 use crate::ports::connector::{Change, RemoteState};
@@ -250,6 +251,9 @@ impl EndedWrite<'_> {
         if let Some(copy) = self.ending.copy()
             && let Some(shown) = self.copy_state(copy)
         {
+            if self.shows_another_thing() {
+                return self.plan();
+            }
             let is_first_sight = self.known_copy().is_some_and(Copy::is_unseen) && shown != CopyState::Gone;
             let quiescent = is_first_sight || self.is_quiescent(channel);
             let observation = self.observation(copy, shown, channel, quiescent);
@@ -258,6 +262,13 @@ impl EndedWrite<'_> {
             }
         }
         self.plan();
+    }
+
+    /// Whether the row may be another thing that has got the copy's id. Its system's log will tell.
+    fn shows_another_thing(&self) -> bool {
+        let both = self.known_copy().filter(|copy| copy.alive).zip(self.shown);
+        let (policy, record) = (self.policy, self.chronicle.record());
+        self.has_log && both.is_some_and(|(copy, row)| is_another_thing(policy, record, copy, &row.fields))
     }
 
     /// Judges that the copy does not exist, as the system answered.

@@ -155,7 +155,11 @@ fn expectation(
     let Some(copy) = record.copies.get(system) else { return Expected::anything() };
     let guarded: Vec<FieldName> = match intent.operation {
         Operation::Create => return Expected::anything(),
-        Operation::Update => intent.fields.keys().cloned().collect(),
+        // The row must still be the thing that we know: ids come again, and an empty field is empty in every row.
+        Operation::Update => {
+            let keys = policy.match_on.iter().flatten().filter(|key| copy.fields.contains_key(*key));
+            intent.fields.keys().chain(keys).cloned().collect()
+        }
         // A delete must have seen every field of the copy.
         Operation::Delete => policy
             .mappings

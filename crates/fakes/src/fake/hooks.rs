@@ -1,7 +1,7 @@
 //! How a simulation steers a fake system and watches it: who decides its faults, and who sees what really happens.
 
 use super::Fault;
-use avowal_core::data::ids::RemoteId;
+use avowal_core::data::ids::{EntityName, RemoteId};
 use avowal_engine::ports::connector::{ConnectorError, Fields, Write};
 
 /// The kinds of calls beside writes.
@@ -41,6 +41,8 @@ pub trait Fate: Send + Sync {
 pub struct Put<'a> {
     /// In which system.
     pub system: &'a str,
+    /// Of which entity.
+    pub entity: &'a EntityName,
     /// Which row.
     pub id: &'a RemoteId,
     /// The version's number in that system.

@@ -174,7 +174,7 @@ impl FakeSystem {
     pub fn insert(&self, entity: &str, fields: Fields) -> RemoteId {
         let mut state = self.state();
         let entity = EntityName::new(entity);
-        let id = state.rows.next_id(&entity, &self.name);
+        let id = state.rows.next_id(&self.name);
         self.store(&mut state, &entity, &id, Some(fields), None);
         id
     }
@@ -411,11 +411,15 @@ impl FakeSystem {
         row: Option<Fields>,
         key: Option<&str>,
     ) {
-        let before = state.witness.is_some().then(|| state.rows.now(entity, id)).flatten();
+        let before = state.rows.now(entity, id);
+        if before.is_none() && row.is_some() {
+            // What could not be read was the row that had the id before.
+            state.unreadable.remove(id);
+        }
         state.rows.put(entity, id, row.clone(), key, self.now_ms());
         if let Some(witness) = &state.witness {
             let (seq, after) = (state.rows.last_seq(), row.as_ref());
-            witness.put(&Put { system: &self.name, id, seq, before: before.as_ref(), after, key });
+            witness.put(&Put { system: &self.name, entity, id, seq, before: before.as_ref(), after, key });
         }
         if self.profile.webhooks {
             let delivery = self.webhook(state, entity, id, row.as_ref(), key);

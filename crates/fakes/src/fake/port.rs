@@ -376,7 +376,7 @@ impl FakeSystem {
                 return WriteOutcome::Exists { copy };
             }
         }
-        let id = state.rows.next_id(entity, &self.name);
+        let id = state.rows.next_id(&self.name);
         let row = normalised(state, &write.fields);
         self.confirm(state, entity, id, Some(row), write)
     }

@@ -33,12 +33,13 @@ pub(super) struct Rows {
 }
 
 impl Rows {
-    /// The id of the next row of an entity.
-    pub(super) fn next_id(&mut self, entity: &EntityName, prefix: &str) -> RemoteId {
+    /// The id of the next row.
+    pub(super) fn next_id(&mut self, prefix: &str) -> RemoteId {
         let id = |n: u64| RemoteId::new(format!("{prefix}-{n}"));
         if self.reuses_ids {
-            // The one after the greatest that a row has now.
-            let last = (1..=self.ids).rev().find(|n| self.now(entity, &id(*n)).is_some()).unwrap_or(0);
+            // The one after the greatest that a row has now, in whichever table.
+            let is_taken = |n: &u64| self.tables.keys().any(|entity| self.now(entity, &id(*n)).is_some());
+            let last = (1..=self.ids).rev().find(is_taken).unwrap_or(0);
             self.ids = self.ids.max(last + 1);
             return id(last + 1);
         }

@@ -9,49 +9,50 @@ use avowal_engine::ports::connector::{
     Page, RemoteState, Write, WriteOutcome,
 };
 use avowal_engine::ports::store::Cursor;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A connector with a mistake in it.
 pub struct MistakenSystem {
     inner: Arc<dyn Connector>,
     mistake: Mistake,
-    /// The remote names that are mapped.
-    columns: Vec<String>,
+    /// The remote names that are mapped, by entity.
+    columns: BTreeMap<EntityName, Vec<String>>,
 }
 
 impl MistakenSystem {
     /// Makes the mistake in front of `inner`, whose mapped names are `columns`.
-    pub fn new(inner: Arc<dyn Connector>, mistake: Mistake, columns: Vec<String>) -> Self {
+    pub fn new(inner: Arc<dyn Connector>, mistake: Mistake, columns: BTreeMap<EntityName, Vec<String>>) -> Self {
         Self { inner, mistake, columns }
     }
 
-    fn fields(&self, mut fields: Fields) -> Fields {
+    fn fields(&self, entity: &EntityName, mut fields: Fields) -> Fields {
         if self.mistake == Mistake::NullAsAbsent {
             fields.retain(|_, value| !value.is_null());
         }
         if self.mistake == Mistake::AbsentAsNull {
-            for column in &self.columns {
+            for column in self.columns.get(entity).into_iter().flatten() {
                 fields.entry(column.clone()).or_insert(Value::Null);
             }
         }
         fields
     }
 
-    fn change(&self, change: Change) -> Option<Change> {
+    fn change(&self, entity: &EntityName, change: Change) -> Option<Change> {
         let shown = match change.shown {
-            RemoteState::Present(fields) => RemoteState::Present(self.fields(fields)),
+            RemoteState::Present(fields) => RemoteState::Present(self.fields(entity, fields)),
             RemoteState::Unreadable { .. } if self.mistake == Mistake::DropUnreadable => return None,
             shown @ (RemoteState::Gone | RemoteState::Unknown | RemoteState::Unreadable { .. }) => shown,
         };
         Some(Change { shown, ..change })
     }
 
-    fn changes(&self, changes: Vec<Change>) -> Vec<Change> {
-        changes.into_iter().filter_map(|change| self.change(change)).collect()
+    fn changed(&self, entity: &EntityName, changes: Vec<Change>) -> Vec<Change> {
+        changes.into_iter().filter_map(|change| self.change(entity, change)).collect()
     }
 
-    fn page(&self, page: Page) -> Page {
-        Page { changes: self.changes(page.changes), ..page }
+    fn page(&self, entity: &EntityName, page: Page) -> Page {
+        Page { changes: self.changed(entity, page.changes), ..page }
     }
 
     fn write_of(&self, write: &Write) -> Write {
@@ -63,7 +64,7 @@ impl MistakenSystem {
         write
     }
 
-    fn outcome(&self, write: &Write, outcome: WriteOutcome) -> WriteOutcome {
+    fn outcome(&self, entity: &EntityName, write: &Write, outcome: WriteOutcome) -> WriteOutcome {
         let assumes = self.mistake == Mistake::AssumeConfirmed;
         let hurries = self.mistake == Mistake::IgnoreRetryAfter;
         match outcome {
@@ -75,7 +76,7 @@ impl MistakenSystem {
                 WriteOutcome::Retry { after_ms: after_ms.filter(|_| !hurries), reason }
             }
             WriteOutcome::Confirmed { id, after } => {
-                WriteOutcome::Confirmed { id, after: after.and_then(|change| self.change(change)) }
+                WriteOutcome::Confirmed { id, after: after.and_then(|change| self.change(entity, change)) }
             }
             outcome @ (WriteOutcome::Conflict { .. }
             | WriteOutcome::Exists { .. }
@@ -127,7 +128,7 @@ impl Connector for MistakenSystem {
         limit: usize,
     ) -> Result<Page, ConnectorError> {
         let page = self.inner.list(entity, cursor, limit).await;
-        page.map(|page| self.page(page)).map_err(|error| self.failed(error))
+        page.map(|page| self.page(entity, page)).map_err(|error| self.failed(error))
     }
 
     async fn changes(
@@ -137,12 +138,12 @@ impl Connector for MistakenSystem {
         limit: usize,
     ) -> Result<Page, ConnectorError> {
         let page = self.inner.changes(entity, cursor, limit).await;
-        page.map(|page| self.page(page)).map_err(|error| self.failed(error))
+        page.map(|page| self.page(entity, page)).map_err(|error| self.failed(error))
     }
 
     async fn read(&self, entity: &EntityName, ids: &[RemoteId]) -> Result<Vec<Change>, ConnectorError> {
         let changes = self.inner.read(entity, ids).await;
-        changes.map(|changes| self.changes(changes)).map_err(|error| self.failed(error))
+        changes.map(|changes| self.changed(entity, changes)).map_err(|error| self.failed(error))
     }
 
     async fn find(&self, entity: &EntityName, fields: &Fields) -> Result<Vec<Change>, ConnectorError> {
@@ -150,18 +151,18 @@ impl Connector for MistakenSystem {
             return Ok(Vec::new());
         }
         let changes = self.inner.find(entity, fields).await;
-        changes.map(|changes| self.changes(changes)).map_err(|error| self.failed(error))
+        changes.map(|changes| self.changed(entity, changes)).map_err(|error| self.failed(error))
     }
 
     async fn write(&self, entity: &EntityName, writes: &[Write]) -> Vec<WriteOutcome> {
         let altered: Vec<Write> = writes.iter().map(|write| self.write_of(write)).collect();
         let outcomes = self.inner.write(entity, &altered).await;
-        writes.iter().zip(outcomes).map(|(write, outcome)| self.outcome(write, outcome)).collect()
+        writes.iter().zip(outcomes).map(|(write, outcome)| self.outcome(entity, write, outcome)).collect()
     }
 
     fn decode(&self, delivery: &Delivery) -> Result<Vec<(EntityName, Change)>, ConnectorError> {
         let changes = self.inner.decode(delivery)?;
-        let altered = |(entity, change)| self.change(change).map(|change| (entity, change));
+        let altered = |(entity, change)| self.change(&entity, change).map(|change| (entity, change));
         Ok(changes.into_iter().filter_map(altered).collect())
     }
 

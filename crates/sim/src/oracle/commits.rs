@@ -3,7 +3,9 @@
 
 use super::Oracle;
 use super::truth::{Edit, Truth, essence, includes};
-use crate::scenario::{ENTITY, KEY};
+use crate::family::{self, entity_of_key};
+use crate::scenario::KEY;
+use avowal_core::data::ids::EntityName;
 use avowal_core::data::value::Value;
 use avowal_core::history::fold::apply;
 use avowal_core::history::{Body, FieldRelation, IntegrationEvent, Strength};
@@ -38,19 +40,21 @@ impl Oracle {
         let mut truth = self.truth();
         for step in commit.cursors.iter().filter(|step| step.name.kind == CursorKind::Listing) {
             let system = step.name.system.to_string();
+            let entity = step.name.entity.to_string();
             if step.to.is_complete() {
-                truth.listed.insert(system.clone());
-                truth.followed.insert(system);
+                truth.listed.insert((system.clone(), entity.clone()));
+                truth.followed.insert((system, entity));
             } else {
                 // The feed has lost our place: what came before is not read from it any more.
-                for edit in truth.edits.iter_mut().filter(|edit| edit.system == system) {
+                for edit in truth.edits.iter_mut().filter(|edit| edit.system == system && entity_of_key(&edit.thing) == entity) {
                     edit.followed = false;
                 }
-                truth.followed.remove(&system);
+                truth.followed.remove(&(system, entity));
             }
         }
         truth.aside.extend(commit.quarantine.iter().map(|item| item.payload.clone()));
-        for record in commit.records.iter().filter(|record| record.state.entity.as_str() == ENTITY) {
+        let kinds = family::entities(&self.scenario);
+        for record in commit.records.iter().filter(|record| kinds.contains(&record.state.entity.as_str())) {
             let mut stream = truth.streams.remove(record.state.id.as_str()).unwrap_or_default();
             self.judge_record(&mut truth, &mut stream, record);
             truth.streams.insert(record.state.id.to_string(), stream);
@@ -64,12 +68,13 @@ impl Oracle {
             truth.accuse("I14", None, what);
         }
         for (system, intent) in &commit.state.intents {
-            let waits = truth.deletes.entry(system.to_string()).or_default();
+            let of_kind = (system.to_string(), commit.state.entity.to_string());
+            let waits = truth.deletes.entry(of_kind).or_default();
             if intent.operation == Operation::Delete {
                 waits.insert(commit.state.id.to_string());
             }
         }
-        for (system, waits) in &mut truth.deletes {
+        for ((system, _), waits) in &mut truth.deletes {
             let intent = commit.state.intents.get(system.as_str());
             if intent.is_none_or(|intent| intent.operation != Operation::Delete) {
                 waits.remove(commit.state.id.as_str());
@@ -142,7 +147,7 @@ impl Oracle {
                 truth.figures.entry(source).or_default().reviews += 1;
             }
             Body::IntentSent { system, key, attempt } => {
-                self.judge_guard(truth, system.as_str(), key);
+                self.judge_guard(truth, system.as_str(), &commit.state.entity, key);
                 // The state at the end of the commit still holds the intent: nothing can follow its sending in it.
                 // Sent again under the same key it only asks what became of the first.
                 if *attempt == 1 {
@@ -164,8 +169,9 @@ impl Oracle {
     }
 
     /// More deletes than the guard allows do not go out without a person's word.
-    fn judge_guard(&self, truth: &mut Truth, system: &str, key: &str) {
-        let waits = truth.deletes.get(system).map_or(0, BTreeSet::len);
+    fn judge_guard(&self, truth: &mut Truth, system: &str, entity: &EntityName, key: &str) {
+        let of_kind = (system.to_owned(), entity.to_string());
+        let waits = truth.deletes.get(&of_kind).map_or(0, BTreeSet::len);
         // Two may have been added while one was on its way out.
         let most = crate::world::DELETES_MAX as usize + 2;
         if key.contains(".delete.") && waits > most && !truth.at_peace {
@@ -367,7 +373,7 @@ fn is_next(old: &Edit, new: &Edit) -> bool {
     !old.covered && new.from == old.value
 }
 
-fn thing_of(state: &Record) -> Option<String> {
+pub(super) fn thing_of(state: &Record) -> Option<String> {
     let key = avowal_core::data::ids::FieldName::new(crate::scenario::KEY);
     let believed = state.fields.get(&key).and_then(|belief| belief.value.as_text());
     let shown = state.copies.values().find_map(|copy| copy.fields.get(&key)?.content.as_text());

@@ -2,11 +2,12 @@
 
 use super::truth::{Truth, includes};
 use super::{Oracle, chain, commits};
+use crate::family::{self, CHILD, CHILD_FIELDS, entity_of_key};
 use crate::scenario::{ENTITY, KEY, ProfileKind};
 use avowal_core::data::ids::{FieldName, RemoteId, SystemName};
 use avowal_core::data::value::Value;
 use avowal_core::history::IntegrationEvent;
-use avowal_core::record::Record;
+use avowal_core::record::{Copy, Record};
 use avowal_engine::ports::connector::Fields;
 use avowal_engine::ports::store::QuarantineItem;
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,7 +32,8 @@ impl Oracle {
     /// I2: every row is linked or set aside, and all copies of a record agree on every uncontested field.
     pub fn judge_agreement(&self, ending: &Ending) {
         self.judge_links(ending);
-        for record in ending.records.iter().filter(|record| record.entity.as_str() == ENTITY) {
+        let kinds = family::entities(&self.scenario);
+        for record in ending.records.iter().filter(|record| kinds.contains(&record.entity.as_str())) {
             self.judge_copies(ending, record);
             self.judge_fields(ending, record);
         }
@@ -39,13 +41,14 @@ impl Oracle {
 
     /// I17 and I2: a row belongs to one record, or is set aside.
     fn judge_links(&self, ending: &Ending) {
-        let mut holders: BTreeMap<RowKey, usize> = BTreeMap::new();
+        let mut holders: BTreeMap<(&str, RowKey), usize> = BTreeMap::new();
         for record in &ending.records {
-            for (system, copy) in &record.copies {
-                *holders.entry((system.to_string(), copy.remote_id.clone())).or_default() += 1;
+            for (system, copy) in record.links() {
+                let place = (system.to_string(), copy.remote_id.clone());
+                *holders.entry((record.entity.as_str(), place)).or_default() += 1;
             }
         }
-        for (place, count) in holders.iter().filter(|(_, count)| **count > 1) {
+        for ((_, place), count) in holders.iter().filter(|(_, count)| **count > 1) {
             self.accuse("I17", None, format!("{} {} belongs to {count} records", place.0, place.1));
         }
         for (place, row) in &ending.rows {
@@ -53,7 +56,7 @@ impl Oracle {
                 .quarantine
                 .iter()
                 .any(|item| item.system.as_str() == place.0 && item.remote_id.as_ref() == Some(&place.1));
-            if !holders.contains_key(place) && !is_aside {
+            if !holders.contains_key(&(entity_of_row(row), place.clone())) && !is_aside {
                 let thing = row.get(KEY).and_then(Value::as_text);
                 self.accuse("I2", thing, format!("{} {} is linked with no record", place.0, place.1));
             }
@@ -72,8 +75,7 @@ impl Oracle {
                 continue;
             }
             let copy = record.copies.get(&name);
-            let exists = copy
-                .is_some_and(|copy| ending.rows.contains_key(&(system.name.clone(), copy.remote_id.clone())));
+            let exists = copy.is_some_and(|copy| row_of(ending, record, &system.name, copy).is_some());
             let believed = copy.is_some_and(|copy| copy.alive);
             if exists != believed {
                 let what =
@@ -95,6 +97,7 @@ impl Oracle {
     fn has_aside(&self, ending: &Ending, record: &Record, system: &str, thing: &str) -> bool {
         ending.quarantine.iter().any(|item| {
             item.system.as_str() == system
+                && item.entity == record.entity
                 && (item.record.as_ref() == Some(&record.id)
                     || item.payload.contains(thing)
                     || item.remote_id.as_ref().is_some_and(|id| {
@@ -106,14 +109,13 @@ impl Oracle {
 
     fn judge_fields(&self, ending: &Ending, record: &Record) {
         let thing = thing_of(ending, record);
-        for field in self.fields() {
+        for field in self.fields(record.entity.as_str()) {
             let name = FieldName::new(field);
             if record.is_contested(&name) || record.existence_contested() {
                 continue;
             }
             let mut shown: Vec<(String, Value)> = Vec::new();
-            for (system, copy) in &record.copies {
-                let place = (system.to_string(), copy.remote_id.clone());
+            for (system, copy) in record.links() {
                 let shadow = copy.fields.get(&name);
                 let lacks = self.lacks(system.as_str(), field);
                 let excused = lacks
@@ -122,7 +124,7 @@ impl Oracle {
                     || copy.aside.contains_key(&name)
                     // Where single fields are set aside, the others of their copy go through.
                     || (copy.aside.is_empty() && self.has_aside(ending, record, system.as_str(), &thing));
-                if let (Some(row), false) = (ending.rows.get(&place), excused) {
+                if let (Some(row), false) = (row_of(ending, record, system.as_str(), copy), excused) {
                     shown.push((system.to_string(), row.get(field).cloned().unwrap_or(Value::Null)));
                 }
             }
@@ -143,7 +145,10 @@ impl Oracle {
         }
     }
 
-    fn fields(&self) -> Vec<&str> {
+    fn fields(&self, entity: &str) -> Vec<&str> {
+        if entity == CHILD {
+            return CHILD_FIELDS.to_vec();
+        }
         let others = self.scenario.rules.fields.iter().map(String::as_str);
         std::iter::once("name").chain(others).collect()
     }
@@ -195,8 +200,9 @@ impl Oracle {
         }
         let Some((id, row)) = rows.get(rules.owner.as_str()) else { return };
         let truth = self.truth();
+        let life = truth.rows.get(&(rules.owner.clone(), (*id).clone())).map(|row| row.life);
         let last = truth.edits.iter().rev().find(|edit| {
-            edit.field == "stage" && edit.system == rules.owner && edit.row == **id && edit.thing == thing
+            edit.field == "stage" && edit.system == rules.owner && Some(edit.life) == life
         });
         let Some(last) = last.filter(|edit| !edit.value.is_null()) else { return };
         let stands = row.get("stage").cloned().unwrap_or(Value::Null);
@@ -290,7 +296,7 @@ impl Oracle {
     }
 
     fn final_value(&self, field: &str, rows: &BTreeMap<&str, (&RemoteId, &Fields)>) -> Option<Value> {
-        if !self.fields().contains(&field) {
+        if !self.fields(ENTITY).contains(&field) {
             return None;
         }
         rows.iter()
@@ -323,7 +329,7 @@ impl Oracle {
         // What could not be read was set aside until it was repaired; then its item is closed.
         let readable = edit.value.as_text().filter(|_| edit.field != "credit");
         let Some(value) = readable else { return false };
-        let mapped = self.fields().contains(&edit.field.as_str()) && !self.lacks(&edit.system, &edit.field);
+        let mapped = self.fields(entity_of_key(&edit.thing)).contains(&edit.field.as_str()) && !self.lacks(&edit.system, &edit.field);
         let is_log = self.profile(&edit.system) == Some(ProfileKind::Log);
         let leaves = edit.shown && (edit.stands || (is_log && edit.followed));
         if !mapped || !leaves || text.contains(&format!("\"{value}\"")) {
@@ -331,7 +337,7 @@ impl Oracle {
         }
         // A row that was never linked, because it was gone or set aside before, has no record to leave a trace in.
         let row = truth.rows.get(&(edit.system.clone(), edit.row.clone()));
-        row.is_some_and(|row| row.alive)
+        row.is_some_and(|row| row.alive && row.life == edit.life)
     }
 
     pub(super) fn profile(&self, system: &str) -> Option<ProfileKind> {
@@ -383,7 +389,7 @@ impl Oracle {
     pub fn judge_economy(&self, retries: u64) {
         let truth = self.truth();
         let (edits, removals) = (truth.edits.len() as u64, truth.removals.len() as u64);
-        let rows = truth.rows.len() as u64;
+        let rows = truth.births;
         let writes: u64 = truth.effects.values().sum();
         let systems = self.scenario.systems.len() as u64;
         drop(truth);
@@ -403,6 +409,16 @@ impl Oracle {
     }
 }
 
+/// The row of a record's copy. Its id may belong to a row of the other entity by now, or to another thing.
+fn row_of<'a>(ending: &'a Ending, record: &Record, system: &str, copy: &Copy) -> Option<&'a Fields> {
+    let row = ending.rows.get(&(system.to_owned(), copy.remote_id.clone()))?;
+    (!copy.is_replaced && record.entity.as_str() == entity_of_row(row)).then_some(row)
+}
+
+fn entity_of_row(row: &Fields) -> &'static str {
+    entity_of_key(row.get(KEY).and_then(Value::as_text).unwrap_or_default())
+}
+
 fn members(value: &Value) -> BTreeSet<Value> {
     match value {
         Value::List(items) => items.iter().cloned().collect(),
@@ -412,10 +428,7 @@ fn members(value: &Value) -> BTreeSet<Value> {
 
 /// Which thing a record is about: as its rows say, or as its stream said last.
 fn thing_of(ending: &Ending, record: &Record) -> String {
-    let row = record
-        .copies
-        .iter()
-        .find_map(|(system, copy)| ending.rows.get(&(system.to_string(), copy.remote_id.clone())));
+    let row = record.links().find_map(|(system, copy)| row_of(ending, record, system.as_str(), copy));
     let key = FieldName::new(KEY);
     let shown = row.and_then(|row| row.get(KEY)?.as_text());
     let believed = record.fields.get(&key).and_then(|belief| belief.value.as_text());

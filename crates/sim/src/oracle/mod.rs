@@ -7,6 +7,7 @@ mod chain;
 pub(crate) mod commits;
 mod ending;
 mod truth;
+mod waiting;
 mod writes;
 
 pub(crate) use commits::same;
@@ -122,14 +123,15 @@ impl Oracle {
         self.truth().edits.len()
     }
 
-    /// A value that stood in a field of a row before the present one.
+    /// A value that stood in a field of a thing's row before the present one.
     pub fn earlier(&self, system: &str, row: &RemoteId, field: &str) -> Option<Value> {
         let truth = self.truth();
+        let thing = &truth.rows.get(&(system.to_owned(), row.clone()))?.thing;
         let mut past = truth
             .versions
             .iter()
             .rev()
-            .filter(|version| version.system == system && version.row == *row)
+            .filter(|version| version.system == system && version.row == *row && version.thing == *thing)
             .filter_map(|version| version.fields.as_ref()?.get(field).cloned());
         let present = past.next()?;
         past.find(|value| *value != present && !value.is_null())

@@ -22,6 +22,8 @@ pub struct Edit {
     pub thing: String,
     /// Which row.
     pub row: RemoteId,
+    /// Which of the rows that had this id, one after the other.
+    pub life: u64,
     /// Which field.
     pub field: String,
     /// What stood there before.
@@ -71,6 +73,8 @@ pub(super) struct FieldTruth {
 pub(super) struct Row {
     pub(super) thing: String,
     pub(super) alive: bool,
+    /// Which of all rows that were ever made it is: an id may come again.
+    pub(super) life: u64,
     /// Whether the engine made it.
     pub(super) ours: bool,
     /// By which write.
@@ -93,7 +97,10 @@ pub(super) struct Removal {
 pub(super) struct Truth {
     pub(super) edits: Vec<Edit>,
     pub(super) versions: Vec<Version>,
+    /// The rows by where they are; of those that had one id, the last.
     pub(super) rows: BTreeMap<(String, RemoteId), Row>,
+    /// How many rows were ever made.
+    pub(super) births: u64,
     pub(super) removals: Vec<Removal>,
     /// The edits that put each value in place, by thing, field and value.
     by_value: BTreeMap<(String, String), Vec<(Value, usize)>>,
@@ -106,12 +113,12 @@ pub(super) struct Truth {
     pub(super) at_peace: bool,
     /// What was ever set aside.
     pub(super) aside: BTreeSet<String>,
-    /// The systems whose feeds are followed now.
-    pub(super) followed: BTreeSet<String>,
-    /// The systems that have been listed to their end at least once.
-    pub(super) listed: BTreeSet<String>,
-    /// The records whose deletes wait for each system.
-    pub(super) deletes: BTreeMap<String, BTreeSet<String>>,
+    /// The systems whose feeds are followed now, by entity.
+    pub(super) followed: BTreeSet<(String, String)>,
+    /// The systems that have been listed to their end at least once, by entity.
+    pub(super) listed: BTreeSet<(String, String)>,
+    /// The records whose deletes wait for each system, by entity.
+    pub(super) deletes: BTreeMap<(String, String), BTreeSet<String>>,
     pub(super) watch: super::writes::Watch,
     pub(super) streams: BTreeMap<String, super::commits::Stream>,
 }
@@ -172,7 +179,9 @@ impl Truth {
     /// Whether the row held in this field, before the edit, what the edit put there.
     pub(super) fn stood_before(&self, edit: &Edit) -> bool {
         let held = |fields: &Fields| fields.get(&edit.field) == Some(&edit.value);
-        let of_row = |version: &&Version| version.system == edit.system && version.row == edit.row;
+        let of_row = |version: &&Version| {
+            version.system == edit.system && version.row == edit.row && version.thing == edit.thing
+        };
         let states: Vec<_> =
             self.versions.iter().filter(of_row).filter_map(|version| version.fields.as_ref()).collect();
         // One stretch of states with that value is the edit's own.
@@ -202,7 +211,7 @@ impl Truth {
     fn edit(
         &mut self,
         put: &Put<'_>,
-        thing: &str,
+        (thing, life): (&str, u64),
         field: &str,
         from: Value,
         value: &Value,
@@ -219,13 +228,14 @@ impl Truth {
             system: put.system.to_owned(),
             thing: thing.to_owned(),
             row: put.id.clone(),
+            life,
             field: field.to_owned(),
             from,
             value: value.clone(),
             vector: vector.clone(),
             shown: false,
             covered: false,
-            followed: self.followed.contains(put.system),
+            followed: self.followed.contains(&(put.system.to_owned(), put.entity.to_string())),
             stands: true,
         });
         let known = self.by_value.entry((thing.to_owned(), field.to_owned())).or_default();
@@ -263,6 +273,9 @@ impl Oracle {
         let mut row = truth.rows.remove(&at).unwrap_or_default();
         row.thing = thing.clone();
         if put.before.is_none() && put.after.is_some() {
+            truth.births += 1;
+            row.life = truth.births;
+            row.fields.clear();
             row.ours = put.key.is_some();
             row.made_by = put.key.unwrap_or_default().to_owned();
         }
@@ -297,7 +310,7 @@ impl Oracle {
                 }
                 FieldTruth { edit: None, vector }
             } else {
-                truth.edit(put, &thing, field, before.clone(), after, old.vector)
+                truth.edit(put, (&thing, row.life), field, before.clone(), after, old.vector)
             };
             row.fields.insert(field.clone(), stand);
         }

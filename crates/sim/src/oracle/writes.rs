@@ -2,6 +2,7 @@
 //! overwritten, no field of somebody else's, and no more than the bounds allow.
 
 use super::Oracle;
+use super::commits::thing_of;
 use super::truth::{Edit, Truth, Version, includes};
 use crate::scenario::{KEY, ProfileKind};
 use avowal_core::data::ids::RemoteId;
@@ -116,7 +117,8 @@ impl Oracle {
             let what = format!("{system}: {} was sent again without a look at what became of it", write.key);
             truth.accuse("I6", None, what);
         }
-        if write.operation == Operation::Create && !truth.listed.contains(system) {
+        let entity = write.key.split('.').next().unwrap_or_default().to_owned();
+        if write.operation == Operation::Create && !truth.listed.contains(&(system.to_owned(), entity)) {
             let what = format!(
                 "{}: nobody knows yet what {system} lacks; it was never listed to its end",
                 write.key
@@ -174,6 +176,7 @@ impl Oracle {
         if again && !truth.watch.allowed.contains(key) {
             truth.accuse("I6", Some(thing), format!("{key} took effect twice in {}", put.system));
         }
+        judge_aim(truth, put, key);
         match (put.before, put.after) {
             (None, Some(_)) => judge_create(truth, put, key, thing),
             (Some(before), Some(after)) => {
@@ -201,7 +204,8 @@ impl Oracle {
             let mut rows = effects
                 .filter(|version| version.row != *put.id)
                 .filter_map(|version| truth.rows.get(&(version.system.clone(), version.row.clone())));
-            return rows.all(|row| !row.alive);
+            // A row that has the id now and was made by another write came after it.
+            return rows.all(|row| !row.alive || row.made_by != key);
         };
         effects.all(|effect| {
             let earlier = truth.versions.iter().rev().find(|version| {
@@ -312,10 +316,13 @@ impl Oracle {
             // What the engine itself put there, when the owner had no copy yet, is not the owner's word.
             let row = state.copies.get(system).map(|copy| (system.to_owned(), copy.remote_id.clone()));
             let row = row.and_then(|row| truth.rows.get(&row));
+            // The id may belong to another thing by now.
+            let is_another = row.is_some_and(|row| thing_of(state).is_some_and(|thing| thing != row.thing));
             let stand = row.and_then(|row| row.fields.get(field.as_str()));
             // Nor does a write reach a row that is gone.
-            let is_ours =
-                stand.is_some_and(|stand| stand.edit.is_none()) || row.is_some_and(|row| !row.alive);
+            let is_ours = stand.is_some_and(|stand| stand.edit.is_none())
+                || row.is_some_and(|row| !row.alive)
+                || is_another;
             // A new copy of the owner without a word may have the owner's own last word.
             let is_empty = stand.is_none_or(|stand| {
                 stand.edit.and_then(|edit| truth.edits.get(edit)).is_some_and(|edit| edit.value.is_null())
@@ -333,6 +340,20 @@ impl Oracle {
 /// The record that a key names.
 fn record_of(key: &str) -> Option<&str> {
     key.split('.').nth(1)
+}
+
+/// A write reaches the thing that it is meant for, although ids come again, and makes no other thing of it.
+fn judge_aim(truth: &mut Truth, put: &Put<'_>, key: &str) {
+    let name_of = |row: &Fields| row.get(KEY).and_then(Value::as_text).map(str::to_owned);
+    let Some(stands) = put.before.and_then(name_of) else { return };
+    let meant = record_of(key).and_then(|record| truth.streams.get(record)).map(|stream| stream.thing.clone());
+    if let Some(meant) = meant.filter(|meant| !meant.is_empty() && *meant != stands) {
+        let what = format!("{key}, meant for {meant}, reached {} in {}, which is {stands}", put.id, put.system);
+        truth.accuse("I17", Some(&stands), what);
+    } else if let Some(made) = put.after.and_then(name_of).filter(|made| *made != stands) {
+        let what = format!("{key} made {made} of {} in {}, which was {stands}", put.id, put.system);
+        truth.accuse("I17", Some(&stands), what);
+    }
 }
 
 fn judge_create(truth: &mut Truth, put: &Put<'_>, key: &str, thing: &str) {
@@ -357,12 +378,18 @@ fn judge_create(truth: &mut Truth, put: &Put<'_>, key: &str, thing: &str) {
 /// Whether the engine knew the value from that field of that row already: it was shown there, or we put it there.
 fn was_known(truth: &Truth, edit: &Edit) -> bool {
     let is_same = |other: &&Edit| {
-        let is_of_it = other.system == edit.system && other.row == edit.row && other.field == edit.field;
+        let is_of_it = other.system == edit.system
+            && other.row == edit.row
+            && other.thing == edit.thing
+            && other.field == edit.field;
         is_of_it && other.no < edit.no && other.shown
     };
     let by_person = truth.edits.iter().filter(is_same);
     let is_ours = |version: &&Version| {
-        version.system == edit.system && version.row == edit.row && version.key.is_some()
+        version.system == edit.system
+            && version.row == edit.row
+            && version.thing == edit.thing
+            && version.key.is_some()
     };
     let ours = truth.versions.iter().filter(is_ours);
     let of_us = ours.filter_map(|version| version.fields.as_ref()?.get(&edit.field));

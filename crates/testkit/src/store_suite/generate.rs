@@ -314,6 +314,7 @@ impl Random {
                 dot: self.maybe(Self::dot),
                 fields: self.some(3, |random| (random.field(), random.field_seen())).into_iter().collect(),
                 gone: self.one_in(2),
+                empty: self.some(2, |random| random.field()).into_iter().collect(),
                 order: self.maybe(Self::order),
                 version: self.maybe(Self::text),
             },
