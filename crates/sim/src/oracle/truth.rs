@@ -151,6 +151,18 @@ impl Truth {
         before.filter_map(|removal| removal.saw.get(field)).for_each(|saw| join(vector, saw));
     }
 
+    /// Notes what was seen in those fields that a row made again does not hold.
+    fn join_empty(&self, system: &str, thing: &str, row: &mut Row) {
+        let before =
+            self.removals.iter().filter(|removal| removal.system == system && removal.thing == thing);
+        for (field, saw) in before.flat_map(|removal| &removal.saw) {
+            let stand = row.fields.entry(field.clone()).or_default();
+            if stand.edit.is_none() {
+                join(&mut stand.vector, saw);
+            }
+        }
+    }
+
     pub(super) fn accuse(&mut self, invariant: &str, thing: Option<&str>, what: String) {
         const KEPT_MAX: usize = 20;
         if self.violations.len() < KEPT_MAX {
@@ -313,6 +325,10 @@ impl Oracle {
                 truth.edit(put, (&thing, row.life), field, before.clone(), after, old.vector)
             };
             row.fields.insert(field.clone(), stand);
+        }
+        if put.before.is_none() && put.key.is_none() {
+            // So has whoever fills later what was left empty then.
+            truth.join_empty(put.system, &thing, &mut row);
         }
         row.alive = put.after.is_some();
         row.past.push((put.seq, row.fields.values().filter_map(|stand| stand.edit).collect()));
