@@ -121,7 +121,9 @@ impl World {
 
     /// Whoever has the seat gives it up.
     fn free_seat(&self, system: usize, seat: &Value) {
-        for (id, _) in self.systems[system].rows(CHILD).into_iter().filter(|(_, row)| row.get(SEAT) == Some(seat)) {
+        for (id, _) in
+            self.systems[system].rows(CHILD).into_iter().filter(|(_, row)| row.get(SEAT) == Some(seat))
+        {
             self.systems[system].edit(CHILD, &id, Fields::from([(SEAT.to_owned(), Value::Null)]));
         }
     }
@@ -174,7 +176,8 @@ impl World {
         let fake = &self.systems[system];
         let key = fake.row(entity, id).and_then(|row| row.get(KEY).cloned());
         if entity == ENTITY && family::is_constrained(&self.scenario, system) {
-            for (child, _) in fake.rows(CHILD).into_iter().filter(|(_, row)| row.get(PARENT) == key.as_ref()) {
+            for (child, _) in fake.rows(CHILD).into_iter().filter(|(_, row)| row.get(PARENT) == key.as_ref())
+            {
                 fake.delete(CHILD, &child);
             }
         }

@@ -1,9 +1,9 @@
 //! Plays a scenario: chaos as its trace says, then healing, then judgement.
 
+use crate::family;
 use crate::fault::{Fault, Faults};
 use crate::mistakes::Mistake;
 use crate::oracle::{Figures, Violation};
-use crate::family;
 use crate::scenario::{Action, ENTITY, How, KEY, Participant, Scenario};
 use crate::store::Follower;
 use crate::substance;
@@ -14,7 +14,9 @@ use avowal_core::data::value::Value;
 use avowal_core::history::{Body, ReviewAnswer};
 use avowal_core::record::Subject;
 use avowal_engine::ports::connector::{ConnectorError, ConnectorErrorKind, Fields};
-use avowal_engine::ports::store::{ControlStops, Direction, QuarantineItem, ReadHistory, ReadOverview, Stop, StopCause};
+use avowal_engine::ports::store::{
+    ControlStops, Direction, QuarantineItem, ReadHistory, ReadOverview, Stop, StopCause,
+};
 use avowal_fakes::dice::{hash, mix};
 use futures::FutureExt;
 use serde::{Deserialize, Serialize};
@@ -390,8 +392,7 @@ impl World {
         let items = self.ending().quarantine;
         for item in items {
             let is_unknown = item.reason.contains("stays unknown");
-            let stands =
-                item.record.is_some() && is_unknown && self.stands_there(&item);
+            let stands = item.record.is_some() && is_unknown && self.stands_there(&item);
             if stands {
                 continue;
             }
@@ -427,7 +428,9 @@ impl World {
         let named = |participant: &Participant| participant.name == item.system.as_str();
         let Some(place) = self.scenario.systems.iter().position(named) else { return false };
         self.systems[place].rows(item.entity.as_str()).values().any(|row| {
-            row.get(KEY).and_then(Value::as_text).is_some_and(|key| item.payload.contains(&format!("\"{key}\"")))
+            row.get(KEY)
+                .and_then(Value::as_text)
+                .is_some_and(|key| item.payload.contains(&format!("\"{key}\"")))
         })
     }
 

@@ -374,7 +374,8 @@ fn reuse_ids(seed: u64, systems: &mut [Participant], trace: &mut Vec<Action>) {
     }
     trace.retain(|action| !matches!(action, Action::Expire { system } if tables.contains(system)));
     for _ in 0..2 + dice.roll(4) {
-        let system = if dice.chance(70) { dice.pick(&tables).unwrap_or(0) } else { dice.place(systems.len()) };
+        let system =
+            if dice.chance(70) { dice.pick(&tables).unwrap_or(0) } else { dice.place(systems.len()) };
         let thing = dice.roll(THINGS + 2) as u32;
         let at = (1 + dice.place(trace.len())).min(trace.len());
         trace.insert(at, Action::Insert { system, thing });

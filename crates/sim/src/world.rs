@@ -1,11 +1,11 @@
 //! The world of one run: systems, workers, one store, deliveries under way, and nothing that is not decided by the seed.
 
+use crate::family;
 use crate::fault::{Fault, Faults};
 use crate::mistakes::system::MistakenSystem;
 use crate::mistakes::{self, Mistake};
 use crate::oracle::{Declared, Ending, Oracle, Violation};
 use crate::rules;
-use crate::family;
 use crate::scenario::{Participant, Scenario};
 use crate::stage::Stage;
 use crate::store::{Follower, Held, SimStore};

@@ -22,7 +22,11 @@ pub struct MistakenSystem {
 
 impl MistakenSystem {
     /// Makes the mistake in front of `inner`, whose mapped names are `columns`.
-    pub fn new(inner: Arc<dyn Connector>, mistake: Mistake, columns: BTreeMap<EntityName, Vec<String>>) -> Self {
+    pub fn new(
+        inner: Arc<dyn Connector>,
+        mistake: Mistake,
+        columns: BTreeMap<EntityName, Vec<String>>,
+    ) -> Self {
         Self { inner, mistake, columns }
     }
 

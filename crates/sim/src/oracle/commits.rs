@@ -46,7 +46,11 @@ impl Oracle {
                 truth.followed.insert((system, entity));
             } else {
                 // The feed has lost our place: what came before is not read from it any more.
-                for edit in truth.edits.iter_mut().filter(|edit| edit.system == system && entity_of_key(&edit.thing) == entity) {
+                for edit in truth
+                    .edits
+                    .iter_mut()
+                    .filter(|edit| edit.system == system && entity_of_key(&edit.thing) == entity)
+                {
                     edit.followed = false;
                 }
                 truth.followed.remove(&(system, entity));
@@ -162,6 +166,7 @@ impl Oracle {
                         (field.to_string(), sent.clone())
                     })
                     .collect();
+                truth.confirmed.insert(key.clone());
                 self.judge_confirmation(truth, stream, system.as_str(), key, &sent);
             }
             _ => {}

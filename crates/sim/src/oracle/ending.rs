@@ -201,9 +201,11 @@ impl Oracle {
         let Some((id, row)) = rows.get(rules.owner.as_str()) else { return };
         let truth = self.truth();
         let life = truth.rows.get(&(rules.owner.clone(), (*id).clone())).map(|row| row.life);
-        let last = truth.edits.iter().rev().find(|edit| {
-            edit.field == "stage" && edit.system == rules.owner && Some(edit.life) == life
-        });
+        let last = truth
+            .edits
+            .iter()
+            .rev()
+            .find(|edit| edit.field == "stage" && edit.system == rules.owner && Some(edit.life) == life);
         let Some(last) = last.filter(|edit| !edit.value.is_null()) else { return };
         let stands = row.get("stage").cloned().unwrap_or(Value::Null);
         let said = last.value.clone();
@@ -283,8 +285,14 @@ impl Oracle {
         let taken_back = edits.iter().any(|edit| {
             truth.stood_before(edit) || truth.watch.was_sent(&edit.system, &edit.row, "credit", &edit.value)
         });
+        // A copy that our create of unknown outcome made, and a person edited since, may as well be a stranger's: nobody can
+        // tell whether its number counts beside the one that we sent.
+        let is_doubtful = edits.iter().any(|edit| {
+            let row = truth.rows.get(&(edit.system.clone(), edit.row.clone()));
+            row.is_some_and(|row| row.ours && !truth.confirmed.contains(&row.made_by))
+        });
         drop(truth);
-        let Some(numbers) = numbers.filter(|_| !taken_back) else { return };
+        let Some(numbers) = numbers.filter(|_| !taken_back && !is_doubtful) else { return };
         if first_words != 1 || !all_shown || rows_gone || reviewed || made_at_once {
             return;
         }
@@ -329,7 +337,8 @@ impl Oracle {
         // What could not be read was set aside until it was repaired; then its item is closed.
         let readable = edit.value.as_text().filter(|_| edit.field != "credit");
         let Some(value) = readable else { return false };
-        let mapped = self.fields(entity_of_key(&edit.thing)).contains(&edit.field.as_str()) && !self.lacks(&edit.system, &edit.field);
+        let mapped = self.fields(entity_of_key(&edit.thing)).contains(&edit.field.as_str())
+            && !self.lacks(&edit.system, &edit.field);
         let is_log = self.profile(&edit.system) == Some(ProfileKind::Log);
         let leaves = edit.shown && (edit.stands || (is_log && edit.followed));
         if !mapped || !leaves || text.contains(&format!("\"{value}\"")) {

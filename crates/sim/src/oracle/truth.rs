@@ -111,6 +111,8 @@ pub(super) struct Truth {
     pub(super) answered: BTreeSet<String>,
     pub(super) now_ms: i64,
     pub(super) at_peace: bool,
+    /// The writes that count as confirmed, by key.
+    pub(super) confirmed: BTreeSet<String>,
     /// What was ever set aside.
     pub(super) aside: BTreeSet<String>,
     /// The systems whose feeds are followed now, by entity.

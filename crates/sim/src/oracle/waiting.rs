@@ -50,7 +50,8 @@ fn is_forbidden(ending: &Ending, record: &Record, system: &str) -> bool {
     }
     let parent = believed(record, PARENT);
     let lacks_parent = parent.is_some_and(|parent| !of(ENTITY).any(|(key, _)| key == parent));
-    let is_taken = believed(record, SEAT)
-        .is_some_and(|seat| of(CHILD).any(|(other, row)| Some(&other) != key.as_ref() && row.get(SEAT) == Some(&seat)));
+    let is_taken = believed(record, SEAT).is_some_and(|seat| {
+        of(CHILD).any(|(other, row)| Some(&other) != key.as_ref() && row.get(SEAT) == Some(&seat))
+    });
     lacks_parent || is_taken
 }

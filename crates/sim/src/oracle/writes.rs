@@ -346,9 +346,11 @@ fn record_of(key: &str) -> Option<&str> {
 fn judge_aim(truth: &mut Truth, put: &Put<'_>, key: &str) {
     let name_of = |row: &Fields| row.get(KEY).and_then(Value::as_text).map(str::to_owned);
     let Some(stands) = put.before.and_then(name_of) else { return };
-    let meant = record_of(key).and_then(|record| truth.streams.get(record)).map(|stream| stream.thing.clone());
+    let meant =
+        record_of(key).and_then(|record| truth.streams.get(record)).map(|stream| stream.thing.clone());
     if let Some(meant) = meant.filter(|meant| !meant.is_empty() && *meant != stands) {
-        let what = format!("{key}, meant for {meant}, reached {} in {}, which is {stands}", put.id, put.system);
+        let what =
+            format!("{key}, meant for {meant}, reached {} in {}, which is {stands}", put.id, put.system);
         truth.accuse("I17", Some(&stands), what);
     } else if let Some(made) = put.after.and_then(name_of).filter(|made| *made != stands) {
         let what = format!("{key} made {made} of {} in {}, which was {stands}", put.id, put.system);
