@@ -160,13 +160,8 @@ impl Counting<'_> {
                 }
             }
             Body::Refused { system, subject, reason, then, .. } => {
-                self.day(at_ms).refused += 1;
                 let reason = refusal_words(reason, subject);
-                if in_days {
-                    let refused = &mut self.subject(&event.entity, subject).refused;
-                    let entry = refused.entry(system.clone()).or_insert_with(|| (0, reason.clone()));
-                    entry.0 += 1;
-                }
+                self.count_refusal(event, system, subject, &reason);
                 // A refused delete is no write of a field, so nobody corrects it.
                 if let (OnRefused::Revert, Subject::Field(field)) = (then, subject) {
                     self.dispute(event, field, system, reason);
@@ -214,6 +209,22 @@ impl Counting<'_> {
             | Body::DriftDetected { .. }
             | Body::PolicyChanged { .. }
             | Body::Released { .. } => {}
+        }
+    }
+
+    fn count_refusal(
+        &mut self,
+        event: &IntegrationEvent,
+        system: &SystemName,
+        subject: &Subject,
+        reason: &str,
+    ) {
+        let (at_ms, in_days) = self.time_of(event);
+        self.day(at_ms).refused += 1;
+        if in_days {
+            let refused = &mut self.subject(&event.entity, subject).refused;
+            let entry = refused.entry(system.clone()).or_insert_with(|| (0, reason.to_owned()));
+            entry.0 += 1;
         }
     }
 

@@ -16,6 +16,8 @@ mod view;
 #[cfg(test)]
 mod reason_tests;
 #[cfg(test)]
+mod rule_tests;
+#[cfg(test)]
 mod tests;
 
 pub use belief::{Propagation, PropagationStatus, SetAside, Why, not_understood, not_understood_line, why};
