@@ -206,7 +206,8 @@ fn observe(
     let observation =
         Observation { aside: aside.clone(), lags, ..observation(parts, batch, fact, shown, quiescent) };
     chronicle.set_context(context);
-    if batch.drift {
+    // What a late read may explain is no drift yet; a later listing shows it, if it is one.
+    if batch.drift && !lags {
         note_drift(chronicle, &observation);
     }
     let decision = decide(&fact.policy, chronicle, &observation);
