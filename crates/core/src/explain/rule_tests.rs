@@ -2,8 +2,8 @@
 
 use super::tests::{field, policy, policy_with};
 use super::*;
-use crate::policy::{EditAgainstDelete, OnRefused};
 use crate::policy::spec::{DeleteSpec, FieldSpec, MatchKeySpec};
+use crate::policy::{EditAgainstDelete, OnRefused};
 
 #[test]
 fn each_rule_is_one_sentence() {

@@ -275,6 +275,8 @@ impl EndedWrite<'_> {
     pub(crate) fn observe_gone(&mut self, id: &RemoteId) {
         let gone = Change::bare(id.clone(), RemoteState::Gone);
         let observation = self.observation(&gone, CopyState::Gone, Channel::Read, true);
+        // A write is answered by what is there, and not by a late read.
+        let observation = Observation { lags: false, ..observation };
         decide(self.policy, &mut self.chronicle, &observation);
     }
 
