@@ -2,7 +2,7 @@
 
 use crate::inbound::batch::Batch;
 use crate::inbound::draft::CommitDraft;
-use crate::inbound::facts::{Content, Fact};
+use crate::inbound::facts::{Content, Fact, is_in_log};
 use crate::inbound::quarantine::payload;
 use crate::parts::assembly::Parts;
 use crate::parts::error::EngineError;
@@ -15,22 +15,25 @@ use std::collections::BTreeSet;
 const READS_MIN: u32 = 3;
 
 /// Lets those rows go on without their references that would otherwise wait for ever, or whose other fields must not wait:
-/// what they refer to waits too, so perhaps for them, or the row's record is known already. The answer is their copies, which
-/// are read again until the references are known.
+/// what they refer to waits too, so perhaps for them, or the row's record is known already. What a log shows of a known
+/// record goes on at once, because the log shows it only once and a read is no proof of its place. The answer is the
+/// copies of those rows, which are read again until the references are known.
 pub(crate) async fn go_on_without(
     parts: &Parts,
     batch: &Batch,
     facts: &mut [Fact<'_>],
 ) -> Result<BTreeSet<CopyKey>, EngineError> {
+    let was_read_often = batch.attempts >= READS_MIN;
     let referents: Vec<(CopyKey, Vec<CopyKey>)> = facts
         .iter()
+        .filter(|fact| was_read_often || is_in_log(parts, batch, fact))
         .filter_map(|fact| match &fact.content {
             Content::Waits(waiting) => Some((fact.copy.clone(), waiting.referents.clone())),
             Content::Present { .. } | Content::Gone | Content::Read(_) | Content::Unreadable { .. } => None,
         })
         .collect();
     let mut going = BTreeSet::new();
-    if batch.attempts < READS_MIN || referents.is_empty() {
+    if referents.is_empty() {
         return Ok(going);
     }
     let copies: Vec<CopyKey> = referents.iter().map(|(copy, _)| copy.clone()).collect();
@@ -39,7 +42,8 @@ pub(crate) async fn go_on_without(
     let mut waiting = parts.awaited.among(&asked).await?;
     waiting.extend(copies.iter().cloned());
     for ((copy, asked), located) in referents.iter().zip(located) {
-        if located.is_some_and(|located| located.alive) || asked.iter().all(|key| waiting.contains(key)) {
+        let is_known = located.is_some_and(|located| located.alive);
+        if is_known || (was_read_often && asked.iter().all(|key| waiting.contains(key))) {
             going.insert(copy.clone());
         }
     }
