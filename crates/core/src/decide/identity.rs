@@ -24,22 +24,17 @@ pub fn keys_of_record(policy: &EntityPolicy, record: &Record) -> Vec<String> {
 
 /// Whether a copy with these fields has none of the declared keys.
 pub fn has_no_key(policy: &EntityPolicy, fields: &BTreeMap<FieldName, Value>) -> bool {
-    !policy.match_on.is_empty() && keys_of_copy(policy, fields).is_empty()
+    !policy.has_key(|field| fields.get(field))
 }
 
 /// Whether the record is made nowhere else for want of a key, although some system lacks it.
 pub fn waits_for_key(policy: &EntityPolicy, record: &Record) -> bool {
     let is_wanted =
         policy.mappings.iter().any(|(system, mapping)| mapping.create && !record.copies.contains_key(system));
-    let waits = match policy.no_key {
-        NoKey::Wait | NoKey::Review => true,
-        NoKey::Create => false,
-    };
-    waits
+    policy.no_key != NoKey::Create
         && is_wanted
         && record.deleted.is_none()
-        && !policy.match_on.is_empty()
-        && keys_of_record(policy, record).is_empty()
+        && !policy.has_key(|field| record.fields.get(field).map(|belief| &belief.value))
 }
 
 /// The fields of the declared keys, for sentences.

@@ -133,11 +133,8 @@ fn made(policy: &EntityPolicy, mapping: &Mapping, record: &Record) -> Option<Des
 }
 
 fn creation(policy: &EntityPolicy, mapping: &Mapping, record: &Record) -> Desired {
-    let is_filled =
-        |field: &FieldName| record.fields.get(field).is_some_and(|belief| !belief.value.is_blank());
-    let has_key = policy.match_on.is_empty()
-        || policy.no_key == NoKey::Create
-        || policy.match_on.iter().any(|key| key.iter().all(is_filled));
+    let has_key = policy.no_key == NoKey::Create
+        || policy.has_key(|field| record.fields.get(field).map(|belief| &belief.value));
     let fields = left_join(&record.fields, &mapping.columns)
         .filter(|(field, belief, column)| {
             has_key && writable(*column, record, field) && !belief.value.is_null()

@@ -1,7 +1,7 @@
 //! Who may change a field, and what happens when changes cross: written before the conflict.
 
 use crate::data::ids::{EntityName, FieldName, SystemName};
-use crate::data::value::Digest;
+use crate::data::value::{Digest, Value};
 use crate::policy::cel::Rule;
 use crate::policy::domain::RegisteredValidator;
 use crate::policy::mapping::Mapping;
@@ -135,6 +135,12 @@ impl EntityPolicy {
     /// The rule of a field, if the entity has it.
     pub fn field(&self, field: &FieldName) -> Option<&FieldOwnershipPolicy> {
         self.fields.get(field)
+    }
+
+    /// Whether one of the declared keys is complete in these values. Where none is declared, none is wanted.
+    pub fn has_key<'a>(&self, value: impl Fn(&FieldName) -> Option<&'a Value>) -> bool {
+        let is_filled = |field: &FieldName| value(field).is_some_and(|value| !value.is_blank());
+        self.match_on.is_empty() || self.match_on.iter().any(|key| key.iter().all(is_filled))
     }
 
     /// The short digest that is stored with decisions.
