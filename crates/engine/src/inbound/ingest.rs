@@ -87,7 +87,7 @@ impl<'a> Ingest<'a> {
             };
             if let Some(mut done) = ingested {
                 done.events += self.plan_what_became_ready().await?;
-                self.parts.lags.keep_news().await?;
+                self.parts.lags.keep_news().await;
                 return Ok(done);
             }
             if self.has_moved().await? {

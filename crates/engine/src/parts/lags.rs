@@ -73,17 +73,17 @@ impl Lags {
         self.known().suspected.remove(copy);
     }
 
-    /// Makes durable what was learned. What the store does not take is kept for the next time.
-    pub(crate) async fn keep_news(&self) -> Result<(), EngineError> {
+    /// Makes durable what was learned. What the store does not take now is kept for the next time: what was taken in before
+    /// is durable already, and must not count as failed for this.
+    pub(crate) async fn keep_news(&self) {
         let news = std::mem::take(&mut self.known().news);
-        let mut news = news.into_iter();
-        while let Some((system, ms)) = news.next() {
-            if let Err(error) = self.store.keep_lag(&system, ms).await {
-                self.known().news.extend(std::iter::once((system, ms)).chain(news));
-                return Err(error.into());
+        for (system, ms) in news {
+            if self.store.keep_lag(&system, ms).await.is_err() {
+                let mut known = self.known();
+                let missed = known.news.entry(system).or_default();
+                *missed = ms.max(*missed);
             }
         }
-        Ok(())
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
