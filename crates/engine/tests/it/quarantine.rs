@@ -3,6 +3,7 @@
 use crate::world::{CUSTOMER, World, customer};
 use avowal_core::data::value::Value;
 use avowal_engine::ports::store::{QuarantineItem, ReadOverview};
+use avowal_engine::{SyncOptions, Unwatched};
 use avowal_testkit::fake::{Fault, Profile};
 use serde_json::json;
 
@@ -104,7 +105,6 @@ async fn a_create_that_nobody_can_settle_is_shown_and_a_person_settles_it() {
 }
 
 #[tokio::test]
-#[ignore = "a known fault: docs/reliability.md, an automation within the lag"]
 async fn two_writers_that_keep_undoing_each_other_are_parted() {
     let mut rules = customer();
     rules["fields"]["email"] = json!({"type": "string", "owner": "app", "strategy": "owner_wins"});
@@ -118,11 +118,11 @@ async fn two_writers_that_keep_undoing_each_other_are_parted() {
         });
         world.add("app", json!({"email": "a@x.org", "name": "Ann"}));
         world.add("app", json!({"email": "b@y.org", "name": "Bea"}));
-        world.sync().await;
-        // Where only time tells a lagging read from an automation, that takes its time.
+        // Where only time tells a lagging read from an automation, that takes its time. One process counts.
+        let engine = world.engine();
         for _ in 0..20 {
+            engine.sync(SyncOptions::default(), &Unwatched).await.unwrap();
             world.clock.advance(15_000);
-            world.sync().await;
         }
         let writes = world.system("crm").calls().writes;
         assert!(writes < 20, "{name}: {writes} writes");
