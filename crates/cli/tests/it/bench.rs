@@ -1,7 +1,9 @@
 //! A folder with a configuration, and the command run in it.
 
+use rusqlite::Connection;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// A folder of its own for one test.
@@ -42,6 +44,24 @@ impl Bench {
         std::fs::write(self.folder.path().join(name), text).unwrap();
     }
 
+    /// The database in the file of this name, which may be in use by others for a while.
+    pub fn open(&self, database: &str) -> Connection {
+        let connection = Connection::open(self.path(&format!("{database}.db"))).unwrap();
+        connection.busy_timeout(Duration::from_secs(10)).unwrap();
+        connection
+    }
+
+    /// Runs statements in the database of this name.
+    pub fn sql(&self, database: &str, sql: &str) {
+        self.open(database).execute_batch(sql).unwrap();
+    }
+
+    /// Starts `avowal run` in the folder.
+    pub fn daemon(&self) -> Daemon {
+        let daemon = self.command(&["run"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        Daemon(daemon.unwrap())
+    }
+
     /// Runs `avowal` in the folder.
     pub fn avowal(&self, arguments: &[&str]) -> Ended {
         self.avowal_with(arguments, &[])
@@ -80,5 +100,25 @@ fn ended(output: &Output) -> Ended {
         code: output.status.code().unwrap_or(-1),
         out: String::from_utf8(output.stdout.clone()).unwrap(),
         err: String::from_utf8(output.stderr.clone()).unwrap(),
+    }
+}
+
+/// A daemon, stopped at the end.
+pub struct Daemon(Child);
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Waits for something that is to happen within 30 seconds.
+#[track_caller]
+pub fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !is_so() {
+        assert!(began.elapsed() < Duration::from_secs(30), "{what}: not within 30 seconds");
+        std::thread::sleep(Duration::from_millis(100));
     }
 }

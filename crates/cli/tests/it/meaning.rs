@@ -1,7 +1,6 @@
 //! What values mean, over two SQLite files: sums, words that nobody knows, rows without a key, empty texts.
 
 use crate::bench::Bench;
-use rusqlite::Connection;
 
 /// Two databases with one table each, mapped column by column.
 fn two(fields: &str, extra: &str, rows: [&[&str]; 2]) -> Bench {
@@ -17,14 +16,13 @@ fn two(fields: &str, extra: &str, rows: [&[&str]; 2]) -> Bench {
         side("a"),
         side("b"),
     ));
-    for (name, rows) in ["a.db", "b.db"].into_iter().zip(rows) {
-        run(
-            &bench,
+    for (name, rows) in ["a", "b"].into_iter().zip(rows) {
+        bench.sql(
             name,
             "CREATE TABLE t (id INTEGER PRIMARY KEY, key TEXT, qty INTEGER, status TEXT, note TEXT)",
         );
         for row in rows {
-            run(&bench, name, &format!("INSERT INTO t (key, qty, status, note) VALUES ({row})"));
+            bench.sql(name, &format!("INSERT INTO t (key, qty, status, note) VALUES ({row})"));
         }
     }
     bench
@@ -34,13 +32,8 @@ const FIELDS: &str = "qty = { type = \"integer\", owner = \"shared\", strategy =
      status = { type = \"enum\", values = [\"pending\", \"paid\"], owner = \"b\" }\n\
      note = { type = \"string\", owner = \"shared\", strategy = \"latest_valid_change\", precedence = [\"a\", \"b\"] }";
 
-fn run(bench: &Bench, database: &str, sql: &str) {
-    Connection::open(bench.path(database)).unwrap().execute_batch(sql).unwrap();
-}
-
 fn one(bench: &Bench, database: &str, sql: &str) -> String {
-    let connection = Connection::open(bench.path(database)).unwrap();
-    connection.query_row(sql, [], |row| row.get::<_, rusqlite::types::Value>(0)).map_or_else(
+    bench.open(database).query_row(sql, [], |row| row.get::<_, rusqlite::types::Value>(0)).map_or_else(
         |error| error.to_string(),
         |value| match value {
             rusqlite::types::Value::Integer(int) => int.to_string(),
@@ -59,13 +52,13 @@ fn what_both_sides_take_from_a_sum_is_taken_twice() {
     let row: &[&str] = &["'W-1', 100, 'paid', NULL"];
     let bench = two(FIELDS, "", [row, row]);
     sync(&bench);
-    for database in ["a.db", "b.db"] {
-        run(&bench, database, "UPDATE t SET qty = qty - 3");
+    for database in ["a", "b"] {
+        bench.sql(database, "UPDATE t SET qty = qty - 3");
     }
     sync(&bench);
     sync(&bench);
     bench.avowal(&["sync", "--full"]);
-    let sums = ["a.db", "b.db"].map(|database| one(&bench, database, "SELECT qty FROM t"));
+    let sums = ["a", "b"].map(|database| one(&bench, database, "SELECT qty FROM t"));
     assert_eq!(sums, ["94", "94"]);
 }
 
@@ -74,9 +67,9 @@ fn a_word_that_nobody_knows_is_set_aside_and_named_until_it_is_understood() {
     let row: &[&str] = &["'W-1', 100, 'pending', NULL"];
     let bench = two(FIELDS, "", [row, row]);
     sync(&bench);
-    run(&bench, "b.db", "UPDATE t SET status = 'processing', note = 'soon', qty = 'many'");
+    bench.sql("b", "UPDATE t SET status = 'processing', note = 'soon', qty = 'many'");
     sync(&bench);
-    assert_eq!(one(&bench, "a.db", "SELECT status || ' ' || note || ' ' || qty FROM t"), "pending soon 100");
+    assert_eq!(one(&bench, "a", "SELECT status || ' ' || note || ' ' || qty FROM t"), "pending soon 100");
     let asked: [&[&str]; 4] = [
         &["show", "thing", "a:1"],
         &["why", "thing", "a:1", "status"],
@@ -92,16 +85,16 @@ fn a_word_that_nobody_knows_is_set_aside_and_named_until_it_is_understood() {
         );
     }
     // Another change of the same row goes through, and a full listing changes nothing.
-    run(&bench, "a.db", "UPDATE t SET note = 'later'");
+    bench.sql("a", "UPDATE t SET note = 'later'");
     sync(&bench);
     bench.avowal(&["sync", "--full"]);
     assert_eq!(
-        one(&bench, "b.db", "SELECT status || ' ' || note || ' ' || qty FROM t"),
+        one(&bench, "b", "SELECT status || ' ' || note || ' ' || qty FROM t"),
         "processing later many"
     );
-    run(&bench, "b.db", "UPDATE t SET status = 'paid', qty = 90");
+    bench.sql("b", "UPDATE t SET status = 'paid', qty = 90");
     sync(&bench);
-    assert_eq!(one(&bench, "a.db", "SELECT status || ' ' || qty FROM t"), "paid 90");
+    assert_eq!(one(&bench, "a", "SELECT status || ' ' || qty FROM t"), "paid 90");
     assert!(!bench.avowal(&["status"]).out.contains("is not one of"));
 }
 
@@ -111,18 +104,18 @@ fn a_row_without_a_key_is_counted_and_goes_on_when_it_has_one() {
     let said = bench.ends_with(0, &["check"]);
     assert!(said.contains("entity thing: 2 of 2 rows have no key, because key is empty"), "{said}");
     sync(&bench);
-    assert_eq!(one(&bench, "b.db", "SELECT count(*) FROM t"), "0");
+    assert_eq!(one(&bench, "b", "SELECT count(*) FROM t"), "0");
     let listed = bench.avowal(&["quarantine", "list"]);
     assert_eq!(listed.out.matches("it has no key, because key is empty").count(), 2, "{}", listed.out);
-    run(&bench, "a.db", "UPDATE t SET key = 'K-1' WHERE qty = 1");
+    bench.sql("a", "UPDATE t SET key = 'K-1' WHERE qty = 1");
     sync(&bench);
-    assert_eq!(one(&bench, "b.db", "SELECT key FROM t"), "K-1");
+    assert_eq!(one(&bench, "b", "SELECT key FROM t"), "K-1");
     let listed = bench.avowal(&["quarantine", "list"]);
     assert_eq!(listed.out.matches("it has no key").count(), 1, "{}", listed.out);
     let made = two(FIELDS, "no_key = \"create\"", [&["NULL, 1, 'paid', NULL"], &[]]);
     assert!(!made.ends_with(0, &["check"]).contains("have no key"));
     sync(&made);
-    assert_eq!(one(&made, "b.db", "SELECT qty FROM t"), "1");
+    assert_eq!(one(&made, "b", "SELECT qty FROM t"), "1");
 }
 
 #[test]
@@ -130,9 +123,9 @@ fn an_empty_text_erases_nothing_unless_it_is_declared_a_value() {
     let row: &[&str] = &["'W-1', 100, 'paid', 'rich'"];
     let bench = two(FIELDS, "", [row, row]);
     sync(&bench);
-    run(&bench, "b.db", "UPDATE t SET note = ''");
+    bench.sql("b", "UPDATE t SET note = ''");
     sync(&bench);
-    assert_eq!(one(&bench, "a.db", "SELECT note FROM t"), "rich");
+    assert_eq!(one(&bench, "a", "SELECT note FROM t"), "rich");
 }
 
 #[test]
@@ -146,13 +139,13 @@ fn only_systems_that_may_decide_are_offered_as_answers() {
          [entities.thing.systems.b]\nobject = \"t\"\nid = \"id\"\nfields = { key = \"key\", note = \"note\" }\n\
          [entities.thing.systems.c]\nobject = \"t\"\nid = \"id\"\nfields = { key = \"key\", note = \"note\" }\n",
     );
-    for database in ["a.db", "b.db", "c.db"] {
-        run(&bench, database, "CREATE TABLE t (id INTEGER PRIMARY KEY, key TEXT, note TEXT)");
+    for database in ["a", "b", "c"] {
+        bench.sql(database, "CREATE TABLE t (id INTEGER PRIMARY KEY, key TEXT, note TEXT)");
     }
-    run(&bench, "a.db", "INSERT INTO t VALUES (1, 'K', 'first')");
+    bench.sql("a", "INSERT INTO t VALUES (1, 'K', 'first')");
     sync(&bench);
-    for (database, note) in [("a.db", "of a"), ("b.db", "of b"), ("c.db", "of c")] {
-        run(&bench, database, &format!("UPDATE t SET note = '{note}'"));
+    for (database, note) in [("a", "of a"), ("b", "of b"), ("c", "of c")] {
+        bench.sql(database, &format!("UPDATE t SET note = '{note}'"));
     }
     sync(&bench);
     let reviews = bench.json(&["review", "list"]);
@@ -161,7 +154,7 @@ fn only_systems_that_may_decide_are_offered_as_answers() {
     assert!(shown.contains("--take b") && shown.contains("--keep") && !shown.contains("--take c"), "{shown}");
     bench.ends_with(0, &["review", "resolve", &id, "--take", "b"]);
     sync(&bench);
-    for database in ["a.db", "b.db", "c.db"] {
+    for database in ["a", "b", "c"] {
         assert_eq!(one(&bench, database, "SELECT note FROM t"), "of b", "{database}");
     }
 }

@@ -1,9 +1,7 @@
 //! Stops and exit codes as people and scripts meet them, with two SQLite files.
 
-use crate::bench::Bench;
-use rusqlite::Connection;
-use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
+use crate::bench::{Bench, wait_until};
+use std::time::Duration;
 
 const CONFIG: &str = r#"
 [store]
@@ -35,43 +33,19 @@ fields = { email = "email", name = "name" }
 /// A folder with the configuration and two synced files.
 fn synced() -> Bench {
     let bench = Bench::with(CONFIG);
-    sql(
-        &bench,
-        "app",
-        "CREATE TABLE customers (id INTEGER PRIMARY KEY AUTOINCREMENT, email TEXT, name TEXT)",
-    );
-    sql(&bench, "crm", "CREATE TABLE contacts (id INTEGER PRIMARY KEY AUTOINCREMENT, email TEXT, name TEXT)");
-    sql(&bench, "app", "INSERT INTO customers (email, name) VALUES ('a@x.example', 'Ann')");
+    bench.sql("app", "CREATE TABLE customers (id INTEGER PRIMARY KEY AUTOINCREMENT, email TEXT, name TEXT)");
+    bench.sql("crm", "CREATE TABLE contacts (id INTEGER PRIMARY KEY AUTOINCREMENT, email TEXT, name TEXT)");
+    bench.sql("app", "INSERT INTO customers (email, name) VALUES ('a@x.example', 'Ann')");
     bench.ends_with(0, &["sync"]);
     bench
 }
 
-fn open(bench: &Bench, system: &str) -> Connection {
-    let connection = Connection::open(bench.path(&format!("{system}.db"))).unwrap();
-    connection.busy_timeout(Duration::from_secs(10)).unwrap();
-    connection
-}
-
-fn sql(bench: &Bench, system: &str, sql: &str) {
-    open(bench, system).execute_batch(sql).unwrap();
-}
-
 fn one<T: rusqlite::types::FromSql>(bench: &Bench, system: &str, sql: &str) -> T {
-    open(bench, system).query_row(sql, [], |row| row.get(0)).unwrap()
+    bench.open(system).query_row(sql, [], |row| row.get(0)).unwrap()
 }
 
 fn name_in_crm(bench: &Bench) -> String {
     one(bench, "crm", "SELECT name FROM contacts")
-}
-
-/// A daemon, stopped at the end.
-struct Daemon(Child);
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 #[test]
@@ -80,7 +54,7 @@ fn a_paused_system_is_not_written_to_until_it_is_resumed() {
     let said =
         bench.ends_with(0, &["pause", "crm", "--direction", "out", "--by", "Ada", "--note", "cleaning up"]);
     assert!(said.contains("nothing is written to crm") && said.contains("Ada: cleaning up"), "{said}");
-    sql(&bench, "app", "UPDATE customers SET name = 'Bea'");
+    bench.sql("app", "UPDATE customers SET name = 'Bea'");
     let said = bench.ends_with(3, &["sync"]);
     assert!(said.contains("Held by a stop: nothing is written to crm"), "{said}");
     assert_eq!(name_in_crm(&bench), "Ann");
@@ -97,12 +71,11 @@ fn a_paused_system_is_not_written_to_until_it_is_resumed() {
 #[test]
 fn a_running_daemon_obeys_a_stop_at_once() {
     let bench = synced();
-    let daemon = bench.command(&["run"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-    let _daemon = Daemon(daemon.unwrap());
-    sql(&bench, "app", "UPDATE customers SET name = 'Bea'");
+    let _daemon = bench.daemon();
+    bench.sql("app", "UPDATE customers SET name = 'Bea'");
     wait_until("the daemon writes", || name_in_crm(&bench) == "Bea");
     bench.ends_with(0, &["pause", "crm"]);
-    sql(&bench, "app", "UPDATE customers SET name = 'Cy'");
+    bench.sql("app", "UPDATE customers SET name = 'Cy'");
     std::thread::sleep(Duration::from_secs(3));
     assert_eq!(name_in_crm(&bench), "Bea");
     bench.ends_with(0, &["resume", "crm"]);
@@ -117,9 +90,9 @@ fn what_is_ours_leaves_a_system_and_comes_back() {
     let ours = "SELECT count(*) FROM sqlite_master WHERE name LIKE '%avowal%' OR sql LIKE '%avowal%'";
     assert_eq!(one::<i64>(&bench, "crm", ours), 0);
     assert!(bench.ends_with(0, &["uninstall", "crm"]).contains("nothing of ours"));
-    sql(&bench, "crm", "UPDATE contacts SET name = 'Dee'");
+    bench.sql("crm", "UPDATE contacts SET name = 'Dee'");
     bench.ends_with(0, &["sync"]);
-    sql(&bench, "crm", "UPDATE contacts SET name = 'Eve'");
+    bench.sql("crm", "UPDATE contacts SET name = 'Eve'");
     bench.ends_with(0, &["sync"]);
     bench.ends_with(0, &["sync"]);
     assert_eq!(one::<String>(&bench, "app", "SELECT name FROM customers"), "Eve");
@@ -152,12 +125,4 @@ fn refuse(mut stream: std::net::TcpStream) {
     let mut request = [0; 4096];
     let _ = stream.read(&mut request);
     let _ = stream.write_all(b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
-}
-
-fn wait_until(what: &str, is_so: impl Fn() -> bool) {
-    let began = Instant::now();
-    while !is_so() {
-        assert!(began.elapsed() < Duration::from_secs(30), "{what}: not within 30 seconds");
-        std::thread::sleep(Duration::from_millis(100));
-    }
 }

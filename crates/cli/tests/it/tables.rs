@@ -1,12 +1,9 @@
 //! What trials on real tables found, over SQLite files: a backup that is restored, spellings, order among rows, a table that
 //! is made anew under a daemon, and writes that cannot be done.
 
-use crate::bench::Bench;
+use crate::bench::{Bench, wait_until};
 use avowal_testkit::postgres::PrivatePostgres;
-use rusqlite::Connection;
 use std::fmt::Write as _;
-use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
 
 /// One entity: its name and table, its key, its fields with their rules, and how the two systems map them.
 struct Entity {
@@ -51,24 +48,14 @@ fn two(entities: &[Entity], tables: [&str; 2]) -> Bench {
     }
     let bench = Bench::with(&text);
     for (system, sql) in ["a", "b"].into_iter().zip(tables) {
-        run(&bench, system, sql);
+        bench.sql(system, sql);
     }
     bench
 }
 
-fn open(bench: &Bench, system: &str) -> Connection {
-    let connection = Connection::open(bench.path(&format!("{system}.db"))).unwrap();
-    connection.busy_timeout(Duration::from_secs(10)).unwrap();
-    connection
-}
-
-fn run(bench: &Bench, system: &str, sql: &str) {
-    open(bench, system).execute_batch(sql).unwrap();
-}
-
 fn one(bench: &Bench, system: &str, sql: &str) -> String {
     let text = format!("SELECT coalesce(CAST(({sql}) AS TEXT), 'null')");
-    open(bench, system).query_row(&text, [], |row| row.get(0)).unwrap()
+    bench.open(system).query_row(&text, [], |row| row.get(0)).unwrap()
 }
 
 /// The command's end is told by what stands in the tables; whether something waits differs from case to case.
@@ -81,20 +68,19 @@ fn sync(bench: &Bench) -> String {
 #[test]
 fn a_file_that_was_restored_from_a_backup_is_held_until_a_person_has_said_so() {
     let bench = two(&[CUSTOMER], [CUSTOMERS, CUSTOMERS]);
-    run(
-        &bench,
+    bench.sql(
         "a",
         "INSERT INTO customers (email, name) VALUES ('a@x.example', 'Ann'), ('b@x.example', 'Bob')",
     );
     sync(&bench);
     std::fs::copy(bench.path("a.db"), bench.path("backup.db")).unwrap();
     for n in 1..5 {
-        run(&bench, "a", &format!("UPDATE customers SET name = 'Ann v{n}' WHERE id = 1"));
+        bench.sql("a", &format!("UPDATE customers SET name = 'Ann v{n}' WHERE id = 1"));
     }
     sync(&bench);
     std::fs::copy(bench.path("backup.db"), bench.path("a.db")).unwrap();
-    run(&bench, "a", "UPDATE customers SET name = 'Ann NEW' WHERE id = 1");
-    run(&bench, "b", "UPDATE customers SET name = 'Bobby' WHERE id = 2");
+    bench.sql("a", "UPDATE customers SET name = 'Ann NEW' WHERE id = 1");
+    bench.sql("b", "UPDATE customers SET name = 'Bobby' WHERE id = 2");
 
     let said = bench.ends_with(3, &["sync"]);
     assert!(said.contains("backup") && said.contains("avowal resume a --restored"), "{said}");
@@ -127,14 +113,13 @@ fn a_number_within_json_keeps_its_digits_when_another_key_is_edited() {
     };
     let table = "CREATE TABLE t (id INTEGER PRIMARY KEY AUTOINCREMENT, k TEXT, doc TEXT)";
     let bench = two(&[THING], [table, table]);
-    run(
-        &bench,
+    bench.sql(
         "b",
         "INSERT INTO t (k, doc) VALUES ('a', '{\"price\": 12345678.12345678901, \"note\": \"x\"}')",
     );
     sync(&bench);
-    run(&bench, "a", "UPDATE t SET doc = replace(doc, '\"x\"', '\"y\"')");
-    run(&bench, "a", "INSERT INTO t (k, doc) VALUES ('b', '{\"n\": 12345678901234567890, \"z\": 1.10}')");
+    bench.sql("a", "UPDATE t SET doc = replace(doc, '\"x\"', '\"y\"')");
+    bench.sql("a", "INSERT INTO t (k, doc) VALUES ('b', '{\"n\": 12345678901234567890, \"z\": 1.10}')");
     sync(&bench);
     assert_eq!(
         one(
@@ -164,10 +149,10 @@ fn a_time_is_written_as_the_column_spells_it() {
         format!("CREATE TABLE t (id INTEGER PRIMARY KEY AUTOINCREMENT, k TEXT, seen {declared})")
     };
     let bench = two(&[THING], [&table("TIMESTAMP"), &table("INTEGER")]);
-    run(&bench, "a", "INSERT INTO t (k, seen) VALUES ('a', '2026-01-05 10:00:00')");
+    bench.sql("a", "INSERT INTO t (k, seen) VALUES ('a', '2026-01-05 10:00:00')");
     sync(&bench);
-    run(&bench, "b", "UPDATE t SET seen = seen + 3600");
-    run(&bench, "b", "INSERT INTO t (k, seen) VALUES ('b', 1767610800)");
+    bench.sql("b", "UPDATE t SET seen = seen + 3600");
+    bench.sql("b", "INSERT INTO t (k, seen) VALUES ('b', 1767610800)");
     sync(&bench);
     assert_eq!(one(&bench, "b", "SELECT seen FROM t WHERE k = 'a'"), "1767610800");
     assert_eq!(
@@ -199,14 +184,10 @@ fn parents_come_before_their_children_and_go_after_them() {
     let bench = two(&ROWS, [tables, tables]);
     sync(&bench);
     let counts = "SELECT (SELECT count(*) FROM parents) || ' ' || (SELECT count(*) FROM kids)";
-    run(
-        &bench,
-        "a",
-        "INSERT INTO parents VALUES (1, 'P'), (2, 'Q'); INSERT INTO kids VALUES (10, 1), (11, 2)",
-    );
+    bench.sql("a", "INSERT INTO parents VALUES (1, 'P'), (2, 'Q'); INSERT INTO kids VALUES (10, 1), (11, 2)");
     sync(&bench);
     assert_eq!(one(&bench, "b", counts), "2 2");
-    run(&bench, "a", "BEGIN; DELETE FROM kids WHERE id = 10; DELETE FROM parents WHERE id = 1; COMMIT");
+    bench.sql("a", "BEGIN; DELETE FROM kids WHERE id = 10; DELETE FROM parents WHERE id = 1; COMMIT");
     sync(&bench);
     assert_eq!(one(&bench, "b", counts), "1 1");
     assert_eq!(bench.avowal(&["quarantine", "list"]).out, "Nothing is in quarantine.\n");
@@ -224,12 +205,10 @@ fn a_unique_value_moves_from_one_row_to_another() {
     let table = "CREATE TABLE t (id INTEGER PRIMARY KEY AUTOINCREMENT, k TEXT, chosen BOOLEAN)";
     let unique = format!("{table}; CREATE UNIQUE INDEX one ON t (chosen) WHERE chosen");
     let bench = two(&[THING], [table, &unique]);
-    run(&bench, "a", "INSERT INTO t (k, chosen) VALUES ('a', 0), ('b', 1)");
+    bench.sql("a", "INSERT INTO t (k, chosen) VALUES ('a', 0), ('b', 1)");
     sync(&bench);
     for (from, to) in [("b", "a"), ("a", "b")] {
-        run(
-            &bench,
-            "a",
+        bench.sql("a",
             &format!(
                 "BEGIN; UPDATE t SET chosen = 0 WHERE k = '{from}'; UPDATE t SET chosen = 1 WHERE k = '{to}'; COMMIT"
             ),
@@ -240,39 +219,23 @@ fn a_unique_value_moves_from_one_row_to_another() {
     assert_eq!(bench.avowal(&["quarantine", "list"]).out, "Nothing is in quarantine.\n");
 }
 
-/// A daemon, stopped at the end.
-struct Daemon(Child);
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 #[test]
 fn a_daemon_goes_on_when_the_application_makes_its_table_anew() {
     let bench = two(&[CUSTOMER], [CUSTOMERS, CUSTOMERS]);
-    run(&bench, "a", "INSERT INTO customers (email, name) VALUES ('a@x.example', 'Ann')");
-    let daemon = bench.command(&["run"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-    let _daemon = Daemon(daemon.unwrap());
+    bench.sql("a", "INSERT INTO customers (email, name) VALUES ('a@x.example', 'Ann')");
+    let _daemon = bench.daemon();
     let arrives = |name: &str| {
-        let began = Instant::now();
-        while one(&bench, "b", "SELECT name FROM customers") != name {
-            assert!(began.elapsed() < Duration::from_secs(30), "{name} did not arrive within 30 seconds");
-            std::thread::sleep(Duration::from_millis(100));
-        }
+        wait_until(&format!("{name} arrives"), || one(&bench, "b", "SELECT name FROM customers") == name);
     };
     arrives("Ann");
-    run(
-        &bench,
+    bench.sql(
         "a",
         "BEGIN; CREATE TABLE n (id INTEGER PRIMARY KEY AUTOINCREMENT, email TEXT, name TEXT, extra TEXT);
          INSERT INTO n (id, email, name) SELECT id, email, name FROM customers; DROP TABLE customers;
          ALTER TABLE n RENAME TO customers; COMMIT; UPDATE customers SET name = 'Ann 2'",
     );
     arrives("Ann 2");
-    run(&bench, "a", "UPDATE customers SET name = 'Ann 3'");
+    bench.sql("a", "UPDATE customers SET name = 'Ann 3'");
     arrives("Ann 3");
 }
 
@@ -290,13 +253,11 @@ fn a_write_that_cannot_be_done_says_why_is_set_aside_and_comes_back() {
     let bench = two(&[KID], [table, table]);
     sync(&bench);
     // Nobody maps the parents, so no write of ours will ever cure it.
-    run(&bench, "a", "INSERT INTO parents VALUES (1); INSERT INTO kids VALUES (10, 1)");
+    bench.sql("a", "INSERT INTO parents VALUES (1); INSERT INTO kids VALUES (10, 1)");
     let said = bench.ends_with(4, &["sync"]);
     assert!(said.contains("FOREIGN KEY"), "{said}");
     let events = || {
-        open(&bench, "avowal")
-            .query_row("SELECT count(*) FROM events", [], |row| row.get::<_, i64>(0))
-            .unwrap()
+        bench.open("avowal").query_row("SELECT count(*) FROM events", [], |row| row.get::<_, i64>(0)).unwrap()
     };
     let after_the_first = events();
     let listed = || bench.avowal(&["quarantine", "list"]).out;
@@ -315,7 +276,7 @@ fn a_write_that_cannot_be_done_says_why_is_set_aside_and_comes_back() {
     let why = bench.avowal(&["why", "kid", "a:10", "parent"]).out;
     assert!(why.contains("FOREIGN KEY"), "{why}");
 
-    run(&bench, "b", "INSERT INTO parents VALUES (1)");
+    bench.sql("b", "INSERT INTO parents VALUES (1)");
     bench.ends_with(0, &["quarantine", "replay", "--all"]);
     bench.ends_with(0, &["sync"]);
     assert_eq!(one(&bench, "b", "SELECT parent FROM kids"), "1");
