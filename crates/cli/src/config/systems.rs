@@ -88,7 +88,8 @@ pub(super) struct SystemKeys {
     #[schemars(range(min = POLL_MIN_MS), example = 10_000)]
     poll_ms: Option<u64>,
     /// How late at most a read of the system shows a change, in milliseconds. What stood in a copy before is not believed
-    /// within that time. Without it the bound is fifteen times `settle_ms`.
+    /// within that time. Without it the bound is fifteen times `settle_ms`, or twice the longest lag that was seen, if
+    /// that is more.
     #[schemars(example = 30_000)]
     lag_ms: Option<u64>,
     /// A bound on our writes to the system. Without it they go out as fast as it takes them.

@@ -254,7 +254,7 @@ impl Why {
         let actor = match self.actor.as_deref().map(clean) {
             None => String::new(),
             Some(actor) if self.dot.system == SystemName::operator() => format!(" ({actor})"),
-            Some(actor) => format!(", whose row named {actor} then"),
+            Some(actor) => format!(" (its row named {actor})"),
         };
         let occurred = match self.occurred_at {
             Some(at) => format!("; {} says it happened at {at}", self.dot.system),

@@ -113,7 +113,7 @@ pub fn event_words(event: &IntegrationEvent) -> String {
             None => format!("policy {} decides from here on", short_text(to)),
         },
         Body::Released { system } if event.actor.is_none() => {
-            format!("what {system} refused before is tried again, if it is wanted again")
+            format!("a change that {system} refused before is not held back any more")
         }
         Body::Released { system } => {
             format!("refused write to {system} released{}, to be tried again", by_actor(event))

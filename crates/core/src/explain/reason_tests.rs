@@ -69,7 +69,7 @@ fn rules_have_a_wire_form_and_words() {
     {"owner_set":{"owner":"app"}} | email belongs to app
     "shared" | email is shared: every system that holds it may change it
     {"proposal":{"owner":"app","system":"crm"}} | email belongs to app, and crm may propose a change that has seen the latest value
-    {"provisional":{"owner":"app","system":"crm"}} | email belongs to app, of which no copy is known that can be used, so crm's value is believed until then
+    {"provisional":{"owner":"app","system":"crm"}} | email belongs to app, which has no usable copy yet, so crm's value is believed until it has one
     {"owner_wins":{"owner":"app"}} | owner_wins: the field belongs to app
     {"latest_by_clock":{"apart_ms":4000}} | latest_valid_change: both clocks are trusted and 4000 ms apart
     {"precedence":{"order":["app","crm"]}} | precedence: app before crm

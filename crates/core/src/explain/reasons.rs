@@ -73,7 +73,7 @@ pub fn rule_words(rule: &BeliefRule, field: &FieldName) -> String {
         }
         BeliefRule::Provisional { owner, system } => {
             format!(
-                "{field} belongs to {owner}, of which no copy is known that can be used, so {system}'s value is believed until then"
+                "{field} belongs to {owner}, which has no usable copy yet, so {system}'s value is believed until it has one"
             )
         }
         BeliefRule::OwnerWins { owner } => format!("owner_wins: the field belongs to {owner}"),
