@@ -19,6 +19,9 @@ use std::time::Duration;
 /// How long a system may take to answer.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// How long its rows are counted, of that time.
+const COUNT_TIMEOUT: Duration = Duration::from_secs(15);
+
 /// Everything that `check` says.
 #[derive(Serialize)]
 struct Checked {
@@ -151,7 +154,8 @@ async fn reach(
     }
 }
 
-/// What the connector finds, and, where it fits, the rows that will go nowhere.
+/// What the connector finds, and, where it fits, the rows that will go nowhere. A system that lists slowly is no system
+/// that does not answer, so the rows are counted only for a while.
 async fn look(
     config: &Config,
     name: &SystemName,
@@ -159,9 +163,26 @@ async fn look(
 ) -> Result<Vec<Finding>, ConnectorError> {
     let mut findings = connector.check().await?;
     if findings.iter().all(|finding| finding.severity == Severity::Note) {
-        for policy in config.policies.values() {
-            findings.extend(rows_without_key(connector, name, policy).await?);
-        }
+        let counted =
+            tokio::time::timeout(COUNT_TIMEOUT, rows_that_go_nowhere(config, name, connector)).await;
+        let seconds = COUNT_TIMEOUT.as_secs();
+        findings.extend(counted.unwrap_or_else(|_| {
+            let problem =
+                format!("its rows could not be read within {seconds} s, so none without a key was counted");
+            Ok(vec![Finding::note(format!("system {name}"), problem, "`avowal sync` lists such rows")])
+        })?);
+    }
+    Ok(findings)
+}
+
+async fn rows_that_go_nowhere(
+    config: &Config,
+    name: &SystemName,
+    connector: &dyn Connector,
+) -> Result<Vec<Finding>, ConnectorError> {
+    let mut findings = Vec::new();
+    for policy in config.policies.values() {
+        findings.extend(rows_without_key(connector, name, policy).await?);
     }
     Ok(findings)
 }
