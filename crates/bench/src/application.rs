@@ -3,6 +3,7 @@
 use crate::Outcome;
 use crate::avowal::Workspace;
 use crate::report::{Report, count};
+use crate::sqlite::CONFIGURATION;
 use avowal_testkit::postgres::PrivatePostgres;
 use rusqlite::Connection;
 use std::time::{Duration, Instant};
@@ -17,34 +18,6 @@ const SINGLES: [u64; 2] = [100, 1_000];
 const ROUNDS: u64 = 5;
 /// The table without and the table with a change log, alike in everything else.
 const TABLES: [&str; 2] = ["plain", "followed"];
-
-/// Both systems; the second one only stands there, because one system alone is nothing to sync.
-const CONFIGURATION: &str = r#"
-[store]
-url = "sqlite:avowal.db"
-[systems.app]
-connector = "KIND"
-url = "URL"
-local = true
-[systems.crm]
-connector = "sqlite"
-url = "sqlite:crm.db"
-[entities.customer]
-match_on = ["email"]
-[entities.customer.fields]
-email = { type = "string", owner = "app", strategy = "local_wins" }
-name = { type = "string", owner = "app", strategy = "local_wins" }
-phone = { type = "string", owner = "app", strategy = "local_wins" }
-stage = { type = "string", owner = "app", strategy = "local_wins" }
-[entities.customer.systems.app]
-object = "followed"
-id = "id"
-fields = { email = "email", name = "name", phone = "phone", stage = "stage" }
-[entities.customer.systems.crm]
-object = "followed"
-id = "id"
-fields = { email = "email", name = "name", phone = "phone", stage = "stage" }
-"#;
 
 const MAKE: &str = "create table # (id bigint primary key, email text unique, name text, phone text, stage text, visits bigint)";
 
@@ -120,7 +93,12 @@ fn sqlite(report: &mut Report, rows: u64) -> Outcome<()> {
 }
 
 fn workspace(kind: &str, url: &str) -> Outcome<Workspace> {
-    let place = Workspace::new(&CONFIGURATION.replace("KIND", kind).replace("URL", url))?;
+    // The second system only stands there, because one system alone is nothing to sync.
+    let app = format!("connector = \"{kind}\"\nurl = \"{url}\"\nlocal");
+    let configuration = CONFIGURATION
+        .replace("connector = \"sqlite\"\nurl = \"sqlite:app.db\"\nlocal", &app)
+        .replace("customers", "followed");
+    let place = Workspace::new(&configuration)?;
     Connection::open(place.path("crm.db"))?.execute_batch(&MAKE.replace('#', "followed"))?;
     Ok(place)
 }
