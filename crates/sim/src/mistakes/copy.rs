@@ -6,9 +6,6 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The copy's own name for the simulator, so that both builds can share the folder of what is built.
-const BINARY: &str = "avowal-sim-mistaken";
-
 /// The UTF-8 files below `root` in `folder`, by path below `root`, without what is built.
 ///
 /// # Errors
@@ -48,15 +45,13 @@ pub fn build(root: &Path, target: &Path, mistakes: &[EditedMistake]) -> Result<P
     }
     files.extend(applied(root, mistakes)?);
     files.entry(PathBuf::from("crates/core/src/lib.rs")).or_default().push_str(&switch());
-    let bins = Path::new("crates/sim/src/bin");
-    let simulator = files.remove(&bins.join("avowal-sim.rs")).ok_or("the simulator has no source")?;
-    files.retain(|path, _| !path.starts_with(bins));
-    files.insert(bins.join(format!("{BINARY}.rs")), simulator);
     let copy = target.join("mistakes");
+    // A folder of its own: in a common one, cargo takes the crates of the copy for ours where they are newer.
+    let built_in = copy.join("target");
     write(&copy, &files)?;
     let built = Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()))
-        .args(["build", "--quiet", "--profile", "sim", "--package", "avowal-sim", "--bins"])
-        .env("CARGO_TARGET_DIR", target)
+        .args(["build", "--quiet", "--profile", "sim", "--package", "avowal-sim", "--bin", "avowal-sim"])
+        .env("CARGO_TARGET_DIR", &built_in)
         .current_dir(&copy)
         .output()
         .map_err(|error| format!("cargo: {error}"))?;
@@ -65,7 +60,7 @@ pub fn build(root: &Path, target: &Path, mistakes: &[EditedMistake]) -> Result<P
         let problems = String::from_utf8_lossy(&built.stderr);
         return Err(format!("the copy in {} does not build\n{problems}", copy.display()));
     }
-    Ok(target.join("sim").join(BINARY))
+    Ok(built_in.join("sim").join("avowal-sim"))
 }
 
 fn write(copy: &Path, files: &BTreeMap<PathBuf, String>) -> Result<(), String> {
