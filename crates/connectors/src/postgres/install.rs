@@ -5,6 +5,7 @@ use super::capture::{
     trigger_name,
 };
 use super::catalogue::table;
+use super::locks::{FIRST, Tries, one_at_a_time, take_tables};
 use super::position::Mark;
 use super::session::Session;
 use super::table::{Member, Table, literal, quote};
@@ -13,36 +14,29 @@ use avowal_engine::ports::store::Cursor;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Error, Transaction};
 
-/// The advisory lock held while installing, so that two installations do not run at once. The number has no meaning.
-const LOCK: i64 = 0x61_76_6f_77_61_6c;
-
-/// Whoever waits to change a table makes everybody wait behind it, so we do not wait for long.
-const PATIENCE: &str = "SET LOCAL lock_timeout = '3s'";
-
 /// `#` is our schema, `%` is `UNLOGGED` or nothing. The application's statements pay for each index of the log, so the feed
 /// is read by the primary key. The sequence outlives a crash in either case and begins at the clock,
 /// so that a log which is made anew goes on above every number that an earlier one gave.
 const TABLES: &str = "
-CREATE SEQUENCE IF NOT EXISTS #.ids;
-SELECT setval('#.ids', greatest(last_value, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)) FROM #.ids
-    WHERE NOT is_called;
-CREATE % TABLE IF NOT EXISTS #.log (
+CREATE SEQUENCE #.ids;
+SELECT setval('#.ids', (extract(epoch FROM clock_timestamp()) * 1000000)::bigint);
+CREATE % TABLE #.log (
     id bigint NOT NULL DEFAULT nextval('#.ids'), xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
     entity text NOT NULL, remote_id text NOT NULL, operation text NOT NULL, image text, origin text,
     at timestamptz NOT NULL DEFAULT clock_timestamp(), PRIMARY KEY (entity, xid, id));
-CREATE INDEX IF NOT EXISTS log_row ON #.log (entity, remote_id, id);
-CREATE % TABLE IF NOT EXISTS #.ops (
+CREATE INDEX log_row ON #.log (entity, remote_id, id);
+CREATE % TABLE #.ops (
     key text PRIMARY KEY, batch text NOT NULL, entity text NOT NULL, remote_id text NOT NULL,
     at timestamptz NOT NULL DEFAULT clock_timestamp());
-CREATE INDEX IF NOT EXISTS ops_age ON #.ops USING brin (at);
-CREATE INDEX IF NOT EXISTS ops_batch ON #.ops (batch, entity, remote_id);
-CREATE % TABLE IF NOT EXISTS #.feeds (
+CREATE INDEX ops_age ON #.ops USING brin (at);
+CREATE INDEX ops_batch ON #.ops (batch, entity, remote_id);
+CREATE % TABLE #.feeds (
     entity text PRIMARY KEY, object text NOT NULL, definition text NOT NULL, members oid[] NOT NULL, epoch bigint NOT NULL,
     adopted text, pruned_xid xid8 NOT NULL DEFAULT '0', pruned_id bigint NOT NULL DEFAULT 0);
 ";
 
-/// Our tables.
-const NAMES: [&str; 3] = ["log", "ops", "feeds"];
+/// Our tables. The log is the last to be changed, so that the others are right where it is.
+const NAMES: [&str; 3] = ["ops", "feeds", "log"];
 
 /// What is ours in a database, and for whom.
 pub(super) struct Ours<'a> {
@@ -99,15 +93,18 @@ impl Ours<'_> {
         if !table.logged {
             return Ok(false);
         }
-        let sql = format!(
+        let row = client.query_typed_one(&self.complete_sql(binding, table), &[]).await;
+        Ok(row.map_err(|error| self.session.error(&error))?.get(0))
+    }
+
+    fn complete_sql(&self, binding: &Binding, table: &Table) -> String {
+        format!(
             "SELECT coalesce((SELECT f.definition = {} AND {} FROM {}.feeds f WHERE f.entity = {}), false)",
             literal(&definition(binding, table)),
             intact_sql(self.installation, binding, table),
             table.ours,
             literal(binding.entity.as_str()),
-        );
-        let row = client.query_typed_one(&sql, &[]).await.map_err(|error| self.session.error(&error))?;
-        Ok(row.get(0))
+        )
     }
 
     async fn install_all(&self, bindings: &[Binding]) -> Result<Vec<String>, ConnectorError> {
@@ -123,27 +120,62 @@ impl Ours<'_> {
             }
         }
         let Some((_, first)) = missing.first() else { return Ok(Vec::new()) };
-        let unlogged = first.all_published;
-        let transaction = client.transaction().await.map_err(|error| session.error(&error))?;
-        make_tables(&transaction, session.ours(), unlogged).await.map_err(|error| session.error(&error))?;
+        make_tables(session, client, first.all_published).await?;
         let mut done = Vec::new();
         for (binding, table) in missing {
-            let made = self.install_one(&transaction, binding, &table).await;
-            made.map_err(|error| session.error(&error))?;
-            done.push(format!("change log of table {} (entity {})", table.shown, binding.entity));
+            if self.install_one(client, binding, &table).await? {
+                done.push(format!("change log of table {} (entity {})", table.shown, binding.entity));
+            }
         }
-        transaction.commit().await.map_err(|error| session.error(&error))?;
         Ok(done)
     }
 
+    /// Makes an entity's triggers in a transaction of its own, which holds one table after the other and never two for
+    /// the sake of different entities. Answers whether it had to.
     async fn install_one(
+        &self,
+        client: &mut Client,
+        binding: &Binding,
+        table: &Table,
+    ) -> Result<bool, ConnectorError> {
+        let mut tries = Tries::default();
+        loop {
+            let transaction = client.transaction().await.map_err(|error| self.session.error(&error))?;
+            let made = async {
+                one_at_a_time(&transaction).await?;
+                let there = transaction.query_typed_one(&self.complete_sql(binding, table), &[]).await?;
+                if there.get(0) {
+                    // Another process has made them meanwhile.
+                    return Ok(false);
+                }
+                self.make_triggers(&transaction, binding, table).await?;
+                Ok(true)
+            };
+            match made.await {
+                Ok(made) => {
+                    transaction.commit().await.map_err(|error| self.session.error(&error))?;
+                    return Ok(made);
+                }
+                Err(error) => {
+                    transaction.rollback().await.map_err(|error| self.session.error(&error))?;
+                    if !tries.again(&error).await {
+                        return Err(self.session.error(&error));
+                    }
+                }
+            }
+        }
+    }
+
+    async fn make_triggers(
         &self,
         transaction: &Transaction<'_>,
         binding: &Binding,
         table: &Table,
     ) -> Result<(), Error> {
         let ours = &table.ours;
-        let function = format!("{ours}.{}", quote(&function_name(&binding.entity)));
+        let name = function_name(&binding.entity);
+        take_tables(transaction, ours, &name, &table.member_oids()).await?;
+        let function = format!("{ours}.{}", quote(&name));
         let before = self.known_members(transaction, binding, table).await?;
         // Its triggers go with it, also those on a table that was renamed or detached.
         let mut sql =
@@ -250,21 +282,36 @@ fn triggers_there_sql(
     }
 }
 
-async fn make_tables(transaction: &Transaction<'_>, ours: &str, unlogged: bool) -> Result<(), Error> {
-    transaction.batch_execute(&format!("{PATIENCE}; SELECT pg_advisory_xact_lock({LOCK})")).await?;
-    // Whether it exists is asked first: `IF NOT EXISTS` needs the right to create one all the same.
-    let there = "SELECT to_regnamespace($1) IS NOT NULL";
-    if !transaction.query_typed_one(there, &[(&ours, Type::TEXT)]).await?.get::<_, bool>(0) {
-        transaction.batch_execute(&format!("CREATE SCHEMA {ours}")).await?;
-    }
-    let unlogged_word = if unlogged { "UNLOGGED" } else { "" };
-    transaction.batch_execute(&TABLES.replace('#', ours).replace('%', unlogged_word)).await?;
+/// Makes the schema and its tables where they are not there, and of the kind that they must have.
+async fn make_tables(session: &Session, client: &mut Client, unlogged: bool) -> Result<(), ConnectorError> {
+    let ours = session.ours();
+    let error = |error: Error| session.error(&error);
+    let transaction = client.transaction().await.map_err(error)?;
+    let made = async {
+        one_at_a_time(&transaction).await?;
+        // `IF NOT EXISTS` would need the right to create one, and would lock the log, all the same.
+        let there = "SELECT to_regnamespace($1) IS NOT NULL, to_regclass($1 || '.feeds') IS NOT NULL";
+        let there = transaction.query_typed_one(there, &[(&ours, Type::TEXT)]).await?;
+        if !there.get::<_, bool>(0) {
+            transaction.batch_execute(&format!("CREATE SCHEMA {ours}")).await?;
+        }
+        if !there.get::<_, bool>(1) {
+            let kind = if unlogged { "UNLOGGED" } else { "" };
+            transaction.batch_execute(&TABLES.replace('#', ours).replace('%', kind)).await?;
+        }
+        transaction.commit().await
+    };
+    made.await.map_err(error)?;
+    // Each in a transaction of its own, which holds nothing else while it waits.
     let kind = if unlogged { ("p", "UNLOGGED") } else { ("u", "LOGGED") };
     for name in NAMES {
         let sql =
             format!("SELECT relpersistence::text = $1 FROM pg_class WHERE oid = '{ours}.{name}'::regclass");
-        if transaction.query_typed_one(&sql, &[(&kind.0, Type::TEXT)]).await?.get(0) {
-            transaction.batch_execute(&format!("ALTER TABLE {ours}.{name} SET {}", kind.1)).await?;
+        if client.query_typed_one(&sql, &[(&kind.0, Type::TEXT)]).await.map_err(error)?.get(0) {
+            let alter = format!("ALTER TABLE {ours}.{name} SET {}", kind.1);
+            let transaction = client.transaction().await.map_err(error)?;
+            transaction.batch_execute(&format!("{FIRST}; {alter}")).await.map_err(error)?;
+            transaction.commit().await.map_err(error)?;
         }
     }
     Ok(())

@@ -2,7 +2,8 @@
 
 use super::capture::function_name;
 use super::session::Session;
-use super::table::{literal, quote};
+use super::table::literal;
+use super::uninstall::drop_function;
 use avowal_core::data::ids::EntityName;
 use avowal_engine::ports::connector::{Binding, ConnectorError, Finding};
 use tokio_postgres::Client;
@@ -35,14 +36,11 @@ pub(super) async fn remove_leftovers(
             let mut done = Vec::new();
             let ours = session.ours();
             for entity in forgotten(session, client, bindings).await? {
-                let (function, name) = (quote(&function_name(&entity)), literal(entity.as_str()));
-                let transaction = client.transaction().await.map_err(|error| session.error(&error))?;
-                let sql = format!(
-                    "SET LOCAL lock_timeout = '3s'; DROP FUNCTION IF EXISTS {ours}.{function}() CASCADE; \
-                     DELETE FROM {ours}.log WHERE entity = {name}; DELETE FROM {ours}.feeds WHERE entity = {name}"
-                );
-                transaction.batch_execute(&sql).await.map_err(|error| session.error(&error))?;
-                transaction.commit().await.map_err(|error| session.error(&error))?;
+                let also = format!(
+                    "DELETE FROM {ours}.log WHERE entity = #; DELETE FROM {ours}.feeds WHERE entity = #"
+                )
+                .replace('#', &literal(entity.as_str()));
+                drop_function(session, client, &function_name(&entity), &also).await?;
                 done.push(format!("change log of entity {entity}, which is not mapped any more, removed"));
             }
             Ok(done)

@@ -27,6 +27,7 @@ mod install;
 mod kind;
 mod leftovers;
 mod listen;
+mod locks;
 mod notices;
 mod plain;
 mod position;

@@ -6,6 +6,7 @@ use super::document::{can_be_id, holds_nul, ids_sql};
 use super::feed::same_database;
 use super::image::{self, id_sql};
 use super::install::Ours;
+use super::locks::{in_the_way, rows_are_held};
 use super::plain::{columns_sql, json_texts, shown};
 use super::read::{find_all, rows};
 use super::refusal::{is_row_error, refused};
@@ -22,11 +23,16 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use tokio_postgres::types::Type;
 use tokio_postgres::{Error, Transaction};
 
+/// How often a transaction that holds rows waits for others before it leaves the rest of its rows for later.
+const WAITS_MAX: u32 = 8;
+
+const IN_USE: &str = "another transaction has locked the row, or a value that it gets";
+
 /// Why the whole transaction did not go through.
 enum Stop {
     /// Nothing was done; later it may be.
     Retry(String),
-    /// The commit was refused because of some row (a deferred constraint): how a write that is alone ends.
+    /// It failed because of some row (a deferred constraint, a lock): how a write that is alone ends.
     Refused(WriteOutcome),
     /// The connection was lost while the commit was under way.
     Unknown(Vec<WriteOutcome>, String),
@@ -34,7 +40,7 @@ enum Stop {
 
 impl From<Error> for Stop {
     fn from(error: Error) -> Self {
-        Stop::Retry(words(&error))
+        Stop::Retry(if in_the_way(&error) { IN_USE.to_owned() } else { words(&error) })
     }
 }
 
@@ -138,6 +144,7 @@ async fn transact(
         outcomes: vec![None; writes.len()],
         done: BTreeMap::new(),
         present: JsonTexts::new(),
+        waits: 0,
     };
     batch.answer_repeated(&transaction, &reserved).await?;
     batch.refuse_unmapped();
@@ -156,6 +163,8 @@ async fn transact(
         batch.outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(put_off)).collect::<Vec<_>>();
     *committing = Some(outcomes.clone());
     transaction.commit().await.map_err(|error| match error.code() {
+        // What waits for a deferred constraint is in nobody's way when it is alone.
+        Some(_) if in_the_way(&error) => Stop::Refused(in_use()),
         Some(code) if code.code().starts_with("23") || code.code().starts_with("P0") => {
             Stop::Refused(refused(&error))
         }
@@ -174,6 +183,11 @@ fn put_off() -> WriteOutcome {
     WriteOutcome::Retry { after_ms: None, reason }
 }
 
+/// A write whose row, or a value of it, is another transaction's at present.
+fn in_use() -> WriteOutcome {
+    WriteOutcome::Retry { after_ms: None, reason: IN_USE.to_owned() }
+}
+
 struct Batch<'a> {
     binding: &'a Binding,
     table: &'a Table,
@@ -183,6 +197,8 @@ struct Batch<'a> {
     done: BTreeMap<usize, RemoteId>,
     /// The JSON in the rows that are locked.
     present: JsonTexts,
+    /// How often something of the application's was in the way of a statement, and waited for while rows were held.
+    waits: u32,
 }
 
 impl Batch<'_> {
@@ -249,6 +265,8 @@ impl Batch<'_> {
     /// Locks the rows to be changed, in the order of their ids, and compares them with what is expected.
     async fn expect(&mut self, transaction: &Transaction<'_>) -> Result<(), Stop> {
         let present = self.lock(transaction).await?;
+        let locked = self.locked_by_others(transaction, &present).await?;
+        rows_are_held(transaction).await?;
         let mut taken = BTreeSet::new();
         for place in self.open() {
             let write = &self.writes[place];
@@ -256,6 +274,7 @@ impl Batch<'_> {
                 continue;
             };
             let outcome = match present.get(id) {
+                None if locked.contains(id) => in_use(),
                 None => WriteOutcome::Missing,
                 Some(fields) if !write.expected.holds(fields) => {
                     WriteOutcome::Conflict { reason: "the row has changed since it was read".to_owned() }
@@ -268,19 +287,24 @@ impl Batch<'_> {
         Ok(())
     }
 
-    async fn lock(&mut self, transaction: &Transaction<'_>) -> Result<BTreeMap<RemoteId, Fields>, Stop> {
-        let ids: Vec<_> = self
-            .open()
-            .into_iter()
-            .filter_map(|place| self.writes[place].id.as_ref())
+    /// The rows that open writes name.
+    fn named(&self) -> BTreeSet<&RemoteId> {
+        let open = self.open().into_iter();
+        open.filter_map(|place| self.writes[place].id.as_ref())
             .filter(|id| can_be_id(self.table, id))
-            .map(RemoteId::as_str)
-            .collect();
+            .collect()
+    }
+
+    /// A row that is alone is waited for. Of several, those that another transaction has locked are left out, for we would
+    /// hold the others while we wait.
+    async fn lock(&mut self, transaction: &Transaction<'_>) -> Result<BTreeMap<RemoteId, Fields>, Stop> {
+        let ids: Vec<_> = self.named().into_iter().map(RemoteId::as_str).collect();
         if ids.is_empty() {
             return Ok(BTreeMap::new());
         }
+        let skip = if ids.len() == 1 { "" } else { " SKIP LOCKED" };
         let sql = format!(
-            "SELECT {}{} FROM {} t WHERE {} ORDER BY t.{} FOR UPDATE OF t",
+            "SELECT {}{} FROM {} t WHERE {} ORDER BY t.{} FOR UPDATE OF t{skip}",
             id_sql(self.table, "t"),
             columns_sql(self.table, "t"),
             self.table.sql,
@@ -291,6 +315,24 @@ impl Batch<'_> {
         let id = |row: &tokio_postgres::Row| RemoteId::from(row.get::<_, String>(0));
         self.present = rows.iter().map(|row| (id(row), json_texts(self.table, row))).collect();
         Ok(rows.iter().map(|row| (id(row), image::into_fields(shown(self.table, row)))).collect())
+    }
+
+    /// Which of the named rows are there, although they were left out.
+    async fn locked_by_others(
+        &self,
+        transaction: &Transaction<'_>,
+        present: &BTreeMap<RemoteId, Fields>,
+    ) -> Result<BTreeSet<RemoteId>, Stop> {
+        let named = self.named();
+        let left_out: Vec<_> = named.iter().filter(|id| !present.contains_key(**id)).collect();
+        if named.len() < 2 || left_out.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        let ids: Vec<_> = left_out.into_iter().map(|id| id.as_str()).collect();
+        let (id, rows) = (id_sql(self.table, "t"), ids_sql(self.table));
+        let sql = format!("SELECT {id} FROM {} t WHERE {rows}", self.table.sql);
+        let rows = transaction.query_typed(&sql, &[(&ids, Type::TEXT_ARRAY)]).await?;
+        Ok(rows.iter().map(|row| RemoteId::from(row.get::<_, String>(0))).collect())
     }
 
     /// Looks for records that a create would double: in the table, and earlier in the batch.
@@ -356,10 +398,14 @@ impl Batch<'_> {
         Ok(all)
     }
 
-    /// Carries out a group. A part that fails is halved until the rows that are refused stand alone.
+    /// Carries out a group. A part that fails is halved until the rows that are refused, or in use, stand alone.
     async fn apply(&mut self, transaction: &mut Transaction<'_>, group: &Group) -> Result<(), Stop> {
         let mut parts = VecDeque::from([group.places.clone()]);
         while let Some(part) = parts.pop_front() {
+            if self.waits == WAITS_MAX {
+                part.into_iter().for_each(|place| self.answer(place, in_use()));
+                continue;
+            }
             let savepoint = transaction.savepoint("avowal_part").await?;
             let result = carry_out(&savepoint, self.table, group, self.writes, &part, &self.present).await;
             match result {
@@ -376,8 +422,14 @@ impl Batch<'_> {
                     savepoint.rollback().await?;
                     self.answer(part[0], refused(&error));
                 }
-                Err(error) if !is_row_error(&error) => return Err(error.into()),
-                Ok(_) | Err(_) => {
+                Err(error) if part.len() == 1 && in_the_way(&error) => {
+                    savepoint.rollback().await?;
+                    self.answer(part[0], in_use());
+                    self.waits += 1;
+                }
+                Err(error) if !is_row_error(&error) && !in_the_way(&error) => return Err(error.into()),
+                result => {
+                    self.waits += u32::from(result.is_err_and(|error| in_the_way(&error)));
                     savepoint.rollback().await?;
                     let (left, right) = part.split_at(part.len() / 2);
                     parts.push_front(right.to_vec());

@@ -3,6 +3,7 @@
 mod constraints;
 mod coverage;
 mod identity;
+mod locks;
 mod scale;
 mod schema_changes;
 mod several;
@@ -178,11 +179,12 @@ async fn person(url: &str) -> Client {
 }
 
 fn connect(url: &str, binding: Binding) -> PostgresConnector {
-    PostgresConnector::connect(
-        PostgresOptions { url: url.to_owned(), installation: Installation::none() },
-        vec![binding],
-    )
-    .unwrap()
+    connect_all(url, vec![binding])
+}
+
+fn connect_all(url: &str, bindings: Vec<Binding>) -> PostgresConnector {
+    let options = PostgresOptions { url: url.to_owned(), installation: Installation::none() };
+    PostgresConnector::connect(options, bindings).unwrap()
 }
 
 fn entity() -> EntityName {
