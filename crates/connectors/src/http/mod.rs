@@ -2,27 +2,24 @@
 //!
 //! In here: requests, answers, pages and deliveries as declared. Never in here: anything about a particular service, and
 //! no proof that was not declared (an order, a precondition, an echoed key).
-//! Begin with `kind.rs` (what is declared), `object.rs` (its keys) and `record.rs` (the declaration made ready).
+//! Begin with `declare/object.rs` (what can be declared). Rooms, each knows only those before it: `declare`, `answer`,
+//! `auth`, `call`, `list`, `read`, `write`.
 
-mod client;
-mod failure;
-mod guard;
+mod answer;
+mod auth;
+mod call;
+mod declare;
 mod kind;
-mod object;
-mod options;
-mod pace;
-mod record;
-mod reply;
-mod scan;
-mod stamp;
+mod list;
+mod read;
 mod survey;
-mod template;
 mod webhook;
 mod write;
 
+pub use declare::object::{ChangesCall, Etag, HttpObject, ReadCall, Trust, Webhook, WriteCall};
+pub use declare::options::{Auth, HttpOptions, Login, Rate, Secret};
+pub use declare::paging::Paging;
 pub use kind::Http;
-pub use object::{ChangesCall, Etag, HttpObject, Paging, ReadCall, Trust, Webhook, WriteCall};
-pub use options::{Auth, HttpOptions, Login, Rate, Secret};
 
 use crate::kind::Kind as _;
 use async_trait::async_trait;
@@ -32,14 +29,15 @@ use avowal_engine::ports::connector::{
     Page, Write, WriteOutcome,
 };
 use avowal_engine::ports::store::Cursor;
-use client::Client;
+use call::client::Client;
+use call::failure;
+use declare::prepared::Object;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
-use record::Object;
+use list::{feed, listing};
+use read::find::find;
+use read::one::{ReadTrouble, read};
 use std::collections::BTreeMap;
-use write::ReadTrouble;
 
-/// The most characters of foreign text that an error repeats.
-const HOSTILE_TEXT_CHARS_MAX: usize = 300;
 /// How many writes go out together; each is its own request.
 const BATCH_WRITES_MAX: usize = 50;
 
@@ -104,7 +102,7 @@ impl Connector for HttpConnector {
     }
 
     async fn feed_position(&self, entity: &EntityName) -> Result<Cursor, ConnectorError> {
-        scan::position(&self.client, self.object(entity)?).await
+        feed::position(&self.client, self.object(entity)?).await
     }
 
     async fn list(
@@ -113,7 +111,7 @@ impl Connector for HttpConnector {
         cursor: Option<&Cursor>,
         limit: usize,
     ) -> Result<Page, ConnectorError> {
-        scan::list(&self.client, self.object(entity)?, cursor, limit).await
+        listing::list(&self.client, self.object(entity)?, cursor, limit).await
     }
 
     async fn changes(
@@ -122,12 +120,12 @@ impl Connector for HttpConnector {
         cursor: &Cursor,
         limit: usize,
     ) -> Result<Page, ConnectorError> {
-        scan::changes(&self.client, self.object(entity)?, cursor, limit).await
+        feed::changes(&self.client, self.object(entity)?, cursor, limit).await
     }
 
     async fn read(&self, entity: &EntityName, ids: &[RemoteId]) -> Result<Vec<Change>, ConnectorError> {
         let object = self.object(entity)?;
-        let reads: Vec<_> = ids.iter().map(|id| write::read(&self.client, object, id)).collect();
+        let reads: Vec<_> = ids.iter().map(|id| read(&self.client, object, id)).collect();
         stream::iter(reads)
             .buffered(self.concurrency)
             .try_collect()
@@ -137,7 +135,7 @@ impl Connector for HttpConnector {
 
     async fn find(&self, entity: &EntityName, fields: &Fields) -> Result<Vec<Change>, ConnectorError> {
         let object = self.object(entity)?;
-        write::find(&self.client, object, fields).await.map_err(|trouble| self.read_error(trouble))
+        find(&self.client, object, fields).await.map_err(|trouble| self.read_error(trouble))
     }
 
     async fn write(&self, entity: &EntityName, writes: &[Write]) -> Vec<WriteOutcome> {
@@ -148,7 +146,8 @@ impl Connector for HttpConnector {
                 return writes.iter().map(|_| WriteOutcome::Rejected { reason: reason.clone() }).collect();
             }
         };
-        let calls: Vec<_> = writes.iter().map(|write| write::write(&self.client, object, write)).collect();
+        let calls: Vec<_> =
+            writes.iter().map(|write| write::calls::write(&self.client, object, write)).collect();
         stream::iter(calls).buffered(self.concurrency).collect().await
     }
 

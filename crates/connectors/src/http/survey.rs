@@ -1,9 +1,9 @@
 //! `check`: whether the service is there and looks as declared.
 
-use super::client::Client;
-use super::object::HttpObject;
-use super::record::Object;
-use super::scan;
+use super::call::client::Client;
+use super::declare::object::HttpObject;
+use super::declare::prepared::Object;
+use super::list::listing;
 use avowal_core::data::ids::EntityName;
 use avowal_engine::ports::connector::{ConnectorError, ConnectorErrorKind, Finding, RemoteState};
 use std::collections::BTreeSet;
@@ -18,7 +18,7 @@ pub(super) async fn survey(
     object: &Object,
 ) -> Result<Vec<Finding>, ConnectorError> {
     let place = format!("{} of {}", object.binding.object, client.host());
-    let page = match scan::list(client, object, None, SAMPLE).await {
+    let page = match listing::list(client, object, None, SAMPLE).await {
         Ok(page) => page,
         Err(error) => return declared_wrong(&place, error),
     };

@@ -1,9 +1,10 @@
 //! What a verified delivery says.
 
-use super::object::Trust;
-use super::record::Object;
-use super::reply::{harmless, look, scalar_text};
-use super::stamp;
+use super::answer::look::{look, scalar_text};
+use super::answer::stamp;
+use super::answer::words::harmless;
+use super::declare::object::Trust;
+use super::declare::prepared::Object;
 use avowal_core::data::ids::{EntityName, RemoteId};
 use avowal_core::data::value::Value;
 use avowal_core::record::observation::OrderToken;

@@ -3,27 +3,30 @@
 use super::source::{Source, product_sources};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The rooms of a crate in their order: each knows only those before it.
-const ROOMS: [(&str, &[&str]); 2] = [
-    ("core", &["data", "record", "policy", "history", "outgoing", "decide", "explain"]),
-    ("engine", &["ports", "parts", "inbound", "outbound", "run"]),
+/// The rooms of a house in their order: each knows only those before it. A house is a crate's `src`, or a folder in it.
+const ROOMS: [(&str, &[&str]); 3] = [
+    ("core/src", &["data", "record", "policy", "history", "outgoing", "decide", "explain"]),
+    ("engine/src", &["ports", "parts", "inbound", "outbound", "run"]),
+    ("connectors/src/http", &["declare", "answer", "auth", "call", "list", "read", "write"]),
 ];
 
 /// Imports that go from a room to a later one.
 pub(super) fn arrows_up() -> Vec<String> {
     let mut found = Vec::new();
-    for (name, rooms) in ROOMS {
+    for (house, rooms) in ROOMS {
         let place = |room: &str| rooms.iter().position(|known| *known == room);
-        for source in
-            product_sources().iter().filter(|source| source.path.starts_with(&format!("crates/{name}/src/")))
-        {
-            let Some(own) = room_of(source) else { continue };
+        let folder = format!("crates/{house}/");
+        // What stands before a room in the path of a module of this house.
+        let above = module_of(&format!("{folder}mod.rs"));
+        for source in product_sources().iter().filter(|source| source.path.starts_with(&folder)) {
+            let Some(own) = room_of(source, &folder) else { continue };
             let Some(own_place) = place(&own) else {
                 found.push(format!("{} is in a room without a place in the order", source.path));
                 continue;
             };
             for path in paths(source) {
-                let room = path.first().cloned().unwrap_or_default();
+                let inside = path.strip_prefix(above.as_slice());
+                let room = inside.and_then(|inside| inside.first()).cloned().unwrap_or_default();
                 if place(&room).is_some_and(|place| place > own_place) {
                     found.push(format!("{} ({own}) knows {}", source.path, path.join("::")));
                 }
@@ -38,9 +41,10 @@ pub(super) fn arrows_up() -> Vec<String> {
 pub(super) fn circles() -> Vec<String> {
     let all = product_sources();
     let mut crates: BTreeMap<String, Vec<&Source>> = BTreeMap::new();
-    for source in
-        all.iter().filter(|source| ROOMS.iter().any(|(name, _)| source.path.split('/').nth(1) == Some(name)))
-    {
+    let in_a_house = |source: &&Source| {
+        ROOMS.iter().any(|(house, _)| source.path.starts_with(&format!("crates/{house}/")))
+    };
+    for source in all.iter().filter(in_a_house) {
         crates.entry(source.path.split('/').nth(1).unwrap().to_owned()).or_default().push(source);
     }
     let mut found = Vec::new();
@@ -107,9 +111,9 @@ fn module_of(path: &str) -> Vec<String> {
     names.map(str::to_owned).collect()
 }
 
-fn room_of(source: &Source) -> Option<String> {
-    let module = module_of(&source.path);
-    (source.path.split_once("/src/")?.1.contains('/')).then(|| module[0].clone())
+fn room_of(source: &Source, folder: &str) -> Option<String> {
+    let (room, _) = source.path.strip_prefix(folder)?.split_once('/')?;
+    Some(room.to_owned())
 }
 
 /// The file that holds what a path names.

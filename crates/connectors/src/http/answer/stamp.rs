@@ -10,7 +10,7 @@ const SECONDS_MAX: i64 = 100_000_000_000;
 /// How a service writes a time. Filters often compare texts, so a query must use the very same form.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Style {
+pub(crate) enum Style {
     /// Whole seconds since 1970.
     Seconds,
     /// Milliseconds since 1970.
@@ -28,7 +28,7 @@ pub(super) enum Style {
 
 impl Style {
     /// The time in this form, rounded down.
-    pub(super) fn write(self, at: Timestamp) -> String {
+    pub(crate) fn write(self, at: Timestamp) -> String {
         match self {
             Style::Seconds => at.millis().div_euclid(1000).to_string(),
             Style::Millis => at.millis().to_string(),
@@ -50,7 +50,7 @@ impl Style {
     }
 
     /// The smallest step of this form, at least a millisecond.
-    pub(super) fn step_ms(self) -> i64 {
+    pub(crate) fn step_ms(self) -> i64 {
         match self {
             Style::Seconds | Style::Text { decimals: 0, .. } => 1000,
             Style::Text { decimals: 1, .. } => 100,
@@ -61,7 +61,7 @@ impl Style {
 }
 
 /// Reads a time and its form.
-pub(super) fn read(value: &Value) -> Option<(Timestamp, Style)> {
+pub(crate) fn read(value: &Value) -> Option<(Timestamp, Style)> {
     match value {
         Value::Int(int) if int.abs() < SECONDS_MAX => {
             Some((Timestamp::from_millis(int * 1000), Style::Seconds))
@@ -120,6 +120,6 @@ mod tests {
     }
 
     fn scalar(value: &Value) -> String {
-        super::super::reply::scalar_text(value).unwrap()
+        crate::http::answer::look::scalar_text(value).unwrap()
     }
 }

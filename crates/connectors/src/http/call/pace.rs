@@ -1,6 +1,6 @@
 //! The pace of requests to one service: a token bucket that learns from "too many requests".
 
-use super::options::Rate;
+use crate::http::declare::options::Rate;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -17,7 +17,7 @@ const FREE_PER_SECOND: f64 = 500.0;
 const RECOVERY: f64 = 1.02;
 
 /// A token bucket shared by all callers of one service.
-pub(super) struct Pace {
+pub(crate) struct Pace {
     declared: Option<Rate>,
     state: Mutex<State>,
 }
@@ -32,7 +32,7 @@ struct State {
 
 impl Pace {
     /// A full bucket.
-    pub(super) fn new(declared: Option<Rate>) -> Self {
+    pub(crate) fn new(declared: Option<Rate>) -> Self {
         let state = State {
             per_second: declared.map(|rate| rate.per_second.max(0.01)),
             tokens: declared.map_or(1.0, |rate| f64::from(rate.burst.max(1))),
@@ -43,7 +43,7 @@ impl Pace {
     }
 
     /// Returns when a request may go out, or says in how many milliseconds to come back.
-    pub(super) async fn turn(&self) -> Result<(), u64> {
+    pub(crate) async fn turn(&self) -> Result<(), u64> {
         let wait = self.take();
         let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
         if wait_ms > SLEEP_MS_MAX {
@@ -55,7 +55,7 @@ impl Pace {
     }
 
     /// The service refused a request as too many: all requests wait as long as it says, and go slower afterwards.
-    pub(super) fn slow_down(&self, after_ms: Option<u64>) {
+    pub(crate) fn slow_down(&self, after_ms: Option<u64>) {
         let mut state = self.lock();
         let slower = state.per_second.map_or(FIRST_GUESS_PER_SECOND, |rate| rate / 2.0);
         state.per_second = Some(slower.max(SLOWEST_PER_SECOND));
@@ -64,7 +64,7 @@ impl Pace {
     }
 
     /// A request was accepted: recovers towards the declared pace.
-    pub(super) fn accepted(&self) {
+    pub(crate) fn accepted(&self) {
         let mut state = self.lock();
         state.per_second = match (state.per_second, self.declared) {
             (Some(rate), Some(declared)) => Some((rate * RECOVERY).min(declared.per_second.max(0.01))),

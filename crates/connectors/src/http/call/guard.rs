@@ -4,7 +4,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// Resolves names to public addresses only, so that no name can lead a request into our own network.
-pub(super) struct PublicOnly;
+pub(crate) struct PublicOnly;
 
 impl Resolve for PublicOnly {
     fn resolve(&self, name: Name) -> Resolving {
@@ -20,14 +20,14 @@ impl Resolve for PublicOnly {
 }
 
 /// Why a host is refused, with the cure.
-pub(super) fn refusal(host: &str, ip: IpAddr) -> String {
+pub(crate) fn refusal(host: &str, ip: IpAddr) -> String {
     format!(
         "{host} is the address {ip}, which is not public; set `allow_private = true` for this system if that is meant"
     )
 }
 
 /// Whether an address belongs to the public internet.
-pub(super) fn is_public(ip: IpAddr) -> bool {
+pub(crate) fn is_public(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(v4) => is_public_v4(v4),
         IpAddr::V6(v6) => is_public_v6(v6),

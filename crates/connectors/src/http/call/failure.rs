@@ -1,12 +1,13 @@
 //! Which error the engine gets where a read has no usable answer.
 
-use super::client::{Client, Trouble};
-use super::reply::Reply;
+use super::client::Client;
+use crate::http::answer::reply::Reply;
+use crate::http::answer::trouble::Trouble;
 use avowal_engine::ports::connector::{ConnectorError, ConnectorErrorKind};
 use reqwest::StatusCode;
 
 /// No answer.
-pub(super) fn of_trouble(client: &Client, place: &str, trouble: Trouble) -> ConnectorError {
+pub(crate) fn of_trouble(client: &Client, place: &str, trouble: Trouble) -> ConnectorError {
     let host = client.host();
     match trouble {
         Trouble::NotSent(reason) | Trouble::Lost(reason) => ConnectorError::new(
@@ -28,7 +29,7 @@ pub(super) fn of_trouble(client: &Client, place: &str, trouble: Trouble) -> Conn
 }
 
 /// An answer whose status is no success. `since` says that a position was sent.
-pub(super) fn of_reply(client: &Client, place: &str, reply: &Reply, since: bool) -> ConnectorError {
+pub(crate) fn of_reply(client: &Client, place: &str, reply: &Reply, since: bool) -> ConnectorError {
     let message = format!("{}: {place}: {}", client.host(), reply.words());
     let (kind, cure) = match reply.status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
@@ -55,6 +56,6 @@ pub(super) fn of_reply(client: &Client, place: &str, reply: &Reply, since: bool)
 }
 
 /// An answer that is not what was declared.
-pub(super) fn protocol(client: &Client, place: &str, problem: &str) -> ConnectorError {
+pub(crate) fn protocol(client: &Client, place: &str, problem: &str) -> ConnectorError {
     ConnectorError::new(ConnectorErrorKind::Protocol, format!("{}: {place}: {problem}", client.host()), None)
 }

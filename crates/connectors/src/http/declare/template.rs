@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 /// The names that may stand in a template.
-pub(super) const NAMES: [&str; 10] =
+pub(crate) const NAMES: [&str; 10] =
     ["object", "id", "limit", "page", "offset", "cursor", "after_id", "since", "field", "value"];
 
 /// A text with places to fill in.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Template {
+pub(crate) struct Template {
     parts: Vec<Part>,
 }
 
@@ -19,11 +19,11 @@ enum Part {
 }
 
 /// What is filled in, by name.
-pub(super) type Filling = BTreeMap<&'static str, String>;
+pub(crate) type Filling = BTreeMap<&'static str, String>;
 
 impl Template {
     /// Reads `text`; `{{` stands for a brace.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let mut parts = Vec::new();
         let mut plain = String::new();
         let mut rest = text;
@@ -61,17 +61,17 @@ impl Template {
     }
 
     /// Whether `name` has a place here.
-    pub(super) fn mentions(&self, wanted: &str) -> bool {
+    pub(crate) fn mentions(&self, wanted: &str) -> bool {
         self.parts.iter().any(|part| matches!(part, Part::Placeholder { name, .. } if name == wanted))
     }
 
     /// The text with everything filled in as it is; `None` if a value is missing.
-    pub(super) fn plain(&self, filling: &Filling) -> Option<String> {
+    pub(crate) fn plain(&self, filling: &Filling) -> Option<String> {
         self.render(filling, |text| Some(text.to_owned()))
     }
 
     /// The text as a URL path, every value as one segment; `None` if a value is missing or no segment.
-    pub(super) fn path(&self, filling: &Filling) -> Option<String> {
+    pub(crate) fn path(&self, filling: &Filling) -> Option<String> {
         self.render(filling, segment)
     }
 

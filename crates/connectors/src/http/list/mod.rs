@@ -1,0 +1,10 @@
+//! Listings and change queries, page by page, without loops and without gaps.
+//!
+//! Never in here: a conclusion from what a page lacks; the engine draws those, from complete listings only.
+//! Begin with `pages.rs`; `listing.rs` and `feed.rs` are the ways in.
+
+pub(crate) mod feed;
+mod link;
+pub(crate) mod listing;
+mod pages;
+mod spot;

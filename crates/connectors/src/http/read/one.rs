@@ -1,0 +1,55 @@
+//! Reading one copy by its id.
+
+use crate::http::answer::reply::Reply;
+use crate::http::answer::trouble::Trouble;
+use crate::http::answer::words::harmless;
+use crate::http::call::client::{Client, get};
+use crate::http::declare::prepared::Object;
+use avowal_core::data::ids::RemoteId;
+use avowal_engine::ports::connector::{Change, RemoteState};
+use reqwest::StatusCode;
+
+/// The copy `id` as it is now. Errors are outcomes of the write that wanted to know.
+pub(crate) async fn read(client: &Client, object: &Object, id: &RemoteId) -> Result<Change, ReadTrouble> {
+    let Ok(url) = object.read.address(&object.filling_for(id), |path| client.url(path)) else {
+        // An id that fits into no path can belong to no copy of this service.
+        return Ok(Change::bare(id.clone(), RemoteState::Gone));
+    };
+    let place = format!("GET {}", url.path());
+    let reply = client.send(&get(url)).await.map_err(|trouble| ReadTrouble::None(place.clone(), trouble))?;
+    match reply.status {
+        StatusCode::NOT_FOUND | StatusCode::GONE => Ok(Change::bare(id.clone(), RemoteState::Gone)),
+        status if status.is_success() => Ok(single(object, id, &reply)),
+        _ => Err(ReadTrouble::Unfriendly(place, reply)),
+    }
+}
+
+/// Why a read has no usable answer, with its place.
+pub(crate) enum ReadTrouble {
+    /// No answer.
+    None(String, Trouble),
+    /// An answer that is no copy.
+    Unfriendly(String, Reply),
+}
+
+/// The copy in an answer that concerns one copy.
+pub(crate) fn single(object: &Object, id: &RemoteId, reply: &Reply) -> Change {
+    let version = object.version_header().and_then(|name| reply.header(name));
+    let Some(raw) = reply.at(&object.record_at()) else {
+        let reason = format!("no copy is at `record = {:?}` of the answer", object.record_at());
+        let payload = harmless(&String::from_utf8_lossy(&reply.body));
+        return Change::bare(id.clone(), RemoteState::Unreadable { reason, payload });
+    };
+    let copy = object.change(raw.get(), version, 1);
+    match copy.shown {
+        RemoteState::Unreadable { reason, payload } => {
+            Change::bare(id.clone(), RemoteState::Unreadable { reason, payload })
+        }
+        RemoteState::Present(_) | RemoteState::Gone | RemoteState::Unknown if copy.id != *id => {
+            let reason =
+                format!("the service answered with the copy {}; was this one merged into it?", copy.id);
+            Change::bare(id.clone(), RemoteState::Unreadable { reason, payload: harmless(raw.get()) })
+        }
+        RemoteState::Present(_) | RemoteState::Gone | RemoteState::Unknown => copy,
+    }
+}
