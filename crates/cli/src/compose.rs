@@ -102,7 +102,8 @@ pub fn endpoints(config: &Config) -> Vec<WebhookEndpoint> {
         .filter_map(|(name, system)| {
             let webhook = system.webhook.as_ref()?;
             let endpoint = WebhookEndpoint::new(name.clone(), webhook.secrets.clone());
-            Some(WebhookEndpoint { tolerance_s: webhook.tolerance_s, ..endpoint })
+            let secret_path = webhook.secret_path.clone();
+            Some(WebhookEndpoint { secret_path, tolerance_s: webhook.tolerance_s, ..endpoint })
         })
         .collect()
 }

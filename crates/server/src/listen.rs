@@ -1,26 +1,31 @@
 //! The socket: where to listen, how long to wait for whom, and how to stop.
 
+use crate::crowd::{Crowd, Place};
 use crate::webhook::WebhookEndpoint;
 use axum::Router;
+use axum::body::Body;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{HttpService, Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
+use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 /// How long the headers of a request may take to arrive.
 const HEADERS_TIMEOUT: Duration = Duration::from_secs(10);
-/// How many connections may be open.
-const CONNECTIONS_MAX: usize = 512;
+/// How many connections may be open unless it is told otherwise.
+pub const CONNECTIONS_MAX: usize = 512;
 /// How long requests under way may take to finish after the order to stop.
-const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+const STOP_TIMEOUT: Duration = Duration::from_secs(4);
 /// The pause after a failed accept, for example because too many files are open.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -29,8 +34,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub enum BindError {
     /// Anybody who can reach the address could deliver anything.
     #[error(
-        "webhooks would be taken unsigned on {address}, which others can reach: give {system} a `secret`, or \
-         listen on 127.0.0.1"
+        "webhooks would be taken unsigned on {address}, which others can reach: give {system} `webhook.secrets` or a \
+         `webhook.secret_path`, or listen on 127.0.0.1"
     )]
     Open {
         /// The address.
@@ -48,19 +53,26 @@ pub enum BindError {
     },
 }
 
-/// Listens on `address`. Beyond loopback every endpoint must have a secret.
+/// Listens on `address`. Beyond loopback every endpoint must have a secret, be it in the path.
 pub async fn bind(address: SocketAddr, endpoints: &[WebhookEndpoint]) -> Result<TcpListener, BindError> {
-    let open = endpoints.iter().find(|endpoint| endpoint.secrets.is_empty());
+    let open =
+        endpoints.iter().find(|endpoint| endpoint.secrets.is_empty() && endpoint.secret_path.is_none());
     if let (Some(endpoint), false) = (open, address.ip().is_loopback()) {
         return Err(BindError::Open { address, system: endpoint.system.to_string() });
     }
     TcpListener::bind(address).await.map_err(|source| BindError::Address { address, source })
 }
 
-/// Serves until `shutdown` resolves; requests under way may finish, new connections are not taken any more.
-pub async fn serve(listener: TcpListener, router: Router, shutdown: impl Future<Output = ()> + Send) {
+/// Serves until `shutdown` resolves; requests under way may finish, new connections are not taken any more. Beyond
+/// `connections_max` a new connection takes the place of the one that has dawdled longest.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    connections_max: usize,
+    shutdown: impl Future<Output = ()> + Send,
+) {
     let graceful = GracefulShutdown::new();
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let crowd = Crowd::new(connections_max);
     let mut connections = JoinSet::new();
     tokio::pin!(shutdown);
     loop {
@@ -68,21 +80,24 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: impl Future<
         let accepted = tokio::select! {
             biased;
             () = &mut shutdown => break,
-            accepted = accept(&listener, &places) => accepted,
+            accepted = listener.accept() => accepted,
         };
-        let Some((stream, place)) = accepted else {
+        let (Ok((stream, _)), Some(place)) = (accepted, crowd.enter()) else {
             tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };
+        let place = Arc::new(place);
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEADERS_TIMEOUT)
-            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router.clone()));
+            .serve_connection(TokioIo::new(stream), with_place(&router, &place));
         let connection = graceful.watch(connection);
         connections.spawn(async move {
             // A broken connection is the other side's affair; whatever it delivered is answered or sent again.
-            let _ = connection.await;
-            drop(place);
+            tokio::select! {
+                _ = connection => {}
+                () = place.sent_away() => {}
+            }
         });
     }
     drop(listener);
@@ -90,11 +105,14 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: impl Future<
     let _ = tokio::time::timeout(STOP_TIMEOUT, graceful.shutdown()).await;
 }
 
-async fn accept(
-    listener: &TcpListener,
-    places: &Arc<Semaphore>,
-) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
-    let place = Arc::clone(places).acquire_owned().await.ok()?;
-    let (stream, _) = listener.accept().await.ok()?;
-    Some((stream, place))
+/// The router, which finds the connection's place beside each request.
+fn with_place(
+    router: &Router,
+    place: &Arc<Place>,
+) -> impl HttpService<Incoming, ResBody = Body, Error = Infallible, Future: Send> + use<> {
+    let (router, place) = (TowerToHyperService::new(router.clone()), Arc::clone(place));
+    service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(Arc::clone(&place));
+        router.call(request)
+    })
 }

@@ -60,11 +60,14 @@ pub async fn run(config: &Config, arguments: &CheckArguments, output: &Output) -
     let installation = compose::installation(config).await?;
     let mut checked = Checked { entities: entities.collect(), systems: BTreeMap::new() };
     for (name, system) in &config.systems {
-        let found = if arguments.offline {
+        let mut found = if arguments.offline {
             declared(config, name, system)
         } else {
             reach(config, name, system, &installation).await
         };
+        if let SystemChecked::Fits { notes: findings } | SystemChecked::Findings { findings } = &mut found {
+            findings.extend(unsigned(name, system));
+        }
         checked.systems.insert(name.clone(), found);
     }
     let exit = checked.exit();
@@ -117,6 +120,19 @@ fn rules(policy: &EntityPolicy) -> Rules {
         matching: match_sentence(policy),
         deletes: delete_sentence(policy),
     }
+}
+
+/// Says that a system does not sign its webhooks.
+fn unsigned(name: &SystemName, system: &SystemConfig) -> Option<Finding> {
+    let webhook = system.webhook.as_ref()?;
+    let from = match (&webhook.secret_path, webhook.secrets.is_empty()) {
+        (Some(_), _) => "whoever knows the path of its webhooks may send one",
+        (None, true) => "whoever reaches the listener may send one of its webhooks",
+        (None, false) => return None,
+    };
+    let problem = format!("{from}, so they are signals only: the copy is read, and the body is not believed");
+    let cure = "Declare `webhook.secrets` if the system can sign";
+    Some(Finding::note(format!("system {name}"), problem, cure))
 }
 
 /// What can be told without reaching the system.

@@ -62,7 +62,7 @@ async fn listen(
             // An error means that the sender is gone, which is an order to stop too.
             let _ = stopped.wait_for(|stop| *stop).await;
         };
-        listen::serve(socket, router, shutdown).await;
+        listen::serve(socket, router, listen::CONNECTIONS_MAX, shutdown).await;
     })))
 }
 

@@ -11,6 +11,7 @@ use avowal_core::data::time::Timestamp;
 use avowal_core::policy::SystemTraits;
 use avowal_engine::WriteRate;
 use avowal_server::signature::Secret;
+use avowal_server::webhook::SecretPath;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -50,6 +51,8 @@ pub struct SystemConfig {
 pub struct WebhookConfig {
     /// The secrets it may sign with.
     pub secrets: Vec<Secret>,
+    /// The last part of the path of a sender that does not sign.
+    pub secret_path: Option<SecretPath>,
     /// How far its clock may be off, in seconds.
     pub tolerance_s: u32,
 }
@@ -129,19 +132,25 @@ struct RateKeys {
     burst: Option<u32>,
 }
 
-/// How a system's webhooks are signed: by the Standard Webhooks scheme.
+/// How a system's webhooks are known to be its own: by a signature of the Standard Webhooks scheme, or by a secret path.
+/// With neither they are taken on a loopback address only.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "webhook")]
 struct WebhookKeys {
     /// The secrets that the system may sign with, as the system shows them (`whsec_…`). While you replace a secret, name
     /// the old and the new one; the old one may end at a time.
-    #[serde(rename = "secrets")]
+    #[serde(default, rename = "secrets")]
     #[schemars(with = "Vec<SecretKeys>", extend("examples" = [
         ["env:CRM_WEBHOOK_SECRET"],
         ["env:NEW_SECRET", { "secret": "env:OLD_SECRET", "until": "2026-12-31T00:00:00Z" }]
     ]))]
-    _secrets: IgnoredAny,
+    _secrets: Option<IgnoredAny>,
+    /// For a system that does not sign: the last part of the path that it delivers to,
+    /// `POST /webhooks/SYSTEM/SECRET_PATH`; at least 24 letters, digits, `-` or `_`. What such a delivery says is not
+    /// believed: it is taken as a signal, and the copy is read.
+    #[schemars(example = &"env:CRM_WEBHOOK_PATH")]
+    secret_path: Option<String>,
     /// How far the sender's clock may be off, in seconds. Older deliveries are refused.
     #[serde(default = "tolerance_s")]
     #[schemars(example = 60)]
@@ -367,14 +376,33 @@ impl Reading<'_> {
         }
         let (table, at) = self.named_table(&entry.node, entry.at)?;
         let keys: WebhookKeys = decode::table(table, at, self.report)?;
-        let secrets = table.get("secrets")?;
-        let Kind::List(items) = &secrets.node.kind else {
-            let problem = format!("this is {}", secrets.node.describe());
-            self.report.add(secrets.node.at, problem, "Write a list: `secrets = [\"env:NAME\"]`");
-            return None;
+        let secrets: Vec<Secret> = match table.get("secrets").map(|secrets| &secrets.node) {
+            None => Vec::new(),
+            Some(Node { kind: Kind::List(items), .. }) => {
+                items.iter().filter_map(|item| self.secret(item)).collect()
+            }
+            Some(node) => {
+                let problem = format!("this is {}", node.describe());
+                self.report.add(node.at, problem, "Write a list: `secrets = [\"env:NAME\"]`");
+                return None;
+            }
         };
-        let secrets: Vec<Secret> = items.iter().filter_map(|item| self.secret(item)).collect();
-        Some(WebhookConfig { secrets, tolerance_s: keys.tolerance_s })
+        let secret_path = keys.secret_path.and_then(|text| self.secret_path(table, &text));
+        Some(WebhookConfig { secrets, secret_path, tolerance_s: keys.tolerance_s })
+    }
+
+    fn secret_path(&self, table: &Table, text: &str) -> Option<SecretPath> {
+        let node = &table.get("secret_path")?.node;
+        if text.is_empty() && node.fetched {
+            return None;
+        }
+        let path = SecretPath::parse(text);
+        if path.is_none() {
+            let problem =
+                format!("a secret path holds at least {} letters, digits, `-` or `_`", SecretPath::CHARS_MIN);
+            self.report.add(node.at, problem, "Make one with `openssl rand -hex 24`");
+        }
+        path
     }
 
     /// A secret, or `{ secret = "…", until = "…" }` for the old one of a rotation.

@@ -54,8 +54,9 @@ async fn try_receive(
     };
     let mut batch = Batch::new(system, Channel::Webhook, delivery.received_at);
     batch.items = items.into_iter().filter(|(entity, _)| parts.policies.contains_key(entity)).collect();
-    if is_stopped(parts, system, Direction::In).await? {
-        // It is kept as the news that the copies have changed; they are read when the system goes on.
+    // What is not signed is not believed; what a stopped system shows is not taken in. Both are kept as the news that the
+    // copies have changed: they are read, now or when the system goes on.
+    if !delivery.signed || is_stopped(parts, system, Direction::In).await? {
         for (_, change) in &mut batch.items {
             *change = Change::bare(change.id.clone(), RemoteState::Unknown);
         }

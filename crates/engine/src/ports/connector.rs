@@ -297,6 +297,8 @@ pub struct Delivery {
     pub body: Vec<u8>,
     /// When it reached us.
     pub received_at: Timestamp,
+    /// Whether its sender has signed it. Of one that is not signed only this is believed: that something may have changed.
+    pub signed: bool,
 }
 
 /// Something that `check` found, or that hampers a system now.

@@ -60,6 +60,34 @@ async fn a_late_delivery_with_an_old_value_never_wins() {
 }
 
 #[tokio::test]
+async fn what_is_not_signed_is_a_signal_and_no_statement() {
+    for (name, profile) in senders() {
+        let world = World::linked(profile).await;
+        let id = world.id("crm", "a@x.org");
+        // Nobody has edited anything: the body is forged.
+        let forged = raw(&json!({"phone": "666", "name": "Ann", "email": "a@x.org"}));
+        for (n, fields) in [Some(forged), None].into_iter().enumerate() {
+            let delivery = world.system("crm").delivery(CUSTOMER, &id, fields);
+            let delivery = Delivery { signed: false, id: format!("forged-{n}"), ..delivery };
+            let taken = world.engine().receive_delivery(&"crm".into(), &delivery).await;
+            assert_eq!(taken, DeliveryOutcome::Accepted, "{name}");
+        }
+        world.sync().await;
+        assert_eq!(world.everywhere("a@x.org", "phone"), [json!("1"), json!("1")], "{name}");
+        assert_eq!(world.counts(), [1, 1], "{name}");
+        // A true edit is found by the signal all the same.
+        world.edit("crm", "a@x.org", json!({"phone": "2"}));
+        for delivery in world.system("crm").take_deliveries() {
+            let unsigned = Delivery { signed: false, ..delivery };
+            world.engine().receive_delivery(&"crm".into(), &unsigned).await;
+        }
+        world.sync().await;
+        assert_eq!(world.everywhere("a@x.org", "phone"), [json!("2"), json!("2")], "{name}");
+        world.check_in_sync().await;
+    }
+}
+
+#[tokio::test]
 async fn a_partial_delivery_clears_nothing() {
     for (name, profile) in senders() {
         let world = World::linked(profile).await;

@@ -448,6 +448,7 @@ impl FakeSystem {
             id: format!("{}-delivery-{}", self.name, state.deliveries),
             body: body.to_string().into_bytes(),
             received_at: self.clock.now(),
+            signed: true,
         }
     }
 }

@@ -30,7 +30,7 @@ impl Pair {
             Timestamp::from_millis(since.as_millis() as i64)
         });
         let router = router(endpoints, Arc::clone(&shelf) as Arc<dyn Inbox>, now);
-        tokio::spawn(serve(listener, router, std::future::pending()));
+        tokio::spawn(serve(listener, router, 128, std::future::pending()));
         let webhook = Some(Target { url, secret: Some(secret(1)) });
         let crm = Crm::start_with(CrmOptions { webhook, ..CrmOptions::default() }).await.unwrap();
         Self { crm, shelf, person: avowal_testkit::http::client().unwrap() }

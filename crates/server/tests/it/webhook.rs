@@ -5,9 +5,10 @@ use async_trait::async_trait;
 use avowal_core::data::ids::SystemName;
 use avowal_core::data::time::Timestamp;
 use avowal_engine::ports::connector::Delivery;
+use avowal_server::body::BODY_BYTES_MAX;
 use avowal_server::listen::{bind, serve};
 use avowal_server::signature::Secret;
-use avowal_server::webhook::{BODY_BYTES_MAX, DeliveryAnswer, IN_FLIGHT_MAX, Inbox, WebhookEndpoint, router};
+use avowal_server::webhook::{DeliveryAnswer, IN_FLIGHT_MAX, Inbox, SecretPath, WebhookEndpoint, router};
 use reqwest::{Client, RequestBuilder, StatusCode};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -16,6 +17,7 @@ use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
 
 const NOW_S: i64 = 1_763_800_000;
+const PATH: &str = "a-path_that_only_the_sender_knows";
 
 /// Keeps what it is given, and answers by the first word of the body.
 pub(super) struct Shelf {
@@ -68,6 +70,10 @@ pub(super) async fn listen() -> Listening {
         WebhookEndpoint::new(SystemName::new("crm"), vec![key(1)]),
         WebhookEndpoint::new(SystemName::new("shop"), vec![key(2)]),
         WebhookEndpoint::new(SystemName::new("open"), Vec::new()),
+        WebhookEndpoint {
+            secret_path: SecretPath::parse(PATH),
+            ..WebhookEndpoint::new(SystemName::new("pathed"), Vec::new())
+        },
     ];
     let shelf = Arc::new(Shelf::new());
     let listener = bind(([127, 0, 0, 1], 0).into(), &endpoints).await.unwrap();
@@ -75,7 +81,7 @@ pub(super) async fn listen() -> Listening {
     let now = Arc::new(|| Timestamp::from_millis(NOW_S * 1000));
     let router = router(endpoints, Arc::clone(&shelf) as Arc<dyn Inbox>, now);
     let (stop, stopped) = oneshot::channel::<()>();
-    let served = tokio::spawn(serve(listener, router, async {
+    let served = tokio::spawn(serve(listener, router, 128, async {
         let _ = stopped.await;
     }));
     let client = avowal_testkit::http::client().unwrap();
@@ -128,6 +134,20 @@ async fn only_a_true_delivery_is_taken_and_only_once() {
         assert_eq!(status(at.unsigned("open", "x")).await, StatusCode::ACCEPTED);
     }
     assert_eq!(status(at.client.get(format!("http://{}/healthz", at.address))).await, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn what_is_not_signed_is_said_to_be_so() {
+    let at = listen().await;
+    assert_eq!(status(at.signed("msg_1", NOW_S, 1, "x")).await, StatusCode::ACCEPTED);
+    assert_eq!(status(at.unsigned("open", "y")).await, StatusCode::ACCEPTED);
+    assert_eq!(status(at.unsigned(&format!("pathed/{PATH}"), "z")).await, StatusCode::ACCEPTED);
+    let signed: Vec<bool> = at.shelf.taken.lock().unwrap().iter().map(|delivery| delivery.signed).collect();
+    assert_eq!(signed, [true, false, false]);
+    for system in ["pathed", "pathed/", "pathed/another-path-of-the-same-length", "open/x", "crm/x"] {
+        assert_eq!(status(at.unsigned(system, "x")).await, StatusCode::NOT_FOUND, "{system}");
+    }
+    assert!(SecretPath::parse("short").is_none() && SecretPath::parse(&"ä".repeat(30)).is_none());
 }
 
 #[tokio::test]

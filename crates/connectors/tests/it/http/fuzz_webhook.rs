@@ -22,8 +22,12 @@ static CONNECTORS: LazyLock<Vec<HttpConnector>> = LazyLock::new(|| {
 });
 
 fn check(connector: &HttpConnector, declared: &str, body: &[u8]) -> Result<(), TestCaseError> {
-    let delivery =
-        Delivery { id: "msg_1".to_owned(), body: body.to_vec(), received_at: Timestamp::from_millis(0) };
+    let delivery = Delivery {
+        id: "msg_1".to_owned(),
+        body: body.to_vec(),
+        received_at: Timestamp::from_millis(0),
+        signed: true,
+    };
     let decoded = match connector.decode(&delivery) {
         Ok(decoded) => decoded,
         Err(error) => {

@@ -9,7 +9,8 @@ use avowal_engine::ports::connector::{Change, Connector as _, ConnectorError, De
 fn check(object: &str, body: &str) -> Result<Vec<Change>, ConnectorError> {
     let connector = connector(HttpOptions::new("https://api.example.com"), object);
     let received_at = Timestamp::from_millis(0);
-    let delivery = Delivery { id: "msg_1".to_owned(), body: body.as_bytes().to_vec(), received_at };
+    let delivery =
+        Delivery { id: "msg_1".to_owned(), body: body.as_bytes().to_vec(), received_at, signed: true };
     let decoded = connector.decode(&delivery)?;
     assert!(decoded.iter().all(|(entity, _)| *entity == thing()));
     Ok(decoded.into_iter().map(|(_, change)| change).collect())
