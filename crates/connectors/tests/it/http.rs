@@ -5,6 +5,7 @@ mod edges;
 mod fuzz_webhook;
 mod paging;
 mod pocketbase;
+mod proof;
 mod webhook;
 mod writes;
 

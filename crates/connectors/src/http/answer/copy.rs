@@ -3,7 +3,7 @@
 use super::look::{look, scalar_text};
 use super::stamp;
 use super::words::harmless;
-use crate::http::declare::object::Etag;
+use crate::http::declare::object::{Deleted, Etag};
 use crate::http::declare::prepared::Object;
 use avowal_core::data::ids::RemoteId;
 use avowal_core::data::value::Value;
@@ -81,10 +81,7 @@ impl Object {
         if !matches!(item, Value::Object(_)) {
             return Err("it is no JSON object".to_owned());
         }
-        let flag = self.spec.deleted.as_deref().and_then(|place| look(item, place));
-        let is_set =
-            |flag: &Value| *flag != Value::Int(0) && !matches!(flag, Value::Null | Value::Bool(false));
-        if flag.is_some_and(is_set) {
+        if self.spec.deleted.as_ref().is_some_and(|deleted| says_deleted(deleted, item)) {
             return Ok(RemoteState::Gone);
         }
         let at = self.spec.fields_at.as_deref().unwrap_or("");
@@ -96,6 +93,41 @@ impl Object {
                 held.get(&column.name).map(|value| (column.name.clone(), value.clone()))
             });
         Ok(RemoteState::Present(mapped.collect()))
+    }
+}
+
+/// Whether a copy says that it is gone.
+fn says_deleted(deleted: &Deleted, item: &Value) -> bool {
+    match deleted {
+        Deleted::Flag(place) => look(item, place).is_some_and(is_set),
+        Deleted::Values(values) => {
+            let shown = look(item, &values.at).and_then(scalar_text);
+            shown.is_some_and(|shown| values.equals.contains(&shown))
+        }
+    }
+}
+
+/// Whether a flag or time is set. Services write "not set" in many ways.
+fn is_set(flag: &Value) -> bool {
+    match flag {
+        Value::Null => false,
+        Value::Bool(set) => *set,
+        Value::Int(number) => *number != 0,
+        Value::Float(number) => number.whole().as_deref() != Some("0"),
+        Value::List(items) => !items.is_empty(),
+        Value::Object(members) => !members.is_empty(),
+        Value::Text(text) => {
+            let text = text.trim().to_ascii_lowercase();
+            let unset = ["", "false", "f", "no", "n", "off", "null", "none", "nil"].contains(&text.as_str());
+            // A date of zeros, as in 0000-00-00, and a zero in any spelling.
+            let zeros = text.bytes().filter(u8::is_ascii_digit).all(|digit| digit == b'0')
+                && text.bytes().any(|byte| byte.is_ascii_digit())
+                && !text.bytes().any(|byte| byte.is_ascii_alphabetic() && !matches!(byte, b't' | b'z'));
+            let time = if text.len() == 10 { format!("{text}t00:00:00z") } else { text.clone() };
+            let beginning =
+                stamp::read(&Value::text(time.to_ascii_uppercase())).is_some_and(|(at, _)| at.millis() <= 0);
+            !(unset || zeros || beginning)
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::guard::{self, PublicOnly};
 use super::pace::Pace;
+use super::secrets::Secrets;
 use crate::http::answer::reply::Reply;
 use crate::http::answer::trouble::Trouble;
 use crate::http::answer::words::harmless;
@@ -24,6 +25,7 @@ pub(crate) struct Client {
     pace: Pace,
     places: Semaphore,
     body_bytes_max: usize,
+    secrets: Secrets,
 }
 
 /// A request without its authorisation.
@@ -39,6 +41,7 @@ impl Client {
     pub(crate) fn new(options: HttpOptions) -> Result<Self, ConnectorError> {
         let base = base_url(&options)?;
         let (headers, login) = headers(&options)?;
+        let secrets = Secrets::of(&options);
         let timeout = Duration::from_millis(options.timeout_ms.clamp(100, 600_000));
         let tls = avowal_tls::client_config()
             .map_err(|error| wrong("TLS", &format!("cannot be set up: {error}. Install the system's root certificates (package ca-certificates)")))?;
@@ -63,12 +66,18 @@ impl Client {
             pace: Pace::new(options.rate),
             places: Semaphore::new(options.concurrency.clamp(1, 64)),
             body_bytes_max: options.max_body_bytes.clamp(1024, 256 << 20),
+            secrets,
         })
     }
 
     /// The service's host, for messages.
     pub(crate) fn host(&self) -> &str {
         self.base.host_str().unwrap_or("the service")
+    }
+
+    /// A text that may repeat what a service echoes, without our secrets.
+    pub(crate) fn hide(&self, text: String) -> String {
+        self.secrets.hide(text)
     }
 
     /// The address of `path` below the base.
@@ -124,6 +133,7 @@ impl Client {
         let mut builder =
             self.http.request(request.method.clone(), request.url.clone()).headers(request.headers.clone());
         if let Some((session, token)) = token {
+            token.to_str().into_iter().for_each(|token| self.secrets.add(token));
             builder = builder.header(session.header(), token.clone());
         }
         if let Some(body) = &request.body {
@@ -160,6 +170,8 @@ impl Client {
             }
             body.extend_from_slice(&chunk);
         }
+        // What explains a refusal is repeated to people; it may echo what we sent.
+        let body = if status.is_success() { body } else { self.secrets.hide_bytes(body) };
         Ok(Reply { status, headers, body })
     }
 }

@@ -7,3 +7,4 @@ pub(crate) mod client;
 pub(crate) mod failure;
 mod guard;
 mod pace;
+mod secrets;

@@ -49,8 +49,10 @@ pub struct HttpObject {
     #[schemars(extend("examples" = [{ "header": "ETag" }]))]
     pub etag: Option<Etag>,
     /// The name or pointer of a flag or time that marks a copy as deleted.
+    /// Absent, null, false, 0, an empty text, list or object, the words `false`, `no`, `off`, `0` and the time 0 say that
+    /// the copy is there. `{ at = "status", equals = ["archived"] }` names the values that say that it is gone.
     #[schemars(example = &"archived")]
-    pub deleted: Option<String>,
+    pub deleted: Option<Deleted>,
     /// The name or pointer of who changed a copy last.
     #[schemars(example = &"updated_by")]
     pub actor: Option<String>,
@@ -79,8 +81,8 @@ pub struct HttpObject {
     #[schemars(extend("examples" = [{ "path": "/{object}/new" }]))]
     pub create: WriteCall,
     /// How fields of a copy are changed; `PATCH` by default.
-    #[schemars(extend("examples" = [{ "method": "PUT" }]))]
-    pub update: WriteCall,
+    #[schemars(extend("examples" = [{ "method": "PUT", "replaces": "whole" }]))]
+    pub update: UpdateCall,
     /// How a copy is deleted; `DELETE` by default.
     #[schemars(extend("examples" = [{ "path": "/{object}/{id}/archive", "method": "POST" }]))]
     pub delete: WriteCall,
@@ -139,6 +141,60 @@ pub struct WriteCall {
     /// The query's parameters.
     #[schemars(extend("examples" = [{ "notify": "false" }]))]
     pub query: BTreeMap<String, String>,
+}
+
+/// A request that changes fields of a copy.
+#[derive(Clone, PartialEq, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct UpdateCall {
+    /// The path, if it is not the copy's.
+    #[schemars(example = &"/{object}/{id}/fields")]
+    pub path: Option<String>,
+    /// The method: `PATCH`, `PUT` or `POST`.
+    #[schemars(extend("enum" = ["POST", "PUT", "PATCH", "DELETE"]), example = &"PUT")]
+    pub method: Option<String>,
+    /// The query's parameters.
+    #[schemars(extend("examples" = [{ "notify": "false" }]))]
+    pub query: BTreeMap<String, String>,
+    /// What an update replaces. With `PUT` it must be declared.
+    #[schemars(example = &"whole")]
+    pub replaces: Option<Replaces>,
+    /// The names in a copy that are not sent back with `replaces = "whole"`, because the service refuses them.
+    #[schemars(extend("examples" = [["id", "created_at", "updated_at"]]))]
+    pub read_only: Vec<String>,
+}
+
+/// What an update replaces.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Replaces {
+    /// The fields that are sent; the others stay. Only these are sent.
+    Fields,
+    /// The whole copy: what is not sent is cleared. The copy is read first and sent back whole with the changed fields in
+    /// it, under `If-Match` where `etag` is declared.
+    Whole,
+}
+
+/// What marks a copy as deleted.
+#[derive(Clone, PartialEq, Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Deleted {
+    /// The name or pointer of a flag or time.
+    Flag(String),
+    /// The name or pointer of a field, and the values that say that the copy is gone.
+    Values(DeletedValues),
+}
+
+/// The values of a field that say that the copy is gone.
+#[derive(Clone, PartialEq, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DeletedValues {
+    /// The name or pointer of the field.
+    #[schemars(example = &"status")]
+    pub at: String,
+    /// The values, as texts.
+    #[schemars(extend("examples" = [["archived", "trashed"]]))]
+    pub equals: Vec<String>,
 }
 
 /// Where a copy's opaque version is found.

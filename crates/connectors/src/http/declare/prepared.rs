@@ -1,7 +1,7 @@
 //! One declared object, made ready: its mapping, and its calls as compiled templates.
 
 use super::fault::wrong;
-use super::object::{Etag, HttpObject, ReadCall, WriteCall};
+use super::object::{Etag, HttpObject, ReadCall, Replaces, WriteCall};
 use super::route::{Route, page_query};
 use super::template::Filling;
 use avowal_core::data::ids::RemoteId;
@@ -44,6 +44,19 @@ impl Object {
                 "needs `updated`, the name of the time of a copy's last change",
             ));
         }
+        let update = WriteCall {
+            path: spec.update.path.clone(),
+            method: spec.update.method.clone(),
+            query: spec.update.query.clone(),
+        };
+        let puts = update.method.as_deref().is_some_and(|method| method.eq_ignore_ascii_case("PUT"));
+        if puts && spec.update.replaces.is_none() {
+            return Err(wrong(
+                &whose("update"),
+                "most services clear what a PUT does not name. Declare `replaces = \"whole\"`, and the copy is read and \
+                 sent back whole; or `replaces = \"fields\"` if this service keeps the other fields",
+            ));
+        }
         let pages = page_query(&spec.paging);
         let changes = match &spec.changes {
             None => None,
@@ -65,7 +78,7 @@ impl Object {
             read: read("read", &spec.read, &item, &[])?,
             find,
             create: write("create", &spec.create, &collection, "POST")?,
-            update: write("update", &spec.update, &item, "PATCH")?,
+            update: write("update", &update, &item, "PATCH")?,
             delete: write("delete", &spec.delete, &item, "DELETE")?,
             binding,
             spec,
@@ -87,6 +100,11 @@ impl Object {
     /// Whether the service checks versions.
     pub(crate) fn precondition(&self) -> bool {
         self.spec.etag.is_some()
+    }
+
+    /// Whether an update must name everything that the copy holds.
+    pub(crate) fn replaces_whole(&self) -> bool {
+        self.spec.update.replaces == Some(Replaces::Whole)
     }
 
     /// The header that carries the version of the copy in an answer.

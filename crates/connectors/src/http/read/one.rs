@@ -11,15 +11,25 @@ use reqwest::StatusCode;
 
 /// The copy `id` as it is now. Errors are outcomes of the write that wanted to know.
 pub(crate) async fn read(client: &Client, object: &Object, id: &RemoteId) -> Result<Change, ReadTrouble> {
+    read_whole(client, object, id).await.map(|(copy, _)| copy)
+}
+
+/// The copy `id`, and the answer that shows it.
+pub(crate) async fn read_whole(
+    client: &Client,
+    object: &Object,
+    id: &RemoteId,
+) -> Result<(Change, Option<Reply>), ReadTrouble> {
+    let gone = || (Change::bare(id.clone(), RemoteState::Gone), None);
     let Ok(url) = object.read.address(&object.filling_for(id), |path| client.url(path)) else {
         // An id that fits into no path can belong to no copy of this service.
-        return Ok(Change::bare(id.clone(), RemoteState::Gone));
+        return Ok(gone());
     };
     let place = format!("GET {}", url.path());
     let reply = client.send(&get(url)).await.map_err(|trouble| ReadTrouble::None(place.clone(), trouble))?;
     match reply.status {
-        StatusCode::NOT_FOUND | StatusCode::GONE => Ok(Change::bare(id.clone(), RemoteState::Gone)),
-        status if status.is_success() => Ok(single(object, id, &reply)),
+        StatusCode::NOT_FOUND | StatusCode::GONE => Ok(gone()),
+        status if status.is_success() => Ok((single(object, id, &reply), Some(reply))),
         _ => Err(ReadTrouble::Unfriendly(place, reply)),
     }
 }

@@ -1,15 +1,17 @@
 //! What is sent for a write, in which order.
 
 use super::outcome::{Step, before_write, confirmed, created_id, judge, of_trouble, place, stop};
+use super::whole::whole_body;
+use crate::http::answer::reply::Reply;
 use crate::http::call::client::{Client, Request};
 use crate::http::declare::prepared::Object;
 use crate::http::declare::route::Route;
 use crate::http::declare::template::Filling;
 use crate::http::read::find::find;
-use crate::http::read::one::read;
+use crate::http::read::one::read_whole;
 use avowal_core::data::ids::RemoteId;
 use avowal_core::record::intent::Operation;
-use avowal_engine::ports::connector::{RemoteState, Write, WriteOutcome};
+use avowal_engine::ports::connector::{Change, RemoteState, Write, WriteOutcome};
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, IF_MATCH};
 
@@ -23,7 +25,23 @@ pub(crate) async fn write(client: &Client, object: &Object, write: &Write) -> Wr
             stop(WriteOutcome::Rejected { reason: format!("the {} names no copy", write.operation) })
         }
     };
-    done.unwrap_or_else(|outcome| *outcome)
+    without_secrets(client, done.unwrap_or_else(|outcome| *outcome))
+}
+
+/// An outcome whose reason repeats no secret.
+fn without_secrets(client: &Client, outcome: WriteOutcome) -> WriteOutcome {
+    match outcome {
+        WriteOutcome::Conflict { reason } => WriteOutcome::Conflict { reason: client.hide(reason) },
+        WriteOutcome::Blocked { reason } => WriteOutcome::Blocked { reason: client.hide(reason) },
+        WriteOutcome::Rejected { reason } => WriteOutcome::Rejected { reason: client.hide(reason) },
+        WriteOutcome::Unknown { reason } => WriteOutcome::Unknown { reason: client.hide(reason) },
+        WriteOutcome::Retry { after_ms, reason } => {
+            WriteOutcome::Retry { after_ms, reason: client.hide(reason) }
+        }
+        other @ (WriteOutcome::Confirmed { .. } | WriteOutcome::Exists { .. } | WriteOutcome::Missing) => {
+            other
+        }
+    }
 }
 
 async fn create(client: &Client, object: &Object, write: &Write) -> Step<WriteOutcome> {
@@ -41,7 +59,7 @@ async fn create(client: &Client, object: &Object, write: &Write) -> Step<WriteOu
         // It was probably made, but nobody can say which one it is: a look-up has to find it.
         return stop(WriteOutcome::Unknown { reason: format!("{place}: {}, without an id", reply.words()) });
     };
-    Ok(confirmed(object, id, &reply, write))
+    confirmed(object, id, &reply, write, &place)
 }
 
 async fn change(
@@ -51,28 +69,36 @@ async fn change(
     id: &RemoteId,
     route: &Route,
 ) -> Step<WriteOutcome> {
-    let version = match &write.version {
+    let replaces = write.operation == Operation::Update && object.replaces_whole();
+    let (version, whole) = match &write.version {
         // The service itself compares the version that we have judged already.
-        Some(version) if object.precondition() => Some(version.clone()),
-        Some(_) | None => present(client, object, write, id).await?,
+        Some(version) if object.precondition() && !replaces => (Some(version.clone()), None),
+        Some(_) | None => {
+            let (copy, reply) = look(client, object, id).await?;
+            as_expected(write, &copy)?;
+            (copy.version, reply.filter(|_| replaces))
+        }
     };
+    let body = whole.map(|reply| whole_body(object, &reply, &write.fields)).transpose();
+    let body = body.map_err(|reason| Box::new(WriteOutcome::Rejected { reason }))?;
     let filling = object.filling_for(id);
-    let request = request(client, object, write, route, &filling, version.filter(|_| object.precondition()))?;
+    let mut request =
+        request(client, object, write, route, &filling, version.filter(|_| object.precondition()))?;
+    request.body = body.or(request.body);
     let place = place(&request);
     let reply = client.send(&request).await.map_err(|trouble| Box::new(of_trouble(&place, trouble)))?;
     if matches!(reply.status, StatusCode::NOT_FOUND | StatusCode::GONE) {
         return stop(WriteOutcome::Missing);
     }
     judge(object, &request, &reply)?;
-    Ok(confirmed(object, id.clone(), &reply, write))
+    confirmed(object, id.clone(), &reply, write, &place)
 }
 
 /// Looks at the copy before it is changed: the best that can be done where no version is known.
-async fn present(client: &Client, object: &Object, write: &Write, id: &RemoteId) -> Step<Option<String>> {
-    let copy = read(client, object, id).await.map_err(|trouble| Box::new(before_write(trouble)))?;
+fn as_expected(write: &Write, copy: &Change) -> Step<()> {
     match &copy.shown {
         RemoteState::Gone => stop(WriteOutcome::Missing),
-        RemoteState::Present(fields) if write.expected.holds(fields) => Ok(copy.version),
+        RemoteState::Present(fields) if write.expected.holds(fields) => Ok(()),
         RemoteState::Present(_) => {
             stop(WriteOutcome::Conflict { reason: "the copy is not as expected any more".to_owned() })
         }
@@ -81,6 +107,10 @@ async fn present(client: &Client, object: &Object, write: &Write, id: &RemoteId)
         }
         RemoteState::Unknown => stop(WriteOutcome::Conflict { reason: "the copy cannot be read".to_owned() }),
     }
+}
+
+async fn look(client: &Client, object: &Object, id: &RemoteId) -> Step<(Change, Option<Reply>)> {
+    read_whole(client, object, id).await.map_err(|trouble| Box::new(before_write(trouble)))
 }
 
 fn request(

@@ -5,3 +5,5 @@
 
 pub(crate) mod calls;
 mod outcome;
+mod whole;
+mod written;

@@ -1,5 +1,6 @@
 //! What an answer to a write means.
 
+use super::written::is_another;
 use crate::http::answer::reply::Reply;
 use crate::http::answer::trouble::Trouble;
 use crate::http::answer::words::harmless;
@@ -49,7 +50,9 @@ pub(crate) fn judge(object: &Object, request: &Request, reply: &Reply) -> Step<(
             after_ms: None,
             reason: format!("{reason}; check `auth` and its rights"),
         }),
-        StatusCode::REQUEST_TIMEOUT
+        // A lock goes away.
+        StatusCode::LOCKED
+        | StatusCode::REQUEST_TIMEOUT
         | StatusCode::TOO_EARLY
         | StatusCode::TOO_MANY_REQUESTS
         | StatusCode::SERVICE_UNAVAILABLE => {
@@ -70,18 +73,32 @@ fn fault(object: &Object, reply: &Reply) -> Option<String> {
     (!matches!(found, "null" | "false" | "[]" | "{}" | "\"\"" | "0")).then(|| harmless(found))
 }
 
-pub(crate) fn confirmed(object: &Object, id: RemoteId, reply: &Reply, write: &Write) -> WriteOutcome {
-    let after = match write.operation {
-        Operation::Create | Operation::Update => {
-            let copy = single(object, &id, reply);
-            // An answer that does not show what was written does not show the copy.
-            let complete = matches!(&copy.shown, RemoteState::Present(fields)
-                if write.fields.keys().all(|name| fields.contains_key(name)));
-            complete.then_some(copy)
-        }
-        Operation::Delete => None,
-    };
-    WriteOutcome::Confirmed { id, after }
+/// What an answer of success proves. One that shows another copy proves nothing: a look-up has to find ours.
+pub(crate) fn confirmed(
+    object: &Object,
+    id: RemoteId,
+    reply: &Reply,
+    write: &Write,
+    place: &str,
+) -> Step<WriteOutcome> {
+    if write.operation == Operation::Delete {
+        return Ok(WriteOutcome::Confirmed { id, after: None });
+    }
+    let copy = single(object, &id, reply);
+    let other = reply
+        .at(&object.record_at())
+        .and_then(|raw| object.id_of(&Value::parse(raw.get().as_bytes()).ok()?))
+        .filter(|shown| *shown != id);
+    if other.is_some() || is_another(object, write, &copy) {
+        let shown = other.unwrap_or(copy.id);
+        let reason =
+            format!("{place}: the answer shows another copy than the one that was written ({shown})");
+        return stop(WriteOutcome::Unknown { reason });
+    }
+    // An answer that does not show what was written does not show the copy.
+    let complete = matches!(&copy.shown, RemoteState::Present(fields)
+        if write.fields.keys().all(|name| fields.contains_key(name)));
+    Ok(WriteOutcome::Confirmed { id, after: complete.then_some(copy) })
 }
 
 /// The id of a new copy: in the answer, or at the end of its `Location`.

@@ -178,7 +178,7 @@ async fn bodies_and_headers_are_as_declared() {
     let server = Server::start(router).await;
     let connector = server.connector(
         "wrap = 'thing'\nfields_at = '/properties'\nidempotency = 'Idempotency-Key'\netag = { header = 'ETag' }\n\
-         update = { method = 'PUT', query = { notify = 'no' } }",
+         update = { method = 'PUT', replaces = 'fields', query = { notify = 'no' } }",
     );
     let made = carry_out(&connector, create()).await;
     assert!(matches!(&made, WriteOutcome::Confirmed { after: Some(_), .. }), "{made:?}");
