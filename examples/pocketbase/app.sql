@@ -1,6 +1,6 @@
 -- The app's own table, as any app would have it. `avowal` adds its log and triggers beside it, and removes them.
 CREATE TABLE customers (
-    id             INTEGER PRIMARY KEY,
+    id             INTEGER PRIMARY KEY AUTOINCREMENT,   -- so that no id is given twice
     code           TEXT,
     email          TEXT NOT NULL,
     full_name      TEXT,

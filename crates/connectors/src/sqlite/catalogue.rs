@@ -56,7 +56,8 @@ pub(super) struct TableColumn {
     pub default: Option<String>,
     /// The type of the field that it carries; `None` for a column that is only the id.
     pub field_type: Option<FieldType>,
-    primary: bool,
+    /// Whether it belongs to the primary key.
+    pub primary: bool,
 }
 
 #[cfg(test)]

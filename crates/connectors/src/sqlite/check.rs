@@ -80,6 +80,7 @@ fn of_table(
         let problem = format!("column {} holds {id} twice, as a number and as a text", table.id.name);
         findings.push(finding(&here, &problem, "Give the column a type, such as INTEGER or TEXT"));
     }
+    findings.extend(repeated_ids(connection, table, &here)?);
     for index in &table.unknown_keys {
         findings.push(Finding::note(
             &here,
@@ -96,6 +97,24 @@ fn of_table(
     }
     findings.extend(of_log(connection, mapped, table, &here)?);
     Ok(findings)
+}
+
+/// Says that the table gives the id of a deleted row to a new one, if it does.
+fn repeated_ids(connection: &Connection, table: &Table, here: &str) -> Result<Option<Finding>, Failure> {
+    if !(table.id.primary && table.id.declared == "INTEGER") {
+        return Ok(None);
+    }
+    let sql = "SELECT upper(sql) FROM sqlite_schema WHERE type = 'table' AND name = ?1";
+    let made: Option<String> = connection.query_row(sql, [&table.name], |row| row.get(0)).optional()?;
+    let says = |word: &str| made.as_deref().is_some_and(|made| made.contains(word));
+    if says("AUTOINCREMENT") || says("WITHOUT ROWID") {
+        return Ok(None);
+    }
+    let problem =
+        format!("column {} may give the id of the last row, once deleted, to the next", table.id.name);
+    let cure = "The change log tells the two apart; to other readers of the table they are one. \
+                `INTEGER PRIMARY KEY AUTOINCREMENT` never gives an id again";
+    Ok(Some(Finding::note(here, problem, cure)))
 }
 
 /// What is to be known of the change log of a table.

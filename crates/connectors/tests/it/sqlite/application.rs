@@ -92,7 +92,7 @@ async fn a_mapped_column_can_be_dropped_after_uninstall() {
     let refused = file.person.lock().unwrap().execute_batch("ALTER TABLE people DROP COLUMN note");
     assert!(refused.is_err(), "SQLite itself refuses it while a trigger names the column");
     file.connector.uninstall().await.unwrap();
-    let findings = file.connector.check().await.unwrap();
+    let findings = file.findings().await;
     assert_eq!(findings[0].severity, Severity::Note);
     assert!(
         findings[0].problem.contains("DROP COLUMN") && findings[0].cure.contains("uninstall"),

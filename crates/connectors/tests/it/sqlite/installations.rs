@@ -34,11 +34,11 @@ async fn two_configurations_each_have_their_own_feed() {
     let changes = other.changes(&entity(), &other_from, 10).await.unwrap().changes;
     assert_eq!(changes.last().unwrap().correlation, None);
 
-    let notes = file.connector.check().await.unwrap();
+    let notes = file.findings().await;
     assert!(notes[0].severity == Severity::Note && notes[0].problem.contains("avowal_other_"), "{notes:?}");
     assert!(!other.uninstall().await.unwrap().is_empty());
     assert_eq!(ours(&file, "other"), 0);
-    assert_eq!(file.connector.check().await.unwrap(), vec![]);
+    assert_eq!(file.findings().await, vec![]);
     file.sql("UPDATE people SET note = 'z'");
     assert_eq!(told(&file.changes(&from).await, "note").last(), pairs([("1", "z")]).last());
     file.connector.uninstall().await.unwrap();
