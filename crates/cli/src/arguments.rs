@@ -127,6 +127,9 @@ pub struct SyncArguments {
     /// Allow any number of deletes in this system for this run. May be repeated.
     #[arg(long, value_name = "SYSTEM")]
     pub approve_deletes: Vec<String>,
+    /// Let any number of creates go in this system, for a day. May be repeated.
+    #[arg(long, value_name = "SYSTEM")]
+    pub approve_creates: Vec<String>,
 }
 
 /// A direction on the command line.
@@ -165,6 +168,9 @@ pub struct ResumeArguments {
     /// The system was restored from a backup, moved or made anew, and is the right one: list all of it again.
     #[arg(long)]
     pub restored: bool,
+    /// It is right that what the guard holds is created: let any number of creates go for a day.
+    #[arg(long)]
+    pub approve_creates: bool,
     /// Who lets it go on; the login name by default.
     #[arg(long, value_name = "NAME")]
     pub by: Option<String>,

@@ -10,8 +10,9 @@ use avowal_engine::ports::connector::Installation;
 use avowal_engine::ports::lanes::{Claim, Lane};
 use avowal_engine::ports::store::{
     Commit, CommitChanges, CommitOutcome, ControlStops, Counts, CursorName, Due, DueIntent, KeepLags,
-    Located, OpenCounts, OpenReview, PlannedDeletes, Position, QuarantineItem, ReadHistory, ReadOverview,
-    ReadRecords, ScheduleWork, ShareStore, SharedStore, Signal, Stop, Store, StoreError, WaitingIntent,
+    Located, OpenCounts, OpenReview, PlannedCreates, PlannedDeletes, Position, QuarantineItem, ReadHistory,
+    ReadOverview, ReadRecords, ScheduleWork, ShareStore, SharedStore, Signal, Stop, StopCause, Store,
+    StoreError, WaitingIntent,
 };
 use std::collections::BTreeMap;
 use std::ops::Deref;
@@ -155,6 +156,10 @@ impl<L: StoreLayer> ReadOverview for Layered<L> {
         self.0.below().planned_deletes(system).await
     }
 
+    async fn planned_creates(&self, system: &SystemName) -> Result<Vec<PlannedCreates>, StoreError> {
+        self.0.below().planned_creates(system).await
+    }
+
     async fn counts(&self) -> Result<Counts, StoreError> {
         self.0.below().counts().await
     }
@@ -240,6 +245,14 @@ impl<L: StoreLayer> ControlStops for Layered<L> {
 
     async fn lift_stop(&self, stop: &Stop, by: &str, at: Timestamp) -> Result<bool, StoreError> {
         self.0.below().lift_stop(stop, by, at).await
+    }
+
+    async fn last_lifted(
+        &self,
+        system: &SystemName,
+        cause: StopCause,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        self.0.below().last_lifted(system, cause).await
     }
 }
 

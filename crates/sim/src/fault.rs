@@ -77,10 +77,18 @@ pub enum Fault {
     SameSecond,
     /// A person puts back a value that stood there before.
     RestoredValue,
+    /// A system answers as if it held nothing, and takes writes all the same.
+    Blind,
+    /// A create is accepted, and its row is shown only later.
+    ShownLate,
+    /// The read of one row fails, and the system answers otherwise.
+    ReadOfOneFails,
+    /// A search shows rows later than reads do.
+    IndexLag,
 }
 
 impl Fault {
-    /// All of them.
+    /// All of them, but the [`Self::LIES`].
     pub const ALL: [Fault; 33] = [
         Fault::LateWebhook,
         Fault::DuplicateWebhook,
@@ -116,6 +124,10 @@ impl Fault {
         Fault::SameSecond,
         Fault::RestoredValue,
     ];
+
+    /// The ways in which a system lies although it answers. Dice of their own choose them, so that the other faults of a
+    /// seed stay as they are.
+    pub const LIES: [Fault; 4] = [Fault::Blind, Fault::ShownLate, Fault::ReadOfOneFails, Fault::IndexLag];
 }
 
 impl fmt::Display for Fault {

@@ -5,6 +5,7 @@
 pub mod family;
 pub mod fault;
 mod judgement;
+mod lies;
 pub mod many;
 pub mod mistakes;
 pub mod oracle;

@@ -164,6 +164,7 @@ impl World {
             Action::Revoke { system, on } => {
                 self.take_down(*system, *on, Fault::RevokedCredential, ConnectorErrorKind::Unauthorised);
             }
+            Action::Blind { system, on } => self.set_blind(*system, *on),
             Action::Stop { system, outgoing } => self.stop(*system, *outgoing),
             Action::GoOn => self.lift_stops(),
             Action::Expire { system } => {
@@ -203,11 +204,13 @@ impl World {
         }
     }
 
+    /// A person lets every system go on. What a guard holds is another question.
     fn lift_stops(&mut self) {
         self.oracle.goes_on();
+        let now = Timestamp::from_millis(self.now_ms());
         let stops = self.memory.stops().now_or_never().and_then(Result::ok).unwrap_or_default();
-        for stop in stops {
-            self.memory.lift_stop(&stop, "somebody", stop.since).now_or_never();
+        for stop in stops.into_iter().filter(|stop| stop.cause.is_whole()) {
+            self.memory.lift_stop(&stop, "somebody", now).now_or_never();
         }
     }
 
@@ -267,6 +270,8 @@ impl World {
             self.systems[system].set_feed_stuck(false);
         }
         self.oracle.make_peace();
+        self.end_blindness();
+        self.approve_creates();
         self.deletes_approved = true;
         self.restart_all();
         self.judge_poison();

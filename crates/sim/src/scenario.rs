@@ -2,6 +2,7 @@
 
 use crate::family::{Family, add_family};
 use crate::fault::{Fault, Rates};
+use crate::lies::add_lies;
 use avowal_fakes::dice::Dice;
 use serde::{Deserialize, Serialize};
 
@@ -164,6 +165,8 @@ pub enum Action {
     Expire { system: usize },
     /// A system's feed shows nothing new, or shows it all.
     Stick { system: usize, on: bool },
+    /// A system begins or ends to answer as if it held nothing.
+    Blind { system: usize, on: bool },
     /// A person stops one direction of a system, while no worker is in the middle of something.
     Stop { system: usize, outgoing: bool },
     /// A person lets every system go on.
@@ -204,12 +207,13 @@ impl Scenario {
         let rules = rules(&mut dice, &systems);
         let mut systems = systems;
         let workers = 1 + usize::from(dice.chance(30));
-        let rates = rates(&mut dice);
+        let mut rates = rates(&mut dice);
         let focus = focus(&mut dice, &rules);
         let mut trace = trace(&mut dice, systems.len(), workers, &rates, focus);
         add_stops(seed, systems.len(), &mut trace);
         reuse_ids(seed, &mut systems, &mut trace);
         let family = add_family(seed, systems.len(), &mut trace);
+        add_lies(seed, systems.len(), &mut rates, &mut trace);
         Self { seed, systems, rules, rates, workers, focus, family, answers: dice.chance(50), trace }
     }
 }

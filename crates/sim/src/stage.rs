@@ -3,10 +3,17 @@
 use crate::fault::{Fault, Faults};
 use crate::oracle::Oracle;
 use avowal_core::data::ids::RemoteId;
+use avowal_core::record::intent::Operation;
 use avowal_engine::ports::connector::{ConnectorError, ConnectorErrorKind, Write};
 use avowal_fakes::fake::{Fate, Fault as WriteFault, Kind};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+
+/// How late a row is shown that was accepted, at most, in milliseconds: no later than a lag that may be.
+const SHOWN_LATE_MS_MAX: u64 = 12_000;
+
+/// How much later than reads a search shows a row, at most, in milliseconds.
+const INDEX_LAG_MS_MAX: u64 = 60_000;
 
 /// The fate of all systems of one run.
 pub struct Stage {
@@ -51,6 +58,10 @@ impl Fate for Stage {
             self.oracle.outcome_lost(system, key);
             return Some(WriteFault::TimeoutAfter);
         }
+        if write.operation == Operation::Create && self.faults.strikes(Fault::ShownLate, key) {
+            self.oracle.outcome_lost(system, key);
+            return Some(WriteFault::ShownLate(self.faults.amount(key, SHOWN_LATE_MS_MAX) as i64));
+        }
         if self.faults.strikes(Fault::TooManyRequests, key) {
             let ms = 100 + self.faults.amount(key, 3_000);
             let until = self.now_ms.load(Ordering::Relaxed).saturating_add(ms as i64);
@@ -79,6 +90,19 @@ impl Fate for Stage {
         // One in four lags by more than the quiet time, by up to ten times as much.
         let longest = if self.faults.amount(&effect, 4) == 3 { 10_000 } else { 800 };
         if lags { 50 + self.faults.amount(&effect, longest) as i64 } else { 0 }
+    }
+
+    fn read_fails(&self, system: &str, id: &RemoteId) -> Option<String> {
+        let effect = format!("{system} read of {id}");
+        let fails = self.faults.is_possible(Fault::ReadOfOneFails)
+            && self.faults.strikes(Fault::ReadOfOneFails, &effect);
+        fails.then(|| "500 internal server error".to_owned())
+    }
+
+    fn index_lag_ms(&self, system: &str) -> i64 {
+        let effect = format!("{system} index");
+        let lags = self.faults.is_possible(Fault::IndexLag) && self.faults.strikes(Fault::IndexLag, &effect);
+        if lags { self.faults.amount(&effect, INDEX_LAG_MS_MAX) as i64 } else { 0 }
     }
 
     fn listing_max(&self, system: &str, rows: usize) -> Option<usize> {

@@ -211,7 +211,11 @@ impl World {
         let everybody = || self.scenario.systems.iter().map(|system| SystemName::new(&system.name));
         let deletes_approved: BTreeSet<SystemName> =
             if self.deletes_approved { everybody().collect() } else { BTreeSet::new() };
-        let guards = Guards { deletes_max: DELETES_MAX, deletes_max_share: 0.1, deletes_approved };
+        // Where systems lie, a person is asked about every delete and every copy that would be made again.
+        let lies = self.scenario.rates.contains_key(&Fault::Blind);
+        let deletes_max = if lies { 0 } else { DELETES_MAX };
+        let creates_again_max = if lies { 0 } else { Guards::default().creates_again_max };
+        let guards = Guards { deletes_max, deletes_approved, creates_again_max, ..Guards::default() };
         Settings {
             batch_records_max: 4,
             guards: mistakes::rules::guards(self.mistake, guards, everybody()),

@@ -222,7 +222,10 @@ fn assert_shows(raw: &Fields, wanted: &Fields) {
 fn present(change: &Change) -> &Fields {
     match &change.shown {
         RemoteState::Present(fields) => fields,
-        other @ (RemoteState::Gone | RemoteState::Unknown | RemoteState::Unreadable { .. }) => {
+        other @ (RemoteState::Gone
+        | RemoteState::Unknown
+        | RemoteState::Unreadable { .. }
+        | RemoteState::Unread { .. }) => {
             panic!("{} should be present, but is {other:?}", change.id)
         }
     }

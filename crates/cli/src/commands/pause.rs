@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
 use avowal_core::data::ids::SystemName;
-use avowal_engine::ports::store::{Direction, Stop, StopCause};
+use avowal_engine::ports::store::{Direction, Stop, StopCause, Store};
 
 /// Stops a system in one direction or both.
 pub async fn pause(config: &Config, arguments: &PauseArguments, output: &Output) -> Result<Exit, Failure> {
@@ -48,12 +48,30 @@ pub async fn resume(config: &Config, arguments: &ResumeArguments, output: &Outpu
             store.lift_stop(stop, &by, now()).await?;
         }
     }
+    if arguments.approve_creates {
+        approve_creates(store.as_ref(), &system, &by).await?;
+    }
     if is_other && wanted.contains(&Direction::Out) {
         drop(store);
         answer_identity(config, &system, arguments.restored, &by).await?;
     }
     tell(&compose::open_to_control(config).await?.stops().await?, &system, output)?;
     Ok(Exit::Done)
+}
+
+/// Lets creates of a system go, also where no guard has held any so far.
+pub(super) async fn approve_creates(store: &dyn Store, system: &SystemName, by: &str) -> Result<(), Failure> {
+    let stop = Stop {
+        system: system.clone(),
+        direction: Direction::Out,
+        cause: StopCause::Creates,
+        by: Some(by.to_owned()),
+        note: None,
+        since: now(),
+    };
+    store.set_stop(&stop).await?;
+    store.lift_stop(&stop, by, now()).await?;
+    Ok(())
 }
 
 /// Lifts the stop of a system that is itself again, or that a person takes for itself.

@@ -19,7 +19,12 @@ pub async fn run(mut config: Config, arguments: &SyncArguments, output: &Output)
         let system = super::pause::known(&config, name)?;
         config.settings.guards.deletes_approved.insert(system);
     }
-    let engine = compose::engine(&config, compose::open_to_write(&config).await?).await?;
+    let store = compose::open_to_write(&config).await?;
+    for name in &arguments.approve_creates {
+        let system = super::pause::known(&config, name)?;
+        super::pause::approve_creates(store.as_ref(), &system, &super::person(None)).await?;
+    }
+    let engine = compose::engine(&config, store).await?;
     let watch = Watch::new();
     let report = engine.sync(SyncOptions { full: arguments.full }, &watch).await;
     watch.finish();

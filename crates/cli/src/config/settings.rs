@@ -65,7 +65,9 @@ impl Default for SettingsKeys {
 }
 
 /// Limits that hold writes until a person approves them. When more deletes are due in one system than both limits allow,
-/// none is carried out and the exit code is 3; `avowal sync --approve-deletes SYSTEM` approves them.
+/// none is carried out and the exit code is 3; `avowal sync --approve-deletes SYSTEM` approves them. Too many creates stop
+/// the creates of that system; `avowal resume SYSTEM --approve-creates` lets them go. A system that was never linked may be
+/// filled.
 #[derive(Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(rename = "guards")]
@@ -76,12 +78,33 @@ pub(super) struct GuardKeys {
     /// Which share of a system's copies of one entity may be deleted without approval, from 0 to 1.
     #[schemars(range(min = 0, max = 1), example = 0.05)]
     deletes_max_share: f64,
+    /// How many copies of one entity may be made again without approval in a system that held them and does not show them
+    /// any more.
+    #[schemars(example = 50)]
+    creates_again_max_count: u64,
+    /// Which share of a system's copies of one entity may be made again without approval, from 0 to 1.
+    #[schemars(range(min = 0, max = 1), example = 0.05)]
+    creates_again_max_share: f64,
+    /// How many new copies of one entity may be made at once in a system that holds some; more of them are held if they
+    /// pass `creates_max_share` as well.
+    #[schemars(example = 10_000)]
+    creates_max_count: u64,
+    /// Which share of a system's copies of one entity may be made at once; 1 is as many again.
+    #[schemars(range(min = 0), example = 0.5)]
+    creates_max_share: f64,
 }
 
 impl Default for GuardKeys {
     fn default() -> Self {
         let defaults = Guards::default();
-        Self { deletes_max_count: defaults.deletes_max, deletes_max_share: defaults.deletes_max_share }
+        Self {
+            deletes_max_count: defaults.deletes_max,
+            deletes_max_share: defaults.deletes_max_share,
+            creates_again_max_count: defaults.creates_again_max,
+            creates_again_max_share: defaults.creates_again_max_share,
+            creates_max_count: defaults.creates_max,
+            creates_max_share: defaults.creates_max_share,
+        }
     }
 }
 
@@ -144,14 +167,23 @@ impl Reading<'_> {
     fn guards(&self, defaults: &Guards) -> Option<Guards> {
         let Some((table, at)) = self.section("guards") else { return Some(defaults.clone()) };
         let keys: GuardKeys = decode::table(table, at, self.report)?;
-        let share = keys.deletes_max_share;
-        if let (false, Some(entry)) = ((0.0..=1.0).contains(&share), table.get("deletes_max_share")) {
-            self.report.add(entry.node.at, "a share lies between 0 and 1", "Write 0.1 for a tenth");
+        let shares = [
+            ("deletes_max_share", keys.deletes_max_share),
+            ("creates_again_max_share", keys.creates_again_max_share),
+        ];
+        for (key, share) in shares {
+            if let (false, Some(entry)) = ((0.0..=1.0).contains(&share), table.get(key)) {
+                self.report.add(entry.node.at, "a share lies between 0 and 1", "Write 0.1 for a tenth");
+            }
         }
         Some(Guards {
             deletes_max: keys.deletes_max_count,
-            deletes_max_share: share,
+            deletes_max_share: keys.deletes_max_share,
             deletes_approved: defaults.deletes_approved.clone(),
+            creates_again_max: keys.creates_again_max_count,
+            creates_again_max_share: keys.creates_again_max_share,
+            creates_max: keys.creates_max_count,
+            creates_max_share: keys.creates_max_share,
         })
     }
 

@@ -126,3 +126,31 @@ fn refuse(mut stream: std::net::TcpStream) {
     let _ = stream.read(&mut request);
     let _ = stream.write_all(b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
 }
+
+#[test]
+fn a_system_that_lost_everything_is_filled_anew_only_by_a_persons_word() {
+    let bench = Bench::with(&CONFIG.replace(
+        "match_on = [\"email\"]",
+        "match_on = [\"email\"]\ndeletes = { owner = \"app\", on_refused = \"revert\", edit_against_delete = \"review\" }",
+    ));
+    bench.sql("app", "CREATE TABLE customers (id INTEGER PRIMARY KEY AUTOINCREMENT, email TEXT, name TEXT)");
+    bench.sql("crm", "CREATE TABLE contacts (id INTEGER PRIMARY KEY AUTOINCREMENT, email TEXT, name TEXT)");
+    bench.sql(
+        "app",
+        "INSERT INTO customers (email, name) VALUES ('a@x.example', 'Ann'), ('b@x.example', 'Bea')",
+    );
+    bench.ends_with(0, &["sync"]);
+    bench.sql("crm", "DELETE FROM contacts");
+    let said = bench.ends_with(3, &["sync"]);
+    assert!(said.contains("nothing is created in crm"), "{said}");
+    assert!(said.contains("2 copies of customer would be made again of the 2"), "{said}");
+    assert_eq!(one::<i64>(&bench, "crm", "SELECT count(*) FROM contacts"), 0);
+    let said = bench.ends_with(0, &["status"]);
+    assert!(said.contains("avowal resume crm --approve-creates"), "{said}");
+    // Letting the system go on in general is another word.
+    bench.ends_with(0, &["resume", "crm"]);
+    bench.ends_with(3, &["sync"]);
+    bench.ends_with(0, &["resume", "crm", "--approve-creates", "--by", "Ada"]);
+    bench.ends_with(0, &["sync"]);
+    assert_eq!(one::<i64>(&bench, "crm", "SELECT count(*) FROM contacts"), 2);
+}

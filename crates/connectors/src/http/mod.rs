@@ -26,7 +26,7 @@ use async_trait::async_trait;
 use avowal_core::data::ids::{EntityName, RemoteId};
 use avowal_engine::ports::connector::{
     Binding, Capabilities, Change, Connector, ConnectorError, ConnectorErrorKind, Delivery, Fields, Finding,
-    Page, Write, WriteOutcome,
+    Page, RemoteState, Write, WriteOutcome,
 };
 use avowal_engine::ports::store::Cursor;
 use call::client::Client;
@@ -65,6 +65,18 @@ impl HttpConnector {
             let message = format!("{} has no mapping for {entity}", self.client.host());
             ConnectorError::new(ConnectorErrorKind::SchemaDrift, message, None)
         })
+    }
+
+    /// Reads one copy. An answer that concerns this copy alone is no error of the service.
+    async fn read_one(&self, object: &Object, id: &RemoteId) -> Result<Change, ConnectorError> {
+        match read(&self.client, object, id).await {
+            Ok(change) => Ok(change),
+            Err(ReadTrouble::Unfriendly(place, reply)) if failure::is_of_one_copy(&reply) => {
+                let reason = self.client.hide(format!("{place}: {}", reply.words()));
+                Ok(Change::bare(id.clone(), RemoteState::Unread { reason }))
+            }
+            Err(trouble) => Err(self.read_error(trouble)),
+        }
     }
 
     fn read_error(&self, trouble: ReadTrouble) -> ConnectorError {
@@ -125,12 +137,8 @@ impl Connector for HttpConnector {
 
     async fn read(&self, entity: &EntityName, ids: &[RemoteId]) -> Result<Vec<Change>, ConnectorError> {
         let object = self.object(entity)?;
-        let reads: Vec<_> = ids.iter().map(|id| read(&self.client, object, id)).collect();
-        stream::iter(reads)
-            .buffered(self.concurrency)
-            .try_collect()
-            .await
-            .map_err(|trouble| self.read_error(trouble))
+        let reads: Vec<_> = ids.iter().map(|id| self.read_one(object, id)).collect();
+        stream::iter(reads).buffered(self.concurrency).try_collect().await
     }
 
     async fn find(&self, entity: &EntityName, fields: &Fields) -> Result<Vec<Change>, ConnectorError> {

@@ -36,7 +36,10 @@ pub(super) async fn survey(
                 format!("a copy cannot be read: {reason}"),
                 format!("Check `id`, `items` and `fields_at` in the mapping of {entity}"),
             )),
-            RemoteState::Unreadable { .. } | RemoteState::Gone | RemoteState::Unknown => {}
+            RemoteState::Unreadable { .. }
+            | RemoteState::Gone
+            | RemoteState::Unknown
+            | RemoteState::Unread { .. } => {}
         }
     }
     // Services leave out empty fields, so only a mapping of which nothing at all is shown is surely wrong.

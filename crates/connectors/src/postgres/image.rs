@@ -130,6 +130,9 @@ pub(super) fn change(id: RemoteId, shown: RemoteState, order: Option<i64>) -> Ch
 pub(super) fn into_fields(shown: RemoteState) -> Fields {
     match shown {
         RemoteState::Present(fields) => fields,
-        RemoteState::Gone | RemoteState::Unknown | RemoteState::Unreadable { .. } => Fields::new(),
+        RemoteState::Gone
+        | RemoteState::Unknown
+        | RemoteState::Unreadable { .. }
+        | RemoteState::Unread { .. } => Fields::new(),
     }
 }

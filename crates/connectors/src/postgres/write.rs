@@ -87,6 +87,7 @@ fn answers(answer: Result<Vec<WriteOutcome>, Stop>, count: usize) -> Vec<WriteOu
                 | WriteOutcome::Blocked { .. }
                 | WriteOutcome::Rejected { .. }
                 | WriteOutcome::Retry { .. }
+                | WriteOutcome::Unauthorised { .. }
                 | WriteOutcome::Unknown { .. }) => other,
             })
             .collect(),

@@ -119,7 +119,10 @@ pub(super) fn change(id: RemoteId, shown: RemoteState, order: Option<u64>) -> Ch
 pub(super) fn fields(shown: &RemoteState) -> Fields {
     match shown {
         RemoteState::Present(fields) => fields.clone(),
-        RemoteState::Gone | RemoteState::Unknown | RemoteState::Unreadable { .. } => Fields::new(),
+        RemoteState::Gone
+        | RemoteState::Unknown
+        | RemoteState::Unreadable { .. }
+        | RemoteState::Unread { .. } => Fields::new(),
     }
 }
 

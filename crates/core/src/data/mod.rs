@@ -9,7 +9,7 @@ pub(crate) mod left_join;
 mod marked;
 pub mod number;
 pub(crate) mod spelled;
-pub(crate) mod spelling;
+pub mod spelling;
 mod text;
 pub mod time;
 pub mod value;

@@ -7,7 +7,7 @@ const CUT_LETTERS_MIN: usize = 16;
 
 /// Whether a system may have made `shown` of `sent`: the same letters and digits in another case or with other
 /// signs between them, cut off at the end, or the same members in another order.
-pub(crate) fn is_spelling_of(shown: &Value, sent: &Value) -> bool {
+pub fn is_spelling_of(shown: &Value, sent: &Value) -> bool {
     match (shown, sent) {
         (Value::Text(_), Value::Text(_)) if shown != sent => {
             let (shown, sent) = (letters(shown), letters(sent));

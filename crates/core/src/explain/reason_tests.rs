@@ -178,6 +178,11 @@ fn failures_and_evidence_have_a_wire_form_and_words() {
         FailureReason::NoEffectSaid { by: "ada".into() },
         FailureReason::CopyMissing,
         FailureReason::CopyUnreadable,
+        FailureReason::NotShownYet,
+        FailureReason::NotShown { fields: vec!["phone".into()] },
+        FailureReason::NothingShown,
+        FailureReason::NotTaken { fields: vec!["phone".into()] },
+        FailureReason::MissingButShown,
         FailureReason::FoundUnreadable { remote_id: "42".into() },
         FailureReason::FoundExisting,
         FailureReason::LinkedElsewhere { record: "r2".into() },
@@ -220,6 +225,11 @@ fn failures_and_evidence_have_a_wire_form_and_words() {
     {"no_effect_said":{"by":"ada"}} | ada says that it had no effect
     "copy_missing" | the copy does not exist any more
     "copy_unreadable" | the copy cannot be read
+    "not_shown_yet" | crm does not show yet whether it was done
+    {"not_shown":{"fields":["phone"]}} | crm took the write, and still shows what stood in phone before
+    "nothing_shown" | crm took the write, and does not show what came of it
+    {"not_taken":{"fields":["phone"]}} | crm takes the write and keeps what stood in phone before; let it accept the value there, or map the field as read_only
+    "missing_but_shown" | crm answers that the copy does not exist, and shows it all the same
     {"found_unreadable":{"remote_id":"42"}} | a copy with the same key exists in crm and cannot be read: 42
     "found_existing" | a copy with the same key exists there; it is linked instead of creating another
     {"linked_elsewhere":{"record":"r2"}} | the copy with the same key in crm belongs to record r2 already

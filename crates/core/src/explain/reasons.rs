@@ -211,6 +211,19 @@ pub fn failure_words(reason: &FailureReason, system: &SystemName) -> String {
         }
         FailureReason::ReadBackShowsNoEffect => "reading it back shows no effect".to_owned(),
         FailureReason::LookUpShowsNoEffect => "looking it up shows no effect".to_owned(),
+        FailureReason::NotShownYet => format!("{system} does not show yet whether it was done"),
+        FailureReason::NotShown { fields } => {
+            format!("{system} took the write, and still shows what stood in {} before", listed(fields))
+        }
+        FailureReason::NothingShown => format!("{system} took the write, and does not show what came of it"),
+        FailureReason::NotTaken { fields } => format!(
+            "{system} takes the write and keeps what stood in {} before; let it accept the value there, or map the \
+             field as read_only",
+            listed(fields)
+        ),
+        FailureReason::MissingButShown => {
+            format!("{system} answers that the copy does not exist, and shows it all the same")
+        }
         FailureReason::NoEffectSaid { by } => format!("{by} says that it had no effect"),
         FailureReason::CopyMissing => "the copy does not exist any more".to_owned(),
         FailureReason::CopyUnreadable => "the copy cannot be read".to_owned(),
@@ -248,6 +261,10 @@ pub fn failure_words(reason: &FailureReason, system: &SystemName) -> String {
             )
         }
     }
+}
+
+fn listed(fields: &[FieldName]) -> String {
+    fields.iter().map(FieldName::as_str).collect::<Vec<_>>().join(", ")
 }
 
 impl fmt::Display for ReviewError {

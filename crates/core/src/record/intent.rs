@@ -119,6 +119,19 @@ impl Intent {
         self.status.is_open()
     }
 
+    /// Whether an attempt at it may have had an effect that is not known yet.
+    pub fn is_open_attempt(&self) -> bool {
+        match self.status {
+            IntentStatus::Sent | IntentStatus::Unknown => true,
+            IntentStatus::Planned | IntentStatus::Waiting => false,
+        }
+    }
+
+    /// Whether it would make a copy, and no attempt at it may have made one.
+    pub fn is_fresh_create(&self) -> bool {
+        self.operation == Operation::Create && !self.is_open_attempt()
+    }
+
     /// Whether it is a create that may have made a copy which is not linked yet.
     pub fn is_open_create(&self) -> bool {
         self.is_open() && self.operation == Operation::Create

@@ -313,6 +313,22 @@ pub enum FailureReason {
     ReadBackShowsNoEffect,
     /// The look-up shows that the write had no effect.
     LookUpShowsNoEffect,
+    /// It was accepted or its answer was lost, and nothing shows the copy yet.
+    NotShownYet,
+    /// The system said that it was done, and shows what stood in these fields before.
+    NotShown {
+        /// The fields.
+        fields: Vec<FieldName>,
+    },
+    /// The system said that it was done, and neither its answer nor a read shows the copy.
+    NothingShown,
+    /// The system keeps what stood in these fields before, although it takes the write.
+    NotTaken {
+        /// The fields.
+        fields: Vec<FieldName>,
+    },
+    /// The system says that the copy does not exist, and shows it.
+    MissingButShown,
     /// A person stated that the write had no effect.
     NoEffectSaid {
         /// The person.

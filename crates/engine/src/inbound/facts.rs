@@ -37,8 +37,10 @@ pub(crate) enum Content {
     Read(SignalReason),
     /// A reference points to a record that is not known yet.
     Waits(Box<Waiting>),
-    /// It could not be read.
+    /// It could not be understood.
     Unreadable { reason: String, payload: String },
+    /// The read of this one copy failed, which says nothing about it.
+    Unread { reason: String },
 }
 
 /// Translates the facts of a batch, in its order. Facts of entities that have no rules are left out.
@@ -107,6 +109,7 @@ fn content_without_fields(batch: &Batch, change: &Change) -> Content {
         RemoteState::Unreadable { reason, payload } => {
             Content::Unreadable { reason: reason.clone(), payload: payload.clone() }
         }
+        RemoteState::Unread { reason } => Content::Unread { reason: reason.clone() },
     }
 }
 

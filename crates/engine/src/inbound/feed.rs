@@ -186,8 +186,10 @@ impl Feed<'_, '_> {
         let found: BTreeMap<RemoteId, Change> =
             read.into_iter().map(|change| (change.id.clone(), change)).collect();
         for change in page.changes.iter_mut().filter(|change| change.shown == RemoteState::Unknown) {
-            // A first read, which may lag, does not prove that a copy is gone.
-            if let Some(read) = found.get(&change.id).filter(|read| read.shown != RemoteState::Gone) {
+            // A first read, which may lag, does not prove that a copy is gone; and one that failed proves nothing.
+            let shows =
+                |read: &&Change| !matches!(read.shown, RemoteState::Gone | RemoteState::Unread { .. });
+            if let Some(read) = found.get(&change.id).filter(shows) {
                 *change = read.clone();
             }
         }

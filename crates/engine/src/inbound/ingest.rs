@@ -171,7 +171,11 @@ impl<'a> Ingest<'a> {
     fn is_unchanged(&self, fact: &Fact<'_>, located: &Located) -> bool {
         let is_same = match &fact.content {
             Content::Present { digest, .. } => *digest == located.content,
-            Content::Gone | Content::Read(_) | Content::Waits(_) | Content::Unreadable { .. } => false,
+            Content::Gone
+            | Content::Read(_)
+            | Content::Waits(_)
+            | Content::Unreadable { .. }
+            | Content::Unread { .. } => false,
         };
         is_repeating(self.batch) && located.alive && !located.in_flight && is_same
     }

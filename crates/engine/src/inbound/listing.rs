@@ -5,12 +5,14 @@ use crate::inbound::ingest::ingest;
 use crate::inbound::pulled::Pulled;
 use crate::inbound::reading::{Reading, Source};
 use crate::inbound::sweep::sweep;
+use crate::parts::creates::note_first_fill;
 use crate::parts::error::EngineError;
 use crate::parts::progress::Step;
 use crate::ports::connector::Page;
 use crate::ports::store::{Cursor, CursorKind, CursorMove, Position};
 use avowal_core::data::ids::RemoteId;
 use avowal_core::data::time::Timestamp;
+use avowal_core::record::CopyKey;
 use avowal_core::record::observation::Channel;
 use std::collections::BTreeSet;
 
@@ -57,6 +59,9 @@ pub(crate) async fn first_listing(reading: &mut Reading<'_>) -> Result<Pulled, E
         return Ok(pulled);
     }
     pulled.events += sweep(source.parts, source.entity).await?;
+    if !again {
+        note_first_fill(source.parts, source.system).await?;
+    }
     source.move_cursors(vec![CursorMove { name: listing, from: at, to: Position::Complete }]).await?;
     Ok(pulled)
 }
@@ -123,8 +128,17 @@ async fn look_for_missing(
         let linked = parts.store.scan_copies(system, entity, after, most).await?;
         let Some((last, _)) = linked.last() else { return Ok(pulled) };
         after = Some(last.clone());
+        let key = |remote_id| CopyKey { system: system.clone(), entity: entity.clone(), remote_id };
+        let missing: Vec<CopyKey> = linked
+            .into_iter()
+            .map(|(_, copy)| copy)
+            .filter(|copy| !present.contains(copy))
+            .map(key)
+            .collect();
+        // What a signal will have read has its own tries.
+        let awaited = parts.awaited.among(&missing).await?;
         let missing: Vec<RemoteId> =
-            linked.into_iter().map(|(_, copy)| copy).filter(|copy| !present.contains(copy)).collect();
+            missing.into_iter().filter(|copy| !awaited.contains(copy)).map(|copy| copy.remote_id).collect();
         if missing.is_empty() {
             continue;
         }

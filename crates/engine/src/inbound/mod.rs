@@ -21,6 +21,7 @@ mod referents;
 pub(crate) mod sameness;
 pub(crate) mod signals;
 pub(crate) mod sweep;
+pub(crate) mod unread;
 pub(crate) mod webhook;
 
 pub use batch::{Batch, Ingested};

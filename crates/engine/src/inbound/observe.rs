@@ -8,6 +8,7 @@ use crate::inbound::lag::note_lag;
 use crate::inbound::quarantine::{no_key_words, payload};
 use crate::inbound::referents::{read_again, wait_for_referent};
 use crate::inbound::sameness::{Sameness, sameness};
+use crate::inbound::unread::{is_settled_by_listing, read_again_later};
 use crate::parts::assembly::Parts;
 use crate::parts::error::EngineError;
 use crate::parts::translate::Aside;
@@ -35,6 +36,7 @@ pub(crate) async fn observe_fact<'a>(
         Content::Unreadable { reason, payload } => {
             draft.quarantine(&fact.copy, reason.clone(), payload.clone());
         }
+        Content::Unread { reason } => read_again_later(draft, fact, reason),
         Content::Waits(waiting) => wait_for_referent(draft, fact, &waiting.reason),
         Content::Read(reason) => draft.ask_for_read(&fact.copy, *reason, 0),
         Content::Gone => observe_gone(draft, fact, located),
@@ -189,28 +191,38 @@ fn observe(
     let (parts, batch) = (draft.parts, draft.batch);
     let (settings, key) = (&parts.settings, &fact.copy);
     let context = draft.context(Some(fact.change), &fact.entity);
+    let is_settled = is_settled_by_listing(draft, key);
+    let is_read = batch.confirmed || is_settled;
     let Some(chronicle) = draft.chronicles.get_mut(record) else { return Observed::Later };
     let copy = chronicle.record().copies.get(&batch.system);
     let is_known = copy.is_some_and(|copy| !copy.is_unseen());
     // The first sight of a copy cannot be older than a known state, and other facts must find its record.
-    if is_known && !is_in_log(parts, batch, fact) && draft.awaited.contains(key) {
+    if is_known && !is_in_log(parts, batch, fact) && !is_read && draft.awaited.contains(key) {
         if copy.is_some_and(|copy| differs(copy, &shown)) {
             // The read that is due may lag behind what is shown here.
             draft.ask_for_read(key, SignalReason::SecondLook(Doubt::ReadMayLag), settings.settle_ms);
         }
         return Observed::Later;
     }
-    let quiescent = is_quiescent(parts, batch, chronicle.record(), &shown);
+    let quiescent = is_quiescent(parts, batch, chronicle.record(), &shown)
+        || (is_settled && is_settled_by_now(parts, batch, chronicle.record()));
     let changed_at = chronicle.record().copies.get(&batch.system).map(|copy| copy.changed_at);
     let lags = changed_at.is_some_and(|at| parts.may_lag(&batch.system, at, batch.asked_at));
+    let look = Look::of(is_read, quiescent);
     let observation =
-        Observation { aside: aside.clone(), lags, ..observation(parts, batch, fact, shown, quiescent) };
+        Observation { aside: aside.clone(), lags, look, ..observation(parts, batch, fact, shown, quiescent) };
     chronicle.set_context(context);
     // What a late read may explain is no drift yet; a later listing shows it, if it is one.
     if batch.drift && !lags {
         note_drift(chronicle, &observation);
     }
+    let in_flight = chronicle.record().intents.get(&batch.system).filter(|intent| intent.is_open());
+    let in_flight = in_flight.map(|intent| intent.key.clone());
     let decision = decide(&fact.policy, chronicle, &observation);
+    let left = chronicle.record().intents.get(&batch.system).map(|intent| &intent.key);
+    if let Some(shown) = in_flight.as_ref().filter(|key| left != Some(*key)) {
+        parts.note_shown(&batch.system, shown);
+    }
     note_lag(parts, key, decision, changed_at, batch.asked_at);
     if let Some(doubt) = decision.doubt() {
         let is_over = doubt == Doubt::ClockWentBack && observation.look == Look::Final && !lags;
@@ -259,6 +271,14 @@ fn is_quiescent(parts: &Parts, batch: &Batch, record: &Record, shown: &CopyState
     let Some(copy) = record.copies.get(&batch.system) else { return true };
     let is_first_sight = copy.is_unseen() && matches!(shown, CopyState::Present(_));
     is_first_sight || parts.was_quiescent(copy.changed_at, batch.asked_at, batch.confirmed)
+}
+
+/// Whether the quiet time has passed since a copy changed that only listings show. Nothing will be read that could tell more,
+/// so a process that has just begun believes its clock.
+fn is_settled_by_now(parts: &Parts, batch: &Batch, record: &Record) -> bool {
+    let settle = i64::try_from(parts.settings.settle_ms).unwrap_or(i64::MAX);
+    let changed_at = record.copies.get(&batch.system).map(|copy| copy.changed_at);
+    changed_at.is_none_or(|at| batch.asked_at.millis().saturating_sub(at.millis()) >= settle)
 }
 
 /// Whether some system has not been listed yet, and no sweep after a listing of ours will look at this record again.

@@ -61,7 +61,9 @@ impl Pull<'_> {
         };
         let Some(source) = Source::new(parts, system, entity) else { return Ok(Pulled::default()) };
         let mut reading = Reading { source, claim: &claim, report, progress };
+        let began = parts.clock.now();
         let pulled = list(&mut reading, true).await?;
+        parts.listings().began(system, entity, began);
         claim.release().await;
         Ok(pulled)
     }
@@ -77,6 +79,11 @@ async fn try_pull(reading: &mut Reading<'_>, pulled: &mut Pulled) -> Result<(), 
     }
     if source.connector.capabilities(entity).feed {
         pulled.join(follow(reading).await?);
+        if is_listing_wanted(source) {
+            let began = parts.clock.now();
+            pulled.join(list(reading, false).await?);
+            parts.listings().began(system, entity, began);
+        }
     } else if is_listing_due(source).await? {
         let began = parts.clock.now();
         pulled.join(list(reading, false).await?);
@@ -85,13 +92,21 @@ async fn try_pull(reading: &mut Reading<'_>, pulled: &mut Pulled) -> Result<(), 
     Ok(())
 }
 
+/// Whether only a listing can tell what became of a create: neither a search nor a feed has shown it although every lag is
+/// over.
+fn is_listing_wanted(source: Source<'_>) -> bool {
+    let Source { parts, system, entity, .. } = source;
+    let since = parts.sent().wants_listing_since(system, entity);
+    since.is_some_and(|since| !parts.listings().has_begun_since(system, entity, since))
+}
+
 /// Whether a source without a feed is listed now: as often as declared, and sooner where only a listing can show what
 /// became of a create.
 async fn is_listing_due(source: Source<'_>) -> Result<bool, EngineError> {
     let Source { parts, system, entity, connector } = source;
     let now = parts.clock.now();
     let poll_ms = parts.systems.poll_ms(system).unwrap_or_default();
-    if parts.listings().is_due(system, entity, poll_ms, now) {
+    if parts.listings().is_due(system, entity, poll_ms, now) || is_listing_wanted(source) {
         return Ok(true);
     }
     let is_soon = parts.listings().is_due(system, entity, parts.settings.settle_ms, now);

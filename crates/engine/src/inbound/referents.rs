@@ -29,7 +29,11 @@ pub(crate) async fn go_on_without(
         .filter(|fact| was_read_often || is_in_log(parts, batch, fact))
         .filter_map(|fact| match &fact.content {
             Content::Waits(waiting) => Some((fact.copy.clone(), waiting.referents.clone())),
-            Content::Present { .. } | Content::Gone | Content::Read(_) | Content::Unreadable { .. } => None,
+            Content::Present { .. }
+            | Content::Gone
+            | Content::Read(_)
+            | Content::Unreadable { .. }
+            | Content::Unread { .. } => None,
         })
         .collect();
     let mut going = BTreeSet::new();

@@ -3,16 +3,19 @@
 use crate::inbound::batch::Batch;
 use crate::inbound::ingest::ingest;
 use crate::inbound::pulled::Pulled;
+use crate::inbound::unread::note_read;
 use crate::parts::assembly::Parts;
 use crate::parts::claims::{Taken, claim_work};
 use crate::parts::error::EngineError;
 use crate::parts::progress::SystemReport;
 use crate::parts::stops::is_stopped;
 use crate::ports::bucket::Shares;
+use crate::ports::connector::{Change, RemoteState};
 use crate::ports::lanes::Claim;
 use crate::ports::store::{Commit, Direction, Due, NewSignal, Signal, SignalReason};
 use avowal_core::data::ids::{EntityName, RemoteId, SystemName};
 use avowal_core::data::time::Timestamp;
+use avowal_core::record::CopyKey;
 use avowal_core::record::observation::Channel;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -108,6 +111,11 @@ impl Group<'_> {
             return Ok(pulled);
         }
         report.read += changes.len() as u64;
+        let is_read = |change: &&Change| !matches!(change.shown, RemoteState::Unread { .. });
+        let key =
+            |id: &RemoteId| CopyKey { system: system.clone(), entity: entity.clone(), remote_id: id.clone() };
+        let read: Vec<CopyKey> = changes.iter().filter(is_read).map(|change| key(&change.id)).collect();
+        note_read(parts, read.iter().cloned());
         let channel = if self.is_first_look { Channel::Signal } else { Channel::Read };
         let received_at = signals.iter().map(|signal| signal.received_at).max();
         let mut batch = Batch::new(system, channel, received_at.unwrap_or_else(|| parts.clock.now()));
@@ -117,7 +125,7 @@ impl Group<'_> {
         batch.confirmed = !self.is_first_look;
         batch.attempts = self.attempts;
         if self.is_first_look && self.may_lag_behind(batch.received_at, asked_at) {
-            batch.second_looks = signals.iter().map(|signal| signal.copy.clone()).collect();
+            batch.second_looks = read;
         }
         pulled.add(ingest(parts, &batch).await?);
         Ok(pulled)

@@ -1,11 +1,12 @@
 //! One turn at a system: what is due is prepared, then resolved where an outcome is unknown, quarantined where it is
 //! flapping, and sent otherwise.
 
+use crate::outbound::create_guard::are_creates_held;
 use crate::outbound::guard::held_deletes;
 use crate::outbound::hasten::hasten_helped;
 use crate::outbound::outcome::Ending;
 use crate::outbound::outgoing::OutgoingWrite;
-use crate::outbound::prepare::{DueRecord, PutOff, due_records, prepare_writes, put_off_intents};
+use crate::outbound::prepare::{DueRecord, Held, PutOff, due_records, prepare_writes, put_off_intents};
 use crate::outbound::record_endings::{Ended, record_endings};
 use crate::outbound::send::send_all;
 use crate::outbound::turn::{Dispatched, Target, Turn};
@@ -56,6 +57,7 @@ async fn dispatch_shares(turn: &Turn<'_>, done: &mut Dispatched) -> Result<(), E
     };
     let (mut deletes, mut due): (Vec<_>, Vec<_>) = due.into_iter().partition(is_delete);
     let held = if deletes.is_empty() { BTreeSet::new() } else { held_deletes(turn, done).await? };
+    let creates_held = are_creates_held(turn, &due).await?;
     let entities = parts.systems.entities(system);
     // Referents are made first, so that what refers to them can follow in the same turn. They are deleted last, when
     // nothing refers to them any more.
@@ -64,12 +66,12 @@ async fn dispatch_shares(turn: &Turn<'_>, done: &mut Dispatched) -> Result<(), E
         due = rest;
         // The intents of the other entities are sent before more of this one is looked for.
         let is_last = due.is_empty() && deletes.is_empty();
-        deliver(turn, entity, mine, Place { is_last, deletes_held: false }, done).await?;
+        deliver(turn, entity, mine, Place { is_last, deletes_held: false, creates_held }, done).await?;
     }
     for entity in entities.iter().rev() {
         let (mine, rest) = deletes.into_iter().partition(|(_, record)| record.entity == *entity);
         deletes = rest;
-        let place = Place { is_last: false, deletes_held: held.contains(entity) };
+        let place = Place { is_last: false, deletes_held: held.contains(entity), creates_held };
         deliver(turn, entity, mine, place, done).await?;
     }
     put_off_orphans(turn, due.into_iter().chain(deletes), done).await?;
@@ -82,6 +84,8 @@ struct Place {
     is_last: bool,
     /// Whether a guard holds the deletes of their entity.
     deletes_held: bool,
+    /// Whether a guard holds the creates of their system.
+    creates_held: bool,
 }
 
 /// Works on due intents of one entity.
@@ -94,7 +98,9 @@ async fn deliver(
 ) -> Result<(), EngineError> {
     let Some(target) = Target::new(turn, entity).filter(|_| !due.is_empty()) else { return Ok(()) };
     let parts = turn.parts;
-    let items = prepare_writes(target, due, place.deletes_held, done).await?;
+    let items =
+        prepare_writes(target, due, Held { deletes: place.deletes_held, creates: place.creates_held }, done)
+            .await?;
     let (fresh, open): (Vec<_>, Vec<_>) = items.into_iter().partition(|item| !item.is_open());
     resolve_unknown(target, open, done).await?;
     let now = parts.clock.now();

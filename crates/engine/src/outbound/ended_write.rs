@@ -9,7 +9,8 @@ use crate::parts::translate::Canonical;
 use crate::parts::waiting::Waiting;
 use crate::ports::connector::{Change, RemoteState};
 use crate::ports::store::{Commit, IntentDelay, NewQuarantineItem, NewSignal, SignalReason};
-use avowal_core::data::ids::{RecordId, RemoteId};
+use avowal_core::data::ids::{FieldName, RecordId, RemoteId};
+use avowal_core::data::spelling::is_spelling_of;
 use avowal_core::data::time::Timestamp;
 use avowal_core::data::value::Value;
 use avowal_core::decide::decide;
@@ -200,12 +201,95 @@ impl EndedWrite<'_> {
             let item = self.quarantine_item(format!("the outcome stays unknown: {}", self.words(reason)));
             self.commit.quarantine.push(item);
         }
+        if let Some(after_ms) = self.look_again_ms(reason) {
+            return self.delay(Some(after_ms), reason);
+        }
         let is_repeatable = self.target.capabilities().idempotent;
         let look_up_ms = match is_repeatable {
             true => settings.settle_ms,
             false => self.target.parts.look_up_after_ms(self.target.system),
         };
         self.delay(after_ms.or((failures == 0).then_some(look_up_ms)), reason);
+    }
+
+    /// When to look again for what may only be shown later: at the latest when every lag is over.
+    fn look_again_ms(&self, reason: &FailureReason) -> Option<u64> {
+        let Self { target, item, .. } = self;
+        let is_shown_later = matches!(
+            reason,
+            FailureReason::NotShownYet | FailureReason::NotShown { .. } | FailureReason::NothingShown
+        );
+        let settings = &target.parts.settings;
+        let now = target.parts.clock.now();
+        let age_ms = target.parts.sent().get(&item.write.key).map(|sent| sent.age_ms(now))?;
+        let lag_ms = i64::try_from(target.parts.longest_lag_ms(target.system)).unwrap_or(i64::MAX);
+        let left_ms = u64::try_from(lag_ms.saturating_sub(age_ms)).ok().filter(|ms| *ms > 0);
+        let usual = settings.backoff_ms(item.failures).max(settings.settle_ms);
+        let next = match left_ms {
+            Some(left) => usual.min(left),
+            // A listing is asked for meanwhile.
+            None if item.failures <= settings.attempts_max => settings.settle_ms,
+            None => usual,
+        };
+        is_shown_later.then_some(next)
+    }
+
+    /// The fields of an update that show what stood there before it, although something else was sent.
+    pub(crate) fn untaken(&self) -> Vec<FieldName> {
+        let both = self.intent().zip(self.shown).zip(self.known_copy());
+        let Some(((intent, shown), copy)) = both.filter(|((intent, _), _)| {
+            intent.key == self.item.write.key && intent.operation == Operation::Update
+        }) else {
+            return Vec::new();
+        };
+        let is_untaken = |field: &FieldName, sent: &Value| {
+            let shown = shown.fields.get(field)?;
+            let before = copy.fields.get(field)?;
+            Some(before.content == *shown && !is_spelling_of(shown, sent) && !before.is_equivalent_to(sent))
+        };
+        let fields = intent.fields.iter();
+        fields
+            .filter(|(field, outgoing)| is_untaken(field, &outgoing.value).unwrap_or(false))
+            .map(|(field, _)| field.clone())
+            .collect()
+    }
+
+    /// Whether the system has confirmed an update of which nothing is seen. What a log will show is believed.
+    pub(crate) fn shows_nothing(&self) -> bool {
+        self.item.write.operation == Operation::Update && !self.has_log && self.ending.copy().is_none()
+    }
+
+    /// Whether the write is still the one that waits for its end.
+    pub(crate) fn is_in_flight(&self) -> bool {
+        self.intent().is_some_and(|intent| intent.key == self.item.write.key)
+    }
+
+    /// The system has said that the write was done.
+    pub(crate) fn acknowledge(&self) {
+        self.target.parts.sent().acknowledge(&self.item.write.key);
+    }
+
+    pub(crate) fn is_acknowledged(&self) -> bool {
+        self.target.parts.sent().get(&self.item.write.key).is_some_and(|sent| sent.is_acknowledged)
+    }
+
+    /// The copy shows what stood there before a write that its system says was done: its reads may be that late.
+    pub(crate) fn miss(&self) {
+        self.target.parts.sent().miss(&self.item.write.key, self.asked_at);
+    }
+
+    /// The copy shows the write after all, perhaps later than a look that missed it.
+    pub(crate) fn shows_at_last(&self) {
+        let parts = self.target.parts;
+        parts.note_shown(self.target.system, &self.item.write.key);
+    }
+
+    /// Whether the system's lag may explain that nothing of the write is seen.
+    pub(crate) fn may_be_shown_later(&self) -> bool {
+        let parts = self.target.parts;
+        let lag_ms = i64::try_from(parts.longest_lag_ms(self.target.system)).unwrap_or(i64::MAX);
+        let age_ms = parts.sent().get(&self.item.write.key).map(|sent| sent.age_ms(self.asked_at));
+        age_ms.is_some_and(|age| age < lag_ms)
     }
 
     /// Schedules the next attempt, after `after_ms` or after the usual delay.
@@ -301,7 +385,13 @@ impl EndedWrite<'_> {
         match (&copy.shown, self.shown) {
             (RemoteState::Gone, _) => Some(CopyState::Gone),
             (RemoteState::Present(_), Some(row)) => Some(CopyState::Present(row.fields.clone())),
-            (RemoteState::Present(_) | RemoteState::Unknown | RemoteState::Unreadable { .. }, _) => None,
+            (
+                RemoteState::Present(_)
+                | RemoteState::Unknown
+                | RemoteState::Unreadable { .. }
+                | RemoteState::Unread { .. },
+                _,
+            ) => None,
         }
     }
 

@@ -4,7 +4,7 @@ use crate::outbound::ended_write::{EndedWrite, HelpedBy, Waited};
 use crate::outbound::outcome::Ending;
 use crate::ports::connector::{Change, RemoteState};
 use crate::ports::store::SignalReason;
-use avowal_core::data::ids::{RecordId, RemoteId};
+use avowal_core::data::ids::{FieldName, RecordId, RemoteId};
 use avowal_core::history::{ConfirmedBy, Failure, LinkReason};
 use avowal_core::outgoing::confirm::CreateMatch;
 use avowal_core::record::intent::Operation;
@@ -19,6 +19,12 @@ const TRIES_IN_VAIN_MAX: u32 = 10;
 
 /// After how many tries a run does not wait for the next one.
 const TRIES_IN_RUN_MAX: u32 = 3;
+
+/// How often a write is sent of which a read shows no effect.
+const SENDS_MAX: u32 = 6;
+
+/// How often a create is sent that shows no effect.
+const CREATES_SENT_MAX: u32 = 3;
 
 /// How often it is tried at most.
 const TRIES_BLOCKED_MAX: u32 = 100;
@@ -71,12 +77,36 @@ fn confirmed(write: &mut EndedWrite<'_>, id: &RemoteId, was_read: bool) -> Count
         true => (ConfirmedBy::ReadBack, Channel::Read),
         false => (ConfirmedBy::Receipt, Channel::Receipt),
     };
+    let untaken = write.untaken();
+    if !untaken.is_empty() {
+        return untaken_fields(write, untaken, channel);
+    }
+    if write.shows_nothing() {
+        write.acknowledge();
+        write.remain_unknown(None, &FailureReason::NothingShown);
+        return Counted::Failed;
+    }
     let is_written = write.confirm(id, LinkReason::Created, by);
     write.observe_copy(channel);
     if write.ending.wants_read(write.item.write.operation) {
         write.ask_for_second_look(id, SignalReason::UnseenWrite);
     }
     Counted::written_if(is_written)
+}
+
+/// The system says that it has done the write, and shows what stood in some fields before. A system whose log tells the
+/// order keeps the old value there. Any other may show the new one later, so the outcome is open: it is neither confirmed
+/// nor a change of the system's own.
+fn untaken_fields(write: &mut EndedWrite<'_>, fields: Vec<FieldName>, channel: Channel) -> Counted {
+    if write.has_log {
+        write.reject(&FailureReason::NotTaken { fields });
+        write.observe_copy(channel);
+    } else {
+        write.acknowledge();
+        write.miss();
+        write.remain_unknown(None, &FailureReason::NotShown { fields });
+    }
+    Counted::Failed
 }
 
 /// A copy with the record's key exists: our create of unknown outcome made it, or somebody created the same thing.
@@ -128,7 +158,23 @@ fn read_back(write: &mut EndedWrite<'_>, copy: &Change) -> Counted {
         write.remain_unknown(None, &FailureReason::CopyUnreadable);
         return Counted::Failed;
     }
+    let untaken = write.untaken();
     write.observe_copy(Channel::Read);
+    if !is_gone && write.is_in_flight() {
+        if write.is_acknowledged() && write.may_be_shown_later() {
+            write.miss();
+            write.remain_unknown(None, &FailureReason::NotShown { fields: untaken });
+            return Counted::Failed;
+        }
+        // What the system says that it has done is not sent again: it would do the same once more.
+        if write.is_acknowledged() || write.item.attempt >= SENDS_MAX {
+            write.reject(&FailureReason::NotTaken { fields: untaken });
+            return Counted::Failed;
+        }
+    }
+    if !write.is_in_flight() {
+        write.shows_at_last();
+    }
     let failure = if is_gone { Failure::Missing } else { Failure::Retry };
     let was_open = write.fail(failure, &FailureReason::ReadBackShowsNoEffect);
     write.plan();
@@ -179,6 +225,14 @@ fn retry(write: &mut EndedWrite<'_>, after_ms: Option<u64>, reason: &FailureReas
         return Counted::Failed;
     }
     let waited = write.wait(after_ms, reason, HelpedBy::Time);
+    if *reason == FailureReason::MissingButShown {
+        // The system contradicts itself. It is asked a few times, and not waited for.
+        write.is_put_off = write.tries() >= TRIES_IN_RUN_MAX;
+        if waited != Waited::Moot && write.tries() >= write.target.parts.settings.attempts_max {
+            write.reject(reason);
+        }
+        return Counted::Failed;
+    }
     // It is tried for as long as it takes, but a person sees it.
     if waited != Waited::Moot && write.tries() == TRIES_SILENT_MAX {
         write.set_aside(reason);
@@ -211,6 +265,11 @@ fn blocked(write: &mut EndedWrite<'_>, reason: &FailureReason) -> Counted {
 
 /// The create of unknown outcome was looked up and no copy has its key, so it had no effect and is planned anew.
 fn not_done(write: &mut EndedWrite<'_>) -> Counted {
+    if write.item.attempt >= CREATES_SENT_MAX {
+        // It was sent often enough, and each time nothing came of it that anybody could see.
+        write.reject(&FailureReason::LookUpShowsNoEffect);
+        return Counted::Failed;
+    }
     write.fail(Failure::Retry, &FailureReason::LookUpShowsNoEffect);
     write.plan();
     Counted::Failed

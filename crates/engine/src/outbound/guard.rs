@@ -2,12 +2,11 @@
 
 use crate::outbound::turn::{Dispatched, Turn};
 use crate::parts::error::EngineError;
-use crate::parts::settings::Guards;
 use crate::ports::store::PlannedDeletes;
 use avowal_core::data::ids::EntityName;
 use std::collections::BTreeSet;
 
-/// Up to this many deletes may be a large share of few copies: a person who tidies up a small table is not asked.
+/// Up to this many may be a large share of few copies: a person who tidies up a small table is not asked.
 const SHARE_FLOOR: u64 = 5;
 
 /// The entities of which more deletes are planned than the guard allows, so that all of those wait for a person.
@@ -27,7 +26,8 @@ pub(crate) async fn held_deletes(
     for PlannedDeletes { entity, planned, copies } in parts.store.planned_deletes(system).await? {
         let lately = parts.recent_deletes().count(system, &entity, parts.clock.now());
         let (all, of) = (planned + lately, copies + lately);
-        let Some(limit) = passed_limit(guards, all, of) else { continue };
+        let limit = Limit { most: guards.deletes_max, share: guards.deletes_max_share };
+        let Some(limit) = limit.passed(all, of) else { continue };
         let before = if lately > 0 { format!(" ({lately} more went out just now)") } else { String::new() };
         reasons.push(format!(
             "{planned} deletes of {entity} wait for {system}, which holds {copies}{before}: {limit}"
@@ -42,17 +42,27 @@ pub(crate) async fn held_deletes(
     Ok(held)
 }
 
-/// Which limit so many deletes of so many copies pass, in words.
-fn passed_limit(guards: &Guards, deletes: u64, copies: u64) -> Option<String> {
-    let share = guards.deletes_max_share.clamp(0.0, 1.0);
-    if deletes > guards.deletes_max {
-        Some(format!("more than the guard allows ({})", guards.deletes_max))
-    } else if deletes > 1 && deletes >= copies && share < 1.0 {
-        Some("all that there are".to_owned())
-    } else if deletes > SHARE_FLOOR && deletes as f64 > copies as f64 * share {
-        Some(format!("a larger share than the guard allows ({share})"))
-    } else {
-        None
+/// A limit by number and by share.
+pub(crate) struct Limit {
+    /// More than this are held.
+    pub(crate) most: u64,
+    /// More than this share are held, 0 to 1; a few pass, but never all there are.
+    pub(crate) share: f64,
+}
+
+impl Limit {
+    /// Which limit so many of so many pass, in words.
+    pub(crate) fn passed(&self, count: u64, of: u64) -> Option<String> {
+        let share = self.share.clamp(0.0, 1.0);
+        if count > self.most {
+            Some(format!("more than the guard allows ({})", self.most))
+        } else if count > 1 && count >= of && share < 1.0 {
+            Some("all that there are".to_owned())
+        } else if count > SHARE_FLOOR && count as f64 > of as f64 * share {
+            Some(format!("a larger share than the guard allows ({share})"))
+        } else {
+            None
+        }
     }
 }
 
@@ -62,8 +72,8 @@ mod tests {
 
     #[test]
     fn either_limit_holds_and_a_few_deletes_pass() {
-        let guards = Guards { deletes_max: 25, deletes_max_share: 0.1, ..Guards::default() };
-        let holds = |deletes, copies| passed_limit(&guards, deletes, copies).is_some();
+        let limit = Limit { most: 25, share: 0.1 };
+        let holds = |deletes, copies| limit.passed(deletes, copies).is_some();
         let passing = [(1, 1), (1, 2), (2, 3), (5, 6), (5, 20), (10, 100), (25, 250)];
         let held = [(2, 2), (5, 5), (20, 20), (6, 20), (11, 100), (26, 1_000_000)];
         passing
@@ -74,9 +84,7 @@ mod tests {
 
     #[test]
     fn a_share_of_one_allows_all_and_none_are_allowed_by_zero() {
-        let open = Guards { deletes_max: 1_000, deletes_max_share: 1.0, ..Guards::default() };
-        assert_eq!(passed_limit(&open, 1_000, 1_000), None);
-        let closed = Guards { deletes_max: 0, deletes_max_share: 0.1, ..Guards::default() };
-        assert!(passed_limit(&closed, 1, 1_000).is_some());
+        assert_eq!(Limit { most: 1_000, share: 1.0 }.passed(1_000, 1_000), None);
+        assert!(Limit { most: 0, share: 0.1 }.passed(1, 1_000).is_some());
     }
 }

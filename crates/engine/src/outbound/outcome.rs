@@ -1,6 +1,6 @@
 //! What the answer to a write means, before it is recorded.
 
-use crate::ports::connector::{Change, WriteOutcome};
+use crate::ports::connector::{Change, RemoteState, WriteOutcome};
 use avowal_core::data::ids::RemoteId;
 use avowal_core::record::intent::Operation;
 use avowal_core::record::reason::FailureReason;
@@ -48,6 +48,10 @@ impl Ending {
             WriteOutcome::Retry { after_ms, reason } => {
                 Ending::Retry { after_ms, reason: FailureReason::Told(reason) }
             }
+            // It was not carried out, and may be when the credentials are right again.
+            WriteOutcome::Unauthorised { reason } => {
+                Ending::Retry { after_ms: None, reason: FailureReason::Told(reason) }
+            }
             WriteOutcome::Unknown { reason } => Ending::StillUnknown { reason: FailureReason::Told(reason) },
         }
     }
@@ -77,9 +81,10 @@ impl Ending {
         match self {
             Ending::Confirmed { copy, .. } => copy.is_none() && operation != Operation::Delete,
             Ending::Conflict { copy, .. } => copy.is_none(),
+            // A system may say so of a copy that it shows all the same.
+            Ending::Missing => operation == Operation::Update,
             Ending::ReadBack { .. }
             | Ending::Found { .. }
-            | Ending::Missing
             | Ending::Rejected { .. }
             | Ending::Blocked { .. }
             | Ending::Retry { .. }
@@ -141,9 +146,12 @@ impl Ending {
                 *was_read = true;
             }
             Ending::Conflict { copy, .. } => *copy = Some(change),
-            Ending::ReadBack { .. }
+            Ending::Missing if matches!(change.shown, RemoteState::Present(_)) => {
+                *self = Ending::Retry { after_ms: None, reason: FailureReason::MissingButShown };
+            }
+            Ending::Missing
+            | Ending::ReadBack { .. }
             | Ending::Found { .. }
-            | Ending::Missing
             | Ending::Rejected { .. }
             | Ending::Blocked { .. }
             | Ending::Retry { .. }

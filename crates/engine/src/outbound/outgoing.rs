@@ -41,6 +41,8 @@ pub(crate) struct OutgoingWrite {
     pub(crate) linked: Option<RemoteId>,
     /// How many changes the system had made to the record when the write was prepared.
     pub(crate) changes_seen: u64,
+    /// Whether it would make a copy again that the system held before.
+    pub(crate) is_again: bool,
     /// The attempt number. Only the worker that made the attempt records its outcome.
     pub(crate) attempt: u32,
     /// Whether the system has changed the record since the intent was planned.
@@ -66,6 +68,7 @@ impl OutgoingWrite {
                 .filter(|_| intent.operation == Operation::Create)
                 .map(|copy| copy.remote_id.clone()),
             changes_seen: record.vector.get(system),
+            is_again: intent.operation == Operation::Create && record.copies.contains_key(system),
             attempt: intent.attempt,
             is_overtaken: record.vector.get(system) > intent.vector.get(system),
         }

@@ -56,15 +56,22 @@ pub(crate) async fn due_records(
 struct Holds {
     /// Whether the first listing has been read, before which nothing may be created.
     is_listed: bool,
-    /// Whether a guard holds the deletes.
-    deletes_held: bool,
+    /// What guards hold.
+    held: Held,
+}
+
+/// What guards hold.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Held {
+    pub(crate) deletes: bool,
+    pub(crate) creates: bool,
 }
 
 /// The due intents of one entity as writes. What has to wait is put off.
 pub(crate) async fn prepare_writes(
     target: Target<'_>,
     due: Vec<DueRecord>,
-    deletes_held: bool,
+    held: Held,
     done: &mut Dispatched,
 ) -> Result<Vec<OutgoingWrite>, EngineError> {
     let Target { parts, system, entity, .. } = target;
@@ -76,7 +83,7 @@ pub(crate) async fn prepare_writes(
         true => BTreeSet::new(),
         false => about_to_be_read(target, &due).await?,
     };
-    let holds = Holds { is_listed, deletes_held };
+    let holds = Holds { is_listed, held };
     let is_repeated = target.capabilities().idempotent;
     let mut out = Vec::new();
     let mut waiting = Vec::new();
@@ -177,8 +184,10 @@ async fn prepare(
     let system = target.system;
     if intent.operation == Operation::Create && !holds.is_listed {
         Ok(Spelled::waits(format!("nothing is created in {system} before it has been listed once")))
-    } else if intent.operation == Operation::Delete && holds.deletes_held {
+    } else if intent.operation == Operation::Delete && holds.held.deletes {
         Ok(Spelled::waits("held by the guard on deletes".to_owned()))
+    } else if holds.held.creates && intent.is_fresh_create() {
+        Ok(Spelled::waits("held by the guard on creates".to_owned()))
     } else {
         spell(target, policy, record, intent).await
     }

@@ -240,11 +240,23 @@ impl Recording<'_> {
         };
         let deleted = self.items.iter().zip(&self.endings).filter(is_deleted).count() as u64;
         parts.recent_deletes().add(self.target.system, self.target.entity, deleted, now);
+        let is_again = |(item, ending): &(&OutgoingWrite, &Ending)| {
+            item.is_again && matches!(ending, Ending::Confirmed { .. })
+        };
+        let again = self.items.iter().zip(&self.endings).filter(is_again).count() as u64;
+        parts.recent_creates().add(self.target.system, self.target.entity, again, now);
         for (item, ending) in self.items.iter().zip(&self.endings) {
             if !matches!(ending, Ending::Blocked { .. } | Ending::Retry { .. }) {
                 parts.waiting().forget(self.target.system, &item.record);
             }
-            if matches!(ending, Ending::Confirmed { .. }) {
+            if !matches!(
+                ending,
+                Ending::StillUnknown { .. } | Ending::Confirmed { .. } | Ending::ReadBack { .. }
+            ) {
+                parts.sent().forget(&item.write.key);
+            }
+            // A system that says that a copy is missing and shows it again undoes the write as well.
+            if matches!(ending, Ending::Confirmed { .. } | Ending::Missing) {
                 parts.flapping().wrote(item.written_content.clone(), item.changes_seen, now);
             }
         }

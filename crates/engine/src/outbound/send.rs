@@ -1,7 +1,7 @@
 //! Fresh writes are sent in batches. Batches of updates overlap: while one is written, the store records another.
 
 use crate::outbound::outgoing::OutgoingWrite;
-use crate::outbound::prepare::{due_records, prepare_writes};
+use crate::outbound::prepare::{Held, due_records, prepare_writes};
 use crate::outbound::turn::{Dispatched, Target};
 use crate::outbound::write::{BatchOrder, admit, mark_sent, write_batch};
 use crate::parts::error::EngineError;
@@ -197,7 +197,7 @@ async fn find_updates(
     });
     // The others are left to the next turn.
     let has_others = due.len() < found;
-    let mut items = prepare_writes(target, due, false, done).await?;
+    let mut items = prepare_writes(target, due, Held::default(), done).await?;
     let now = parts.clock.now();
     items.retain(|item| !parts.flapping().is_flapping(&item.written_content, now));
     Ok(Found { has_more: !has_others && !items.is_empty(), items })

@@ -57,6 +57,8 @@ pub(crate) struct Dispatched {
     pub(crate) put_off: Vec<RecordId>,
     /// Why a guard holds writes, with the cure.
     pub(crate) held: Option<String>,
+    /// The system's words where it refuses our credentials.
+    pub(crate) refused: Option<String>,
 }
 
 impl Turn<'_> {
@@ -125,7 +127,8 @@ impl<'a> Target<'a> {
 
 impl Dispatched {
     pub(crate) fn join(&mut self, other: Dispatched) {
-        let Dispatched { elsewhere, tried, written, failed, events, quarantined, put_off, held } = other;
+        let Dispatched { elsewhere, tried, written, failed, events, quarantined, put_off, held, refused } =
+            other;
         self.elsewhere |= elsewhere;
         self.tried += tried;
         self.written += written;
@@ -134,5 +137,6 @@ impl Dispatched {
         self.quarantined += quarantined;
         self.put_off.extend(put_off);
         self.held = self.held.take().or(held);
+        self.refused = self.refused.take().or(refused);
     }
 }

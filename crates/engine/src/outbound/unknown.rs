@@ -7,8 +7,9 @@ use crate::outbound::record_endings::{Ended, record_endings};
 use crate::outbound::turn::{Dispatched, Target};
 use crate::outbound::write::{BatchOrder, admit, mark_sent, write_batch};
 use crate::parts::error::EngineError;
-use crate::ports::connector::{Change, RemoteState, Write};
+use crate::ports::connector::{Change, ConnectorError, ConnectorErrorKind, RemoteState, Write};
 use avowal_core::data::ids::RemoteId;
+use avowal_core::data::time::Timestamp;
 use avowal_core::record::intent::{IntentStatus, Operation};
 use avowal_core::record::reason::FailureReason;
 
@@ -42,7 +43,7 @@ pub(crate) async fn resolve_unknown(
     let mut endings = Vec::new();
     for item in &items {
         endings.push(match item.status {
-            IntentStatus::Planned | IntentStatus::Unknown => look_up(target, &item.write).await?,
+            IntentStatus::Planned | IntentStatus::Unknown => look_up(target, &item.write, asked_at).await?,
             // The sender stopped, but its request may still be in flight, so we wait before looking.
             IntentStatus::Sent | IntentStatus::Waiting => {
                 Ending::StillUnknown { reason: FailureReason::RunEnded }
@@ -101,22 +102,66 @@ async fn take_over(
 }
 
 /// Reads the copy of an update or delete, or searches the copy of a create by its keys.
-async fn look_up(target: Target<'_>, write: &Write) -> Result<Ending, EngineError> {
+async fn look_up(target: Target<'_>, write: &Write, asked_at: Timestamp) -> Result<Ending, EngineError> {
     let Target { system, entity, connector, .. } = target;
     if let (Operation::Update | Operation::Delete, Some(id)) = (write.operation, &write.id) {
         let copy = target.read_copies(std::slice::from_ref(id)).await?.pop();
-        return Ok(copy.map_or(Ending::NotDone, |copy| Ending::ReadBack { copy }));
+        return Ok(match copy {
+            Some(Change { shown: RemoteState::Unread { reason }, .. }) => {
+                Ending::StillUnknown { reason: FailureReason::Told(reason) }
+            }
+            Some(copy) => Ending::ReadBack { copy },
+            None => Ending::NotDone,
+        });
     }
     if !target.capabilities().searchable || write.lookup.is_empty() {
         return Ok(Ending::StillUnknown { reason: FailureReason::NotSearchable });
     }
     for fields in &write.lookup {
-        let found = connector.find(entity, fields).await;
-        let found = found.map_err(|error| EngineError::of_system(system, error))?;
+        let found = match connector.find(entity, fields).await {
+            Ok(found) => found,
+            // This one search failed. The others go on.
+            Err(error) if is_of_one_search(&error) => {
+                return Ok(Ending::StillUnknown { reason: FailureReason::Told(error.to_string()) });
+            }
+            Err(error) => return Err(EngineError::of_system(system, error)),
+        };
         let is_present = |copy: &Change| matches!(copy.shown, RemoteState::Present(_));
         if let Some(copy) = found.into_iter().find(is_present) {
+            target.parts.note_shown(system, &write.key);
             return Ok(Ending::Found { copy });
         }
     }
-    Ok(Ending::NotDone)
+    Ok(missed(target, write, asked_at))
+}
+
+/// Whether a search failed for what it searched for, and not because the system cannot be used.
+fn is_of_one_search(error: &ConnectorError) -> bool {
+    match error.kind {
+        ConnectorErrorKind::SchemaDrift | ConnectorErrorKind::Protocol => true,
+        ConnectorErrorKind::Unreachable
+        | ConnectorErrorKind::Unauthorised
+        | ConnectorErrorKind::RateLimited { .. }
+        | ConnectorErrorKind::CursorExpired
+        | ConnectorErrorKind::IdentityChanged => false,
+    }
+}
+
+/// A search shows no copy of a create. That it made none is known only when every lag is over, and a listing that began
+/// after that has not shown one either: an index may be later than any read.
+fn missed(target: Target<'_>, write: &Write, asked_at: Timestamp) -> Ending {
+    let Target { parts, system, entity, .. } = target;
+    let lag_ms = i64::try_from(parts.longest_lag_ms(system)).unwrap_or(i64::MAX);
+    let mut sent = parts.sent();
+    let is_over = sent.met(&write.key, system, entity, asked_at).map(|sent| {
+        let is_over = sent.miss(asked_at, lag_ms);
+        sent.sought_at.filter(|_| is_over)
+    });
+    let listed_since = |since: Timestamp| parts.listings().has_begun_since(system, entity, since);
+    match is_over {
+        Some(Some(sought_at)) if listed_since(sought_at) => Ending::NotDone,
+        Some(_) => Ending::StillUnknown { reason: FailureReason::NotShownYet },
+        // There are too many to remember each.
+        None => Ending::StillUnknown { reason: FailureReason::NotShownYet },
+    }
 }

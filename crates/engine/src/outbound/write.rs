@@ -75,6 +75,10 @@ pub(crate) async fn mark_sent(
         };
         if stored {
             done.events += events;
+            let now = parts.clock.now();
+            for item in attempts.keys().filter_map(|at| items.get(*at)) {
+                parts.sent().send(&item.write.key, system, target.entity, now);
+            }
             let keep = |(at, item)| Some(OutgoingWrite { attempt: *attempts.get(&at)?, ..item });
             return Ok(items.into_iter().enumerate().filter_map(keep).collect());
         }
@@ -147,6 +151,7 @@ pub(crate) async fn write_batch(
         }
     };
     pause_if_asked(target, &outcomes);
+    stop_if_refused(target, &outcomes, done);
     drop(order.written.take());
     // Where a connector answers too few writes, the outcome of the others is unknown.
     outcomes.resize_with(items.len(), || WriteOutcome::Unknown { reason: "no answer".to_owned() });
@@ -162,6 +167,28 @@ fn pause_if_asked(target: Target<'_>, outcomes: &[WriteOutcome]) {
     }
 }
 
+/// Sends nothing more to a system for a while that refuses our credentials. One refusal among writes that were carried out
+/// concerns its copy alone.
+fn stop_if_refused(target: Target<'_>, outcomes: &[WriteOutcome], done: &mut Dispatched) {
+    let reason_of = |outcome: &WriteOutcome| match outcome {
+        WriteOutcome::Unauthorised { reason } => Some(reason.clone()),
+        WriteOutcome::Confirmed { .. }
+        | WriteOutcome::Conflict { .. }
+        | WriteOutcome::Exists { .. }
+        | WriteOutcome::Missing
+        | WriteOutcome::Blocked { .. }
+        | WriteOutcome::Rejected { .. }
+        | WriteOutcome::Retry { .. }
+        | WriteOutcome::Unknown { .. } => None,
+    };
+    let reasons: Option<Vec<String>> = outcomes.iter().map(reason_of).collect();
+    if let Some(reason) = reasons.and_then(|reasons| reasons.into_iter().next()) {
+        let parts = target.parts;
+        parts.systems.pause(target.system, parts.in_ms(parts.settings.backoff_max_ms));
+        done.refused = Some(reason);
+    }
+}
+
 /// For how long a system has asked not to be written to, in milliseconds.
 fn asked_pause_ms(outcome: &WriteOutcome) -> Option<u64> {
     match outcome {
@@ -171,6 +198,7 @@ fn asked_pause_ms(outcome: &WriteOutcome) -> Option<u64> {
         | WriteOutcome::Exists { .. }
         | WriteOutcome::Missing
         | WriteOutcome::Blocked { .. }
+        | WriteOutcome::Unauthorised { .. }
         | WriteOutcome::Rejected { .. }
         | WriteOutcome::Unknown { .. } => None,
     }
@@ -210,7 +238,8 @@ async fn endings_of(
         let is_confirmed = matches!(endings[at], Ending::Confirmed { .. });
         // A copy cannot be missing whose write was just confirmed, unless the read lags or somebody deleted it at
         // once. A later read tells.
-        if !(is_confirmed && change.shown == RemoteState::Gone) {
+        let is_unread = matches!(change.shown, RemoteState::Unread { .. });
+        if !is_unread && !(is_confirmed && change.shown == RemoteState::Gone) {
             endings[at].set_copy(change);
         }
     }

@@ -2,13 +2,15 @@
 
 use crate::parts::awaited::AwaitedReads;
 use crate::parts::error::EngineError;
+use crate::parts::failing_reads::FailingReads;
 use crate::parts::flapping::Flapping;
 use crate::parts::lags::Lags;
 use crate::parts::listings::Listings;
 use crate::parts::match_keys::match_keys;
 use crate::parts::quarantined::QuarantinedCopies;
 use crate::parts::readiness::Readiness;
-use crate::parts::recent_deletes::RecentDeletes;
+use crate::parts::recent_writes::RecentWrites;
+use crate::parts::sent_writes::SentWrites;
 use crate::parts::settings::Settings;
 use crate::parts::systems::{SystemPort, Systems};
 use crate::parts::waiting::WaitingWrites;
@@ -55,14 +57,24 @@ pub(crate) struct Parts {
     pub(crate) lags: Lags,
     pub(crate) awaited: AwaitedReads,
     pub(crate) quarantined: QuarantinedCopies,
+    failing_reads: Mutex<FailingReads>,
     flapping: Mutex<Flapping>,
     waiting: Mutex<WaitingWrites>,
     listings: Mutex<Listings>,
-    recent_deletes: Mutex<RecentDeletes>,
+    recent_deletes: Mutex<RecentWrites>,
+    recent_creates: Mutex<RecentWrites>,
+    sent: Mutex<SentWrites>,
 }
 
 /// By how many times the quiet time a read may lag where the system's lag is neither declared nor learned.
 const LAG_SETTLES: u64 = 15;
+
+/// How long a delete counts beside those that follow, in milliseconds.
+const DELETES_COUNT_MS: i64 = 60_000;
+
+/// How long a copy that was made again counts beside those that follow, in milliseconds: a system that shows nothing is
+/// found out edit by edit.
+const CREATES_COUNT_MS: i64 = 60 * 60 * 1000;
 
 /// By how many times the longest lag that was seen a read may lag.
 const LAG_MARGIN: u64 = 2;
@@ -80,10 +92,13 @@ impl Parts {
             lags: Lags::new(store.clone()),
             awaited: AwaitedReads::new(store.clone()),
             quarantined: QuarantinedCopies::new(store.clone()),
+            failing_reads: Mutex::default(),
             flapping: Mutex::default(),
             waiting: Mutex::default(),
             listings: Mutex::default(),
-            recent_deletes: Mutex::default(),
+            recent_deletes: Mutex::new(RecentWrites::within(DELETES_COUNT_MS)),
+            recent_creates: Mutex::new(RecentWrites::within(CREATES_COUNT_MS)),
+            sent: Mutex::default(),
             store,
             clock,
             policies,
@@ -144,7 +159,7 @@ impl Parts {
 
     /// By how much a read of a system may lag at most: as declared, or as learned with a margin, and not less than a
     /// multiple of the quiet time.
-    fn longest_lag_ms(&self, system: &SystemName) -> u64 {
+    pub(crate) fn longest_lag_ms(&self, system: &SystemName) -> u64 {
         let usual = self.settings.settle_ms.saturating_mul(LAG_SETTLES);
         let learned = self.lags.learned_ms(system).saturating_mul(LAG_MARGIN);
         self.systems.lag_ms(system).unwrap_or(usual.max(learned))
@@ -176,9 +191,22 @@ impl Parts {
         u64::try_from(left).ok().filter(|left| *left > 0)
     }
 
+    /// The copies that cannot be read by themselves.
+    pub(crate) fn failing_reads(&self) -> MutexGuard<'_, FailingReads> {
+        self.failing_reads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The recent corrections.
     pub(crate) fn flapping(&self) -> MutexGuard<'_, Flapping> {
         self.flapping.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A system shows a write. A look that has missed it tells how late the system is.
+    pub(crate) fn note_shown(&self, system: &SystemName, key: &str) {
+        let missed_ms = self.sent().take_missed_ms(key);
+        if let Some(ms) = missed_ms {
+            self.lags.showed_late(system, ms);
+        }
     }
 
     /// The writes that wait.
@@ -187,8 +215,18 @@ impl Parts {
     }
 
     /// The deletes that went out lately.
-    pub(crate) fn recent_deletes(&self) -> MutexGuard<'_, RecentDeletes> {
+    pub(crate) fn recent_deletes(&self) -> MutexGuard<'_, RecentWrites> {
         self.recent_deletes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The copies that were made again lately.
+    pub(crate) fn recent_creates(&self) -> MutexGuard<'_, RecentWrites> {
+        self.recent_creates.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// When the writes were sent whose outcome is not known.
+    pub(crate) fn sent(&self) -> MutexGuard<'_, SentWrites> {
+        self.sent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// When systems were listed last.

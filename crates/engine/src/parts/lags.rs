@@ -68,6 +68,16 @@ impl Lags {
         }
     }
 
+    /// A system showed something so late that an earlier look has missed it.
+    pub(crate) fn showed_late(&self, system: &SystemName, ms: u64) {
+        let mut known = self.known();
+        let longest = known.learned.entry(system.clone()).or_default();
+        if ms > *longest {
+            *longest = ms;
+            known.news.insert(system.clone(), ms);
+        }
+    }
+
     /// A copy has changed, so an older state that was suspected teaches nothing.
     pub(crate) fn changed(&self, copy: &CopyKey) {
         self.known().suspected.remove(copy);

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 pub(crate) struct Listings(BTreeMap<(SystemName, EntityName), Timestamp>);
 
 impl Listings {
-    /// A listing began at this time.
+    /// A listing that is complete by now began at this time.
     pub(crate) fn began(&mut self, system: &SystemName, entity: &EntityName, at: Timestamp) {
         self.0.insert((system.clone(), entity.clone()), at);
     }
@@ -26,6 +26,11 @@ impl Listings {
         let last = self.0.get(&(system.clone(), entity.clone()));
         // A clock that was set back says nothing.
         last.is_none_or(|last| !(0..every).contains(&now.millis().saturating_sub(last.millis())))
+    }
+
+    /// Whether a listing that is complete began at this time or later.
+    pub(crate) fn has_begun_since(&self, system: &SystemName, entity: &EntityName, since: Timestamp) -> bool {
+        self.0.get(&(system.clone(), entity.clone())).is_some_and(|began| *began >= since)
     }
 
     /// Everything is to be listed again: a run begins.

@@ -24,7 +24,7 @@ pub struct Settings {
     pub guards: Guards,
 }
 
-/// Limits on how many deletes one run may send.
+/// Limits on how many deletes and creates may go out without a person.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Guards {
     /// More deletes of one entity in one system than this are held.
@@ -33,6 +33,14 @@ pub struct Guards {
     pub deletes_max_share: f64,
     /// The systems in which a person has allowed any number of deletes for this run.
     pub deletes_approved: BTreeSet<SystemName>,
+    /// More creates of one entity are held that would make copies again which the system held before.
+    pub creates_again_max: u64,
+    /// More of them than this share of the copies are held, 0 to 1; a few pass, but never all at once.
+    pub creates_again_max_share: f64,
+    /// Creates of one entity beyond this number are held in a system that holds some, if they pass the share as well.
+    pub creates_max: u64,
+    /// Creates beyond this share of the system's copies are held, if they pass the number as well; 1 is as many again.
+    pub creates_max_share: f64,
 }
 
 impl Settings {
@@ -60,6 +68,14 @@ impl Default for Settings {
 
 impl Default for Guards {
     fn default() -> Self {
-        Self { deletes_max: 25, deletes_max_share: 0.1, deletes_approved: BTreeSet::new() }
+        Self {
+            deletes_max: 25,
+            deletes_max_share: 0.1,
+            deletes_approved: BTreeSet::new(),
+            creates_again_max: 25,
+            creates_again_max_share: 0.1,
+            creates_max: 1_000,
+            creates_max_share: 1.0,
+        }
     }
 }

@@ -7,14 +7,16 @@ use crate::ports::connector::{ConnectorError, ConnectorErrorKind};
 use crate::ports::store::{Direction, Stop, StopCause};
 use avowal_core::data::ids::SystemName;
 
-/// Whether a direction of a system is stopped.
+/// Whether everything in a direction of a system is stopped.
 pub(crate) async fn is_stopped(
     parts: &Parts,
     system: &SystemName,
     direction: Direction,
 ) -> Result<bool, EngineError> {
     let stops = parts.store.stops().await?;
-    Ok(stops.iter().any(|stop| stop.system == *system && stop.direction == direction))
+    Ok(stops
+        .iter()
+        .any(|stop| stop.system == *system && stop.direction == direction && stop.cause.is_whole()))
 }
 
 /// Stops writes to a system whose error says that it is not the one that it was. Every other error stops nothing.

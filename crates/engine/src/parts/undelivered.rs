@@ -103,8 +103,18 @@ fn common_part(reason: &str) -> String {
     let names_a_row = |word: &str| {
         !word.contains('"') && word.chars().any(|letter| letter.is_ascii_digit() || letter == '@')
     };
-    let words = outside.split(' ').map(|word| if names_a_row(word) { "…" } else { word });
-    words.collect::<Vec<_>>().join(" ")
+    // The status of an answer comes after its place, and is the same for all rows.
+    let is_status = |before: &str, word: &str| {
+        before.ends_with(':') && word.parse::<u16>().is_ok_and(|status| (300..600).contains(&status))
+    };
+    let mut before = "";
+    let mut words = Vec::new();
+    for word in outside.split(' ') {
+        let is_hidden = names_a_row(word) && !is_status(before, word);
+        words.push(if is_hidden { "…" } else { word });
+        before = word;
+    }
+    words.join(" ")
 }
 
 #[cfg(test)]
@@ -125,11 +135,18 @@ mod tests {
         };
         let key =
             |mail: &str| format!("violates \"people_email_key\": Key (email)=({mail}) exists in row 12");
-        let writes =
-            [waiting("r1", &key("a@x")), waiting("r2", &key("b@x (b)")), waiting("r3", "out of order")];
+        let refused = |id: u32| format!("PATCH /contacts/{id}: 401 Unauthorized");
+        let writes = [
+            waiting("r1", &key("a@x")),
+            waiting("r2", &key("b@x (b)")),
+            waiting("r3", "out of order"),
+            waiting("r4", &refused(1)),
+            waiting("r5", &refused(2)),
+        ];
         let causes: Vec<_> =
             Undelivered::of(&writes, &[]).into_iter().map(|group| (group.count, group.cause)).collect();
         let expected = [
+            (2, "PATCH … 401 Unauthorized".to_owned()),
             (1, "out of order".to_owned()),
             (2, "violates \"people_email_key\": Key (…)=(…) exists in row …".to_owned()),
         ];

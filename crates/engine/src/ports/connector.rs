@@ -69,7 +69,8 @@ pub trait Connector: Send + Sync {
         limit: usize,
     ) -> Result<Page, ConnectorError>;
 
-    /// Reads copies directly, in the order asked. A copy that provably does not exist is `RemoteState::Gone`.
+    /// Reads copies directly, in the order asked. A copy that provably does not exist is `RemoteState::Gone`, and one whose
+    /// read fails although the system answers is `RemoteState::Unread`: it must not hold up the others.
     async fn read(&self, entity: &EntityName, ids: &[RemoteId]) -> Result<Vec<Change>, ConnectorError>;
 
     /// Finds the copies whose fields equal `fields`, at most 10. Empty where `searchable` is not declared.
@@ -181,6 +182,12 @@ pub enum RemoteState {
         /// The received contents, shortened, as text.
         payload: String,
     },
+    /// The system answers, and yet this one copy could not be read now: that says nothing about the copy. Only a read of
+    /// copies by their ids answers so; it tells it from a system that cannot be used, which is an error.
+    Unread {
+        /// Why, in the system's words.
+        reason: String,
+    },
 }
 
 /// A page of a listing or feed.
@@ -279,6 +286,12 @@ pub enum WriteOutcome {
         /// For how long the system asks not to be written to, in milliseconds.
         after_ms: Option<u64>,
         /// In words.
+        reason: String,
+    },
+    /// Nothing was done: the system refuses our credentials, or they lack the right to write this. Nothing else can be
+    /// written with them either until a person has acted.
+    Unauthorised {
+        /// The system's words.
         reason: String,
     },
     /// It may have been done or not.

@@ -39,8 +39,8 @@ pub(crate) async fn turn(
     let (followed, _) = follow_signals(parts, system, &mut report).await?;
     let mut dispatched = Dispatched::default();
     dispatch(parts, system, progress, &mut dispatched).await?;
-    if let Some(held) = dispatched.held {
-        progress.tell(Step::Problem { system: system.clone(), message: held });
+    for message in dispatched.held.into_iter().chain(dispatched.refused) {
+        progress.tell(Step::Problem { system: system.clone(), message });
     }
     Ok(busy || followed > 0 || dispatched.tried > 0)
 }

@@ -3,8 +3,10 @@
 
 use crate::parts::assembly::Parts;
 use crate::parts::error::EngineError;
-use crate::ports::store::{Commit, CommitOutcome};
+use crate::ports::bucket::Shares;
+use crate::ports::store::{Commit, CommitOutcome, SignalReason};
 use avowal_core::data::ids::{EntityName, RecordId};
+use avowal_core::data::time::Timestamp;
 use avowal_core::history::chronicle::Chronicle;
 use avowal_core::history::{Body, Context, IntegrationEvent};
 use avowal_core::policy::EntityPolicy;
@@ -13,12 +15,27 @@ use avowal_core::record::Record;
 /// The entity under which streams are kept that belong to no record. No configured name begins with `@`.
 pub const OWN_ENTITY: &str = "@policy";
 
+/// The most signals that are looked through.
+const SIGNALS_MAX: usize = 10_000;
+
 /// Learns what is durable, and records the policies that decide from here on.
 pub(crate) async fn prepare(parts: &Parts) -> Result<(), EngineError> {
     parts.quarantined.load().await?;
     parts.awaited.load(parts.systems.names()).await?;
+    note_failing_reads(parts).await?;
     for policy in parts.policies.values() {
         note_policy(parts, policy).await?;
+    }
+    Ok(())
+}
+
+/// Learns which copies could not be read by themselves when they were read last.
+async fn note_failing_reads(parts: &Parts) -> Result<(), EngineError> {
+    let ever = Timestamp::from_millis(i64::MAX);
+    for system in parts.systems.names() {
+        let signals = parts.store.due_signals(system, Shares::ALL, ever, SIGNALS_MAX).await?;
+        let failed = signals.iter().filter(|signal| signal.reason == SignalReason::ReadFailed);
+        failed.for_each(|signal| parts.failing_reads().failed(&signal.copy));
     }
     Ok(())
 }

@@ -13,7 +13,7 @@ use crate::parts::stops::stop_for;
 use crate::parts::undelivered::undelivered;
 use crate::ports::bucket::Shares;
 use crate::ports::connector::ConnectorErrorKind;
-use crate::ports::store::Direction;
+use crate::ports::store::{Direction, Stop};
 use crate::run::attend::next_wait_ms;
 use crate::run::prepare::prepare;
 use avowal_core::data::ids::{RecordId, SystemName};
@@ -53,6 +53,7 @@ pub(crate) async fn sync(
         put_off: BTreeSet::new(),
         elsewhere: false,
         stopped: BTreeSet::new(),
+        refusing: BTreeSet::new(),
     };
     run.install().await?;
     if options.full {
@@ -75,6 +76,8 @@ struct Run<'a> {
     elsewhere: bool,
     /// Systems to which nothing may be written, as of the last round.
     stopped: BTreeSet<SystemName>,
+    /// Systems that have refused our credentials for a write: they are not written to for the rest of the run.
+    refusing: BTreeSet<SystemName>,
 }
 
 impl Run<'_> {
@@ -123,10 +126,11 @@ impl Run<'_> {
             }
         }
         let stops = self.parts.store.stops().await?.into_iter();
-        self.stopped =
-            stops.filter(|stop| stop.direction == Direction::Out).map(|stop| stop.system).collect();
+        let is_whole = |stop: &Stop| stop.direction == Direction::Out && stop.cause.is_whole();
+        self.stopped = stops.filter(is_whole).map(|stop| stop.system).collect();
         // All systems have been asked before anything is sent: what one of them has may be what another lacks.
-        let names = self.usable();
+        let mut names = self.usable();
+        names.retain(|system| !self.refusing.contains(system));
         let (parts, progress) = (self.parts, self.progress);
         let sent = futures::future::join_all(names.iter().map(|system| async move {
             let mut dispatched = Dispatched::default();
@@ -156,6 +160,9 @@ impl Run<'_> {
             self.give_up(system, error).await?;
             return Ok(false);
         }
+        if let Some(reason) = dispatched.refused {
+            self.note_refusal(system, reason);
+        }
         self.elsewhere |= dispatched.elsewhere;
         if dispatched.tried > 0 {
             self.put_off.clear();
@@ -167,6 +174,15 @@ impl Run<'_> {
             self.report.held.push(held);
         }
         Ok(dispatched.tried > 0)
+    }
+
+    /// A system refuses our credentials: it is written to no more in this run. It may be readable all the same.
+    fn note_refusal(&mut self, system: &SystemName, reason: String) {
+        self.refusing.insert(system.clone());
+        self.progress.tell(Step::Problem { system: system.clone(), message: reason.clone() });
+        let report = self.report.system(system);
+        report.problem = Some(reason);
+        report.refuses_credentials = true;
     }
 
     /// Goes round over all systems until nothing is left to do, or what is left does not come within `patience_ms`.
@@ -248,7 +264,7 @@ impl Run<'_> {
     }
 
     fn may_write(&self, system: &SystemName) -> bool {
-        self.is_usable(system) && !self.stopped.contains(system)
+        self.is_usable(system) && !self.stopped.contains(system) && !self.refusing.contains(system)
     }
 
     fn count(&mut self, pulled: Pulled) {

@@ -131,7 +131,9 @@ async fn two_writers_that_keep_undoing_each_other_are_parted() {
         world.check_idle().await;
         let items = world.quarantine().await;
         assert_eq!(items.len(), 1, "{name}: {items:?}");
-        let reasons = items.iter().all(|item| item.reason.contains("crm keeps changing email back"));
+        // Where nothing shows our value in between, the system seems to keep its own.
+        let words = ["crm keeps changing email back", "keeps what stood in email before"];
+        let reasons = items.iter().all(|item| words.iter().any(|words| item.reason.contains(words)));
         assert!(reasons, "{name}: {items:?}");
     }
 }

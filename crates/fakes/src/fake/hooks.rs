@@ -34,6 +34,16 @@ pub trait Fate: Send + Sync {
 
     /// How many of `rows` rows a listing shows before it claims to be complete.
     fn listing_max(&self, system: &str, rows: usize) -> Option<usize>;
+
+    /// Why the read of this one row fails, although the system answers.
+    fn read_fails(&self, _system: &str, _id: &RemoteId) -> Option<String> {
+        None
+    }
+
+    /// How much later than reads a search shows a row, in milliseconds.
+    fn index_lag_ms(&self, _system: &str) -> i64 {
+        0
+    }
 }
 
 /// A new version of a row.

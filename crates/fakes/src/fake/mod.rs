@@ -10,6 +10,7 @@
 mod clock;
 mod constraints;
 mod hooks;
+mod lies;
 mod port;
 mod profile;
 mod rows;
@@ -39,6 +40,10 @@ pub enum Fault {
     Limited(u64),
     /// An error of the system's own: nothing was done, try again.
     Unavailable,
+    /// The answer says that the write will be done; it is, and nothing shows it for so many milliseconds.
+    ShownLate(i64),
+    /// Our credentials are refused.
+    Unauthorised,
     /// Refused for good.
     Reject(String),
     /// Somebody came between: nothing was done.
@@ -93,6 +98,12 @@ struct State {
     constraints: Vec<Constraint>,
     /// How many writes a constraint has forbidden.
     blocked: u64,
+    /// Whether it answers as if it held nothing.
+    is_blind: bool,
+    /// Since which time each of these rows is shown.
+    shown_from: BTreeMap<RemoteId, i64>,
+    /// Why the read of each of these rows fails.
+    unread: BTreeMap<RemoteId, String>,
     /// Since which of its changes each of these rows cannot be read.
     unreadable: BTreeMap<RemoteId, u64>,
     down: Option<ConnectorError>,
@@ -362,6 +373,20 @@ impl FakeSystem {
     /// Listings show so many rows and claim to be complete: a truncated page.
     pub fn set_listing_max(&self, rows: Option<usize>) {
         self.state().listing_max = rows;
+    }
+
+    /// While set, the system answers every question as if it held nothing, and takes writes all the same.
+    pub fn set_blind(&self, blind: bool) {
+        self.state().is_blind = blind;
+    }
+
+    /// Reads of this one row fail like this until it is set to `None`; listings show it.
+    pub fn fail_reads_of(&self, id: &RemoteId, reason: Option<&str>) {
+        let mut state = self.state();
+        match reason {
+            Some(reason) => state.unread.insert(id.clone(), reason.to_owned()),
+            None => state.unread.remove(id),
+        };
     }
 
     /// Every call fails like this until it is set to `None`.

@@ -53,7 +53,7 @@ impl Connector for FakeSystem {
         if let Some(error) = state.list_errors.pop_front() {
             return Err(error);
         }
-        let mut rows = state.rows.all_at(entity, |id| self.read_at_ms(&state, id));
+        let mut rows = self.rows_shown(&state, entity, 0);
         rows.truncate(state.listing_max.unwrap_or(usize::MAX));
         let cut = state.fate.as_ref().and_then(|fate| fate.listing_max(&self.name, rows.len()));
         rows.truncate(cut.unwrap_or(usize::MAX));
@@ -88,7 +88,8 @@ impl Connector for FakeSystem {
         if after < state.expired_below {
             return Err(expired());
         }
-        let end = state.feed_end.unwrap_or(u64::MAX);
+        let end = if state.is_blind { after } else { state.feed_end.unwrap_or(u64::MAX) };
+        let end = end.min(self.first_hidden(&state, entity, after));
         let entries = state.rows.after(entity, after).filter(|entry| entry.version.seq <= end);
         let entries: Vec<_> = entries.take(limit + 1).cloned().collect();
         let more = entries.len() > limit;
@@ -127,7 +128,15 @@ impl Connector for FakeSystem {
         if let Some(witness) = &state.witness {
             ids.iter().for_each(|id| witness.called(&self.name, Call::Read(id)));
         }
-        let one = |id: &RemoteId| match state.rows.at(entity, id, self.read_at_ms(&state, id)) {
+        let fails = |id: &RemoteId| {
+            let fated = || state.fate.as_ref()?.read_fails(&self.name, id);
+            state.unread.get(id).cloned().or_else(fated)
+        };
+        let shown = |id: &RemoteId| state.rows.at(entity, id, self.read_at_ms(&state, id));
+        let one = |id: &RemoteId| match shown(id).filter(|_| !self.hides(&state, id)) {
+            _ if fails(id).is_some() => {
+                Change::bare(id.clone(), RemoteState::Unread { reason: fails(id).unwrap_or_default() })
+            }
             Some(version) => Change { correlation: None, ..self.change(&state, id, version) },
             None => Change::bare(id.clone(), RemoteState::Gone),
         };
@@ -221,7 +230,7 @@ impl FakeSystem {
     }
 
     /// As of which time a read shows the row.
-    fn read_at_ms(&self, state: &State, id: &RemoteId) -> i64 {
+    pub(super) fn read_at_ms(&self, state: &State, id: &RemoteId) -> i64 {
         let fated = state.fate.as_ref().map_or(0, |fate| fate.lag_ms(&self.name, id));
         self.now_ms().saturating_sub(state.lag_ms.max(fated))
     }
@@ -290,8 +299,8 @@ impl FakeSystem {
     }
 
     fn search(&self, state: &State, entity: &EntityName, fields: &Fields) -> Vec<Change> {
-        let at_ms = self.read_at_ms(state, &RemoteId::new("?"));
-        let rows = state.rows.all_at(entity, |_| at_ms).into_iter();
+        let index_lag = state.fate.as_ref().map_or(0, |fate| fate.index_lag_ms(&self.name));
+        let rows = self.rows_shown(state, entity, index_lag).into_iter();
         let fits = |version: &Version| {
             let row = version.fields.as_ref();
             row.is_some_and(|row| fields.iter().all(|(name, value)| row.get(name) == Some(value)))
@@ -321,6 +330,15 @@ impl FakeSystem {
                 self.apply(&mut state, entity, write);
                 (lost(), fault == Fault::CrashAfter)
             }
+            Some(Fault::ShownLate(ms)) => {
+                if let WriteOutcome::Confirmed { id, .. } = self.apply(&mut state, entity, write) {
+                    state.shown_from.insert(id, now.saturating_add(ms));
+                }
+                (WriteOutcome::Unknown { reason: "accepted, not yet done".to_owned() }, false)
+            }
+            Some(Fault::Unauthorised) => {
+                (WriteOutcome::Unauthorised { reason: "401 unauthorised".to_owned() }, false)
+            }
             Some(Fault::Limited(ms)) => {
                 (WriteOutcome::Retry { after_ms: Some(ms), reason: "too many requests".to_owned() }, false)
             }
@@ -346,6 +364,7 @@ impl FakeSystem {
             | WriteOutcome::Exists { .. }
             | WriteOutcome::Missing
             | WriteOutcome::Blocked { .. }
+            | WriteOutcome::Unauthorised { .. }
             | WriteOutcome::Rejected { .. }
             | WriteOutcome::Retry { .. }
             | WriteOutcome::Unknown { .. } => false,
@@ -388,7 +407,8 @@ impl FakeSystem {
         id: &RemoteId,
         write: &Write,
     ) -> WriteOutcome {
-        let Some(version) = state.rows.at(entity, id, i64::MAX).cloned() else {
+        let known = state.rows.at(entity, id, i64::MAX).filter(|_| !self.hides(state, id));
+        let Some(version) = known.cloned() else {
             return WriteOutcome::Missing;
         };
         let Some(mut row) = version.fields.clone() else { return WriteOutcome::Missing };

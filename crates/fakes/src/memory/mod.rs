@@ -15,9 +15,9 @@ use avowal_engine::ports::connector::Installation;
 use avowal_engine::ports::lanes::{Claim, Lane, LocalLanes};
 use avowal_engine::ports::store::{
     BATCH_RECORDS_MAX, Commit, CommitChanges, CommitOutcome, ControlStops, Counts, CursorName, Due,
-    DueIntent, KeepLags, Located, OpenCounts, OpenReview, PlannedDeletes, Position, QuarantineItem,
-    ReadHistory, ReadOverview, ReadRecords, RecordCommit, ScheduleWork, ShareStore, SharedStore, Signal,
-    Stop, StoreError, WaitingIntent,
+    DueIntent, KeepLags, Located, OpenCounts, OpenReview, PlannedCreates, PlannedDeletes, Position,
+    QuarantineItem, ReadHistory, ReadOverview, ReadRecords, RecordCommit, ScheduleWork, ShareStore,
+    SharedStore, Signal, Stop, StopCause, StoreError, WaitingIntent,
 };
 use std::collections::BTreeMap;
 use std::collections::VecDeque;
@@ -172,6 +172,10 @@ impl ReadOverview for MemoryStore {
 
     async fn planned_deletes(&self, system: &SystemName) -> Result<Vec<PlannedDeletes>, StoreError> {
         Ok(self.tables().planned_deletes(system))
+    }
+
+    async fn planned_creates(&self, system: &SystemName) -> Result<Vec<PlannedCreates>, StoreError> {
+        Ok(self.tables().planned_creates(system))
     }
 
     async fn counts(&self) -> Result<Counts, StoreError> {
@@ -349,11 +353,23 @@ impl ControlStops for MemoryStore {
         Ok(is_new)
     }
 
-    async fn lift_stop(&self, stop: &Stop, _by: &str, _at: Timestamp) -> Result<bool, StoreError> {
-        let stops = &mut self.tables().stops;
-        let before = stops.len();
-        stops.retain(|other| !other.is_for_the_same(stop));
-        Ok(stops.len() < before)
+    async fn lift_stop(&self, stop: &Stop, _by: &str, at: Timestamp) -> Result<bool, StoreError> {
+        let mut tables = self.tables();
+        let before = tables.stops.len();
+        tables.stops.retain(|other| !other.is_for_the_same(stop));
+        let stood = tables.stops.len() < before;
+        if stood {
+            tables.lifted.insert((stop.system.clone(), stop.cause.as_str()), at);
+        }
+        Ok(stood)
+    }
+
+    async fn last_lifted(
+        &self,
+        system: &SystemName,
+        cause: StopCause,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        Ok(self.tables().lifted.get(&(system.clone(), cause.as_str())).copied())
     }
 }
 

@@ -7,8 +7,8 @@ use avowal_core::record::intent::{Intent, Operation};
 use avowal_core::record::{CopyKey, Record};
 use avowal_engine::OWN_ENTITY;
 use avowal_engine::ports::store::{
-    Commit, CommitOutcome, Counts, CursorName, Located, MatchKey, NewQuarantineItem, PlannedDeletes,
-    Position, QuarantineItem, RecordCommit, Signal, Stop, WaitingIntent,
+    Commit, CommitOutcome, Counts, CursorName, Located, MatchKey, NewQuarantineItem, PlannedCreates,
+    PlannedDeletes, Position, QuarantineItem, RecordCommit, Signal, Stop, WaitingIntent,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,6 +18,8 @@ type Link = (SystemName, EntityName, RemoteId);
 #[derive(Debug, Default)]
 pub(super) struct Tables {
     pub(super) stops: Vec<Stop>,
+    /// When a stop of each cause was lifted last.
+    pub(super) lifted: BTreeMap<(SystemName, &'static str), Timestamp>,
     pub(super) lags: BTreeMap<SystemName, u64>,
     pub(super) records: BTreeMap<RecordId, Record>,
     pub(super) events: BTreeMap<(RecordId, u64), IntegrationEvent>,
@@ -319,6 +321,23 @@ impl Tables {
             (planned > 0).then(|| PlannedDeletes { entity: entity.clone(), planned, copies })
         };
         figures.into_iter().filter_map(of).collect()
+    }
+
+    /// The entities of which creates are planned in a system.
+    pub(super) fn planned_creates(&self, system: &SystemName) -> Vec<PlannedCreates> {
+        let mut figures: BTreeMap<&EntityName, PlannedCreates> = BTreeMap::new();
+        for record in self.records.values() {
+            let zero = || PlannedCreates { entity: record.entity.clone(), planned: 0, again: 0, copies: 0 };
+            let figure = figures.entry(&record.entity).or_insert_with(zero);
+            let intent = record.intents.get(system);
+            let is_create = intent.is_some_and(|intent| intent.operation == Operation::Create);
+            let mut links = record.links();
+            let was_linked = links.any(|(of, copy)| of == system && !copy.alive);
+            figure.planned += u64::from(is_create);
+            figure.again += u64::from(is_create && was_linked);
+            figure.copies += u64::from(record.live_copy(system).is_some());
+        }
+        figures.into_values().filter(|figure| figure.planned > 0).collect()
     }
 
     /// Figures for `status`.

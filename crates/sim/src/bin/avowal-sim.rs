@@ -155,7 +155,7 @@ fn report(summary: &Summary) -> String {
         let _ = writeln!(out, "| {rounds} | {runs} |");
     }
     let _ = writeln!(out, "\n| fault | fired |\n|---|---|");
-    for fault in Fault::ALL {
+    for fault in Fault::ALL.into_iter().chain(Fault::LIES) {
         let _ = writeln!(out, "| {fault} | {} |", summary.fired.get(&fault).unwrap_or(&0));
     }
     out

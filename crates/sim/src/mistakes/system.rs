@@ -46,7 +46,10 @@ impl MistakenSystem {
         let shown = match change.shown {
             RemoteState::Present(fields) => RemoteState::Present(self.fields(entity, fields)),
             RemoteState::Unreadable { .. } if self.mistake == Mistake::DropUnreadable => return None,
-            shown @ (RemoteState::Gone | RemoteState::Unknown | RemoteState::Unreadable { .. }) => shown,
+            shown @ (RemoteState::Gone
+            | RemoteState::Unknown
+            | RemoteState::Unreadable { .. }
+            | RemoteState::Unread { .. }) => shown,
         };
         Some(Change { shown, ..change })
     }
@@ -86,6 +89,7 @@ impl MistakenSystem {
             | WriteOutcome::Exists { .. }
             | WriteOutcome::Missing
             | WriteOutcome::Blocked { .. }
+            | WriteOutcome::Unauthorised { .. }
             | WriteOutcome::Rejected { .. }) => outcome,
         }
     }

@@ -339,7 +339,9 @@ impl Oracle {
                     None => sent.is_empty(),
                 }
         });
-        if !stood {
+        // A system that shows nothing shows a delete to be done.
+        let is_lied_to = sent.is_empty() && truth.blind.contains(system);
+        if !stood && !is_lied_to {
             let what = format!("{key} counts as confirmed, but it never took effect in {system}");
             truth.accuse("I19", Some(&stream.thing), what);
         }

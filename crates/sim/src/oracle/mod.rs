@@ -6,6 +6,7 @@
 mod chain;
 pub(crate) mod commits;
 mod ending;
+mod lies;
 mod truth;
 mod waiting;
 mod writes;

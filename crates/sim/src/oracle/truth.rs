@@ -121,6 +121,8 @@ pub(super) struct Truth {
     pub(super) listed: BTreeSet<(String, String)>,
     /// The records whose deletes wait for each system, by entity.
     pub(super) deletes: BTreeMap<(String, String), BTreeSet<String>>,
+    /// The systems that answer as if they held nothing.
+    pub(super) blind: BTreeSet<String>,
     pub(super) watch: super::writes::Watch,
     pub(super) streams: BTreeMap<String, super::commits::Stream>,
 }

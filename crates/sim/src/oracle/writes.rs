@@ -3,6 +3,7 @@
 
 use super::Oracle;
 use super::commits::thing_of;
+use super::lies::judge_blind_create;
 use super::truth::{Edit, Truth, Version, includes};
 use crate::scenario::{KEY, ProfileKind};
 use avowal_core::data::ids::RemoteId;
@@ -178,7 +179,10 @@ impl Oracle {
         }
         judge_aim(truth, put, key);
         match (put.before, put.after) {
-            (None, Some(_)) => judge_create(truth, put, key, thing),
+            (None, Some(_)) => {
+                judge_blind_create(truth, put, key, thing);
+                judge_create(truth, put, key, thing);
+            }
             (Some(before), Some(after)) => {
                 let changed = before.keys().filter(|field| after.get(*field) != before.get(*field));
                 let fields: Vec<&String> = changed.collect();

@@ -6,7 +6,7 @@ use super::error::Fault;
 use avowal_core::data::ids::{EntityName, SystemName};
 use avowal_core::record::intent::IntentStatus;
 use avowal_engine::OWN_ENTITY;
-use avowal_engine::ports::store::{Counts, OpenCounts, PlannedDeletes};
+use avowal_engine::ports::store::{Counts, OpenCounts, PlannedCreates, PlannedDeletes};
 
 /// What is not done yet.
 pub(super) async fn open_counts(link: &Link) -> Result<OpenCounts, Fault> {
@@ -60,6 +60,26 @@ pub(super) async fn planned_deletes(link: &Link, system: &SystemName) -> Result<
             let entity = EntityName::from(row.try_get::<_, String>(0)?);
             let (planned, copies) = (figure(row.try_get(1)?)?, figure(row.try_get(2)?)?);
             Ok(PlannedDeletes { entity, planned, copies })
+        })
+        .collect()
+}
+
+/// The entities of which creates are planned in a system.
+pub(super) async fn planned_creates(link: &Link, system: &SystemName) -> Result<Vec<PlannedCreates>, Fault> {
+    const PLANNED: &str = "SELECT r.entity, count(*), count(gone.record_id), (SELECT count(*) FROM links l
+            WHERE l.system = $1 AND l.entity = r.entity AND l.alive)
+        FROM intents i JOIN records r ON r.bucket = i.bucket AND r.id = i.record_id
+        LEFT JOIN links gone ON gone.record_id = i.record_id AND gone.system = i.system AND NOT gone.alive
+        WHERE i.system = $1 AND i.operation = 'create' GROUP BY r.entity ORDER BY r.entity COLLATE \"C\"";
+    let rows = link.query(PLANNED, &[&system.as_str()]).await?;
+    rows.iter()
+        .map(|row| {
+            Ok(PlannedCreates {
+                entity: EntityName::from(row.try_get::<_, String>(0)?),
+                planned: figure(row.try_get(1)?)?,
+                again: figure(row.try_get(2)?)?,
+                copies: figure(row.try_get(3)?)?,
+            })
         })
         .collect()
 }

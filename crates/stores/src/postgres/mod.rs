@@ -47,9 +47,9 @@ use avowal_engine::ports::connector::Installation;
 use avowal_engine::ports::lanes::{Claim, Lane};
 use avowal_engine::ports::store::{
     BATCH_RECORDS_MAX, Commit, CommitChanges, CommitOutcome, ControlStops, Counts, CursorName, Due,
-    DueIntent, KeepLags, Located, OpenCounts, OpenReview, PlannedDeletes, Position, QuarantineItem,
-    ReadHistory, ReadOverview, ReadRecords, RecordCommit, ScheduleWork, ShareStore, SharedStore, Signal,
-    Stop, StoreError, WaitingIntent,
+    DueIntent, KeepLags, Located, OpenCounts, OpenReview, PlannedCreates, PlannedDeletes, Position,
+    QuarantineItem, ReadHistory, ReadOverview, ReadRecords, RecordCommit, ScheduleWork, ShareStore,
+    SharedStore, Signal, Stop, StopCause, StoreError, WaitingIntent,
 };
 use claim::Claims;
 use connection::{Link, Server};
@@ -210,6 +210,10 @@ impl ReadOverview for PostgresStore {
         read!(self, link => counts::planned_deletes(link, system))
     }
 
+    async fn planned_creates(&self, system: &SystemName) -> Result<Vec<PlannedCreates>, StoreError> {
+        read!(self, link => counts::planned_creates(link, system))
+    }
+
     async fn counts(&self) -> Result<Counts, StoreError> {
         read!(self, link => counts::counts(link))
     }
@@ -341,6 +345,14 @@ impl ControlStops for PostgresStore {
     async fn lift_stop(&self, stop: &Stop, by: &str, at: Timestamp) -> Result<bool, StoreError> {
         self.refuse_if_read_only()?;
         read!(self, link => stops::lift(link, stop, by, at))
+    }
+
+    async fn last_lifted(
+        &self,
+        system: &SystemName,
+        cause: StopCause,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        read!(self, link => stops::last_lifted(link, system, cause))
     }
 }
 

@@ -37,6 +37,18 @@ fn read(row: &tokio_postgres::Row) -> Result<Stop, Fault> {
     })
 }
 
+/// When a stop of this cause was lifted last.
+pub(super) async fn last_lifted(
+    link: &Link,
+    system: &SystemName,
+    cause: StopCause,
+) -> Result<Option<Timestamp>, Fault> {
+    const LAST: &str = "SELECT max(lifted_at) FROM stops WHERE system = $1 AND cause = $2";
+    let rows = link.query(LAST, &[&system.as_str(), &cause.as_str()]).await?;
+    let last: Option<i64> = rows.first().map(|row| row.try_get(0)).transpose()?.flatten();
+    Ok(last.map(Timestamp::from_millis))
+}
+
 /// Sets a stop, unless one of its cause stands. Answers whether it is new.
 pub(super) async fn set(link: &Link, stop: &Stop) -> Result<bool, Fault> {
     const SET: &str = "INSERT INTO stops (system, direction, cause, set_by, note, since)

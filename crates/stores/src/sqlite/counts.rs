@@ -5,7 +5,7 @@ use super::error::Fault;
 use avowal_core::data::ids::{EntityName, SystemName};
 use avowal_core::record::intent::IntentStatus;
 use avowal_engine::OWN_ENTITY;
-use avowal_engine::ports::store::{Counts, OpenCounts, PlannedDeletes};
+use avowal_engine::ports::store::{Counts, OpenCounts, PlannedCreates, PlannedDeletes};
 use rusqlite::Connection;
 
 /// What is not done yet.
@@ -64,6 +64,33 @@ pub(super) fn planned_deletes(
         Ok(PlannedDeletes {
             entity: EntityName::from(entity),
             planned: figure(planned)?,
+            copies: figure(copies)?,
+        })
+    })
+    .collect()
+}
+
+/// The entities of which creates are planned in a system.
+pub(super) fn planned_creates(
+    connection: &Connection,
+    system: &SystemName,
+) -> Result<Vec<PlannedCreates>, Fault> {
+    let mut select = connection.prepare_cached(
+        "SELECT r.entity, count(*), count(gone.record_id), (SELECT count(*) FROM links l
+             WHERE l.system = ?1 AND l.entity = r.entity AND l.alive = 1)
+         FROM intents i JOIN records r ON r.id = i.record_id
+         LEFT JOIN links gone ON gone.record_id = i.record_id AND gone.system = i.system AND gone.alive = 0
+         WHERE i.system = ?1 AND i.operation = 'create' GROUP BY r.entity ORDER BY r.entity",
+    )?;
+    let rows = select.query_map([system.as_str()], |row| {
+        Ok((row.get::<_, String>(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+    })?;
+    rows.map(|row| {
+        let (entity, planned, again, copies) = row?;
+        Ok(PlannedCreates {
+            entity: EntityName::from(entity),
+            planned: figure(planned)?,
+            again: figure(again)?,
             copies: figure(copies)?,
         })
     })

@@ -41,9 +41,9 @@ use avowal_engine::ports::connector::Installation;
 use avowal_engine::ports::lanes::{Claim, Lane, LocalLanes};
 use avowal_engine::ports::store::{
     BATCH_RECORDS_MAX, Commit, CommitChanges, CommitOutcome, ControlStops, Counts, CursorName, Due,
-    DueIntent, KeepLags, Located, OpenCounts, OpenReview, PlannedDeletes, Position, QuarantineItem,
-    ReadHistory, ReadOverview, ReadRecords, ScheduleWork, ShareStore, SharedStore, Signal, Stop, StoreError,
-    WaitingIntent,
+    DueIntent, KeepLags, Located, OpenCounts, OpenReview, PlannedCreates, PlannedDeletes, Position,
+    QuarantineItem, ReadHistory, ReadOverview, ReadRecords, ScheduleWork, ShareStore, SharedStore, Signal,
+    Stop, StopCause, StoreError, WaitingIntent,
 };
 use encode::Encoded;
 use lock::WriteLock;
@@ -245,6 +245,11 @@ impl ReadOverview for SqliteStore {
         self.readers.read(move |connection| counts::planned_deletes(connection, &system)).await
     }
 
+    async fn planned_creates(&self, system: &SystemName) -> Result<Vec<PlannedCreates>, StoreError> {
+        let system = system.clone();
+        self.readers.read(move |connection| counts::planned_creates(connection, &system)).await
+    }
+
     async fn counts(&self) -> Result<Counts, StoreError> {
         self.readers.read(counts::counts).await
     }
@@ -366,6 +371,15 @@ impl ControlStops for SqliteStore {
     async fn lift_stop(&self, stop: &Stop, by: &str, at: Timestamp) -> Result<bool, StoreError> {
         let (path, stop, by) = (self.path.clone(), stop.clone(), by.to_owned());
         beside(move || stops::lift(&path, &stop, &by, at)).await
+    }
+
+    async fn last_lifted(
+        &self,
+        system: &SystemName,
+        cause: StopCause,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let system = system.clone();
+        self.readers.read(move |connection| stops::last_lifted(connection, &system, cause)).await
     }
 }
 

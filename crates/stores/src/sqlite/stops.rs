@@ -41,6 +41,20 @@ pub(super) fn standing(connection: &Connection) -> Result<Vec<Stop>, Fault> {
     Ok(found)
 }
 
+/// When a stop of this cause was lifted last.
+pub(super) fn last_lifted(
+    connection: &Connection,
+    system: &SystemName,
+    cause: StopCause,
+) -> Result<Option<Timestamp>, Fault> {
+    let last: Option<String> = connection.query_row(
+        "SELECT max(lifted_at) FROM stops WHERE system = ?1 AND cause = ?2",
+        [system.as_str(), cause.as_str()],
+        |row| row.get(0),
+    )?;
+    last.map(|at| column::parsed(&at, || format!("stops of {system}, lifted_at"))).transpose()
+}
+
 /// Sets a stop, unless one of its cause stands. Answers whether it is new.
 pub(super) fn set(path: &Path, stop: &Stop) -> Result<bool, StoreError> {
     change(path, |connection| {

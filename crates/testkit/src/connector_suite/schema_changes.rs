@@ -121,7 +121,10 @@ async fn latest(fixture: &dyn Fixture, from: &Cursor) -> BTreeMap<RemoteId, Opti
     for change in changes {
         let now = match change.shown {
             RemoteState::Unknown => read_one(fixture, &change.id).await,
-            RemoteState::Present(_) | RemoteState::Gone | RemoteState::Unreadable { .. } => change,
+            RemoteState::Present(_)
+            | RemoteState::Gone
+            | RemoteState::Unreadable { .. }
+            | RemoteState::Unread { .. } => change,
         };
         let is_gone = now.shown == RemoteState::Gone;
         known.insert(now.id.clone(), (!is_gone).then(|| present(&now).clone()));

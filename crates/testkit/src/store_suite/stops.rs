@@ -39,6 +39,20 @@ pub async fn stops_stand_until_lifted(store: Arc<dyn Store>) {
     assert_eq!(store.stops().await.unwrap(), [incoming, identity, other, again]);
 }
 
+/// When a stop was lifted last is told by system and cause.
+pub async fn the_last_lifting_is_kept(store: Arc<dyn Store>) {
+    let (crm, app) = ("crm".into(), "app".into());
+    assert_eq!(store.last_lifted(&crm, StopCause::Creates).await.unwrap(), None);
+    for second in [1, 5] {
+        let stop = stop("crm", Direction::Out, StopCause::Creates, second);
+        store.set_stop(&stop).await.unwrap();
+        assert!(store.lift_stop(&stop, "Ada", at(second + 1)).await.unwrap());
+    }
+    assert_eq!(store.last_lifted(&crm, StopCause::Creates).await.unwrap(), Some(at(6)));
+    assert_eq!(store.last_lifted(&crm, StopCause::Person).await.unwrap(), None);
+    assert_eq!(store.last_lifted(&app, StopCause::Creates).await.unwrap(), None);
+}
+
 /// The name of the installation is always the same.
 pub async fn installation_stays(store: Arc<dyn Store>) {
     let name = store.installation().await.unwrap();

@@ -55,6 +55,20 @@ pub(crate) fn of_reply(client: &Client, place: &str, reply: &Reply, since: bool)
     ConnectorError::new(kind, message, cure)
 }
 
+/// Whether an answer to the read of one copy may concern this copy alone: its rights, its contents, a fault of the service
+/// in showing it. Refused credentials, a limit, or a service that is down concern all copies.
+pub(crate) fn is_of_one_copy(reply: &Reply) -> bool {
+    match reply.status {
+        StatusCode::UNAUTHORIZED
+        | StatusCode::PROXY_AUTHENTICATION_REQUIRED
+        | StatusCode::METHOD_NOT_ALLOWED
+        | StatusCode::REQUEST_TIMEOUT
+        | StatusCode::TOO_EARLY
+        | StatusCode::TOO_MANY_REQUESTS => false,
+        status => status.is_client_error() || status == StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
 /// An answer that is not what was declared.
 pub(crate) fn protocol(client: &Client, place: &str, problem: &str) -> ConnectorError {
     let message = client.hide(format!("{}: {place}: {problem}", client.host()));

@@ -55,11 +55,15 @@ pub(crate) fn single(object: &Object, id: &RemoteId, reply: &Reply) -> Change {
         RemoteState::Unreadable { reason, payload } => {
             Change::bare(id.clone(), RemoteState::Unreadable { reason, payload })
         }
-        RemoteState::Present(_) | RemoteState::Gone | RemoteState::Unknown if copy.id != *id => {
+        RemoteState::Present(_) | RemoteState::Gone | RemoteState::Unknown | RemoteState::Unread { .. }
+            if copy.id != *id =>
+        {
             let reason =
                 format!("the service answered with the copy {}; was this one merged into it?", copy.id);
             Change::bare(id.clone(), RemoteState::Unreadable { reason, payload: harmless(raw.get()) })
         }
-        RemoteState::Present(_) | RemoteState::Gone | RemoteState::Unknown => copy,
+        RemoteState::Present(_) | RemoteState::Gone | RemoteState::Unknown | RemoteState::Unread { .. } => {
+            copy
+        }
     }
 }

@@ -35,6 +35,7 @@ fn without_secrets(client: &Client, outcome: WriteOutcome) -> WriteOutcome {
         WriteOutcome::Blocked { reason } => WriteOutcome::Blocked { reason: client.hide(reason) },
         WriteOutcome::Rejected { reason } => WriteOutcome::Rejected { reason: client.hide(reason) },
         WriteOutcome::Unknown { reason } => WriteOutcome::Unknown { reason: client.hide(reason) },
+        WriteOutcome::Unauthorised { reason } => WriteOutcome::Unauthorised { reason: client.hide(reason) },
         WriteOutcome::Retry { after_ms, reason } => {
             WriteOutcome::Retry { after_ms, reason: client.hide(reason) }
         }
@@ -105,7 +106,9 @@ fn as_expected(write: &Write, copy: &Change) -> Step<()> {
         RemoteState::Unreadable { reason, .. } => {
             stop(WriteOutcome::Conflict { reason: format!("the copy cannot be read: {reason}") })
         }
-        RemoteState::Unknown => stop(WriteOutcome::Conflict { reason: "the copy cannot be read".to_owned() }),
+        RemoteState::Unknown | RemoteState::Unread { .. } => {
+            stop(WriteOutcome::Conflict { reason: "the copy cannot be read".to_owned() })
+        }
     }
 }
 

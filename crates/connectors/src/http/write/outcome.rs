@@ -46,10 +46,9 @@ pub(crate) fn judge(object: &Object, request: &Request, reply: &Reply) -> Step<(
         }
         // Something else there stands in its way: a value that must be unique, a copy that refers to this one.
         StatusCode::CONFLICT => stop(WriteOutcome::Blocked { reason }),
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => stop(WriteOutcome::Retry {
-            after_ms: None,
-            reason: format!("{reason}; check `auth` and its rights"),
-        }),
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+            stop(WriteOutcome::Unauthorised { reason: format!("{reason}; check `auth` and its rights") })
+        }
         // A lock goes away.
         StatusCode::LOCKED
         | StatusCode::REQUEST_TIMEOUT
@@ -120,6 +119,9 @@ pub(crate) fn before_write(trouble: ReadTrouble) -> WriteOutcome {
             WriteOutcome::Unknown { reason } => WriteOutcome::Retry { after_ms: None, reason },
             outcome => outcome,
         },
+        ReadTrouble::Unfriendly(place, reply) if reply.status == StatusCode::UNAUTHORIZED => {
+            WriteOutcome::Unauthorised { reason: format!("{place}: {}; check `auth`", reply.words()) }
+        }
         ReadTrouble::Unfriendly(place, reply) => WriteOutcome::Retry {
             after_ms: reply.retry_after_ms(),
             reason: format!("{place}: {}", reply.words()),
@@ -132,7 +134,7 @@ pub(crate) fn of_trouble(place: &str, trouble: Trouble) -> WriteOutcome {
         Trouble::NotSent(reason) => {
             WriteOutcome::Retry { after_ms: None, reason: format!("{place}: {reason}") }
         }
-        Trouble::Refused(reason) => WriteOutcome::Retry { after_ms: None, reason },
+        Trouble::Refused(reason) => WriteOutcome::Unauthorised { reason },
         Trouble::Paced(ms) => {
             WriteOutcome::Retry { after_ms: Some(ms), reason: "the service asked us to wait".to_owned() }
         }

@@ -70,7 +70,7 @@ async fn a_refused_token_is_fetched_anew_once() {
     assert!(error.to_string().contains("Failed to authenticate") && !error.to_string().contains("hunter2"));
     assert!(!format!("{options:?}").contains("hunter2"));
     let create = write(Operation::Create, None, fields([("name", "x")]));
-    assert!(matches!(carry_out(&connector(options, ""), create).await, WriteOutcome::Retry { .. }));
+    assert!(matches!(carry_out(&connector(options, ""), create).await, WriteOutcome::Unauthorised { .. }));
 }
 
 #[tokio::test]

@@ -67,7 +67,10 @@ async fn each_answer_to_a_write_has_one_meaning() {
     for status in [412, 428] {
         assert!(matches!(check(status, &[], "").await, WriteOutcome::Conflict { .. }), "{status}");
     }
-    for status in [401, 403, 408, 425, 429, 503] {
+    for status in [401, 403] {
+        assert!(matches!(check(status, &[], "").await, WriteOutcome::Unauthorised { .. }), "{status}");
+    }
+    for status in [408, 425, 429, 503] {
         assert!(matches!(check(status, &[], "").await, WriteOutcome::Retry { .. }), "{status}");
     }
     for status in [500, 502, 504, 202] {

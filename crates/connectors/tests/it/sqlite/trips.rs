@@ -62,7 +62,8 @@ async fn each_type_comes_back_as_it_was_sent() {
         trip("TEXT", Object, json(DIGITS), DIGITS_TEXT),
     ];
     trips::run(&trips, async |trip| {
-        let schema = format!("CREATE TABLE people (id INTEGER PRIMARY KEY AUTOINCREMENT, v {})", trip.declared);
+        let schema =
+            format!("CREATE TABLE people (id INTEGER PRIMARY KEY AUTOINCREMENT, v {})", trip.declared);
         Cell(File::with(&schema, trips::binding("people", "id", trip)).await)
     })
     .await;

@@ -30,6 +30,19 @@ pub struct PlannedDeletes {
     pub copies: u64,
 }
 
+/// The creates of one entity that are planned in a system.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PlannedCreates {
+    /// Of which entity.
+    pub entity: EntityName,
+    /// How many are not confirmed yet.
+    pub planned: u64,
+    /// How many of them would make a copy again that was linked, and is taken for gone.
+    pub again: u64,
+    /// How many living copies the system holds.
+    pub copies: u64,
+}
+
 /// Figures for `status`. Our own streams ([`crate::OWN_ENTITY`]) are no records; their events are part of the history.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
 pub struct Counts {

@@ -19,7 +19,7 @@ mod stop;
 pub use commit::{
     BATCH_RECORDS_MAX, Commit, CommitChanges, CommitOutcome, DedupeKey, MatchKey, RecordCommit,
 };
-pub use counts::{Counts, OpenCounts, PlannedDeletes};
+pub use counts::{Counts, OpenCounts, PlannedCreates, PlannedDeletes};
 pub use cursor::{Cursor, CursorKind, CursorMove, CursorName, Position};
 pub use error::StoreError;
 pub use lag::KeepLags;

@@ -1,7 +1,7 @@
 //! Reading what is stored: records, their history, and what waits for a person.
 
 use crate::ports::store::{
-    Counts, OpenCounts, OpenReview, PlannedDeletes, QuarantineItem, StoreError, WaitingIntent,
+    Counts, OpenCounts, OpenReview, PlannedCreates, PlannedDeletes, QuarantineItem, StoreError, WaitingIntent,
 };
 use async_trait::async_trait;
 use avowal_core::data::ids::{EntityName, RecordId, RemoteId, SystemName};
@@ -89,6 +89,9 @@ pub trait ReadOverview: Send + Sync {
 
     /// The entities of which deletes are planned in a system, in order.
     async fn planned_deletes(&self, system: &SystemName) -> Result<Vec<PlannedDeletes>, StoreError>;
+
+    /// The entities of which creates are planned in a system, in order. May read through all that are planned.
+    async fn planned_creates(&self, system: &SystemName) -> Result<Vec<PlannedCreates>, StoreError>;
 
     /// The figures for `status`. May read through everything that is stored.
     async fn counts(&self) -> Result<Counts, StoreError>;

@@ -66,6 +66,8 @@ pub enum SignalReason {
     UnknownOutcome,
     /// It was quarantined and shall be tried again.
     Replay,
+    /// Its read failed although the system answered.
+    ReadFailed,
 }
 
 impl SignalReason {
@@ -78,13 +80,20 @@ impl SignalReason {
             SignalReason::BeforeListing => "before_listing",
             SignalReason::UnknownOutcome => "unknown_outcome",
             SignalReason::Replay => "replay",
+            SignalReason::ReadFailed => "read_failed",
         }
     }
 
     /// The reason of a name in tables.
     pub fn parse(name: &str) -> Option<Self> {
-        let plain =
-            [Self::Webhook, Self::UnseenWrite, Self::BeforeListing, Self::UnknownOutcome, Self::Replay];
+        let plain = [
+            Self::Webhook,
+            Self::UnseenWrite,
+            Self::BeforeListing,
+            Self::UnknownOutcome,
+            Self::Replay,
+            Self::ReadFailed,
+        ];
         let doubts = Doubt::ALL.into_iter().map(Self::SecondLook);
         plain.into_iter().chain(doubts).find(|reason| reason.as_str() == name)
     }

@@ -25,6 +25,13 @@ pub trait ControlStops: Send + Sync {
 
     /// Lifts the stop of this system, direction and cause. Answers whether it stood. Who lifted it and when is kept.
     async fn lift_stop(&self, stop: &Stop, by: &str, at: Timestamp) -> Result<bool, StoreError>;
+
+    /// When a stop of this cause was lifted last in a system; `None` if none ever was.
+    async fn last_lifted(
+        &self,
+        system: &SystemName,
+        cause: StopCause,
+    ) -> Result<Option<Timestamp>, StoreError>;
 }
 
 /// One direction of one system that is stopped.
@@ -63,6 +70,10 @@ pub enum StopCause {
     Person,
     /// The system is not the one that it was, or has gone back in time.
     Identity,
+    /// The guard on creates: too much would be made, or made again. Everything else is written.
+    Creates,
+    /// The first fill of a system, which needs no word. It is set and lifted at once, so that the store knows since when.
+    FirstFill,
 }
 
 impl Direction {
@@ -85,19 +96,31 @@ impl Direction {
 
 impl StopCause {
     /// Every cause.
-    pub const ALL: [Self; 2] = [Self::Person, Self::Identity];
+    pub const ALL: [Self; 4] = [Self::Person, Self::Identity, Self::Creates, Self::FirstFill];
 
     /// The name in tables.
     pub fn as_str(self) -> &'static str {
         match self {
             StopCause::Person => "person",
             StopCause::Identity => "identity",
+            StopCause::Creates => "creates",
+            StopCause::FirstFill => "first_fill",
         }
     }
 
     /// The cause of a name in tables.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|cause| cause.as_str() == name)
+    }
+}
+
+impl StopCause {
+    /// Whether it stops everything in its direction.
+    pub fn is_whole(self) -> bool {
+        match self {
+            StopCause::Person | StopCause::Identity => true,
+            StopCause::Creates | StopCause::FirstFill => false,
+        }
     }
 }
 
@@ -112,9 +135,14 @@ impl Stop {
 impl fmt::Display for Stop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let system = &self.system;
-        match self.direction {
-            Direction::In => write!(f, "what {system} shows is not taken in")?,
-            Direction::Out => write!(f, "nothing is written to {system}")?,
+        match (self.direction, self.cause) {
+            (Direction::In, _) => write!(f, "what {system} shows is not taken in")?,
+            (Direction::Out, StopCause::Person | StopCause::Identity) => {
+                write!(f, "nothing is written to {system}")?;
+            }
+            (Direction::Out, StopCause::Creates | StopCause::FirstFill) => {
+                write!(f, "nothing is created in {system}")?;
+            }
         }
         write!(f, " since {}", self.since)?;
         if let Some(by) = &self.by {
@@ -125,6 +153,11 @@ impl fmt::Display for Stop {
         }
         match self.cause {
             StopCause::Person => write!(f, ". Run `avowal resume {system}` to go on"),
+            StopCause::Creates | StopCause::FirstFill => write!(
+                f,
+                ". Look whether {system} shows what it holds, and at `avowal status`. If it is right that they are made, \
+                 run `avowal resume {system} --approve-creates`"
+            ),
             StopCause::Identity => write!(
                 f,
                 ". Put the right one back and run `avowal resume {system}`; or, if this is the right one and it was \
