@@ -33,6 +33,7 @@ use call::client::Client;
 use call::failure;
 use declare::prepared::Object;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use list::memory::Memory;
 use list::{feed, listing};
 use read::find::find;
 use read::one::{ReadTrouble, read};
@@ -46,6 +47,8 @@ pub struct HttpConnector {
     client: Client,
     objects: BTreeMap<EntityName, Object>,
     concurrency: usize,
+    /// What the listings under way have shown.
+    memory: Memory,
 }
 
 impl HttpConnector {
@@ -57,7 +60,7 @@ impl HttpConnector {
             .into_iter()
             .map(|(binding, spec)| Ok((binding.entity.clone(), Object::new(binding, spec)?)))
             .collect::<Result<_, ConnectorError>>()?;
-        Ok(Self { client, objects, concurrency })
+        Ok(Self { client, objects, concurrency, memory: Memory::default() })
     }
 
     fn object(&self, entity: &EntityName) -> Result<&Object, ConnectorError> {
@@ -82,6 +85,7 @@ impl HttpConnector {
     fn read_error(&self, trouble: ReadTrouble) -> ConnectorError {
         match trouble {
             ReadTrouble::None(place, trouble) => failure::of_trouble(&self.client, &place, trouble),
+            ReadTrouble::Fault(place, fault) => failure::of_fault(&self.client, &place, &fault),
             ReadTrouble::Unfriendly(place, reply) => failure::of_reply(&self.client, &place, &reply, false),
         }
     }
@@ -100,7 +104,7 @@ impl Connector for HttpConnector {
     async fn check(&self) -> Result<Vec<Finding>, ConnectorError> {
         let mut findings = Vec::new();
         for (entity, object) in &self.objects {
-            findings.extend(survey::survey(&self.client, entity, object).await?);
+            findings.extend(survey::survey(&self.client, entity, object, &self.memory).await?);
         }
         Ok(findings)
     }
@@ -114,7 +118,7 @@ impl Connector for HttpConnector {
     }
 
     async fn feed_position(&self, entity: &EntityName) -> Result<Cursor, ConnectorError> {
-        feed::position(&self.client, self.object(entity)?).await
+        feed::position(&self.client, self.object(entity)?, &self.memory).await
     }
 
     async fn list(
@@ -123,7 +127,7 @@ impl Connector for HttpConnector {
         cursor: Option<&Cursor>,
         limit: usize,
     ) -> Result<Page, ConnectorError> {
-        listing::list(&self.client, self.object(entity)?, cursor, limit).await
+        listing::list(&self.client, self.object(entity)?, &self.memory, cursor, limit).await
     }
 
     async fn changes(
@@ -132,7 +136,7 @@ impl Connector for HttpConnector {
         cursor: &Cursor,
         limit: usize,
     ) -> Result<Page, ConnectorError> {
-        feed::changes(&self.client, self.object(entity)?, cursor, limit).await
+        feed::changes(&self.client, self.object(entity)?, &self.memory, cursor, limit).await
     }
 
     async fn read(&self, entity: &EntityName, ids: &[RemoteId]) -> Result<Vec<Change>, ConnectorError> {

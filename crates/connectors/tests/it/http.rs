@@ -3,9 +3,11 @@
 mod crm;
 mod edges;
 mod fuzz_webhook;
+mod lies;
 mod paging;
 mod pocketbase;
 mod proof;
+mod stamps;
 mod webhook;
 mod writes;
 

@@ -292,7 +292,7 @@ impl<'a> Following<'a> {
 async fn ask(source: Source<'_>, at: Cursor) -> News {
     let asked_at = source.parts.clock.now();
     let most = source.parts.settings.batch_records_max;
-    News::Page(asked_at, source.connector.changes(source.entity, &at, most).await)
+    News::Page(asked_at, source.page(source.connector.changes(source.entity, &at, most)).await)
 }
 
 /// Turns contents that may be older than what a read has shown into the mere news that the copy has changed.

@@ -105,7 +105,7 @@ pub(crate) async fn list(reading: &mut Reading<'_>, drift: bool) -> Result<Pulle
 
 async fn ask(source: Source<'_>, at: Option<&Cursor>) -> Result<Page, EngineError> {
     let most = source.parts.settings.batch_records_max;
-    source.connector.list(source.entity, at, most).await.map_err(|error| source.failed(error))
+    source.page(source.connector.list(source.entity, at, most)).await.map_err(|error| source.failed(error))
 }
 
 fn tell_listed(reading: &Reading<'_>) {

@@ -13,6 +13,7 @@ use crate::ports::store::{
 use avowal_core::data::ids::{EntityName, SystemName};
 use avowal_core::data::time::Timestamp;
 use avowal_core::record::observation::Channel;
+use futures::future::{Either, select};
 use std::sync::Arc;
 
 /// How often a move of cursors is tried while its outcome is unknown.
@@ -36,10 +37,13 @@ pub(crate) struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    /// Whether what was read may be taken in: the claim certainly holds, and nobody has stopped the system meanwhile.
+    /// Whether what was read may be taken in: the claim certainly holds, nobody has stopped the system meanwhile, and the
+    /// service is not about to end.
     pub(crate) async fn may_go_on(&self) -> Result<bool, EngineError> {
         let Source { parts, system, .. } = self.source;
-        Ok(self.claim.is_firm() && !is_stopped(parts, system, Direction::In).await?)
+        Ok(!parts.ending.has_begun()
+            && self.claim.is_firm()
+            && !is_stopped(parts, system, Direction::In).await?)
     }
 }
 
@@ -47,6 +51,18 @@ impl<'a> Source<'a> {
     /// `None` where the engine has no such system.
     pub(crate) fn new(parts: &'a Parts, system: &'a SystemName, entity: &'a EntityName) -> Option<Self> {
         Some(Self { parts, system, entity, connector: parts.connector(system)? })
+    }
+
+    /// What a call answers that asks for a page, or nothing once the service is about to end: the answer is not taken in then.
+    pub(crate) async fn page(
+        &self,
+        call: impl Future<Output = Result<Page, ConnectorError>> + Send,
+    ) -> Result<Page, ConnectorError> {
+        let ending = std::pin::pin!(self.parts.ending.begun());
+        match select(std::pin::pin!(call), ending).await {
+            Either::Left((page, _)) => page,
+            Either::Right(_) => Ok(Page { changes: Vec::new(), next: Cursor(String::new()), more: false }),
+        }
     }
 
     /// The error of a call to the system.

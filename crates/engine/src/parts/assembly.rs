@@ -1,6 +1,7 @@
 //! The parts that a caller hands in, and the parts as every piece of the engine holds them.
 
 use crate::parts::awaited::AwaitedReads;
+use crate::parts::ending::Ending;
 use crate::parts::error::EngineError;
 use crate::parts::failing_reads::FailingReads;
 use crate::parts::flapping::Flapping;
@@ -55,6 +56,7 @@ pub(crate) struct Parts {
     pub(crate) identity: BTreeMap<EntityName, tokio::sync::Mutex<()>>,
     pub(crate) readiness: Readiness,
     pub(crate) lags: Lags,
+    pub(crate) ending: Ending,
     pub(crate) awaited: AwaitedReads,
     pub(crate) quarantined: QuarantinedCopies,
     failing_reads: Mutex<FailingReads>,
@@ -90,6 +92,7 @@ impl Parts {
             identity: policies.keys().map(|name| (name.clone(), tokio::sync::Mutex::default())).collect(),
             readiness: Readiness::new(store.clone()),
             lags: Lags::new(store.clone()),
+            ending: Ending::new(),
             awaited: AwaitedReads::new(store.clone()),
             quarantined: QuarantinedCopies::new(store.clone()),
             failing_reads: Mutex::default(),

@@ -7,6 +7,7 @@ pub(crate) mod assembly;
 pub(crate) mod awaited;
 pub(crate) mod claims;
 pub(crate) mod creates;
+pub(crate) mod ending;
 pub(crate) mod error;
 pub(crate) mod failing_reads;
 pub(crate) mod flapping;

@@ -20,6 +20,9 @@ const WAIT_MS_MIN: u64 = 20;
 /// The shortest wait between two turns while a stop stands, in milliseconds.
 const WAIT_MS_WHILE_HELD: u64 = 1_000;
 
+/// How long a turn that is under way may go on after the order to stop, in milliseconds.
+const GRACE_MS: u64 = 3_000;
+
 /// How often a system is asked what hampers it, in milliseconds.
 const NOTICES_EVERY_MS: u64 = 60_000;
 
@@ -52,6 +55,13 @@ pub(crate) async fn next_wait_ms(parts: &Parts) -> Result<Option<u64>, EngineErr
     Ok(due.map(|due| due.millis().saturating_sub(now.millis()).max(0).unsigned_abs()))
 }
 
+/// Resolves some time after the order to stop.
+async fn long_stopped(mut stop: watch::Receiver<bool>) {
+    // An error means that the sender is gone, which is an order to stop too.
+    let _ = stop.wait_for(|stop| *stop).await;
+    tokio::time::sleep(std::time::Duration::from_millis(GRACE_MS)).await;
+}
+
 /// Attends to one system for as long as the daemon runs.
 pub(crate) struct Attendant {
     parts: Arc<Parts>,
@@ -73,7 +83,12 @@ impl Attendant {
     /// Attends to the system until told to stop.
     pub(crate) async fn until_stopped(mut self, mut stop: watch::Receiver<bool>) -> Result<(), EngineError> {
         while !*stop.borrow() {
-            let wait_ms = match self.attend_once().await {
+            let turn = tokio::select! {
+                turn = self.attend_once() => turn,
+                // A write that is dropped has an unknown outcome, which the next start finds out.
+                () = long_stopped(stop.clone()) => return Ok(()),
+            };
+            let wait_ms = match turn {
                 Ok(true) => {
                     self.failures = 0;
                     continue;

@@ -36,6 +36,7 @@ pub(crate) async fn run(
                 }
             },
             changed = stop.changed(), if !*stop.borrow() => {
+                parts.ending.begin();
                 if changed.is_err() { break }
             }
         }

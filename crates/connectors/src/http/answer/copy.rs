@@ -15,6 +15,14 @@ use std::collections::BTreeMap;
 /// The most characters of an unreadable copy that are kept.
 const PAYLOAD_CHARS_MAX: usize = 2000;
 
+/// How the stand-in for the id of a copy without one begins.
+const NAMELESS: &str = "(no id: item ";
+
+/// Whether a copy has no id of its own.
+pub(crate) fn is_nameless(change: &Change) -> bool {
+    change.id.as_str().starts_with(NAMELESS)
+}
+
 impl Object {
     /// The id of a copy.
     pub(crate) fn id_of(&self, item: &Value) -> Option<RemoteId> {
@@ -24,7 +32,7 @@ impl Object {
 
     /// Reads one copy; one that makes no sense is shown as unreadable, under its number if it has no id.
     pub(crate) fn change(&self, raw: &str, version_header: Option<&str>, number: usize) -> Change {
-        let nameless = || RemoteId::new(format!("(no id: item {number})"));
+        let nameless = || RemoteId::new(format!("{NAMELESS}{number})"));
         let unreadable = |id: RemoteId, reason: String| {
             Change::bare(id, RemoteState::Unreadable { reason, payload: shorten(raw) })
         };

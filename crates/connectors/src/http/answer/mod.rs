@@ -4,8 +4,10 @@
 //! Begin with `reply.rs`.
 
 pub(crate) mod copy;
+pub(crate) mod fault;
 pub(crate) mod look;
 pub(crate) mod reply;
 pub(crate) mod stamp;
 pub(crate) mod trouble;
+mod wait;
 pub(crate) mod words;

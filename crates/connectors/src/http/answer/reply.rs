@@ -7,7 +7,7 @@ use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, HeaderName};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 /// A complete answer, at most as large as the cap.
 pub(crate) struct Reply {
@@ -28,18 +28,6 @@ impl Reply {
         let at = httpdate::parse_http_date(self.header("date")?).ok()?;
         let since = at.duration_since(SystemTime::UNIX_EPOCH).ok()?;
         Some(Timestamp::from_millis(i64::try_from(since.as_millis()).ok()?))
-    }
-
-    /// How long the service asks us to wait, from seconds or from a date of its own clock.
-    pub(crate) fn retry_after_ms(&self) -> Option<u64> {
-        let text = self.header("retry-after")?.trim();
-        if let Ok(seconds) = text.parse::<u64>() {
-            return Some(seconds.saturating_mul(1000));
-        }
-        let until = httpdate::parse_http_date(text).ok()?;
-        let now = self.header("date").and_then(|date| httpdate::parse_http_date(date).ok())?;
-        let wait = until.duration_since(now).unwrap_or(Duration::ZERO);
-        u64::try_from(wait.as_millis()).ok()
     }
 
     /// The part of the body at `pointer`, unparsed; the whole body for `""`.

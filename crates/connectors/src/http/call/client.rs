@@ -16,6 +16,12 @@ use reqwest::{Method, StatusCode, Url};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+/// The first wait for a service that does not say how long.
+const BACKOFF_MS_MIN: u64 = 500;
+/// The shortest wait, also for a service that says 0.
+const WAIT_MS_MIN: u64 = 100;
 
 /// One service behind one address.
 pub(crate) struct Client {
@@ -24,6 +30,7 @@ pub(crate) struct Client {
     session: Option<Session>,
     pace: Pace,
     places: Semaphore,
+    patience: Duration,
     body_bytes_max: usize,
     secrets: Secrets,
 }
@@ -65,6 +72,7 @@ impl Client {
             session: login.map(Session::new),
             pace: Pace::new(options.rate),
             places: Semaphore::new(options.concurrency.clamp(1, 64)),
+            patience: Duration::from_millis(options.patience_ms),
             body_bytes_max: options.max_body_bytes.clamp(1024, 256 << 20),
             secrets,
         })
@@ -116,6 +124,28 @@ impl Client {
         self.once(&request, None).await
     }
 
+    /// Sends a request that only reads. A service that asks us to come back later is waited for, as long as is declared.
+    pub(crate) async fn send_patiently(&self, request: &Request) -> Result<Reply, Trouble> {
+        let begun = Instant::now();
+        let mut tries = 0;
+        loop {
+            let answer = self.send(request).await;
+            let wait = match &answer {
+                Ok(reply) if reply.asks_to_wait() => {
+                    let backoff = BACKOFF_MS_MIN << tries.min(6);
+                    Duration::from_millis(reply.retry_after_ms().unwrap_or(backoff).max(WAIT_MS_MIN))
+                }
+                Err(Trouble::Paced(ms)) => Duration::from_millis(*ms),
+                Ok(_) | Err(_) => return answer,
+            };
+            if begun.elapsed() + wait > self.patience {
+                return answer;
+            }
+            tries += 1;
+            tokio::time::sleep(wait).await;
+        }
+    }
+
     fn own(&self, url: Url) -> Result<Url, String> {
         if url.origin() == self.base.origin() {
             Ok(url)
@@ -148,12 +178,9 @@ impl Client {
             }
         })?;
         let reply = self.read(response).await?;
-        match reply.status {
-            StatusCode::TOO_MANY_REQUESTS => self.pace.slow_down(reply.retry_after_ms()),
-            StatusCode::SERVICE_UNAVAILABLE if reply.retry_after_ms().is_some() => {
-                self.pace.slow_down(reply.retry_after_ms());
-            }
-            _ => self.pace.accepted(),
+        match reply.asks_to_wait() {
+            true => self.pace.slow_down(reply.retry_after_ms()),
+            false => self.pace.accepted(),
         }
         Ok(reply)
     }

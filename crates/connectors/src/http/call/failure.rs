@@ -32,18 +32,15 @@ pub(crate) fn of_trouble(client: &Client, place: &str, trouble: Trouble) -> Conn
 pub(crate) fn of_reply(client: &Client, place: &str, reply: &Reply, since: bool) -> ConnectorError {
     let message = client.hide(format!("{}: {place}: {}", client.host(), reply.words()));
     let (kind, cure) = match reply.status {
+        _ if reply.asks_to_wait() => {
+            (ConnectorErrorKind::RateLimited { after_ms: reply.retry_after_ms() }, None)
+        }
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
             (ConnectorErrorKind::Unauthorised, Some("Check `auth` and what its user may do"))
         }
         StatusCode::GONE if since => (ConnectorErrorKind::CursorExpired, None),
         StatusCode::NOT_FOUND | StatusCode::GONE | StatusCode::METHOD_NOT_ALLOWED => {
             (ConnectorErrorKind::SchemaDrift, Some("Check `object` and the paths of its `http` table"))
-        }
-        StatusCode::TOO_MANY_REQUESTS => {
-            (ConnectorErrorKind::RateLimited { after_ms: reply.retry_after_ms() }, None)
-        }
-        StatusCode::SERVICE_UNAVAILABLE if reply.retry_after_ms().is_some() => {
-            (ConnectorErrorKind::RateLimited { after_ms: reply.retry_after_ms() }, None)
         }
         StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY => (ConnectorErrorKind::Unreachable, None),
         status if status.is_server_error() => (ConnectorErrorKind::Unreachable, None),
@@ -59,6 +56,7 @@ pub(crate) fn of_reply(client: &Client, place: &str, reply: &Reply, since: bool)
 /// in showing it. Refused credentials, a limit, or a service that is down concern all copies.
 pub(crate) fn is_of_one_copy(reply: &Reply) -> bool {
     match reply.status {
+        _ if reply.asks_to_wait() => false,
         StatusCode::UNAUTHORIZED
         | StatusCode::PROXY_AUTHENTICATION_REQUIRED
         | StatusCode::METHOD_NOT_ALLOWED
@@ -67,6 +65,15 @@ pub(crate) fn is_of_one_copy(reply: &Reply) -> bool {
         | StatusCode::TOO_MANY_REQUESTS => false,
         status => status.is_client_error() || status == StatusCode::INTERNAL_SERVER_ERROR,
     }
+}
+
+/// An answer with a successful status in which the service reports a fault. It may pass.
+pub(crate) fn of_fault(client: &Client, place: &str, fault: &str) -> ConnectorError {
+    ConnectorError::new(
+        ConnectorErrorKind::Unreachable,
+        format!("{}: {place}: the answer reports a fault: {fault}", client.host()),
+        Some("Nothing is concluded from such an answer. If it is no fault, correct `failure` and `items`"),
+    )
 }
 
 /// An answer that is not what was declared.

@@ -36,6 +36,10 @@ pub struct HttpObject {
     /// How many copies a page holds, from 1 to 1000.
     #[schemars(extend("default" = 100), example = 500)]
     pub page_size: Option<usize>,
+    /// The most copies that a listing may show. A listing that goes on beyond is taken for endless: it ends with an error,
+    /// and nothing is concluded from it.
+    #[schemars(extend("default" = 1_000_000), example = 5_000_000)]
+    pub rows_max: Option<u64>,
     /// How listings are cut into pages.
     #[schemars(extend("default" = { "style": "page", "first": 1 }), extend("examples" = [{ "style": "cursor", "next": "/next_cursor" }]))]
     pub paging: Paging,
@@ -62,7 +66,8 @@ pub struct HttpObject {
     /// The header in which the service takes an idempotency key.
     #[schemars(example = &"Idempotency-Key")]
     pub idempotency: Option<String>,
-    /// The JSON pointer of an error that the service may put into an answer with a successful status.
+    /// The JSON pointer of an error that the service may put into an answer with a successful status. Such an answer to a
+    /// listing, search or read shows nothing: it is no empty listing.
     #[schemars(example = &"/error/message")]
     pub failure: Option<String>,
     /// How all copies are listed.
@@ -94,6 +99,9 @@ pub struct HttpObject {
     pub webhook: Webhook,
 }
 
+/// How late a change may become visible, unless declared or learned.
+const OVERLAP_MS: i64 = 30_000;
+
 /// A request that reads.
 #[derive(Clone, PartialEq, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -116,15 +124,15 @@ pub struct ChangesCall {
     /// The query's parameters; `updated_since = "{since}"` by default. The bound is inclusive.
     #[schemars(extend("default" = { "updated_since": "{since}" }), extend("examples" = [{ "filter": "updated >= '{since}'" }]))]
     pub query: BTreeMap<String, String>,
-    /// How long after its time stamp a change may become visible, in milliseconds. The next query begins this much
-    /// earlier. Add the rounding of the stamps to it.
-    #[schemars(example = 5000)]
+    /// How long after its time stamp a change may become visible, in milliseconds, at least. The next query begins this much
+    /// earlier. Longer delays are learned, and so are the rounding of the stamps and a clock that lags behind the service's.
+    #[schemars(example = 120_000)]
     pub overlap_ms: i64,
 }
 
 impl Default for ChangesCall {
     fn default() -> Self {
-        Self { path: None, query: BTreeMap::new(), overlap_ms: 2000 }
+        Self { path: None, query: BTreeMap::new(), overlap_ms: OVERLAP_MS }
     }
 }
 

@@ -20,6 +20,11 @@ pub struct HttpOptions {
     #[serde(default = "timeout_ms")]
     #[schemars(example = 30_000)]
     pub timeout_ms: u64,
+    /// How long a listing, change query, search or read waits in all for a service that asks us to come back later (429, or
+    /// 503 with a time), in milliseconds.
+    #[serde(default = "patience_ms")]
+    #[schemars(example = 120_000)]
+    pub patience_ms: u64,
     /// How many requests the service allows. Without it requests go out freely until the service refuses one as too many.
     #[serde(default)]
     #[schemars(extend("examples" = [{ "per_second": 5.0, "burst": 10 }]))]
@@ -49,6 +54,7 @@ impl HttpOptions {
             url: url.into(),
             auth: None,
             timeout_ms: timeout_ms(),
+            patience_ms: patience_ms(),
             rate: None,
             concurrency: concurrency(),
             max_body_bytes: max_body_bytes(),
@@ -165,6 +171,10 @@ impl fmt::Debug for Secret {
 
 fn timeout_ms() -> u64 {
     10_000
+}
+
+fn patience_ms() -> u64 {
+    60_000
 }
 
 fn concurrency() -> usize {

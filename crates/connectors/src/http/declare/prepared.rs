@@ -10,6 +10,8 @@ use avowal_engine::ports::connector::{Binding, ConnectorError, Fields};
 
 /// Copies asked for at once, unless declared.
 const PAGE_SIZE: usize = 100;
+/// The most copies of a listing, unless declared.
+const ROWS_MAX: u64 = 1_000_000;
 
 /// A declared object, ready for use.
 pub(crate) struct Object {
@@ -83,6 +85,11 @@ impl Object {
             binding,
             spec,
         })
+    }
+
+    /// The most copies that a listing may show.
+    pub(crate) fn rows_max(&self) -> u64 {
+        self.spec.rows_max.unwrap_or(ROWS_MAX)
     }
 
     /// What can be filled in anywhere.

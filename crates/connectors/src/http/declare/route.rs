@@ -75,10 +75,10 @@ impl Route {
 pub(crate) fn page_query(paging: &Paging) -> Vec<(&'static str, &'static str)> {
     match paging {
         Paging::Page { .. } => vec![("page", "{page}"), ("per_page", "{limit}")],
-        Paging::Offset {} => vec![("offset", "{offset}"), ("limit", "{limit}")],
+        Paging::Offset { .. } => vec![("offset", "{offset}"), ("limit", "{limit}")],
         Paging::Cursor { .. } => vec![("cursor", "{cursor}"), ("limit", "{limit}")],
         Paging::Link { .. } => vec![("per_page", "{limit}")],
-        Paging::AfterId {} => vec![("after", "{after_id}"), ("limit", "{limit}")],
+        Paging::AfterId { .. } => vec![("after", "{after_id}"), ("limit", "{limit}")],
         Paging::None {} => Vec::new(),
     }
 }

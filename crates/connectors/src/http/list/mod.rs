@@ -4,7 +4,13 @@
 //! Begin with `pages.rs`; `listing.rs` and `feed.rs` are the ways in.
 
 pub(crate) mod feed;
+mod horizon;
 mod link;
 pub(crate) mod listing;
+pub(crate) mod memory;
+mod onward;
 mod pages;
+mod past;
+pub(crate) mod probe;
+mod query;
 mod spot;

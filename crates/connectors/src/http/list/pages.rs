@@ -5,181 +5,134 @@
 //! asked for again; if its end has changed, that page is taken once more instead. A row may so be shown
 //! twice, but none is skipped.
 
-use super::link::link_header;
-use super::spot::{At, Spot, filling, page_of};
-use crate::http::answer::look::look;
-use crate::http::answer::reply::Reply;
-use crate::http::answer::stamp::{self, Style};
-use crate::http::call::client::{Client, get};
-use crate::http::call::failure::{of_reply, of_trouble, protocol};
-use crate::http::declare::paging::Paging;
-use crate::http::declare::prepared::Object;
-use crate::http::declare::route::Route;
+use super::onward::onward;
+use super::past::past_the_end;
+use super::query::{Answer, Query, Sheet};
+use super::spot::{At, Spot};
+use crate::http::answer::stamp::Style;
 use avowal_core::data::time::Timestamp;
-use avowal_core::data::value::Value;
-use avowal_engine::ports::connector::{Change, ConnectorError, ConnectorErrorKind};
-use reqwest::Url;
+use avowal_engine::ports::connector::{Change, ConnectorError};
 
 /// How often a listing steps back before it goes on regardless; rows left in the gap show up as drift.
 const STEPS_BACK_MAX: u32 = 100;
+/// How many pages in a row may bring nothing at all.
+const EMPTY_PAGES_MAX: u32 = 50;
+/// How many pages in a row may bring only what was shown before.
+const REPEATED_PAGES_MAX: u32 = 3;
 
 /// One page with the way on.
-pub(crate) struct Fetched {
-    pub(crate) changes: Vec<Change>,
-    pub(crate) next: Option<Spot>,
-    pub(crate) date: Option<Timestamp>,
-    pub(crate) stamps: Vec<(Timestamp, Style)>,
+pub(super) struct Fetched {
+    pub(super) changes: Vec<Change>,
+    /// The digest of what was received, of each change.
+    pub(super) digests: Vec<u64>,
+    /// The time stamp of each change.
+    pub(super) stamps: Vec<Option<(Timestamp, Style)>>,
+    pub(super) date: Option<Timestamp>,
+    pub(super) next: Next,
 }
 
-pub(crate) async fn fetch(
-    client: &Client,
-    object: &Object,
-    route: &Route,
-    spot: &Spot,
-    since: Option<&str>,
-) -> Result<Fetched, ConnectorError> {
-    let (url, reply) = ask(client, object, route, spot, since).await?;
-    let fetched = page(client, object, spot, &url, &reply)?;
-    let (Some((end, began)), true) = (&spot.before, spot.steps_back < STEPS_BACK_MAX) else {
-        return Ok(fetched);
-    };
-    let back = Spot {
-        at: match spot.at {
-            At::Page(_) => At::Page(*began),
-            At::Offset(_) => At::Offset(*began),
-            At::Cursor(_) | At::Link(_) | At::AfterId(_) | At::Whole => return Ok(fetched),
-        },
-        before: None,
-        steps_back: spot.steps_back + 1,
-        size: spot.size,
-    };
-    let (url, reply) = ask(client, object, route, &back, since).await?;
-    let again = page(client, object, &back, &url, &reply)?;
-    let ids = |page: &Fetched| page.changes.iter().map(|change| change.id.clone()).collect::<Vec<_>>();
-    if !again.changes.is_empty() && ids(&again) == ids(&fetched) {
-        // The service does not cut its listing into pages: whatever the number, it shows everything.
-        return Ok(Fetched { changes: Vec::new(), next: None, date: fetched.date, stamps: Vec::new() });
+/// What comes behind a page.
+pub(super) enum Next {
+    /// Another page.
+    Page(Spot),
+    /// Nothing: the service said so in a way that was understood.
+    End,
+    /// More than the service shows of one listing. The text says how that was recognised.
+    Cut(String),
+}
+
+impl Fetched {
+    /// A page of nothing, behind which `next` comes.
+    pub(super) fn nothing(date: Option<Timestamp>, next: Next) -> Self {
+        Self { changes: Vec::new(), digests: Vec::new(), stamps: Vec::new(), date, next }
     }
-    let unmoved = again.changes.last().is_some_and(|last| last.id.as_str() == end);
+}
+
+/// Asks for the page at `spot`.
+pub(super) async fn fetch(query: &Query<'_>, spot: &Spot) -> Result<Fetched, ConnectorError> {
+    let sheet = match query.ask(spot).await? {
+        Answer::Sheet(sheet) => sheet,
+        Answer::Refused(url, reply) => return past_the_end(query, spot, &url, &reply).await,
+    };
+    let Some((at, end)) = spot.back().filter(|_| spot.steps_back < STEPS_BACK_MAX) else {
+        return take(query, spot, sheet).await;
+    };
+    let mut back = spot.beside(at, spot.size);
+    let again = query.sheet(&back).await?;
+    if !again.changes.is_empty() && again.ids().eq(sheet.ids()) {
+        return same_again(query, spot, &sheet).await;
+    }
+    if again.changes.last().is_some_and(|last| last.id.as_str() == end) {
+        return take(query, spot, sheet).await;
+    }
     // Rows have slid from this page onto the one before: that one is taken again, and this one after it.
-    if unmoved { Ok(fetched) } else { Ok(again) }
+    back.steps_back += 1;
+    back.shown = back.shown.saturating_sub(again.changes.len() as u64);
+    take(query, &back, again).await
 }
 
-async fn ask(
-    client: &Client,
-    object: &Object,
-    route: &Route,
-    spot: &Spot,
-    since: Option<&str>,
-) -> Result<(Url, Reply), ConnectorError> {
-    let url = match &spot.at {
-        At::Link(Some(link)) => {
-            let base = client.url("/").map_err(|problem| protocol(client, "list", &problem))?;
-            client.link(&base, link).map_err(|problem| protocol(client, "list", &problem))?
-        }
-        At::Page(_) | At::Offset(_) | At::Cursor(_) | At::Link(None) | At::AfterId(_) | At::Whole => route
-            .address(&filling(object, spot, since), |path| client.url(path))
-            .map_err(|problem| protocol(client, "list", &problem))?,
+/// Takes a page that has come, and finds what is behind it.
+pub(super) async fn take(query: &Query<'_>, spot: &Spot, sheet: Sheet) -> Result<Fetched, ConnectorError> {
+    let count = sheet.changes.len();
+    let added = query.memory().add(spot.run, spot.position(), sheet.ids());
+    let mut after = spot.clone();
+    after.before = None;
+    after.shown += count as u64;
+    after.largest = after.largest.max(count);
+    after.empty = if count == 0 { spot.empty + 1 } else { 0 };
+    // A page that is taken again after a step back shows little that is new.
+    let is_old = count > 0 && added.new == 0 && spot.steps_back == 0;
+    after.repeated = if is_old { spot.repeated + 1 } else { 0 };
+    let endless = if added.is_circle {
+        Some("the pages go in a circle: this one was asked for before".to_owned())
+    } else if after.repeated >= REPEATED_PAGES_MAX {
+        Some(format!("{REPEATED_PAGES_MAX} pages in a row showed only what was shown before"))
+    } else if after.empty >= EMPTY_PAGES_MAX {
+        Some(format!("{EMPTY_PAGES_MAX} pages in a row were empty, and the service always names a next one"))
+    } else if after.shown > query.object.rows_max() {
+        Some(format!(
+            "the listing has shown {} copies and goes on; raise `rows_max` if there are so many",
+            after.shown
+        ))
+    } else {
+        None
     };
-    let place = format!("GET {}", url.path());
-    let reply =
-        client.send(&get(url.clone())).await.map_err(|trouble| of_trouble(client, &place, trouble))?;
-    if !reply.status.is_success() {
-        return Err(of_reply(client, &place, &reply, since.is_some()));
+    if let Some(problem) = endless {
+        return Err(query.incomplete(&sheet.url, &problem));
     }
-    Ok((url, reply))
-}
-
-fn page(
-    client: &Client,
-    object: &Object,
-    spot: &Spot,
-    url: &Url,
-    reply: &Reply,
-) -> Result<Fetched, ConnectorError> {
-    let place = format!("GET {}", url.path());
-    let items =
-        reply.items(object.spec.items.as_deref()).map_err(|problem| protocol(client, &place, &problem))?;
-    let pageless = matches!(spot.at, At::Whole);
-    if !pageless && items.len() > spot.size {
-        let problem =
-            format!("{} copies came where {} were asked for; declare `paging`", items.len(), spot.size);
-        return Err(protocol(client, &place, &problem));
+    let next = onward(query, &after, &sheet, added.distinct).await?;
+    if !matches!(next, Next::Page(_)) {
+        query.memory().end(spot.run);
     }
-    let changes: Vec<Change> =
-        items.iter().enumerate().map(|(n, raw)| object.change(raw.get(), None, n + 1)).collect();
-    let stamps = items.iter().filter_map(|raw| {
-        let item = Value::parse(raw.get().as_bytes()).ok()?;
-        stamp::read(look(&item, object.spec.updated.as_deref()?)?)
-    });
-    let stamps = stamps.collect();
-    let next = onward(client, object, spot, url, reply, &changes)?;
-    Ok(Fetched { changes, next, date: reply.date(), stamps })
+    let Sheet { changes, digests, stamps, date, .. } = sheet;
+    Ok(Fetched { changes, digests, stamps, date, next })
 }
 
-/// The place behind this page; `None` where the listing ends.
-fn onward(
-    client: &Client,
-    object: &Object,
-    spot: &Spot,
-    url: &Url,
-    reply: &Reply,
-    changes: &[Change],
-) -> Result<Option<Spot>, ConnectorError> {
-    let go = |at: At, before: Option<(String, u64)>| {
-        Ok(Some(Spot { at, before, size: spot.size, steps_back: spot.steps_back }))
+/// The service shows the same page whatever the place. That is the whole collection only if it is less than asked for,
+/// and the service gives as many as it is asked for.
+async fn same_again(query: &Query<'_>, spot: &Spot, sheet: &Sheet) -> Result<Fetched, ConnectorError> {
+    let count = sheet.changes.len();
+    if count < spot.size {
+        let fewer = (count / 2).max(1);
+        let first = Spot::first(query.object, fewer, spot.run);
+        if count == 1 || query.sheet(&spot.beside(first.at, fewer)).await?.changes.len() <= fewer {
+            query.memory().end(spot.run);
+            return Ok(Fetched::nothing(sheet.date, Next::End));
+        }
+    }
+    let problem = "the next page is this page again: the service does not know the parameter of the page. \
+                   If it always shows everything, declare `paging = { style = \"none\" }`";
+    Err(query.incomplete(&sheet.url, problem))
+}
+
+/// The number of the page, from 0, of a listing by number.
+pub(super) fn pages_before(query: &Query<'_>, at: &At) -> u64 {
+    let first = match &Spot::first(query.object, 1, 0).at {
+        At::Page(first) => *first,
+        At::Offset(_) | At::Cursor(_) | At::Link(_) | At::AfterId(_) | At::Whole => 0,
     };
-    let last = changes.last().map(|change| change.id.as_str().to_owned());
-    let same_again = || {
-        let problem = "the next page is this page again; check `paging`";
-        protocol(client, &format!("GET {}", url.path()), problem)
-    };
-    match (&spot.at, &object.spec.paging, last) {
-        (At::Page(_) | At::Offset(_) | At::AfterId(_), _, None) | (At::Whole, _, _) => Ok(None),
-        (At::Page(_), Paging::Page { total_pages: Some(total), .. }, Some(_))
-            if reply
-                .text_at(total)
-                .and_then(|text| text.parse().ok())
-                .is_some_and(|total| page_of(spot) >= total) =>
-        {
-            Ok(None)
-        }
-        (At::Page(page), _, Some(last)) => go(At::Page(page + 1), Some((last, *page))),
-        (At::Offset(offset), _, Some(last)) => {
-            go(At::Offset(offset + changes.len() as u64), Some((last, *offset)))
-        }
-        (At::AfterId(after), _, Some(last)) => {
-            if after.as_deref() == Some(&last) {
-                return Err(same_again());
-            }
-            go(At::AfterId(Some(last)), None)
-        }
-        (At::Cursor(present), Paging::Cursor { next }, _) => {
-            match reply.text_at(next).filter(|text| !text.is_empty()) {
-                Some(next) if present.as_ref() == Some(&next) => Err(same_again()),
-                Some(next) => go(At::Cursor(Some(next)), None),
-                None => Ok(None),
-            }
-        }
-        (At::Link(_), Paging::Link { next }, _) => {
-            let link = match next {
-                Some(pointer) => reply.text_at(pointer).filter(|text| !text.is_empty()),
-                None => link_header(reply),
-            };
-            let Some(link) = link else { return Ok(None) };
-            let target = client
-                .link(url, &link)
-                .map_err(|problem| protocol(client, &format!("GET {}", url.path()), &problem))?;
-            if target == *url {
-                return Err(same_again());
-            }
-            go(At::Link(Some(target.into())), None)
-        }
-        // The configuration changed its paging under a listing in progress.
-        (At::Cursor(_) | At::Link(_), _, _) => Err(ConnectorError::new(
-            ConnectorErrorKind::CursorExpired,
-            "the listing was begun with another `paging`",
-            None,
-        )),
+    match at {
+        At::Page(page) => page.saturating_sub(first),
+        At::Offset(_) | At::Cursor(_) | At::Link(_) | At::AfterId(_) | At::Whole => 0,
     }
 }

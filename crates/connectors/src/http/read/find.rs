@@ -1,6 +1,7 @@
 //! Searching copies by the value of a field.
 
 use super::one::ReadTrouble;
+use crate::http::answer::fault::{declared_fault, envelope_fault};
 use crate::http::answer::look::scalar_text;
 use crate::http::answer::trouble::Trouble;
 use crate::http::call::client::{Client, get};
@@ -29,6 +30,10 @@ pub(crate) async fn find(
     let reply = client.send(&get(url)).await.map_err(|trouble| ReadTrouble::None(place.clone(), trouble))?;
     if !reply.status.is_success() {
         return Err(ReadTrouble::Unfriendly(place, reply));
+    }
+    let fault = declared_fault(&reply, object.spec.failure.as_deref()).or_else(|| envelope_fault(&reply));
+    if let Some(fault) = fault {
+        return Err(ReadTrouble::Fault(place, fault));
     }
     let items = reply
         .items(object.spec.items.as_deref())

@@ -1,11 +1,13 @@
 //! Reading one copy by its id.
 
+use crate::http::answer::fault::{declared_fault, envelope_fault};
 use crate::http::answer::reply::Reply;
 use crate::http::answer::trouble::Trouble;
 use crate::http::answer::words::harmless;
 use crate::http::call::client::{Client, get};
 use crate::http::declare::prepared::Object;
 use avowal_core::data::ids::RemoteId;
+use avowal_core::data::value::Value;
 use avowal_engine::ports::connector::{Change, RemoteState};
 use reqwest::StatusCode;
 
@@ -29,7 +31,10 @@ pub(crate) async fn read_whole(
     let reply = client.send(&get(url)).await.map_err(|trouble| ReadTrouble::None(place.clone(), trouble))?;
     match reply.status {
         StatusCode::NOT_FOUND | StatusCode::GONE => Ok(gone()),
-        status if status.is_success() => Ok((single(object, id, &reply), Some(reply))),
+        status if status.is_success() => match fault(object, &reply) {
+            Some(fault) => Err(ReadTrouble::Fault(place, fault)),
+            None => Ok((single(object, id, &reply), Some(reply))),
+        },
         _ => Err(ReadTrouble::Unfriendly(place, reply)),
     }
 }
@@ -40,6 +45,20 @@ pub(crate) enum ReadTrouble {
     None(String, Trouble),
     /// An answer that is no copy.
     Unfriendly(String, Reply),
+    /// An answer with a successful status in which the service reports a fault.
+    Fault(String, String),
+}
+
+/// The fault that an answer with a successful status reports instead of showing a copy.
+fn fault(object: &Object, reply: &Reply) -> Option<String> {
+    declared_fault(reply, object.spec.failure.as_deref()).or_else(|| {
+        let has_id = |raw: &serde_json::value::RawValue| {
+            Value::parse(raw.get().as_bytes()).is_ok_and(|item| object.id_of(&item).is_some())
+        };
+        // A copy may have a field called `error`; an answer without any copy has not.
+        let shows_copy = reply.at(&object.record_at()).is_some_and(has_id);
+        if shows_copy { None } else { envelope_fault(reply) }
+    })
 }
 
 /// The copy in an answer that concerns one copy.

@@ -122,6 +122,10 @@ pub(crate) fn before_write(trouble: ReadTrouble) -> WriteOutcome {
         ReadTrouble::Unfriendly(place, reply) if reply.status == StatusCode::UNAUTHORIZED => {
             WriteOutcome::Unauthorised { reason: format!("{place}: {}; check `auth`", reply.words()) }
         }
+        ReadTrouble::Fault(place, fault) => WriteOutcome::Retry {
+            after_ms: None,
+            reason: format!("{place}: the answer reports a fault: {fault}"),
+        },
         ReadTrouble::Unfriendly(place, reply) => WriteOutcome::Retry {
             after_ms: reply.retry_after_ms(),
             reason: format!("{place}: {}", reply.words()),

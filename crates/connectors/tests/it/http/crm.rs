@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use avowal_connectors::http::{Auth, HttpConnector, HttpObject, HttpOptions, Secret};
 use avowal_core::data::ids::{EntityName, RemoteId};
 use avowal_core::data::value::Value;
-use avowal_engine::ports::connector::{Connector, Fields, OrderKind, RemoteState, WriteOutcome};
+use avowal_engine::ports::connector::{Connector, Fields, OrderKind, RemoteState, Severity, WriteOutcome};
 use avowal_testkit::connector_suite::{self, Fixture, REFUSED_NAME};
 use avowal_testkit::crm::{Crm, CrmOptions, Fail, Lies};
 use serde_json::json;
@@ -162,7 +162,13 @@ async fn a_failure_after_the_effect_is_unknown_and_the_key_settles_it() {
 async fn check_names_what_is_not_as_declared() {
     let office = Office::open(DECLARATION).await;
     office.insert(fields([("name", "Ann")])).await;
-    assert_eq!(office.connector.check().await.unwrap(), vec![]);
+    let note = office.connector.check().await.unwrap();
+    assert!(note.iter().all(|finding| finding.severity == Severity::Note), "{note:?}");
+    for _ in 0..3 {
+        office.insert(fields([("name", "Bea"), ("email", "b@b.org"), ("phone", "+1")])).await;
+    }
+    let findings = office.connector.check().await.unwrap();
+    assert!(findings.iter().all(|finding| finding.problem.contains("has \"")), "{findings:?}");
 
     let mut options = HttpOptions::new(office.crm.url());
     options.allow_private = true;
