@@ -56,10 +56,10 @@ pub(crate) async fn next_wait_ms(parts: &Parts) -> Result<Option<u64>, EngineErr
 }
 
 /// Resolves some time after the order to stop.
-async fn long_stopped(mut stop: watch::Receiver<bool>) {
+async fn long_stopped(parts: Arc<Parts>, mut stop: watch::Receiver<bool>) {
     // An error means that the sender is gone, which is an order to stop too.
     let _ = stop.wait_for(|stop| *stop).await;
-    tokio::time::sleep(std::time::Duration::from_millis(GRACE_MS)).await;
+    parts.clock.sleep(GRACE_MS).await;
 }
 
 /// Attends to one system for as long as the daemon runs.
@@ -83,10 +83,11 @@ impl Attendant {
     /// Attends to the system until told to stop.
     pub(crate) async fn until_stopped(mut self, mut stop: watch::Receiver<bool>) -> Result<(), EngineError> {
         while !*stop.borrow() {
+            let parts = self.parts.clone();
             let turn = tokio::select! {
                 turn = self.attend_once() => turn,
                 // A write that is dropped has an unknown outcome, which the next start finds out.
-                () = long_stopped(stop.clone()) => return Ok(()),
+                () = long_stopped(parts, stop.clone()) => return Ok(()),
             };
             let wait_ms = match turn {
                 Ok(true) => {

@@ -21,8 +21,8 @@ pub(crate) fn declared_fault(reply: &Reply, failure: Option<&str>) -> Option<Str
 pub(crate) fn envelope_fault(reply: &Reply) -> Option<String> {
     let whole: &RawValue = serde_json::from_slice(&reply.body).ok()?;
     let members: BTreeMap<String, &RawValue> = serde_json::from_str(whole.get()).ok()?;
-    let told = |name: &&str| members.get(*name).map(|member| member.get()).filter(|found| holds(found));
-    if let Some(found) = FAULTS.iter().find_map(|name| told(&name)) {
+    let told = |name: &str| members.get(name).map(|member| member.get()).filter(|found| holds(found));
+    if let Some(found) = FAULTS.iter().find_map(|name| told(name)) {
         return Some(harmless(found));
     }
     let failed =

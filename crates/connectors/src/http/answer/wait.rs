@@ -31,8 +31,8 @@ impl Reply {
             StatusCode::TOO_MANY_REQUESTS => true,
             StatusCode::SERVICE_UNAVAILABLE => self.retry_after_ms().is_some(),
             StatusCode::FORBIDDEN => {
-                let is_none_left = |name: &&str| self.header(name).is_some_and(|left| left.trim() == "0");
-                self.header("retry-after").is_some() || LEFT.iter().any(|name| is_none_left(&name))
+                let is_none_left = |name: &str| self.header(name).is_some_and(|left| left.trim() == "0");
+                self.header("retry-after").is_some() || LEFT.iter().any(|name| is_none_left(name))
             }
             _ => false,
         }

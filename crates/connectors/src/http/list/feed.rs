@@ -3,9 +3,9 @@
 use super::horizon::Learned;
 use super::memory::Memory;
 use super::onward::is_at_a_window;
-use super::pages::{Next, fetch};
+use super::pages::fetch;
 use super::query::Query;
-use super::spot::{Spot, decode, encode};
+use super::spot::{Next, Spot, decode, encode};
 use crate::http::answer::stamp::{self, Style};
 use crate::http::call::client::Client;
 use crate::http::call::failure::protocol;

@@ -1,9 +1,9 @@
 //! Listing all copies, page by page.
 
 use super::memory::Memory;
-use super::pages::{Next, fetch};
+use super::pages::fetch;
 use super::query::Query;
-use super::spot::{Spot, decode, encode};
+use super::spot::{Next, Spot, decode, encode};
 use crate::http::call::client::Client;
 use crate::http::declare::prepared::Object;
 use avowal_engine::ports::connector::{ConnectorError, ConnectorErrorKind, Page};

@@ -14,3 +14,4 @@ mod past;
 pub(crate) mod probe;
 mod query;
 mod spot;
+mod taken;

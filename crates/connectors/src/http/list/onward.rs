@@ -1,9 +1,8 @@
 //! What comes behind a page: another one, the end, or the limit of what the service shows.
 
 use super::link::{Links, links};
-use super::pages::{Next, pages_before};
 use super::query::{Query, Sheet};
-use super::spot::{At, Spot};
+use super::spot::{At, Next, Spot};
 use crate::http::answer::reply::Reply;
 use crate::http::declare::paging::{Paging, Signs};
 use avowal_engine::ports::connector::{ConnectorError, ConnectorErrorKind};
@@ -97,7 +96,7 @@ fn said(query: &Query<'_>, after: &Spot, sheet: &Sheet) -> Said {
     let copies = total.and_then(|place| number(&sheet.reply, place));
     let is_empty = sheet.changes.is_empty();
     match (pages, copies) {
-        (Some(pages), _) if pages_before(query, &after.at) + u64::from(!is_empty) < pages => Said::More,
+        (Some(pages), _) if after.pages_before(query.object) + u64::from(!is_empty) < pages => Said::More,
         (_, Some(copies)) if after.shown < copies => Said::More,
         (Some(_), _) | (_, Some(_)) => Said::Enough,
         (None, None) => Said::Nothing,

@@ -1,9 +1,9 @@
 //! A page behind the last one is asked for, and the service refuses it instead of showing an empty one.
 
 use super::onward::is_at_a_window;
-use super::pages::{Fetched, Next, pages_before, take};
 use super::query::{Answer, Query};
-use super::spot::{At, Spot};
+use super::spot::{At, Next, Spot};
+use super::taken::{Fetched, take};
 use crate::http::answer::reply::Reply;
 use avowal_engine::ports::connector::ConnectorError;
 use reqwest::Url;
@@ -60,7 +60,7 @@ async fn is_proven(query: &Query<'_>, spot: &Spot, end: &str) -> Result<bool, Co
     let (at, size, expected) = match &spot.at {
         At::Offset(_) => (At::Offset(shown.saturating_sub(1)), 2, 1),
         At::Page(page) => {
-            let pages = pages_before(query, &spot.at);
+            let pages = spot.pages_before(query.object);
             if pages.saturating_mul(spot.size as u64) != shown {
                 return Ok(false);
             }

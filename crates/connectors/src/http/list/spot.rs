@@ -52,6 +52,16 @@ pub(super) enum At {
     Whole,
 }
 
+/// What comes behind a page.
+pub(super) enum Next {
+    /// Another page.
+    Page(Spot),
+    /// Nothing: the service said so in a way that was understood.
+    End,
+    /// More than the service shows of one listing. The text says how that was recognised.
+    Cut(String),
+}
+
 impl Spot {
     /// The beginning of a listing whose pages hold at most `limit` copies.
     pub(super) fn first(object: &Object, limit: usize, run: u64) -> Self {
@@ -75,6 +85,14 @@ impl Spot {
             repeated: 0,
             was_led: false,
             said_end: false,
+        }
+    }
+
+    /// How many pages lie before this one, where they have numbers.
+    pub(super) fn pages_before(&self, object: &Object) -> u64 {
+        match (&self.at, &object.spec.paging) {
+            (At::Page(page), Paging::Page { first, .. }) => page.saturating_sub(*first),
+            _ => 0,
         }
     }
 

@@ -175,7 +175,7 @@ async fn offsets_in_the_stamps_are_written_back() {
 async fn a_row_that_appears_late_is_found_and_teaches() {
     let mut world = World::open(|ms| json!(iso(ms)), 5).await;
     world.follow().await;
-    for late_ms in [4_000, 25_000, 50_000, 90_000] {
+    for late_ms in [4_000, 25_000, 40_000, 70_000] {
         world.wait(10_000);
         world.edit(77, late_ms);
         let mut found = Vec::new();
