@@ -1,6 +1,7 @@
 //! Whether the copy in an answer is the one that was written.
 
 use crate::http::declare::prepared::Object;
+use avowal_core::data::spelling::is_spelling_of;
 use avowal_core::data::value::Value;
 use avowal_core::record::intent::Operation;
 use avowal_engine::ports::connector::{Change, Fields, RemoteState, Write};
@@ -27,30 +28,27 @@ pub(crate) fn is_another(object: &Object, write: &Write, copy: &Change) -> bool 
     seen.peek().is_some() && seen.all(differs)
 }
 
-/// Whether a service may have stored `sent` as `shown`: the same but for case, blanks and marks, the same number, or a
-/// telephone number with its country.
+/// Whether a service may have stored `sent` as `shown`: a spelling of it, the same number, or a telephone number with its
+/// country.
 fn may_be_spelling(sent: &Value, shown: &Value) -> bool {
+    if is_spelling_of(shown, sent) {
+        return true;
+    }
     let text = |value: &Value| match value {
         Value::Text(text) => text.to_string(),
         other => other.to_json(),
     };
     let (sent, shown) = (text(sent), text(shown));
     let number = |text: &str| text.trim().parse::<f64>().ok();
-    if number(&sent).is_some_and(|sent| number(&shown) == Some(sent)) {
-        return true;
-    }
-    let core = |text: &str| -> String {
-        text.chars().filter(|char| char.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+    let digits = |text: &str| -> String { text.chars().filter(char::is_ascii_digit).collect() };
+    let has_letters = |text: &str| text.chars().any(char::is_alphabetic);
+    let ends = |part: &str, whole: &str| {
+        let (part, whole) = (digits(part), digits(whole));
+        let part = part.trim_start_matches('0');
+        part.len() >= 5 && whole.ends_with(part)
     };
-    let (sent, shown) = (core(&sent), core(&shown));
-    let digits = |text: &str| {
-        text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.trim_start_matches('0').to_owned())
-    };
-    let ends = |part: &str, whole: &str| part.len() >= 5 && whole.ends_with(part);
-    sent == shown
-        || digits(&sent)
-            .zip(digits(&shown))
-            .is_some_and(|(sent, shown)| ends(&sent, &shown) || ends(&shown, &sent))
+    number(&sent).is_some_and(|sent| number(&shown) == Some(sent))
+        || !has_letters(&sent) && !has_letters(&shown) && (ends(&sent, &shown) || ends(&shown, &sent))
 }
 
 #[cfg(test)]
