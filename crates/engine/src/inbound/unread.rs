@@ -17,7 +17,7 @@ pub(crate) fn read_again_later(draft: &mut CommitDraft<'_>, fact: &Fact<'_>, rea
     if batch.attempts >= settings.attempts_max {
         let reason = format!("it cannot be read: {reason}. Mend that there and replay the item");
         draft.quarantine(key, reason, String::new());
-    } else if !(is_aside && batch.attempts == 0) && !draft.awaited.contains(key) {
+    } else if !(draft.awaited.contains(key) || is_aside && batch.attempts == 0) {
         // A read that a webhook asked for is still the first look at the copy.
         let reason = match batch.channel {
             Channel::Signal => SignalReason::Webhook,

@@ -239,7 +239,7 @@ async fn endings_of(
         // A copy cannot be missing whose write was just confirmed, unless the read lags or somebody deleted it at
         // once. A later read tells.
         let is_unread = matches!(change.shown, RemoteState::Unread { .. });
-        if !is_unread && !(is_confirmed && change.shown == RemoteState::Gone) {
+        if !(is_unread || is_confirmed && change.shown == RemoteState::Gone) {
             endings[at].set_copy(change);
         }
     }

@@ -20,7 +20,7 @@ pub struct HttpOptions {
     #[serde(default = "timeout_ms")]
     #[schemars(example = 30_000)]
     pub timeout_ms: u64,
-    /// How long a listing, change query, search or read waits in all for a service that asks us to come back later (429, or
+    /// How long a page of a listing or change query waits in all for a service that asks us to come back later (429, or
     /// 503 with a time), in milliseconds.
     #[serde(default = "patience_ms")]
     #[schemars(example = 120_000)]
