@@ -29,6 +29,10 @@ pub(crate) async fn first_listing(reading: &mut Reading<'_>) -> Result<Pulled, E
     // A listing that begins again was begun by another process, or the feed has lost our place since. Copies may have
     // been deleted meanwhile, and no feed will report it.
     let again = at.is_some();
+    if !again {
+        // Before the first page is durable: a process that goes on with the listing cannot tell any more that it is the first.
+        note_first_fill(source.parts, source.system).await?;
+    }
     let mut present = BTreeSet::new();
     while !at.as_ref().is_some_and(Position::is_read_to_the_end) {
         let asked_at = source.parts.clock.now();
@@ -59,9 +63,6 @@ pub(crate) async fn first_listing(reading: &mut Reading<'_>) -> Result<Pulled, E
         return Ok(pulled);
     }
     pulled.events += sweep(source.parts, source.entity).await?;
-    if !again {
-        note_first_fill(source.parts, source.system).await?;
-    }
     source.move_cursors(vec![CursorMove { name: listing, from: at, to: Position::Complete }]).await?;
     Ok(pulled)
 }

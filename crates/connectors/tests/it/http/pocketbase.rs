@@ -148,7 +148,8 @@ async fn a_third_party_service_is_listed_followed_and_written() {
     let id = listed[3].id.clone();
     let update = write(Operation::Update, Some(id.as_str()), fields([("note", "it's \"ours\"")]));
     assert!(matches!(carry_out(&connector, update).await, WriteOutcome::Confirmed { .. }));
-    assert_eq!(scan(&connector, &mut cursor).await, [id.to_string()].into());
+    // The first scan begins well before the position, because nothing is known of the clock of the stamps yet.
+    assert!(scan(&connector, &mut cursor).await.contains(id.as_str()));
     tokio::time::sleep(Duration::from_millis(3100)).await;
     scan(&connector, &mut cursor).await;
     assert_eq!(scan(&connector, &mut cursor).await, BTreeSet::new(), "the bound has passed the change");
