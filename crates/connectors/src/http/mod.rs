@@ -9,6 +9,7 @@ mod answer;
 mod auth;
 mod call;
 mod declare;
+mod discreet;
 mod kind;
 mod list;
 mod read;
@@ -75,11 +76,25 @@ impl HttpConnector {
         match read(&self.client, object, id).await {
             Ok(change) => Ok(change),
             Err(ReadTrouble::Unfriendly(place, reply)) if failure::is_of_one_copy(&reply) => {
-                let reason = self.client.hide(format!("{place}: {}", reply.words()));
+                let reason = format!("{place}: {}", reply.words());
                 Ok(Change::bare(id.clone(), RemoteState::Unread { reason }))
             }
             Err(trouble) => Err(self.read_error(trouble)),
         }
+    }
+
+    fn discreet_page(&self, page: Result<Page, ConnectorError>) -> Result<Page, ConnectorError> {
+        let Page { changes, next, more } = page.map_err(|error| self.client.discreet_error(error))?;
+        let changes = self.discreet_changes(Ok(changes))?;
+        Ok(Page { changes, next, more })
+    }
+
+    fn discreet_changes(
+        &self,
+        changes: Result<Vec<Change>, ConnectorError>,
+    ) -> Result<Vec<Change>, ConnectorError> {
+        let changes = changes.map_err(|error| self.client.discreet_error(error))?;
+        Ok(changes.into_iter().map(|change| self.client.discreet_change(change)).collect())
     }
 
     fn read_error(&self, trouble: ReadTrouble) -> ConnectorError {
@@ -104,7 +119,9 @@ impl Connector for HttpConnector {
     async fn check(&self) -> Result<Vec<Finding>, ConnectorError> {
         let mut findings = Vec::new();
         for (entity, object) in &self.objects {
-            findings.extend(survey::survey(&self.client, entity, object, &self.memory).await?);
+            let found = survey::survey(&self.client, entity, object, &self.memory).await;
+            let found = found.map_err(|error| self.client.discreet_error(error))?;
+            findings.extend(found.into_iter().map(|finding| self.client.discreet_finding(finding)));
         }
         Ok(findings)
     }
@@ -118,7 +135,8 @@ impl Connector for HttpConnector {
     }
 
     async fn feed_position(&self, entity: &EntityName) -> Result<Cursor, ConnectorError> {
-        feed::position(&self.client, self.object(entity)?, &self.memory).await
+        let position = feed::position(&self.client, self.object(entity)?, &self.memory).await;
+        position.map_err(|error| self.client.discreet_error(error))
     }
 
     async fn list(
@@ -127,7 +145,9 @@ impl Connector for HttpConnector {
         cursor: Option<&Cursor>,
         limit: usize,
     ) -> Result<Page, ConnectorError> {
-        listing::list(&self.client, self.object(entity)?, &self.memory, cursor, limit).await
+        self.discreet_page(
+            listing::list(&self.client, self.object(entity)?, &self.memory, cursor, limit).await,
+        )
     }
 
     async fn changes(
@@ -136,18 +156,22 @@ impl Connector for HttpConnector {
         cursor: &Cursor,
         limit: usize,
     ) -> Result<Page, ConnectorError> {
-        feed::changes(&self.client, self.object(entity)?, &self.memory, cursor, limit).await
+        self.discreet_page(
+            feed::changes(&self.client, self.object(entity)?, &self.memory, cursor, limit).await,
+        )
     }
 
     async fn read(&self, entity: &EntityName, ids: &[RemoteId]) -> Result<Vec<Change>, ConnectorError> {
         let object = self.object(entity)?;
         let reads: Vec<_> = ids.iter().map(|id| self.read_one(object, id)).collect();
-        stream::iter(reads).buffered(self.concurrency).try_collect().await
+        let found = stream::iter(reads).buffered(self.concurrency).try_collect().await;
+        self.discreet_changes(found)
     }
 
     async fn find(&self, entity: &EntityName, fields: &Fields) -> Result<Vec<Change>, ConnectorError> {
         let object = self.object(entity)?;
-        find(&self.client, object, fields).await.map_err(|trouble| self.read_error(trouble))
+        let found = find(&self.client, object, fields).await.map_err(|trouble| self.read_error(trouble));
+        self.discreet_changes(found)
     }
 
     async fn write(&self, entity: &EntityName, writes: &[Write]) -> Vec<WriteOutcome> {
@@ -160,7 +184,8 @@ impl Connector for HttpConnector {
         };
         let calls: Vec<_> =
             writes.iter().map(|write| write::calls::write(&self.client, object, write)).collect();
-        stream::iter(calls).buffered(self.concurrency).collect().await
+        let outcomes = stream::iter(calls).buffered(self.concurrency);
+        outcomes.map(|outcome| self.client.discreet_outcome(outcome)).collect().await
     }
 
     fn decode(&self, delivery: &Delivery) -> Result<Vec<(EntityName, Change)>, ConnectorError> {

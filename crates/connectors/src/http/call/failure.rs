@@ -12,7 +12,7 @@ pub(crate) fn of_trouble(client: &Client, place: &str, trouble: Trouble) -> Conn
     match trouble {
         Trouble::NotSent(reason) | Trouble::Lost(reason) => ConnectorError::new(
             ConnectorErrorKind::Unreachable,
-            client.hide(format!("{host}: {place}: {reason}")),
+            format!("{host}: {place}: {reason}"),
             Some("Check that the service runs and that `url` is right"),
         ),
         Trouble::Paced(ms) => ConnectorError::new(
@@ -22,7 +22,7 @@ pub(crate) fn of_trouble(client: &Client, place: &str, trouble: Trouble) -> Conn
         ),
         Trouble::Refused(reason) => ConnectorError::new(
             ConnectorErrorKind::Unauthorised,
-            client.hide(format!("{host}: {reason}")),
+            format!("{host}: {reason}"),
             Some("Check `auth`"),
         ),
     }
@@ -30,7 +30,7 @@ pub(crate) fn of_trouble(client: &Client, place: &str, trouble: Trouble) -> Conn
 
 /// An answer whose status is no success. `since` says that a position was sent.
 pub(crate) fn of_reply(client: &Client, place: &str, reply: &Reply, since: bool) -> ConnectorError {
-    let message = client.hide(format!("{}: {place}: {}", client.host(), reply.words()));
+    let message = format!("{}: {place}: {}", client.host(), reply.words());
     let (kind, cure) = match reply.status {
         _ if reply.asks_to_wait() => {
             (ConnectorErrorKind::RateLimited { after_ms: reply.retry_after_ms() }, None)
@@ -78,6 +78,6 @@ pub(crate) fn of_fault(client: &Client, place: &str, fault: &str) -> ConnectorEr
 
 /// An answer that is not what was declared.
 pub(crate) fn protocol(client: &Client, place: &str, problem: &str) -> ConnectorError {
-    let message = client.hide(format!("{}: {place}: {problem}", client.host()));
+    let message = format!("{}: {place}: {problem}", client.host());
     ConnectorError::new(ConnectorErrorKind::Protocol, message, None)
 }

@@ -25,24 +25,7 @@ pub(crate) async fn write(client: &Client, object: &Object, write: &Write) -> Wr
             stop(WriteOutcome::Rejected { reason: format!("the {} names no copy", write.operation) })
         }
     };
-    without_secrets(client, done.unwrap_or_else(|outcome| *outcome))
-}
-
-/// An outcome whose reason repeats no secret.
-fn without_secrets(client: &Client, outcome: WriteOutcome) -> WriteOutcome {
-    match outcome {
-        WriteOutcome::Conflict { reason } => WriteOutcome::Conflict { reason: client.hide(reason) },
-        WriteOutcome::Blocked { reason } => WriteOutcome::Blocked { reason: client.hide(reason) },
-        WriteOutcome::Rejected { reason } => WriteOutcome::Rejected { reason: client.hide(reason) },
-        WriteOutcome::Unknown { reason } => WriteOutcome::Unknown { reason: client.hide(reason) },
-        WriteOutcome::Unauthorised { reason } => WriteOutcome::Unauthorised { reason: client.hide(reason) },
-        WriteOutcome::Retry { after_ms, reason } => {
-            WriteOutcome::Retry { after_ms, reason: client.hide(reason) }
-        }
-        other @ (WriteOutcome::Confirmed { .. } | WriteOutcome::Exists { .. } | WriteOutcome::Missing) => {
-            other
-        }
-    }
+    done.unwrap_or_else(|outcome| *outcome)
 }
 
 async fn create(client: &Client, object: &Object, write: &Write) -> Step<WriteOutcome> {

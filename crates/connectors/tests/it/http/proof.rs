@@ -167,3 +167,48 @@ async fn an_echoed_secret_is_not_repeated() {
         assert!(!text.contains("PLANTED") && !text.contains("c3luYzp"), "{text}");
     }
 }
+
+#[tokio::test]
+async fn a_secret_is_hidden_wherever_a_message_is_made() {
+    // A listing without an end, a copy without an id, a fault in an answer of success, and a read that shows no copy.
+    let answers = async |request: Request| {
+        let key = request.headers()["x-key"].to_str().unwrap().to_owned();
+        match request.uri().path().rsplit('/').next().unwrap() {
+            "things" => json!([{"id": 1, "name": "a"}, {"id": 2, "name": "b"}]).to_string(),
+            "nameless" => json!([{"id": 1}, {"echo": key}]).to_string(),
+            "faulty" => json!({"error": format!("bad key {key}")}).to_string(),
+            _ => format!("you sent {key}"),
+        }
+    };
+    let server = Server::start(Router::new().fallback(any(answers))).await;
+    let mut options = server.options();
+    options.url.push_str("/bot77PLANTED");
+    options.headers.insert("x-key".to_owned(), Secret::new("PLANTED-HEADER"));
+    let told = async |path: &str| {
+        let connector = connector(options.clone(), &format!("path = '/{path}'"));
+        let mut told = Vec::new();
+        let mut cursor = None;
+        loop {
+            match connector.list(&thing(), cursor.as_ref(), 10).await {
+                Ok(page) => {
+                    told.push(format!("{:?}", page.changes));
+                    if !page.more {
+                        break;
+                    }
+                    cursor = Some(page.next);
+                }
+                Err(error) => {
+                    told.push(error.to_string());
+                    break;
+                }
+            }
+        }
+        told.push(format!("{:?}", connector.check().await));
+        told.push(format!("{:?}", connector.read(&thing(), &[RemoteId::new("7")]).await));
+        told.join("\n")
+    };
+    for path in ["things", "nameless", "faulty"] {
+        let text = told(path).await;
+        assert!(text.contains("(secret)") && !text.contains("PLANTED"), "{path}: {text}");
+    }
+}
