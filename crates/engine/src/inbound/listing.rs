@@ -20,6 +20,7 @@ use std::collections::BTreeSet;
 pub(crate) async fn first_listing(reading: &mut Reading<'_>) -> Result<Pulled, EngineError> {
     let mut pulled = Pulled::default();
     let source = reading.source;
+    let began = source.parts.clock.now();
     let listing = source.cursor_name(CursorKind::Listing);
     let mut at = source.parts.store.cursor(&listing).await?;
     if at.as_ref().is_some_and(Position::is_complete) {
@@ -64,6 +65,10 @@ pub(crate) async fn first_listing(reading: &mut Reading<'_>) -> Result<Pulled, E
     }
     pulled.events += sweep(source.parts, source.entity).await?;
     source.move_cursors(vec![CursorMove { name: listing, from: at, to: Position::Complete }]).await?;
+    if !again {
+        // Of one that another process began, the first pages may be old.
+        source.parts.listings().began(source.system, source.entity, began);
+    }
     Ok(pulled)
 }
 
@@ -72,6 +77,7 @@ pub(crate) async fn first_listing(reading: &mut Reading<'_>) -> Result<Pulled, E
 pub(crate) async fn list(reading: &mut Reading<'_>, drift: bool) -> Result<Pulled, EngineError> {
     let mut pulled = Pulled::default();
     let source = reading.source;
+    let began = source.parts.clock.now();
     let ask_page = async |at: Option<Cursor>| -> Result<(Timestamp, Page), EngineError> {
         let asked_at = source.parts.clock.now();
         Ok((asked_at, ask(source, at.as_ref()).await?))
@@ -101,6 +107,7 @@ pub(crate) async fn list(reading: &mut Reading<'_>, drift: bool) -> Result<Pulle
         listed = next?;
     }
     pulled.join(look_for_missing(reading, drift, &present).await?);
+    source.parts.listings().began(source.system, source.entity, began);
     Ok(pulled)
 }
 

@@ -61,9 +61,7 @@ impl Pull<'_> {
         };
         let Some(source) = Source::new(parts, system, entity) else { return Ok(Pulled::default()) };
         let mut reading = Reading { source, claim: &claim, report, progress };
-        let began = parts.clock.now();
         let pulled = list(&mut reading, true).await?;
-        parts.listings().began(system, entity, began);
         claim.release().await;
         Ok(pulled)
     }
@@ -71,23 +69,14 @@ impl Pull<'_> {
 
 async fn try_pull(reading: &mut Reading<'_>, pulled: &mut Pulled) -> Result<(), EngineError> {
     let source = reading.source;
-    let Source { parts, system, entity, .. } = source;
-    let (began, listed) = (parts.clock.now(), reading.report.listed);
     pulled.join(first_listing(reading).await?);
-    if reading.report.listed > listed {
-        parts.listings().began(system, entity, began);
-    }
-    if source.connector.capabilities(entity).feed {
+    if source.connector.capabilities(source.entity).feed {
         pulled.join(follow(reading).await?);
         if is_listing_wanted(source) {
-            let began = parts.clock.now();
             pulled.join(list(reading, false).await?);
-            parts.listings().began(system, entity, began);
         }
     } else if is_listing_due(source).await? {
-        let began = parts.clock.now();
         pulled.join(list(reading, false).await?);
-        parts.listings().began(system, entity, began);
     }
     Ok(())
 }
