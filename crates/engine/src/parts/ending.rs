@@ -18,6 +18,11 @@ impl Ending {
         self.has_begun.send_replace(true);
     }
 
+    /// The service has ended; another one may begin.
+    pub(crate) fn is_over(&self) {
+        self.has_begun.send_replace(false);
+    }
+
     /// Whether it was told to.
     pub(crate) fn has_begun(&self) -> bool {
         *self.has_begun.borrow()

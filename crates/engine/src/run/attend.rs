@@ -55,10 +55,9 @@ pub(crate) async fn next_wait_ms(parts: &Parts) -> Result<Option<u64>, EngineErr
     Ok(due.map(|due| due.millis().saturating_sub(now.millis()).max(0).unsigned_abs()))
 }
 
-/// Resolves some time after the order to stop.
-async fn long_stopped(parts: Arc<Parts>, mut stop: watch::Receiver<bool>) {
-    // An error means that the sender is gone, which is an order to stop too.
-    let _ = stop.wait_for(|stop| *stop).await;
+/// Resolves some time after the order to end.
+async fn long_ended(parts: Arc<Parts>) {
+    parts.ending.begun().await;
     parts.clock.sleep(GRACE_MS).await;
 }
 
@@ -87,7 +86,7 @@ impl Attendant {
             let turn = tokio::select! {
                 turn = self.attend_once() => turn,
                 // A write that is dropped has an unknown outcome, which the next start finds out.
-                () = long_stopped(parts, stop.clone()) => return Ok(()),
+                () = long_ended(parts) => return Ok(()),
             };
             let wait_ms = match turn {
                 Ok(true) => {

@@ -35,11 +35,12 @@ pub(crate) async fn run(
                     first_error.get_or_insert(EngineError::Usage(text));
                 }
             },
-            changed = stop.changed(), if !*stop.borrow() => {
+            changed = stop.changed(), if !parts.ending.has_begun() => {
                 parts.ending.begin();
                 if changed.is_err() { break }
             }
         }
     }
+    parts.ending.is_over();
     first_error.map_or(Ok(()), Err)
 }

@@ -1,7 +1,7 @@
 //! The daemon: it reacts, it waits, it stops.
 
 use crate::world::{World, customer, unreachable};
-use avowal_engine::Unwatched;
+use avowal_engine::{SyncOptions, Unwatched};
 use avowal_testkit::fake::{ManualClock, Profile, pause};
 use serde_json::json;
 use std::sync::Arc;
@@ -93,6 +93,22 @@ async fn it_takes_webhooks_while_it_runs() {
     assert!(task.is_finished());
     task.await.unwrap().unwrap();
     world.check_laws().await;
+}
+
+#[tokio::test]
+async fn an_engine_reads_on_after_its_daemon_has_ended() {
+    let world = world();
+    let engine = world.engine();
+    let (stop, stopped) = watch::channel(false);
+    #[allow(clippy::disallowed_methods, reason = "a test stands where the program would")]
+    let task = tokio::spawn(engine.clone().run(stopped, Arc::new(Unwatched)));
+    rest().await;
+    stop.send(true).unwrap();
+    rest().await;
+    task.await.unwrap().unwrap();
+    world.add("crm", json!({"email": "a@x.org", "name": "Ann"}));
+    engine.sync(SyncOptions { full: true }, &Unwatched).await.unwrap();
+    assert_eq!(world.get("app", "a@x.org", "name"), json!("Ann"));
 }
 
 #[tokio::test]
