@@ -69,8 +69,7 @@ pub(super) async fn approve_creates(store: &dyn Store, system: &SystemName, by: 
         note: None,
         since: now(),
     };
-    store.set_stop(&stop).await?;
-    store.lift_stop(&stop, by, now()).await?;
+    store.keep_lifted(&stop, by, now()).await?;
     Ok(())
 }
 

@@ -13,8 +13,7 @@ const APPROVED_MS: i64 = 24 * 60 * 60 * 1000;
 pub(crate) async fn note_first_fill(parts: &Parts, system: &SystemName) -> Result<(), EngineError> {
     if !is_first_fill(parts, system).await? {
         let stop = Stop { cause: StopCause::FirstFill, ..stop_of(parts, system) };
-        parts.store.set_stop(&stop).await?;
-        parts.store.lift_stop(&stop, "avowal", parts.clock.now()).await?;
+        parts.store.keep_lifted(&stop, "avowal", parts.clock.now()).await?;
     }
     Ok(())
 }

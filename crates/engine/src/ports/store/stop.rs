@@ -26,6 +26,13 @@ pub trait ControlStops: Send + Sync {
     /// Lifts the stop of this system, direction and cause. Answers whether it stood. Who lifted it and when is kept.
     async fn lift_stop(&self, stop: &Stop, by: &str, at: Timestamp) -> Result<bool, StoreError>;
 
+    /// Keeps that what a stop of this cause would hold may go from now on, whether or not one stands.
+    async fn keep_lifted(&self, stop: &Stop, by: &str, at: Timestamp) -> Result<(), StoreError> {
+        self.set_stop(stop).await?;
+        self.lift_stop(stop, by, at).await?;
+        Ok(())
+    }
+
     /// When a stop of this cause was lifted last in a system; `None` if none ever was.
     async fn last_lifted(
         &self,
