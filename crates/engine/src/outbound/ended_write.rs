@@ -222,7 +222,7 @@ impl EndedWrite<'_> {
         let settings = &target.parts.settings;
         let now = target.parts.clock.now();
         let age_ms = target.parts.sent().get(&item.write.key).map(|sent| sent.age_ms(now))?;
-        let lag_ms = i64::try_from(target.parts.longest_lag_ms(target.system)).unwrap_or(i64::MAX);
+        let lag_ms = target.parts.longest_lag_ms(target.system);
         let left_ms = u64::try_from(lag_ms.saturating_sub(age_ms)).ok().filter(|ms| *ms > 0);
         let usual = settings.backoff_ms(item.failures).max(settings.settle_ms);
         let next = match left_ms {
@@ -287,7 +287,7 @@ impl EndedWrite<'_> {
     /// Whether the system's lag may explain that nothing of the write is seen.
     pub(crate) fn may_be_shown_later(&self) -> bool {
         let parts = self.target.parts;
-        let lag_ms = i64::try_from(parts.longest_lag_ms(self.target.system)).unwrap_or(i64::MAX);
+        let lag_ms = parts.longest_lag_ms(self.target.system);
         let age_ms = parts.sent().get(&self.item.write.key).map(|sent| sent.age_ms(self.asked_at));
         age_ms.is_some_and(|age| age < lag_ms)
     }

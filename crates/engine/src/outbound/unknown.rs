@@ -151,17 +151,16 @@ fn is_of_one_search(error: &ConnectorError) -> bool {
 /// after that has not shown one either: an index may be later than any read.
 fn missed(target: Target<'_>, write: &Write, asked_at: Timestamp) -> Ending {
     let Target { parts, system, entity, .. } = target;
-    let lag_ms = i64::try_from(parts.longest_lag_ms(system)).unwrap_or(i64::MAX);
+    let lag_ms = parts.longest_lag_ms(system);
     let mut sent = parts.sent();
-    let is_over = sent.met(&write.key, system, entity, asked_at).map(|sent| {
+    // Where there are too many to remember each, none counts as sought.
+    let sought_at = sent.met(&write.key, system, entity, asked_at).and_then(|sent| {
         let is_over = sent.miss(asked_at, lag_ms);
         sent.sought_at.filter(|_| is_over)
     });
     let listed_since = |since: Timestamp| parts.listings().has_begun_since(system, entity, since);
-    match is_over {
-        Some(Some(sought_at)) if listed_since(sought_at) => Ending::NotDone,
-        Some(_) => Ending::StillUnknown { reason: FailureReason::NotShownYet },
-        // There are too many to remember each.
-        None => Ending::StillUnknown { reason: FailureReason::NotShownYet },
+    match sought_at {
+        Some(since) if listed_since(since) => Ending::NotDone,
+        Some(_) | None => Ending::StillUnknown { reason: FailureReason::NotShownYet },
     }
 }

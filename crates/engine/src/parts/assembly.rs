@@ -155,17 +155,17 @@ impl Parts {
 
     /// Whether a read may still show what stood in a copy before its last change: the system's lag may explain it.
     pub(crate) fn may_lag(&self, system: &SystemName, changed_at: Timestamp, asked_at: Timestamp) -> bool {
-        let lag = i64::try_from(self.longest_lag_ms(system)).unwrap_or(i64::MAX);
+        let lag = self.longest_lag_ms(system);
         let apart = asked_at.millis().saturating_sub(changed_at.millis());
         changed_at != Timestamp::default() && (0..lag).contains(&apart)
     }
 
     /// By how much a read of a system may lag at most: as declared, or as learned with a margin, and not less than a
     /// multiple of the quiet time.
-    pub(crate) fn longest_lag_ms(&self, system: &SystemName) -> u64 {
+    pub(crate) fn longest_lag_ms(&self, system: &SystemName) -> i64 {
         let usual = self.settings.settle_ms.saturating_mul(LAG_SETTLES);
         let learned = self.lags.learned_ms(system).saturating_mul(LAG_MARGIN);
-        self.systems.lag_ms(system).unwrap_or(usual.max(learned))
+        i64::try_from(self.systems.lag_ms(system).unwrap_or(usual.max(learned))).unwrap_or(i64::MAX)
     }
 
     /// After which time the effect of a write of unknown outcome is looked for. A lag that is declared or was seen must be
@@ -178,7 +178,7 @@ impl Parts {
     /// After which time a copy is read once more that may lag: each time twice as long.
     pub(crate) fn patience_ms(&self, system: &SystemName, attempts: u32) -> u64 {
         let settle = self.settings.settle_ms;
-        let longest = self.longest_lag_ms(system).max(settle).max(1);
+        let longest = self.longest_lag_ms(system).unsigned_abs().max(settle).max(1);
         settle.saturating_mul(1_u64 << attempts.saturating_sub(1).min(20)).min(longest)
     }
 
