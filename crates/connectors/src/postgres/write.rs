@@ -265,9 +265,10 @@ impl Batch<'_> {
 
     /// Locks the rows to be changed, in the order of their ids, and compares them with what is expected.
     async fn expect(&mut self, transaction: &Transaction<'_>) -> Result<(), Stop> {
-        let present = self.lock(transaction).await?;
+        // The bound on waiting travels behind the locks, without a turn of its own.
+        let bound = async { rows_are_held(transaction).await.map_err(Stop::from) };
+        let (present, ()) = futures::try_join!(self.lock(transaction), bound)?;
         let locked = self.locked_by_others(transaction, &present).await?;
-        rows_are_held(transaction).await?;
         let mut taken = BTreeSet::new();
         for place in self.open() {
             let write = &self.writes[place];
