@@ -6,7 +6,7 @@ use super::words::harmless;
 use crate::http::declare::object::{Deleted, Etag};
 use crate::http::declare::prepared::Object;
 use avowal_core::data::ids::RemoteId;
-use avowal_core::data::value::Value;
+use avowal_core::data::value::{Value, ValueError};
 use avowal_core::record::observation::OrderToken;
 use avowal_engine::ports::connector::{Change, RemoteState};
 use serde_json::value::RawValue;
@@ -32,11 +32,22 @@ impl Object {
 
     /// Reads one copy; one that makes no sense is shown as unreadable, under its number if it has no id.
     pub(crate) fn change(&self, raw: &str, version_header: Option<&str>, number: usize) -> Change {
+        self.change_of(raw, &Value::parse(raw.as_bytes()), version_header, number)
+    }
+
+    /// The same of a copy that has been parsed already.
+    pub(crate) fn change_of(
+        &self,
+        raw: &str,
+        parsed: &Result<Value, ValueError>,
+        version_header: Option<&str>,
+        number: usize,
+    ) -> Change {
         let nameless = || RemoteId::new(format!("{NAMELESS}{number})"));
         let unreadable = |id: RemoteId, reason: String| {
             Change::bare(id, RemoteState::Unreadable { reason, payload: shorten(raw) })
         };
-        let item = match Value::parse(raw.as_bytes()) {
+        let item = match parsed {
             Ok(item) => item,
             Err(error) => {
                 // The rest of it may still tell whose copy it is.
@@ -47,11 +58,11 @@ impl Object {
                 return unreadable(id.unwrap_or_else(nameless), harmless(&error.to_string()));
             }
         };
-        let Some(id) = self.id_of(&item) else {
+        let Some(id) = self.id_of(item) else {
             return unreadable(nameless(), format!("no id is at {:?}", self.binding.id));
         };
-        match self.shown(&item) {
-            Ok(shown) => self.with_evidence(id, shown, &item, version_header),
+        match self.shown(item) {
+            Ok(shown) => self.with_evidence(id, shown, item, version_header),
             Err(reason) => unreadable(id, reason),
         }
     }

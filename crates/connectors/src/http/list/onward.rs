@@ -157,7 +157,10 @@ async fn by_cursor(
             Err(query.incomplete(&sheet.url, "the next page is this page again"))
         }
         Some(next) => Ok(on(after, At::Cursor(Some(next)))),
-        None => unled(query, after, sheet, said, sheet.reply.at(pointer).is_some()).await,
+        None => {
+            let is_told = sheet.reply.at(pointer).is_some();
+            unled(query, after, sheet, said, Way { pointer: Some(pointer), is_told }).await
+        }
     }
 }
 
@@ -182,7 +185,7 @@ async fn by_link(
             Links::None => (None, false),
         },
     };
-    let Some(link) = link else { return unled(query, after, sheet, said, is_told).await };
+    let Some(link) = link else { return unled(query, after, sheet, said, Way { pointer, is_told }).await };
     let target =
         query.client.link(&sheet.url, &link).map_err(|problem| query.incomplete(&sheet.url, &problem))?;
     if target == sheet.url {
@@ -195,6 +198,13 @@ fn on(after: &Spot, at: At) -> Next {
     Next::Page(Spot { at, was_led: true, ..after.clone() })
 }
 
+/// Where the way on is declared to be, and whether there is anything.
+struct Way<'a> {
+    /// In the body; in the `Link` header if not said.
+    pointer: Option<&'a str>,
+    is_told: bool,
+}
+
 /// No way on is named. That is the end if the service has named one before, or named that there is none; else the declared
 /// place may be wrong, and the service is asked for a page of one, behind which there must be another.
 async fn unled(
@@ -202,36 +212,29 @@ async fn unled(
     after: &Spot,
     sheet: &Sheet,
     said: Said,
-    is_told: bool,
+    way: Way<'_>,
 ) -> Result<Next, ConnectorError> {
     if said == Said::More {
         let problem = "the service says that there are more, and names no next page";
         return Err(query.incomplete(&sheet.url, problem));
     }
     let count = sheet.changes.len();
-    if is_told || after.was_led || count <= 1 {
+    if way.is_told || after.was_led || count <= 1 {
         return Ok(Next::End);
     }
     let single = query.sheet(&Spot::first(query.object, 1, after.run)).await?;
-    let names_next = match &query.object.spec.paging {
-        Paging::Cursor { next, .. } | Paging::Link { next: Some(next), .. } => {
-            single.reply.at(next).is_some()
-        }
-        Paging::Link { next: None, .. } => links(&single.reply) != Links::None,
-        Paging::Page { .. } | Paging::Offset { .. } | Paging::AfterId { .. } | Paging::None {} => true,
+    let names_next = match way.pointer {
+        Some(pointer) => single.reply.at(pointer).is_some(),
+        None => links(&single.reply) != Links::None,
     };
     // A service that gives pages of its own size shows the same page again; a full one proves nothing.
     let is_small = single.changes.len() > 1 && count < after.size;
     if names_next || is_small {
         return Ok(Next::End);
     }
-    let place = match &query.object.spec.paging {
-        Paging::Cursor { next, .. } | Paging::Link { next: Some(next), .. } => format!("`next = {next:?}`"),
-        Paging::Link { .. }
-        | Paging::Page { .. }
-        | Paging::Offset { .. }
-        | Paging::AfterId { .. }
-        | Paging::None {} => "a `Link` header".to_owned(),
+    let place = match way.pointer {
+        Some(pointer) => format!("`next = {pointer:?}`"),
+        None => "a `Link` header".to_owned(),
     };
     let problem = format!("{count} copies came, and no way to a next page is at {place}");
     Err(query.incomplete(&sheet.url, &problem))

@@ -44,7 +44,7 @@ async fn same_again(query: &Query<'_>, spot: &Spot, sheet: &Sheet) -> Result<Fet
         let fewer = (count / 2).max(1);
         let first = Spot::first(query.object, fewer, spot.run);
         if count == 1 || query.sheet(&spot.beside(first.at, fewer)).await?.changes.len() <= fewer {
-            query.memory().end(spot.run);
+            query.memory.end(spot.run);
             return Ok(Fetched::nothing(sheet.date, Next::End));
         }
     }

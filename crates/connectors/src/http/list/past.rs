@@ -40,7 +40,7 @@ pub(super) async fn past_the_end(
     let full = if spot.largest > again.changes.len() { spot.largest } else { spot.size };
     let is_short = again.changes.len() < full && !is_at_a_window(spot.shown);
     if spot.said_end || is_short || is_proven(query, spot, end).await? {
-        query.memory().end(spot.run);
+        query.memory.end(spot.run);
         return Ok(Fetched::nothing(refusal.date(), Next::End));
     }
     if is_at_a_window(spot.shown) {

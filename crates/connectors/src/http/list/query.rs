@@ -55,10 +55,6 @@ impl Sheet {
 }
 
 impl Query<'_> {
-    pub(super) fn memory(&self) -> &Memory {
-        self.memory
-    }
-
     /// The page at `spot`, which has been shown before, or must exist.
     pub(super) async fn sheet(&self, spot: &Spot) -> Result<Sheet, ConnectorError> {
         match self.ask(spot).await? {
@@ -117,21 +113,18 @@ impl Query<'_> {
         let items = reply
             .items(object.spec.items.as_deref())
             .map_err(|problem| protocol(client, &place, &problem))?;
-        let changes: Vec<Change> = items
-            .iter()
-            .enumerate()
-            .map(|(n, raw)| object.change(raw.get(), None, spot.shown as usize + n + 1))
+        let parsed: Vec<_> = items.iter().map(|raw| Value::parse(raw.get().as_bytes())).collect();
+        let copies = items.iter().zip(&parsed).enumerate();
+        let changes: Vec<Change> = copies
+            .map(|(n, (raw, item))| object.change_of(raw.get(), item, None, spot.shown as usize + n + 1))
             .collect();
         let digests = items.iter().map(|raw| short_digest(raw.get().as_bytes())).collect();
         if !changes.is_empty() && changes.iter().all(is_nameless) {
             let problem = format!("no item has an id at {:?}; check `id` and `items`", object.binding.id);
             return Err(protocol(client, &place, &problem));
         }
-        let stamp_of = |raw: &&serde_json::value::RawValue| {
-            let item = Value::parse(raw.get().as_bytes()).ok()?;
-            stamp::read(look(&item, object.spec.updated.as_deref()?)?)
-        };
-        let stamps = items.iter().map(stamp_of).collect();
+        let updated = object.spec.updated.as_deref();
+        let stamps = parsed.iter().map(|item| stamp::read(look(item.as_ref().ok()?, updated?)?)).collect();
         let date = reply.date();
         drop(items);
         Ok(Sheet { url, changes, digests, stamps, date, reply })

@@ -33,7 +33,7 @@ impl Fetched {
 /// Takes a page that has come, and finds what is behind it.
 pub(super) async fn take(query: &Query<'_>, spot: &Spot, sheet: Sheet) -> Result<Fetched, ConnectorError> {
     let count = sheet.changes.len();
-    let added = query.memory().add(spot.run, spot.position(), sheet.ids());
+    let added = query.memory.add(spot.run, spot.position(), sheet.ids());
     let mut after = spot.clone();
     after.before = None;
     after.shown += count as u64;
@@ -61,7 +61,7 @@ pub(super) async fn take(query: &Query<'_>, spot: &Spot, sheet: Sheet) -> Result
     }
     let next = onward(query, &after, &sheet, added.distinct).await?;
     if !matches!(next, Next::Page(_)) {
-        query.memory().end(spot.run);
+        query.memory.end(spot.run);
     }
     let Sheet { changes, digests, stamps, date, .. } = sheet;
     Ok(Fetched { changes, digests, stamps, date, next })
