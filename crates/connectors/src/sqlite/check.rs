@@ -111,7 +111,7 @@ fn repeated_ids(connection: &Connection, table: &Table, here: &str) -> Result<Op
         return Ok(None);
     }
     let problem =
-        format!("column {} may give the id of the last row, once deleted, to the next", table.id.name);
+        format!("once the last row is deleted, the next one may get its id (column {})", table.id.name);
     let cure = "The change log tells the two apart; to other readers of the table they are one. \
                 `INTEGER PRIMARY KEY AUTOINCREMENT` never gives an id again";
     Ok(Some(Finding::note(here, problem, cure)))

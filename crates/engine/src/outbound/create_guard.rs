@@ -60,8 +60,7 @@ fn too_many_again(guards: &Guards, planned: &PlannedCreates, lately: u64) -> Opt
     let passed = if *again > 0 { limit.passed(again + lately, of) } else { None };
     passed.map(|limit| {
         format!(
-            "{again} copies of {entity} would be made again of the {of} that it held, and that it does not show any \
-             more: {limit}"
+            "{again} of the {of} copies of {entity} that it held are not shown any more and would be made again: {limit}"
         )
     })
 }
