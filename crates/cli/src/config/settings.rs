@@ -37,8 +37,8 @@ pub(super) struct SettingsKeys {
     /// The longest pause before a failed call is tried again, in milliseconds.
     #[schemars(range(min = 1, max = DAY_MS), example = 60_000)]
     backoff_max_ms: u64,
-    /// How long `avowal sync` waits for delayed work, in milliseconds. After that it ends, and the rest is done by the next
-    /// run.
+    /// How long `avowal sync` waits in all for delayed work since its last write, in milliseconds. After that it ends, and
+    /// the rest is done by the next run.
     #[schemars(range(max = DAY_MS), example = 60_000)]
     patience_ms: u64,
     /// How often a copy that cannot be read, or a reference that is not known, is tried before it goes to quarantine.

@@ -14,7 +14,8 @@ pub struct Settings {
     pub backoff_min_ms: u64,
     /// The longest delay after a failure, in milliseconds.
     pub backoff_max_ms: u64,
-    /// How long `sync` waits for delayed work before it ends with the rest undone, in milliseconds.
+    /// How long `sync` waits for delayed work since its last write before it ends with the rest undone, in
+    /// milliseconds.
     pub patience_ms: u64,
     /// How often a copy that cannot be read, or a reference that is not known, is tried before quarantine.
     pub attempts_max: u32,

@@ -187,30 +187,25 @@ impl Run<'_> {
 
     /// Goes round over all systems until nothing is left to do, or what is left does not come within `patience_ms`.
     async fn until_quiet(&mut self) -> Result<(), EngineError> {
-        let (parts, patience_ms) = (self.parts, self.parts.settings.patience_ms);
-        let began = parts.clock.now();
+        let patience_ms = self.parts.settings.patience_ms;
+        // Only waiting counts: a run that had much to do has as much patience left as one that had little.
+        let mut waited_ms: u64 = 0;
         let mut pause_ms = WAIT_MS_MIN;
         for _ in 0..ROUNDS_MAX {
+            let written = self.report.written();
             let busy = self.round().await?;
+            if self.report.written() > written {
+                waited_ms = 0;
+            }
             if busy {
                 pause_ms = WAIT_MS_MIN;
                 continue;
             }
-            let waited = parts.clock.now().millis().saturating_sub(began.millis()).max(0).unsigned_abs();
-            if std::mem::take(&mut self.elsewhere) && waited <= patience_ms {
-                // Other processes are working; what they leave is ours to do.
-                parts.clock.sleep(pause_ms).await;
-                pause_ms = pause_ms.saturating_mul(2).min(WAIT_MS_MAX);
-                continue;
-            }
-            if !self.can_go_on().await? {
-                break;
-            }
-            match next_wait_ms(parts).await? {
-                Some(ms) if waited.saturating_add(ms.max(pause_ms)) <= patience_ms => {
-                    let ms = ms.max(pause_ms);
+            match self.wait_ms(pause_ms).await? {
+                Some(ms) if waited_ms.saturating_add(ms) <= patience_ms => {
                     self.progress.tell(Step::Waiting { ms });
-                    parts.clock.sleep(ms).await;
+                    self.parts.clock.sleep(ms).await;
+                    waited_ms = waited_ms.saturating_add(ms);
                     // Work that is due but not possible yet does not justify asking every system often.
                     pause_ms = pause_ms.saturating_mul(2).min(WAIT_MS_MAX);
                 }
@@ -218,6 +213,18 @@ impl Run<'_> {
             }
         }
         Ok(())
+    }
+
+    /// How long to wait before the next round, at least `pause_ms`; nothing if no further round can do anything.
+    async fn wait_ms(&mut self, pause_ms: u64) -> Result<Option<u64>, EngineError> {
+        if std::mem::take(&mut self.elsewhere) {
+            // Other processes are working; what they leave is ours to do.
+            return Ok(Some(pause_ms));
+        }
+        if !self.can_go_on().await? {
+            return Ok(None);
+        }
+        Ok(next_wait_ms(self.parts).await?.map(|ms| ms.max(pause_ms)))
     }
 
     /// Brings everything of one system up to date. Answers whether anything happened.

@@ -4,6 +4,7 @@ use crate::world::{CUSTOMER, World, unreachable};
 use avowal_core::data::value::Value;
 use avowal_core::record::intent::Operation;
 use avowal_engine::WriteRate;
+use avowal_engine::ports::clock::Clock;
 use avowal_engine::ports::connector::{ConnectorError, ConnectorErrorKind};
 use avowal_testkit::fake::{Fault, FeedKind, Profile};
 use serde_json::json;
@@ -285,6 +286,25 @@ async fn the_rate_bounds_every_write() {
             // Two at once and four a second: seven need at least 1.25 seconds.
             assert!(window[6] - window[0] >= 1_250, "seven writes in {} ms", window[6] - window[0]);
         }
+        world.check_in_sync().await;
+    }
+}
+
+#[tokio::test]
+async fn a_long_run_has_patience_left_for_what_it_does_last() {
+    for (name, profile) in Profile::all() {
+        let mut world = World::of([("app", Profile::log()), ("crm", profile.proving(false, true))]);
+        // Sending alone takes longer than `sync` has patience.
+        world.rates.insert("crm".into(), WriteRate { per_second: 1, burst: 1 });
+        for n in 0..30 {
+            world.add("app", json!({"email": format!("{n}@x.org")}));
+        }
+        world.system("crm").script(29, |_| true, [Fault::TimeoutBefore]);
+        let began = world.clock.now();
+        world.sync().await;
+        let took_ms = world.clock.now().millis() - began.millis();
+        assert!(took_ms > world.settings.patience_ms.cast_signed(), "{name}: it took {took_ms} ms");
+        assert_eq!(world.counts(), [30, 30], "{name}");
         world.check_in_sync().await;
     }
 }
