@@ -29,8 +29,9 @@ pub fn has_no_key(policy: &EntityPolicy, fields: &BTreeMap<FieldName, Value>) ->
 
 /// Whether the record is made nowhere else for want of a key, although some system lacks it.
 pub fn waits_for_key(policy: &EntityPolicy, record: &Record) -> bool {
-    let is_wanted =
-        policy.mappings.iter().any(|(system, mapping)| mapping.create && !record.copies.contains_key(system));
+    let is_wanted = policy.mappings.iter().any(|(system, mapping)| {
+        mapping.create && !mapping.is_unlisted && !record.copies.contains_key(system)
+    });
     policy.no_key != NoKey::Create
         && is_wanted
         && record.deleted.is_none()

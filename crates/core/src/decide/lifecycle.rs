@@ -3,6 +3,7 @@
 use crate::data::ids::{FieldName, RemoteId, SystemName};
 use crate::data::value::Value;
 use crate::data::version::Dot;
+use crate::decide::judge::Judgement;
 use crate::decide::sight::Sight;
 use crate::history::chronicle::Chronicle;
 use crate::history::{Basis, Body, Classification, Evidence, FieldRelation, LinkReason, ReviewAnswer};
@@ -260,15 +261,37 @@ pub(crate) fn existence(
 }
 
 impl Existence {
-    /// Whether the fields of the edit are judged. While a person is asked they are, too: if the answer is to
-    /// restore the record, the edit must not be lost.
-    pub(crate) fn lets_fields_count(&self) -> bool {
+    /// Whether a judgement of a field counts. While a person is asked, all of them do: if the answer is to restore the
+    /// record, the edit must not be lost. While the record stays deleted, beliefs still follow the edit, because the
+    /// delete may turn out to be none; but nobody is asked about a field of a deleted record, and nothing in it is refused
+    /// for a second reason.
+    pub(crate) fn lets_count(&self, judgement: &Judgement) -> bool {
         match self {
             Existence::Lives
             | Existence::Answered { .. }
             | Existence::Restored { .. }
             | Existence::Asked { .. } => true,
-            Existence::StaysDeleted { .. } => false,
+            Existence::StaysDeleted { .. } => match judgement {
+                Judgement::Agree
+                | Judgement::Arrived { .. }
+                | Judgement::Nothing
+                | Judgement::Accept { .. }
+                | Judgement::Contested
+                | Judgement::ClosesReview => true,
+                Judgement::Conflict { resolution } => !resolution.is_for_a_person(),
+                Judgement::Refuse { .. } => false,
+            },
+        }
+    }
+
+    /// Whether the edit is refused as a whole, and what it changed in the copy is corrected: the copy is deleted.
+    pub(crate) fn is_corrected(&self) -> bool {
+        match self {
+            Existence::Lives
+            | Existence::Answered { .. }
+            | Existence::Restored { .. }
+            | Existence::Asked { .. } => false,
+            Existence::StaysDeleted { .. } => true,
         }
     }
 

@@ -210,7 +210,7 @@ impl Change {
         let class = classification(&judged);
         let existence = existence(policy, record, &observation.system, revived);
         let rebase = |Judged { field, seen, judgement, .. }: &Judged| {
-            let base = if existence.lets_fields_count() {
+            let base = if existence.lets_count(judgement) {
                 rebased(record, field, seen, judgement, dot.as_ref())
             } else {
                 seen.base.clone()
@@ -240,15 +240,12 @@ impl Change {
         let seq = chronicle.push_with(self.observed, self.evidence);
         chronicle.set_cause(Some(seq));
         let Some(dot) = self.dot else { return Recorded { decision, is_corrected: false } };
-        let fields_count = self.existence.lets_fields_count();
+        let mut is_corrected = self.existence.is_corrected();
+        let mut judged = self.judged;
+        judged.retain(|judged| self.existence.lets_count(&judged.judgement));
         self.existence.record(chronicle, &observation.system, &dot);
-        if !fields_count {
-            // The delete wins: the edit was refused as a whole, so no field is decided.
-            return Recorded { decision, is_corrected: true };
-        }
         let origin = ChangeOrigin { observation, dot: &dot, copy_vector: &self.copy_vector };
-        let mut is_corrected = false;
-        for Judged { field, seen, judgement, evidence } in self.judged {
+        for Judged { field, seen, judgement, evidence } in judged {
             is_corrected |= emit(chronicle, &origin, &field, &seen, judgement, evidence);
         }
         Recorded { decision, is_corrected }

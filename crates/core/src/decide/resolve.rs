@@ -64,6 +64,16 @@ pub enum ConflictResolutionResult {
     },
 }
 
+impl ConflictResolutionResult {
+    /// Whether only a person may decide.
+    pub fn is_for_a_person(&self) -> bool {
+        match self {
+            Self::ManualReviewRequired { .. } => true,
+            Self::Local { .. } | Self::External { .. } | Self::Merged { .. } => false,
+        }
+    }
+}
+
 /// Decides a contest by the field's strategy. Both values are valid, and the external system may write the field.
 pub fn resolve_field_conflict(
     policy: &EntityPolicy,

@@ -113,8 +113,8 @@ pub fn desired(
         // An intentional delete is never undone, so no copy of a deleted record is created.
         (None, Some(_)) => None,
         (Some(copy), _) if !copy.alive && (!copy.wanted || record.deleted.is_some()) => None,
-        (None, None) => made(policy, mapping, record),
-        (Some(copy), None) if !copy.alive => made(policy, mapping, record),
+        (None, None) => made(policy, mapping, record, system),
+        (Some(copy), None) if !copy.alive => made(policy, mapping, record, system),
         (Some(_), Some(_)) => (mapping.delete && !record.existence_contested())
             .then(|| Desired { operation: Operation::Delete, fields: BTreeMap::new() }),
         (Some(copy), None) => {
@@ -126,9 +126,11 @@ pub fn desired(
     (refused.content != content_digest(desired.operation, &desired.fields)).then_some(desired)
 }
 
-fn made(policy: &EntityPolicy, mapping: &Mapping, record: &Record) -> Option<Desired> {
-    let desired =
-        (mapping.create && !record.existence_contested()).then(|| creation(policy, mapping, record));
+fn made(policy: &EntityPolicy, mapping: &Mapping, record: &Record, system: &SystemName) -> Option<Desired> {
+    let is_planned =
+        || record.intents.get(system).is_some_and(|intent| intent.operation == Operation::Create);
+    let may = mapping.create && (!mapping.is_unlisted || is_planned()) && !record.existence_contested();
+    let desired = may.then(|| creation(policy, mapping, record));
     desired.filter(|desired| !desired.fields.is_empty())
 }
 

@@ -386,6 +386,7 @@ impl Check<'_> {
             id: spec.id.clone(),
             columns,
             create: spec.create,
+            is_unlisted: false,
             delete: spec.delete,
         }
     }

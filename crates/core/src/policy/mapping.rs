@@ -15,6 +15,9 @@ pub struct Mapping {
     pub columns: BTreeMap<FieldName, ColumnMapping>,
     /// Whether records that the system lacks are created there.
     pub create: bool,
+    /// Whether nobody knows yet what the system lacks, because it has not been listed to its end: no create is planned,
+    /// and one that was planned by somebody who knew stays planned.
+    pub is_unlisted: bool,
     /// Whether deleted records are deleted there.
     pub delete: bool,
 }

@@ -196,6 +196,7 @@ fn an_edit_after_a_delete() {
     insta::assert_snapshot!(told, @r#"
     observed crm new crm:2, note "vip"→"called today" Sequential
     refused crm (existence)=null: crm edited its copy without having seen the delete; delete_wins (Ignore)
+    believe note="called today" (crm:2)
     "#);
     assert_eq!((state(&world), world.intent("crm")), ("deleted", "delete".into()));
     let (world, told) = edited_after_delete("edit_wins");
@@ -230,6 +231,48 @@ fn the_edit_that_brings_a_record_back_is_not_lost() {
     let (mut world, _) = edited_after_delete("review");
     world.answer("(existence)", ReviewAnswer::Keep);
     assert_eq!((state(&world), world.intent("crm")), ("deleted", "delete".into()));
+}
+
+/// The delete was none: a read had lagged, or somebody made the copy again.
+#[test]
+fn an_edit_of_a_deleted_record_counts_when_it_comes_back() {
+    let (mut world, _) = edited_after_delete("delete_wins");
+    world.see(shows("app", &json!({"name": "ann", "note": "vip"})).confirmed());
+    assert_eq!((state(&world), world.intent("app")), ("lives", "update note=\"called today\"".into()));
+    world.drain();
+    for system in ["app", "crm"] {
+        assert_eq!(world.content(system, "note"), "\"called today\"", "{system}");
+    }
+}
+
+/// Nobody is asked about a field of a deleted record.
+#[test]
+fn an_edit_of_a_deleted_record_opens_no_review() {
+    let mut rules = rules(json!("app"), "review", "delete_wins");
+    rules["fields"]["name"] = json!({"type": "string", "owner": "shared", "strategy": "manual_review"});
+    let mut world = synced(&rules);
+    world.see(shows("app", &json!({"name": "anna", "note": "vip"})));
+    world.see(gone("app"));
+    let told = world.see(shows("crm", &json!({"name": "anne", "note": "vip"})));
+    assert!(!told.contains("review"), "{told}");
+    assert_eq!(state(&world), "deleted");
+}
+
+/// Two workers: one has listed crm to its end and planned the create, the other still believes that nobody knows what
+/// crm lacks.
+#[test]
+fn a_create_that_is_planned_stays_planned_for_whoever_has_not_seen_the_listing() {
+    let mut world = World::new(&rules(json!("app"), "review", "review"));
+    world.see(shows("app", &json!({"name": "ann"})));
+    assert_eq!(world.intent("crm"), "create name=\"ann\"");
+    world.policy.mappings.get_mut("crm").unwrap().is_unlisted = true;
+    world.see(shows("app", &json!({"name": "bob"})));
+    assert_eq!(world.intent("crm"), "create name=\"bob\"");
+    // Without a plan there is none.
+    let mut world = World::new(&rules(json!("app"), "review", "review"));
+    world.policy.mappings.get_mut("crm").unwrap().is_unlisted = true;
+    world.see(shows("app", &json!({"name": "ann"})));
+    assert_eq!(world.intent("crm"), "");
 }
 
 /// Providers replay the answer to a key that they know, so each of these writes needs its own.

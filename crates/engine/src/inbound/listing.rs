@@ -35,6 +35,7 @@ pub(crate) async fn first_listing(reading: &mut Reading<'_>) -> Result<Pulled, E
         note_first_fill(source.parts, source.system).await?;
     }
     let mut present = BTreeSet::new();
+    let mut has_rows = false;
     while !at.as_ref().is_some_and(Position::is_read_to_the_end) {
         let asked_at = source.parts.clock.now();
         let page = ask(source, at.as_ref().and_then(Position::cursor)).await?;
@@ -46,6 +47,7 @@ pub(crate) async fn first_listing(reading: &mut Reading<'_>) -> Result<Pulled, E
             return Err(source.stuck());
         }
         reading.report.listed += page.changes.len() as u64;
+        has_rows |= !page.changes.is_empty();
         if again {
             present.extend(page.changes.iter().map(|change| change.id.clone()));
         }
@@ -67,7 +69,7 @@ pub(crate) async fn first_listing(reading: &mut Reading<'_>) -> Result<Pulled, E
     source.move_cursors(vec![CursorMove { name: listing, from: at, to: Position::Complete }]).await?;
     if !again {
         // Of one that another process began, the first pages may be old.
-        source.parts.listings().began(source.system, source.entity, began);
+        source.parts.listings().began(source.system, source.entity, began, has_rows);
     }
     Ok(pulled)
 }
@@ -107,7 +109,7 @@ pub(crate) async fn list(reading: &mut Reading<'_>, drift: bool) -> Result<Pulle
         listed = next?;
     }
     pulled.join(look_for_missing(reading, drift, &present).await?);
-    source.parts.listings().began(source.system, source.entity, began);
+    source.parts.listings().began(source.system, source.entity, began, !present.is_empty());
     Ok(pulled)
 }
 

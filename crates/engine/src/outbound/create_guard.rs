@@ -67,7 +67,7 @@ fn too_many_again(guards: &Guards, planned: &PlannedCreates, lately: u64) -> Opt
 
 /// Which limit is passed by the new copies of an entity, in words.
 fn burst(guards: &Guards, planned: &PlannedCreates) -> Option<String> {
-    let PlannedCreates { entity, planned, again, copies } = planned;
+    let PlannedCreates { entity, planned, again, copies, .. } = planned;
     let fresh = planned - again;
     let is_burst = *copies > 0
         && fresh > guards.creates_max
@@ -88,7 +88,7 @@ mod tests {
     #[test]
     fn a_system_is_not_filled_again_and_may_be_filled_for_the_first_time() {
         let holds = |planned, again, copies| {
-            let planned = PlannedCreates { entity: "contact".into(), planned, again, copies };
+            let planned = PlannedCreates { entity: "contact".into(), planned, again, copies, gone: again };
             let guards = Guards::default();
             too_many_again(&guards, &planned, 0).or_else(|| burst(&guards, &planned)).is_some()
         };

@@ -132,7 +132,7 @@ async fn look_up(target: Target<'_>, write: &Write, asked_at: Timestamp) -> Resu
             return Ok(Ending::Found { copy });
         }
     }
-    Ok(missed(target, write, asked_at))
+    missed(target, write, asked_at).await
 }
 
 /// Whether a search failed for what it searched for, and not because the system cannot be used.
@@ -149,18 +149,39 @@ fn is_of_one_search(error: &ConnectorError) -> bool {
 
 /// A search shows no copy of a create. That it made none is known only when every lag is over, and a listing that began
 /// after that has not shown one either: an index may be later than any read.
-fn missed(target: Target<'_>, write: &Write, asked_at: Timestamp) -> Ending {
+async fn missed(target: Target<'_>, write: &Write, asked_at: Timestamp) -> Result<Ending, EngineError> {
+    let Target { parts, system, entity, .. } = target;
+    let is_told = match sought_at(target, write, asked_at) {
+        Some(since) => {
+            parts.listings().has_begun_since(system, entity, since)
+                && !shows_nothing_that_it_held(target).await?
+        }
+        None => false,
+    };
+    Ok(match is_told {
+        true => Ending::NotDone,
+        false => Ending::StillUnknown { reason: FailureReason::NotShownYet },
+    })
+}
+
+/// When a look that came after every lag missed the write first.
+fn sought_at(target: Target<'_>, write: &Write, asked_at: Timestamp) -> Option<Timestamp> {
     let Target { parts, system, entity, .. } = target;
     let lag_ms = parts.longest_lag_ms(system);
     let mut sent = parts.sent();
     // Where there are too many to remember each, none counts as sought.
-    let sought_at = sent.met(&write.key, system, entity, asked_at).and_then(|sent| {
-        let is_over = sent.miss(asked_at, lag_ms);
-        sent.sought_at.filter(|_| is_over)
-    });
-    let listed_since = |since: Timestamp| parts.listings().has_begun_since(system, entity, since);
-    match sought_at {
-        Some(since) if listed_since(since) => Ending::NotDone,
-        Some(_) | None => Ending::StillUnknown { reason: FailureReason::NotShownYet },
+    let sent = sent.met(&write.key, system, entity, asked_at)?;
+    let is_over = sent.miss(asked_at, lag_ms);
+    sent.sought_at.filter(|_| is_over)
+}
+
+/// Whether the last listing was empty although the system has held copies: that a create is not in it proves nothing.
+async fn shows_nothing_that_it_held(target: Target<'_>) -> Result<bool, EngineError> {
+    let Target { parts, system, entity, .. } = target;
+    if !parts.listings().is_empty(system, entity) {
+        return Ok(false);
     }
+    let planned = parts.store.planned_creates(system).await?;
+    let of_it = planned.into_iter().find(|planned| planned.entity == *entity);
+    Ok(of_it.is_some_and(|planned| planned.copies + planned.gone > 0))
 }

@@ -33,7 +33,7 @@ impl Readiness {
         }
         let mut view = EntityPolicy::clone(policy);
         for (system, mapping) in &mut view.mappings {
-            mapping.create &= !unready.contains(system);
+            mapping.is_unlisted = unready.contains(system);
         }
         Ok(Arc::new(view))
     }

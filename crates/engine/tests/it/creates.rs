@@ -118,3 +118,28 @@ async fn a_create_without_any_effect_is_left_to_a_person_in_the_end() {
     assert_eq!(report.quarantine_open, 1, "{report:?}");
     assert!(world.system("crm").calls().writes <= 3, "{:?}", world.system("crm").calls());
 }
+
+/// A create was sent and its answer lost; then the system shows nothing at all. What held copies is not empty, so that
+/// the create is not in the listing proves nothing.
+#[tokio::test]
+async fn an_empty_listing_of_a_system_that_held_copies_proves_nothing_of_a_lost_create() {
+    for (name, profile) in [("cas", Profile::cas()), ("ids", Profile::signal_only())] {
+        let world = of_rows(profile.proving(false, true), 1).await;
+        world.add("app", json!({"email": "new@x.org", "name": "New"}));
+        world.system("crm").fail_writes([Fault::CrashAfter]);
+        crate::crashes::poll_times(world.engine(), 5_000).await;
+        assert_eq!(world.counts(), [2, 2], "{name}: it was made");
+        world.system("crm").set_blind(true);
+        for _ in 0..5 {
+            world.clock.advance(60_000);
+            world.full_sync().await;
+        }
+        assert_eq!(world.counts()[1], 2, "{name}: it was not made again");
+        world.system("crm").set_blind(false);
+        for _ in 0..3 {
+            world.clock.advance(600_000);
+            world.full_sync().await;
+        }
+        assert_eq!(world.counts(), [2, 2], "{name}");
+    }
+}

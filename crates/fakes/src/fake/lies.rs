@@ -3,6 +3,7 @@
 use super::rows::Version;
 use super::{FakeSystem, State};
 use avowal_core::data::ids::{EntityName, RemoteId};
+use avowal_engine::ports::connector::OrderKind;
 
 impl FakeSystem {
     /// Whether the system does not show a row that may be there.
@@ -18,7 +19,12 @@ impl FakeSystem {
         entity: &EntityName,
         lag_ms: i64,
     ) -> Vec<(&'s RemoteId, &'s Version)> {
-        let mut rows = state.rows.all_at(entity, |id| self.read_at_ms(state, id).saturating_sub(lag_ms));
+        let at_ms = |id: &RemoteId| match self.profile.capabilities.order {
+            // The log and the rows are one database: a listing that began after a line of the log holds that line.
+            OrderKind::CommitLog => self.now_ms().saturating_sub(state.lag_ms),
+            OrderKind::Counter | OrderKind::Time | OrderKind::None => self.read_at_ms(state, id),
+        };
+        let mut rows = state.rows.all_at(entity, |id| at_ms(id).saturating_sub(lag_ms));
         rows.retain(|(id, _)| !self.hides(state, id));
         rows
     }

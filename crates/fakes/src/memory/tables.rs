@@ -327,7 +327,8 @@ impl Tables {
     pub(super) fn planned_creates(&self, system: &SystemName) -> Vec<PlannedCreates> {
         let mut figures: BTreeMap<&EntityName, PlannedCreates> = BTreeMap::new();
         for record in self.records.values() {
-            let zero = || PlannedCreates { entity: record.entity.clone(), planned: 0, again: 0, copies: 0 };
+            let zero =
+                || PlannedCreates { entity: record.entity.clone(), planned: 0, again: 0, copies: 0, gone: 0 };
             let figure = figures.entry(&record.entity).or_insert_with(zero);
             let intent = record.intents.get(system);
             let is_create = intent.is_some_and(|intent| intent.operation == Operation::Create);
@@ -336,6 +337,7 @@ impl Tables {
             figure.planned += u64::from(is_create);
             figure.again += u64::from(is_create && was_linked);
             figure.copies += u64::from(record.live_copy(system).is_some());
+            figure.gone += u64::from(was_linked);
         }
         figures.into_values().filter(|figure| figure.planned > 0).collect()
     }

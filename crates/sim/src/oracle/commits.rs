@@ -24,7 +24,7 @@ pub(super) struct Stream {
     /// How many edits there were when each was believed.
     pub(super) believed_at: BTreeMap<String, usize>,
     /// The fold of its events so far.
-    folded: Option<Record>,
+    pub(super) folded: Option<Record>,
 }
 
 impl Stream {
@@ -261,9 +261,11 @@ impl Oracle {
             return;
         }
         let has_seen = includes(&new.vector, &old.vector);
+        // What is inferred from a system that has lied is no better than the lie.
+        let is_misled = strength == Some(Strength::Inferred) && truth.liars.contains(system);
         match relation {
             // Whoever changes the same value, put there by somebody else, has seen what is believed.
-            FieldRelation::Sequential if !has_seen && new.from != *before => {
+            FieldRelation::Sequential if !has_seen && new.from != *before && !is_misled => {
                 let what = format!(
                     "{system} changed {field} to {to} without having seen {before}, and it was taken for sequential ({strength:?})"
                 );

@@ -123,6 +123,8 @@ pub(super) struct Truth {
     pub(super) deletes: BTreeMap<(String, String), BTreeSet<String>>,
     /// The systems that answer as if they held nothing.
     pub(super) blind: BTreeSet<String>,
+    /// Systems that have answered so at some time.
+    pub(super) liars: BTreeSet<String>,
     pub(super) watch: super::writes::Watch,
     pub(super) streams: BTreeMap<String, super::commits::Stream>,
 }

@@ -3,7 +3,7 @@
 
 use super::Oracle;
 use super::commits::thing_of;
-use super::lies::judge_blind_create;
+use super::lies::{judge_blind_create, seems_empty};
 use super::truth::{Edit, Truth, Version, includes};
 use crate::scenario::{KEY, ProfileKind};
 use avowal_core::data::ids::RemoteId;
@@ -174,7 +174,7 @@ impl Oracle {
         let effects = *effects;
         let again = effects > 1 && !self.was_undone(truth, put, key);
         truth.figures.entry(put.system.to_owned()).or_default().writes += 1;
-        if again && !truth.watch.allowed.contains(key) {
+        if again && !truth.watch.allowed.contains(key) && !seems_empty(truth, put.system) {
             truth.accuse("I6", Some(thing), format!("{key} took effect twice in {}", put.system));
         }
         judge_aim(truth, put, key);
@@ -363,6 +363,9 @@ fn judge_aim(truth: &mut Truth, put: &Put<'_>, key: &str) {
 }
 
 fn judge_create(truth: &mut Truth, put: &Put<'_>, key: &str, thing: &str) {
+    if seems_empty(truth, put.system) {
+        return;
+    }
     // A thing that was deleted and made again is another record, while the old one's copies are still being removed.
     let was_removed = truth.removals.iter().any(|removal| removal.thing == thing);
     let ours = truth.rows_of(put.system, thing).into_iter().find(|id| {

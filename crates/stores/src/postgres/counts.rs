@@ -51,7 +51,9 @@ pub(super) async fn counts(link: &Link) -> Result<Counts, Fault> {
 /// The entities of which deletes are planned in a system.
 pub(super) async fn planned_deletes(link: &Link, system: &SystemName) -> Result<Vec<PlannedDeletes>, Fault> {
     const PLANNED: &str = "SELECT r.entity, count(*), (SELECT count(*) FROM links l
-            WHERE l.system = $1 AND l.entity = r.entity AND l.alive)
+            WHERE l.system = $1 AND l.entity = r.entity AND l.alive),
+            (SELECT count(*) FROM links l
+            WHERE l.system = $1 AND l.entity = r.entity AND NOT l.alive)
         FROM intents i JOIN records r ON r.bucket = i.bucket AND r.id = i.record_id
         WHERE i.system = $1 AND i.operation = 'delete' GROUP BY r.entity ORDER BY r.entity COLLATE \"C\"";
     let rows = link.query(PLANNED, &[&system.as_str()]).await?;
@@ -67,7 +69,9 @@ pub(super) async fn planned_deletes(link: &Link, system: &SystemName) -> Result<
 /// The entities of which creates are planned in a system.
 pub(super) async fn planned_creates(link: &Link, system: &SystemName) -> Result<Vec<PlannedCreates>, Fault> {
     const PLANNED: &str = "SELECT r.entity, count(*), count(gone.record_id), (SELECT count(*) FROM links l
-            WHERE l.system = $1 AND l.entity = r.entity AND l.alive)
+            WHERE l.system = $1 AND l.entity = r.entity AND l.alive),
+            (SELECT count(*) FROM links l
+            WHERE l.system = $1 AND l.entity = r.entity AND NOT l.alive)
         FROM intents i JOIN records r ON r.bucket = i.bucket AND r.id = i.record_id
         LEFT JOIN links gone ON gone.record_id = i.record_id AND gone.system = i.system AND NOT gone.alive
         WHERE i.system = $1 AND i.operation = 'create' GROUP BY r.entity ORDER BY r.entity COLLATE \"C\"";
@@ -79,6 +83,7 @@ pub(super) async fn planned_creates(link: &Link, system: &SystemName) -> Result<
                 planned: figure(row.try_get(1)?)?,
                 again: figure(row.try_get(2)?)?,
                 copies: figure(row.try_get(3)?)?,
+                gone: figure(row.try_get(4)?)?,
             })
         })
         .collect()

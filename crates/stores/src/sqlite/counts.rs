@@ -53,7 +53,9 @@ pub(super) fn planned_deletes(
 ) -> Result<Vec<PlannedDeletes>, Fault> {
     let mut select = connection.prepare_cached(
         "SELECT r.entity, count(*), (SELECT count(*) FROM links l
-             WHERE l.system = ?1 AND l.entity = r.entity AND l.alive = 1)
+             WHERE l.system = ?1 AND l.entity = r.entity AND l.alive = 1),
+            (SELECT count(*) FROM links l
+             WHERE l.system = ?1 AND l.entity = r.entity AND l.alive = 0)
          FROM intents i JOIN records r ON r.id = i.record_id
          WHERE i.system = ?1 AND i.operation = 'delete' GROUP BY r.entity ORDER BY r.entity",
     )?;
@@ -65,6 +67,7 @@ pub(super) fn planned_deletes(
             entity: EntityName::from(entity),
             planned: figure(planned)?,
             copies: figure(copies)?,
+            gone: figure(gone)?,
         })
     })
     .collect()
@@ -77,21 +80,24 @@ pub(super) fn planned_creates(
 ) -> Result<Vec<PlannedCreates>, Fault> {
     let mut select = connection.prepare_cached(
         "SELECT r.entity, count(*), count(gone.record_id), (SELECT count(*) FROM links l
-             WHERE l.system = ?1 AND l.entity = r.entity AND l.alive = 1)
+             WHERE l.system = ?1 AND l.entity = r.entity AND l.alive = 1),
+            (SELECT count(*) FROM links l
+             WHERE l.system = ?1 AND l.entity = r.entity AND l.alive = 0)
          FROM intents i JOIN records r ON r.id = i.record_id
          LEFT JOIN links gone ON gone.record_id = i.record_id AND gone.system = i.system AND gone.alive = 0
          WHERE i.system = ?1 AND i.operation = 'create' GROUP BY r.entity ORDER BY r.entity",
     )?;
     let rows = select.query_map([system.as_str()], |row| {
-        Ok((row.get::<_, String>(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+        Ok((row.get::<_, String>(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
     })?;
     rows.map(|row| {
-        let (entity, planned, again, copies) = row?;
+        let (entity, planned, again, copies, gone) = row?;
         Ok(PlannedCreates {
             entity: EntityName::from(entity),
             planned: figure(planned)?,
             again: figure(again)?,
             copies: figure(copies)?,
+            gone: figure(gone)?,
         })
     })
     .collect()

@@ -41,6 +41,8 @@ pub struct PlannedCreates {
     pub again: u64,
     /// How many living copies the system holds.
     pub copies: u64,
+    /// How many copies it held that are taken for gone.
+    pub gone: u64,
 }
 
 /// Figures for `status`. Our own streams ([`crate::OWN_ENTITY`]) are no records; their events are part of the history.
