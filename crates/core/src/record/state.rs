@@ -218,6 +218,11 @@ impl Record {
 }
 
 impl Copy {
+    /// Whether the copy is the row with this id: no other row has got the id, and no other copy was made in its place.
+    pub fn is_found_by(&self, id: &RemoteId) -> bool {
+        self.remote_id == *id && !self.is_replaced
+    }
+
     /// A copy that has just been linked and was not observed yet.
     pub fn new(remote_id: RemoteId) -> Self {
         Self {

@@ -48,7 +48,14 @@ pub(crate) async fn observe_fact<'a>(
 fn observe_gone(draft: &mut CommitDraft<'_>, fact: &Fact<'_>, located: Option<&Located>) {
     draft.close_quarantine(&fact.copy);
     let batch = draft.batch;
+    let is_found = |record: &RecordId| {
+        let copies = draft.chronicles.get(record).map(|chronicle| &chronicle.record().copies);
+        let copy = copies.and_then(|copies| copies.get(&batch.system));
+        copy.is_some_and(|copy| copy.is_found_by(&fact.copy.remote_id))
+    };
     match draft.record_of(&fact.copy, located) {
+        // The record has another copy by now.
+        Some(record) if !is_found(&record) => {}
         Some(record) => {
             observe(draft, fact, &record, CopyState::Gone, &Aside::new());
         }

@@ -36,8 +36,11 @@ pub(crate) fn sameness(
 ) -> Sameness {
     let system = &draft.batch.system;
     let Some(state) = draft.chronicles.get(record).map(Chronicle::record) else { return Sameness::Same };
-    let linked = state.copies.get(system).filter(|copy| copy.remote_id == fact.copy.remote_id);
-    let Some(copy) = linked else { return Sameness::Same };
+    // An earlier fact of the batch may have linked the record with the copy that was made in place of this one, or have
+    // found that this id is another row's.
+    let Some(copy) = state.copies.get(system).filter(|copy| copy.is_found_by(&fact.copy.remote_id)) else {
+        return Sameness::Another;
+    };
     let is_other_thing = is_another_thing(&fact.policy, state, copy, fields);
     if copy.alive {
         return if is_other_thing { sameness_of_living(draft, fact, copy) } else { Sameness::Same };

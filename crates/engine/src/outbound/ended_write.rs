@@ -335,7 +335,9 @@ impl EndedWrite<'_> {
         if let Some(copy) = self.ending.copy()
             && let Some(shown) = self.copy_state(copy)
         {
-            if self.shows_another_thing() {
+            if self.shows_another_thing()
+                || !self.known_copy().is_some_and(|known| known.is_found_by(&copy.id))
+            {
                 return self.plan();
             }
             let is_first_sight = self.known_copy().is_some_and(Copy::is_unseen) && shown != CopyState::Gone;

@@ -313,3 +313,35 @@ async fn a_row_made_again_with_less_is_filled_and_what_it_says_is_newer() {
         world.check_in_sync().await;
     }
 }
+
+/// The first row's thing is made again under the second row's id, and another thing gets the first one's id, all in one
+/// page: the last row belongs neither to the record that its id once meant, nor to the one that its id means no more.
+#[tokio::test]
+async fn ids_that_change_hands_twice_in_one_page_mix_nobody_up() {
+    for owner in ["shared", "crm"] {
+        for crm in [Profile::log(), Profile::cas(), Profile::signal_only(), Profile::bare()] {
+            let mut rules = customer();
+            rules["deletes"] =
+                json!({"owner": owner, "on_refused": "review", "edit_against_delete": "review"});
+            let rules = json!({"customer": rules});
+            let world = World::with(rules, [("app", Profile::log()), ("crm", crm)]);
+            world.add("app", json!({"email": "a@x.org", "name": "Ann"}));
+            world.add("app", json!({"email": "b@x.org", "name": "Bob"}));
+            world.sync().await;
+            world.clock.advance(10_000);
+            let (ann, bob) = (world.id("app", "a@x.org"), world.id("app", "b@x.org"));
+            let app = world.system("app");
+            app.delete(CUSTOMER, &bob);
+            app.delete(CUSTOMER, &ann);
+            app.insert_as(CUSTOMER, &ann, raw(&json!({"email": "b@x.org", "name": "Bob 2"})));
+            app.insert_as(CUSTOMER, &bob, raw(&json!({"email": "c@x.org", "name": "Cy"})));
+            for _ in 0..3 {
+                world.sync().await;
+                world.clock.advance(60_000);
+            }
+            let names = |email| world.everywhere(email, "name");
+            assert_eq!(names("c@x.org"), [json!("Cy"), json!("Cy")], "{owner}: {}", world.story());
+            assert_eq!(names("b@x.org"), [json!("Bob 2"), json!("Bob 2")], "{owner}: {}", world.story());
+        }
+    }
+}
