@@ -29,7 +29,7 @@ macro_rules! store_suite {
         $crate::store_suite! { @cases $make;
             states: round_trip_of_generated_states, round_trip_of_every_event, same_id_in_one_commit_continues,
                 locate_answers_in_order, match_keys_are_replaced, tombstones_match_as_told, scans_are_ordered,
-                counts_add_up, own_streams_are_no_records, restate_replaces_state_and_keeps_history, deep_and_odd_values_survive;
+                counts_add_up, planned_effects_are_counted, own_streams_are_no_records, restate_replaces_state_and_keeps_history, deep_and_odd_values_survive;
             conflicts: conflict_leaves_nothing, stale_sequence, missing_record_needs_zero, stale_cursor,
                 cursor_moves_step_by_step, repeated_delivery, delivery_twice_in_one_commit, taken_link,
                 link_twice_in_one_commit, remote_ids_may_change_hands, dead_copy_keeps_its_link, oversized_commit;

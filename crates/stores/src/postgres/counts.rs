@@ -51,9 +51,7 @@ pub(super) async fn counts(link: &Link) -> Result<Counts, Fault> {
 /// The entities of which deletes are planned in a system.
 pub(super) async fn planned_deletes(link: &Link, system: &SystemName) -> Result<Vec<PlannedDeletes>, Fault> {
     const PLANNED: &str = "SELECT r.entity, count(*), (SELECT count(*) FROM links l
-            WHERE l.system = $1 AND l.entity = r.entity AND l.alive),
-            (SELECT count(*) FROM links l
-            WHERE l.system = $1 AND l.entity = r.entity AND NOT l.alive)
+            WHERE l.system = $1 AND l.entity = r.entity AND l.alive)
         FROM intents i JOIN records r ON r.bucket = i.bucket AND r.id = i.record_id
         WHERE i.system = $1 AND i.operation = 'delete' GROUP BY r.entity ORDER BY r.entity COLLATE \"C\"";
     let rows = link.query(PLANNED, &[&system.as_str()]).await?;

@@ -53,9 +53,7 @@ pub(super) fn planned_deletes(
 ) -> Result<Vec<PlannedDeletes>, Fault> {
     let mut select = connection.prepare_cached(
         "SELECT r.entity, count(*), (SELECT count(*) FROM links l
-             WHERE l.system = ?1 AND l.entity = r.entity AND l.alive = 1),
-            (SELECT count(*) FROM links l
-             WHERE l.system = ?1 AND l.entity = r.entity AND l.alive = 0)
+             WHERE l.system = ?1 AND l.entity = r.entity AND l.alive = 1)
          FROM intents i JOIN records r ON r.id = i.record_id
          WHERE i.system = ?1 AND i.operation = 'delete' GROUP BY r.entity ORDER BY r.entity",
     )?;
@@ -67,7 +65,6 @@ pub(super) fn planned_deletes(
             entity: EntityName::from(entity),
             planned: figure(planned)?,
             copies: figure(copies)?,
-            gone: figure(gone)?,
         })
     })
     .collect()

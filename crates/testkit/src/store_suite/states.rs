@@ -6,10 +6,11 @@ use super::{Contents, committed, contents, verify_history};
 use avowal_core::data::value::Value;
 use avowal_core::data::version::Dot;
 use avowal_core::history::{Body, IntegrationEvent};
+use avowal_core::record::intent::Operation;
 use avowal_core::record::reason::{BeliefRule, DeleteRule};
 use avowal_core::record::{Record, Tombstone};
 use avowal_engine::OWN_ENTITY;
-use avowal_engine::ports::store::{Commit, Store};
+use avowal_engine::ports::store::{Commit, PlannedCreates, PlannedDeletes, Store};
 use std::sync::Arc;
 
 /// Random states, replaced again and again, load as they were committed.
@@ -155,6 +156,30 @@ pub async fn counts_add_up(store: Arc<dyn Store>) {
     assert_eq!(counts.records, [("customer".into(), 2), ("order".into(), 1)]);
     assert_eq!(counts.copies, [("app".into(), 1), ("crm".into(), 3)]);
     assert_eq!(counts.events, 5);
+}
+
+/// What guards ask: how many effects are planned, beside how many copies there are and were.
+pub async fn planned_effects_are_counted(store: Arc<dyn Store>) {
+    let planning = |id: &str, operation: Operation| {
+        let mut stream = Stream::linked(id, "app", id);
+        stream.plan("crm", "k");
+        stream.state.intents.get_mut("crm").unwrap().operation = operation;
+        stream
+    };
+    let fresh = planning("01", Operation::Create);
+    let mut again = planning("02", Operation::Create).link("crm", "2");
+    again.state.copies.get_mut("crm").unwrap().alive = false;
+    let leaving = planning("03", Operation::Delete).link("crm", "3");
+    let standing = Stream::linked("04", "crm", "4");
+    for stream in [fresh, again, leaving, standing] {
+        committed(&*store, stream.clone().commit()).await;
+    }
+    let creates = store.planned_creates(&"crm".into()).await.unwrap();
+    let expected = PlannedCreates { entity: "customer".into(), planned: 2, again: 1, copies: 2, gone: 1 };
+    assert_eq!(creates, [expected]);
+    let deletes = store.planned_deletes(&"crm".into()).await.unwrap();
+    assert_eq!(deletes, [PlannedDeletes { entity: "customer".into(), planned: 1, copies: 2 }]);
+    assert_eq!(store.planned_creates(&"app".into()).await.unwrap(), []);
 }
 
 /// A stream that belongs to no record, such as that of a policy, is no record of a user. Its events are history.
