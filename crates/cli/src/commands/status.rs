@@ -25,7 +25,8 @@ pub async fn run(config: &Config, output: &Output) -> Result<Exit, Failure> {
     let set_aside = items.iter().map(quarantine::plain_line).collect();
     let (counts, stops) = (store.counts().await?, store.stops().await?);
     let lags = lags(config, store.lags().await?);
-    let status = Status { counts, stops, set_aside, notices, lags };
+    let waiting = store.waiting_intents(undelivered::LOOKED_AT_MAX).await?;
+    let status = Status { counts, stops, set_aside, notices, lags, undelivered: Undelivered::of(&waiting, &[]) };
     if output.is_json() {
         output.json(&status)?;
     } else {
@@ -45,8 +46,7 @@ pub async fn run(config: &Config, output: &Output) -> Result<Exit, Failure> {
             output
                 .line(format!("{system}: {}: {place}: {problem}. {cure}", output.mark(Mark::Warn, "notice")));
         }
-        let waiting = store.waiting_intents(undelivered::LOOKED_AT_MAX).await?;
-        undelivered::print(&Undelivered::of(&waiting, &[]), output);
+        undelivered::print(&status.undelivered, output);
     }
     Ok(Exit::Done)
 }
@@ -67,6 +67,8 @@ struct Status {
     notices: BTreeMap<SystemName, Vec<Finding>>,
     /// How late the reads of each system are, where that is declared or was seen.
     lags: BTreeMap<SystemName, Lag>,
+    /// What is not delivered, by system and cause.
+    undelivered: Vec<Undelivered>,
 }
 
 /// How late the reads of a system are.

@@ -256,6 +256,8 @@ fn a_write_that_cannot_be_done_says_why_is_set_aside_and_comes_back() {
     bench.sql("a", "INSERT INTO parents VALUES (1); INSERT INTO kids VALUES (10, 1)");
     let said = bench.ends_with(4, &["sync"]);
     assert!(said.contains("FOREIGN KEY"), "{said}");
+    let status = bench.json(&["status"]);
+    assert!(status["undelivered"][0]["cause"].as_str().unwrap().contains("FOREIGN KEY"), "{status}");
     let events = || {
         bench.open("avowal").query_row("SELECT count(*) FROM events", [], |row| row.get::<_, i64>(0)).unwrap()
     };
