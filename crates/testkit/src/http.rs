@@ -7,7 +7,18 @@ use std::io;
 /// # Errors
 /// The machine has no root certificates.
 pub fn client() -> io::Result<reqwest::Client> {
+    builder()?.build().map_err(io::Error::other)
+}
+
+/// The same client, which passes redirects on instead of following them.
+///
+/// # Errors
+/// The machine has no root certificates.
+pub fn client_without_redirects() -> io::Result<reqwest::Client> {
+    builder()?.redirect(reqwest::redirect::Policy::none()).build().map_err(io::Error::other)
+}
+
+fn builder() -> io::Result<reqwest::ClientBuilder> {
     let tls = avowal_tls::client_config().map_err(io::Error::other)?;
-    let builder = reqwest::Client::builder().tls_backend_preconfigured(tls).no_proxy();
-    builder.build().map_err(io::Error::other)
+    Ok(reqwest::Client::builder().tls_backend_preconfigured(tls).no_proxy())
 }
