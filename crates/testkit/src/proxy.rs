@@ -196,11 +196,8 @@ impl Shared {
             sent_bytes: body.len(),
             answered_bytes: 0,
         };
-        let served = if trouble.is_none_or(Trouble::reaches) {
-            Some(self.forward(head, body).await)
-        } else {
-            None
-        };
+        let served =
+            if trouble.is_none_or(Trouble::reaches) { Some(self.forward(head, body).await) } else { None };
         call.answered_bytes = served.iter().flatten().map(|answer| answer.body().len()).sum();
         let answer = match trouble {
             None => served.unwrap_or_else(|| Err(io::Error::other("not forwarded"))).map(whole),

@@ -67,9 +67,9 @@ impl Localstripe {
 
     /// Adds customers.
     pub fn insert(&self, bodies: &[Value]) -> io::Result<()> {
-        bodies.iter().try_for_each(|body| {
-            self.caller.request(Method::POST, "/v1/customers", Some(body)).map(|_| ())
-        })
+        bodies
+            .iter()
+            .try_for_each(|body| self.caller.request(Method::POST, "/v1/customers", Some(body)).map(|_| ()))
     }
 
     /// Changes some fields of customers.

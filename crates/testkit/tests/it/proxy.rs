@@ -44,12 +44,11 @@ fn without_troubles_it_only_records() {
     let calls = proxy.take_calls();
     let seen: Vec<_> = calls
         .iter()
-        .map(|call| (call.method.as_str(), call.path.as_str(), call.query.as_str(), call.status, call.is_write()))
+        .map(|call| {
+            (call.method.as_str(), call.path.as_str(), call.query.as_str(), call.status, call.is_write())
+        })
         .collect();
-    assert_eq!(
-        seen,
-        [("PATCH", "/a/b", "c=d", Some(200), true), ("GET", "/none", "", Some(404), false)]
-    );
+    assert_eq!(seen, [("PATCH", "/a/b", "c=d", Some(200), true), ("GET", "/none", "", Some(404), false)]);
     assert_eq!((calls[0].sent_bytes, calls[0].answered_bytes), (1, "\"/a/b?c=d 7\"".len()));
     assert!(proxy.take_calls().is_empty());
 }
@@ -74,7 +73,10 @@ fn each_trouble_reaches_the_service_or_does_not() {
         proxy.trouble(troubles);
         let caller = Caller::new(&proxy.url(), &[]).unwrap();
         let answer = caller.request(Method::POST, "/x", None).unwrap_err().to_string();
-        assert!(status.is_none_or(|status: u16| answer.contains(&status.to_string())), "{trouble:?}: {answer}");
+        assert!(
+            status.is_none_or(|status: u16| answer.contains(&status.to_string())),
+            "{trouble:?}: {answer}"
+        );
         assert_eq!(service.served.load(Ordering::SeqCst), served, "{trouble:?}");
         let calls = proxy.take_calls();
         assert_eq!((calls[0].trouble, calls[0].status, calls.len()), (Some(trouble), status, 1));
