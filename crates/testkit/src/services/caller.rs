@@ -28,6 +28,12 @@ impl Caller {
 
     /// The JSON of a successful answer; `null` where it is empty. Any other status is an error that shows the answer.
     pub fn request(&self, method: Method, path: &str, body: Option<&Value>) -> io::Result<Value> {
+        let text = self.text(method, path, body)?;
+        if text.is_empty() { Ok(Value::Null) } else { serde_json::from_str(&text).map_err(io::Error::other) }
+    }
+
+    /// The body of a successful answer. Any other status is an error that shows the answer.
+    pub fn text(&self, method: Method, path: &str, body: Option<&Value>) -> io::Result<String> {
         let mut request = self.http.request(method.clone(), format!("{}{path}", self.url));
         request = request.timeout(Duration::from_millis(REQUEST_MS_MAX));
         for (name, value) in &self.headers {
@@ -44,10 +50,10 @@ impl Caller {
         if !status.is_success() {
             return Err(io::Error::other(format!("{method} {path}: {status}: {text}")));
         }
-        if text.is_empty() { Ok(Value::Null) } else { serde_json::from_str(&text).map_err(io::Error::other) }
+        Ok(text)
     }
 
-    /// The same of a `GET`.
+    /// The JSON of a successful `GET`.
     pub fn get(&self, path: &str) -> io::Result<Value> {
         self.request(Method::GET, path, None)
     }

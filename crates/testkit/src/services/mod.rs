@@ -13,10 +13,10 @@ use std::path::{Path, PathBuf};
 
 /// A program that `scripts/services.sh` has installed.
 fn installed(program: &str) -> io::Result<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/tools").join(program);
-    if path.is_file() {
-        return path.canonicalize();
-    }
-    let words = format!("target/tools/{program} is not there; run scripts/services.sh");
-    Err(io::Error::new(io::ErrorKind::NotFound, words))
+    // A virtual environment's Python is a link, and must be called by the link's name to know where it belongs.
+    let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/tools").canonicalize();
+    tools.map(|tools| tools.join(program)).ok().filter(|path| path.is_file()).ok_or_else(|| {
+        let words = format!("target/tools/{program} is not there; run scripts/services.sh");
+        io::Error::new(io::ErrorKind::NotFound, words)
+    })
 }

@@ -1,6 +1,6 @@
 //! A service's process: started on a free port, awaited, and stopped when it is dropped.
 
-use super::caller::Caller;
+use super::caller::{Caller, Method};
 use std::fs::File;
 use std::io;
 use std::net::TcpListener;
@@ -55,7 +55,7 @@ impl Server {
         let deadline = Instant::now() + Duration::from_millis(START_MS_MAX);
         loop {
             let ended = self.child.as_mut().map(Child::try_wait).transpose()?.flatten();
-            if ended.is_none() && caller.get(ready).is_ok() {
+            if ended.is_none() && caller.text(Method::GET, ready, None).is_ok() {
                 return Ok(());
             }
             if ended.is_some() || Instant::now() > deadline {

@@ -25,9 +25,9 @@ pub fn run<S: Service>(test: &str) {
     let pair = Pair::<S>::new(chance.next());
     let mut people = People { pair: &pair, oracle: Oracle::new(S::DELETES), fresh: Fresh::default(), chance };
     people.add(scale(300, 50));
+    pair.settle();
     let checked = pair.run(&["check"]);
     assert_eq!(checked.code, 0, "{checked}");
-    pair.settle();
     people.oracle.check(Weather::Calm, &pair.app_side(), &pair.service_side());
     let (mut edits, mut tally, began) = (0, Tally::default(), Instant::now());
     for round in 0..scale(40, 6) {
