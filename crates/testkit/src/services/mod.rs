@@ -4,6 +4,7 @@
 //! PocketBase is older than this folder and stands in `pocketbase.rs`.
 
 pub mod caller;
+pub mod directus;
 pub mod kinto;
 pub mod localstripe;
 mod server;

@@ -9,6 +9,7 @@
 
 mod calls;
 mod customer;
+mod directus;
 mod kinto;
 mod localstripe;
 mod long;

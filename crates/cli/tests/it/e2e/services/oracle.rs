@@ -154,6 +154,10 @@ impl Story {
             |written: Option<Option<String>>| BTreeSet::from([written.unwrap_or_else(|| base.clone())]);
         let shared = |first: By| match (by_app.clone(), by_service.clone()) {
             (None, written) | (written, None) => owned(written),
+            // Who came back to what stood there before may not have been seen to write at all.
+            (Some(by_app), Some(by_service)) if by_app == base || by_service == base => {
+                BTreeSet::from([by_app, by_service])
+            }
             (Some(by_app), Some(by_service)) => match (weather, first) {
                 (Weather::Stormy, _) => BTreeSet::from([by_app, by_service]),
                 (Weather::Calm, By::App) => BTreeSet::from([by_app]),
