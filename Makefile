@@ -2,7 +2,7 @@
 export PATH := $(CURDIR)/target/tools/bin:$(PATH)
 CARGO ?= cargo
 
-.PHONY: demo test test-full lint doc docs deny nextest sim sim-bugs bench bench-peers tools fmt
+.PHONY: demo test test-full lint doc docs deny nextest sim sim-bugs bench bench-peers tools services fmt
 
 demo: ## the main job on embedded defaults: an app database and a CRM kept in agreement
 	$(CARGO) build --quiet --package avowal --package avowal-testkit --bins
@@ -13,6 +13,9 @@ test: tools lint doc deny sim sim-bugs nextest ## formatting, clippy, docs, depe
 
 tools:
 	scripts/tools.sh
+
+services: ## brings Kinto, localstripe and Directus, which `make test-full` runs against
+	scripts/services.sh
 
 lint:
 	$(CARGO) fmt --all --check
@@ -31,7 +34,7 @@ nextest: # the doctests first, so that a run ends with the summary of all other 
 	$(CARGO) test --doc --quiet --package avowal-core --package avowal
 	cargo-nextest nextest run --workspace --no-fail-fast
 
-test-full: tools ## the end-to-end runs at full size: every crash point of 20 seeds, 10 000 records, 50 kills, 100 000 changes
+test-full: tools services ## the end-to-end runs at full size: every crash point of 20 seeds, 10 000 records, 50 kills, 100 000 changes, four services
 	AVOWAL_E2E_FULL=1 AVOWAL_LOCKSTEP_SEEDS=2000 cargo-nextest nextest run --profile full --no-fail-fast \
 		--package avowal --package avowal-sim $(TESTS)
 

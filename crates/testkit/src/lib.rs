@@ -7,6 +7,8 @@ pub mod crm;
 pub mod http;
 pub mod pocketbase;
 pub mod postgres;
+pub mod proxy;
+pub mod services;
 pub mod store_suite;
 
 pub use avowal_fakes::{dice, fake, layer, memory};

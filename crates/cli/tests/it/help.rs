@@ -83,9 +83,20 @@ fn init_writes_what_check_accepts_and_never_overwrites() {
 
 #[test]
 fn the_examples_are_accepted() {
-    for example in ["quickstart", "pocketbase"] {
-        let path = format!("{}/../../examples/{example}/avowal.toml", env!("CARGO_MANIFEST_DIR"));
+    for example in [
+        "quickstart/avowal",
+        "pocketbase/avowal",
+        "pocketbase/pair",
+        "kinto/avowal",
+        "directus/avowal",
+        "localstripe/avowal",
+    ] {
+        let path = format!("{}/../../examples/{example}.toml", env!("CARGO_MANIFEST_DIR"));
         let bench = Bench::with(&std::fs::read_to_string(path).unwrap());
+        let billing = match example {
+            "localstripe/avowal" => "http://127.0.0.1:8420/v1",
+            _ => "postgres://u:p@127.0.0.1/billing",
+        };
         let ended = bench.avowal_with(
             &["check", "--offline"],
             &[
@@ -94,7 +105,9 @@ fn the_examples_are_accepted() {
                 ("CRM_USER", "a@b.c"),
                 ("CRM_PASSWORD", "p"),
                 ("CRM_WEBHOOK_SECRET", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
-                ("BILLING_URL", "postgres://u:p@127.0.0.1/billing"),
+                ("CRM_TOKEN", "t"),
+                ("BILLING_KEY", "k"),
+                ("BILLING_URL", billing),
             ],
         );
         assert_eq!(ended.code, 0, "{example}: {}{}", ended.out, ended.err);

@@ -62,6 +62,10 @@ fn the_schema_accepts_every_example() {
     for configuration in [
         include_str!("../../../../examples/quickstart/avowal.toml"),
         include_str!("../../../../examples/pocketbase/avowal.toml"),
+        include_str!("../../../../examples/pocketbase/pair.toml"),
+        include_str!("../../../../examples/kinto/avowal.toml"),
+        include_str!("../../../../examples/directus/avowal.toml"),
+        include_str!("../../../../examples/localstripe/avowal.toml"),
         include_str!("simulate/every_type.toml"),
         GOOD,
         &written,

@@ -1,3 +1,4 @@
 //! The testkit's own tests.
 
 mod memory;
+mod proxy;

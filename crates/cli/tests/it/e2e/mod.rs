@@ -12,6 +12,7 @@ mod kill;
 mod link;
 mod people;
 mod row;
+mod services;
 mod touch;
 mod workers;
 mod world;
