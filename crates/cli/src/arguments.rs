@@ -36,6 +36,8 @@ pub enum Command {
     Check(CheckArguments),
     /// Try the configuration on simulated systems and people: does it converge, and what must be expected a day?
     Simulate(SimulateArguments),
+    /// Tell what the next sync would link, write, ask and set aside, and write nothing. Works beside a daemon.
+    Plan(PlanArguments),
     /// Bring all systems into agreement, then exit.
     Sync(SyncArguments),
     /// Keep all systems in agreement until stopped.
@@ -116,6 +118,23 @@ fn seeds(text: &str) -> Result<(u64, u64), String> {
             Err(format!("write how many, as in 20, or a range, as in 17-17; at most {SEEDS_MAX}"))
         }
     }
+}
+
+/// Arguments of `plan`.
+#[derive(Args, Debug)]
+pub struct PlanArguments {
+    /// Tell only of this entity.
+    #[arg(long, value_name = "ENTITY")]
+    pub entity: Option<String>,
+    /// Tell only what would be written to this system.
+    #[arg(long, value_name = "SYSTEM")]
+    pub system: Option<String>,
+    /// How many examples of each kind are shown. Everything is decided and counted all the same.
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(0..=1000))]
+    pub sample: u32,
+    /// Keep the plan in this file, with every write that it holds. It contains values of your records.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
 }
 
 /// Arguments of `sync`.

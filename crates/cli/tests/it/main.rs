@@ -9,6 +9,7 @@ mod e2e;
 mod guide;
 mod help;
 mod meaning;
+mod plan;
 mod records;
 mod schema;
 mod simulate;

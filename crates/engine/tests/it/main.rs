@@ -16,6 +16,7 @@ mod lags;
 mod linking;
 mod order;
 mod people;
+mod plans;
 mod quarantine;
 mod quiet;
 mod random;

@@ -1,0 +1,91 @@
+//! `avowal plan`: what the next sync would do, without doing it.
+
+mod text;
+
+use crate::arguments::PlanArguments;
+use crate::compose;
+use crate::config::Config;
+use crate::failure::{Exit, Failure};
+use crate::output::Output;
+use crate::watch::Watch;
+use avowal_core::data::ids::{EntityName, SystemName};
+use avowal_engine::{Plan, PlanOptions, make_plan};
+use std::io::Write as _;
+use std::path::Path;
+
+/// Makes a plan on a copy of the store, tells it, and keeps it in a file if one is named.
+pub async fn run(config: &Config, arguments: &PlanArguments, output: &Output) -> Result<Exit, Failure> {
+    let options = options(config, arguments)?;
+    let scratch = compose::scratch(config).await?;
+    let parts = compose::parts(config, scratch.store.clone(), &scratch.installation);
+    let watch = Watch::new();
+    let plan = make_plan(parts, &options, &watch).await;
+    watch.finish();
+    let plan = plan?;
+    if let Some(path) = &arguments.out {
+        keep(&plan, path)?;
+    }
+    if output.is_json() {
+        output.json(&plan)?;
+    } else {
+        text::print(&plan, arguments.out.as_deref(), output);
+    }
+    Ok(exit(&plan))
+}
+
+/// A plan of which a system is missing is no plan; otherwise what would wait for a person decides.
+fn exit(plan: &Plan) -> Exit {
+    if plan.refuses_credentials() {
+        Exit::Refused
+    } else if !plan.is_complete() {
+        Exit::Failed
+    } else if plan.needs_person() {
+        Exit::Waiting
+    } else {
+        Exit::Done
+    }
+}
+
+fn options(config: &Config, arguments: &PlanArguments) -> Result<PlanOptions, Failure> {
+    let system: Option<SystemName> =
+        arguments.system.as_deref().map(|name| super::pause::known(config, name)).transpose()?;
+    let entity: Option<EntityName> =
+        arguments.entity.as_deref().map(|name| known_entity(config, name)).transpose()?;
+    Ok(PlanOptions {
+        entity,
+        system,
+        examples: usize::try_from(arguments.sample).unwrap_or(usize::MAX),
+        each_write: arguments.out.is_some(),
+    })
+}
+
+fn known_entity(config: &Config, name: &str) -> Result<EntityName, Failure> {
+    match config.policies.get_key_value(name) {
+        Some((entity, _)) => Ok(entity.clone()),
+        None => {
+            let known: Vec<&str> = config.policies.keys().map(EntityName::as_str).collect();
+            let known = known.join(", ");
+            Err(Failure::usage(format!("no entity is called {name:?}. There are: {known}")))
+        }
+    }
+}
+
+/// Keeps the plan in a file that only its owner may read. An older one is replaced when the new one is complete.
+fn keep(plan: &Plan, path: &Path) -> Result<(), Failure> {
+    let unusable = |error: std::io::Error| {
+        let place = path.display();
+        Failure::failed(format!(
+            "the plan cannot be kept in {place} ({error}). Name a file in a folder that is there"
+        ))
+    };
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(unusable)?;
+    {
+        let mut writer = std::io::BufWriter::new(file.as_file_mut());
+        serde_json::to_writer(&mut writer, plan).map_err(|error| unusable(error.into()))?;
+        writer.write_all(b"\n").map_err(unusable)?;
+        writer.flush().map_err(unusable)?;
+    }
+    file.persist(path).map_err(|error| unusable(error.error))?;
+    Ok(())
+}
