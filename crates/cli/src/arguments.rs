@@ -143,6 +143,9 @@ pub struct SyncArguments {
     /// List everything once more, to find what no change feed has reported.
     #[arg(long)]
     pub full: bool,
+    /// Write also into systems that hold records and were never written to. This answers no guard.
+    #[arg(long)]
+    pub yes: bool,
     /// Allow any number of deletes in this system for this run. May be repeated.
     #[arg(long, value_name = "SYSTEM")]
     pub approve_deletes: Vec<String>,
@@ -190,6 +193,9 @@ pub struct ResumeArguments {
     /// It is right that what the guard holds is created: let any number of creates go for a day.
     #[arg(long)]
     pub approve_creates: bool,
+    /// Write into it although it holds records and was never written to.
+    #[arg(long)]
+    pub yes: bool,
     /// Who lets it go on; the login name by default.
     #[arg(long, value_name = "NAME")]
     pub by: Option<String>,

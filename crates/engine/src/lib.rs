@@ -14,8 +14,9 @@ mod run;
 
 pub use inbound::{Batch, DeliveryOutcome, Ingested, rows_without_key};
 pub use parts::{
-    EngineError, EngineParts, Guards, NamedCopy, PlannedWrite, Progress, Settings, Step, SyncReport,
-    SystemPort, SystemReport, Undelivered, UndeliveredState, Unwatched, WriteRate, match_keys,
+    EngineError, EngineParts, FirstWrite, FirstWrites, Guards, NamedCopy, PlannedWrite, Progress, Settings,
+    Step, SyncReport, SystemPort, SystemReport, Undelivered, UndeliveredState, Unwatched, WriteRate,
+    match_keys,
 };
 pub use plan::{
     Calls, Duplicates, EntityWrites, Example, FieldWrites, LinkedBy, MatchReport, OpenQuestion, Plan,

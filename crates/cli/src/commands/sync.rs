@@ -8,7 +8,8 @@ use crate::output::{Mark, Output, counted};
 use crate::undelivered;
 use crate::watch::Watch;
 use avowal_engine::ports::connector::Finding;
-use avowal_engine::{SyncOptions, SyncReport, SystemReport};
+use avowal_engine::ports::store::StopCause;
+use avowal_engine::{FirstWrites, SyncOptions, SyncReport, SystemReport};
 
 /// What is said of a system with which nothing was done.
 const NOTHING: &str = "nothing to do";
@@ -18,6 +19,9 @@ pub async fn run(mut config: Config, arguments: &SyncArguments, output: &Output)
     for name in &arguments.approve_deletes {
         let system = super::pause::known(&config, name)?;
         config.settings.guards.deletes_approved.insert(system);
+    }
+    if arguments.yes {
+        config.settings.first_writes = FirstWrites::Agreed { by: super::person(None) };
     }
     let store = compose::open_to_write(&config).await?;
     for name in &arguments.approve_creates {
@@ -103,7 +107,10 @@ fn print(report: &SyncReport, output: &Output) {
     for held in &report.held {
         output.line(format!("{}: {held}", output.mark(Mark::Warn, "Held by a guard")));
     }
-    for stop in &report.stops {
+    for first in report.first_writes.iter().filter(|first| first.count() > 0) {
+        output.line(format!("{}: {first}", output.mark(Mark::Warn, "Held until you have looked")));
+    }
+    for stop in report.stops.iter().filter(|stop| stop.cause != StopCause::FirstWrite) {
         output.line(format!("{}: {stop}", output.mark(Mark::Warn, "Held by a stop")));
     }
 }

@@ -6,6 +6,7 @@ mod configuration;
 mod crash_points;
 mod domain_rules;
 mod e2e;
+mod first_writes;
 mod guide;
 mod help;
 mod meaning;

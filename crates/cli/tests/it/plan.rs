@@ -94,7 +94,7 @@ fn a_plan_leaves_everything_as_it_was_and_says_what_the_sync_then_does() {
 
     let plan: Json = serde_json::from_slice(&std::fs::read(bench.path("plan.json")).unwrap()).unwrap();
     let (app, crm) = (rows(&bench, "app", "customers"), rows(&bench, "crm", "contacts"));
-    bench.ends_with(0, &["sync"]);
+    bench.ends_with(0, &["sync", "--yes"]);
     for (system, table, before) in [("app", "customers", app), ("crm", "contacts", crm)] {
         let after = rows(&bench, system, table);
         let planned = &plan["systems"][system]["entities"]["customer"];
@@ -115,7 +115,7 @@ fn a_plan_leaves_everything_as_it_was_and_says_what_the_sync_then_does() {
 #[test]
 fn a_plan_works_beside_a_daemon_and_leaves_its_store_alone() {
     let bench = populated();
-    bench.ends_with(0, &["sync"]);
+    bench.ends_with(0, &["sync", "--yes"]);
     // The store is closed, so the file holds everything.
     let before = bytes(&bench, &["avowal.db"]);
     bench.ends_with(0, &["plan"]);

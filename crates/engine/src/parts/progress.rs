@@ -1,8 +1,9 @@
 //! What a run reports while it goes on and when it ends.
 
+use crate::parts::first_write::FirstWrite;
 use crate::parts::undelivered::Undelivered;
 use crate::ports::connector::Finding;
-use crate::ports::store::Stop;
+use crate::ports::store::{Stop, StopCause};
 use avowal_core::data::ids::{EntityName, SystemName};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -92,6 +93,8 @@ pub struct SyncReport {
     pub held: Vec<String>,
     /// The stops that stand.
     pub stops: Vec<Stop>,
+    /// What waits for the first word of a person, in systems that hold something and were never written to.
+    pub first_writes: Vec<FirstWrite>,
 }
 
 /// What a run did with one system.
@@ -138,7 +141,11 @@ impl SyncReport {
 
     /// Whether a guard or a stop holds something.
     pub fn is_held(&self) -> bool {
-        !self.held.is_empty() || !self.stops.is_empty()
+        // A first write that nothing waits for yet holds nothing.
+        let is_other = |stop: &Stop| stop.cause != StopCause::FirstWrite;
+        !self.held.is_empty()
+            || self.stops.iter().any(is_other)
+            || self.first_writes.iter().any(|first| first.count() > 0)
     }
 
     /// Whether something waits for a person, is set aside, or is not delivered yet.

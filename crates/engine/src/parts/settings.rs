@@ -23,6 +23,21 @@ pub struct Settings {
     pub deliveries_kept_days: u32,
     /// The limits that hold deletes until a person approves them.
     pub guards: Guards,
+    /// What a person has said about the first write into a system that holds something.
+    pub first_writes: FirstWrites,
+}
+
+/// What a person has said about the first write into each system that holds something and was never written to.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum FirstWrites {
+    /// Nothing yet: it is held until somebody has looked.
+    #[default]
+    Ask,
+    /// It may go out. This answers no guard.
+    Agreed {
+        /// Who agreed.
+        by: String,
+    },
 }
 
 /// Limits on how many deletes and creates may go out without a person.
@@ -63,6 +78,7 @@ impl Default for Settings {
             attempts_max: 6,
             deliveries_kept_days: 30,
             guards: Guards::default(),
+            first_writes: FirstWrites::default(),
         }
     }
 }

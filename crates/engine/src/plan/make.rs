@@ -7,6 +7,7 @@ use crate::parts::error::EngineError;
 use crate::parts::limiter::WriteRate;
 use crate::parts::planned::NamedCopy;
 use crate::parts::progress::{Progress, SyncReport};
+use crate::parts::settings::FirstWrites;
 use crate::plan::matches::Matches;
 use crate::plan::read_only::ReadOnly;
 use crate::plan::report::{Plan, SystemCalls, SystemPlan};
@@ -51,6 +52,8 @@ pub async fn make_plan(
 ) -> Result<Plan, EngineError> {
     let began = given.clock.now();
     let standing = given.store.stops().await?;
+    // The copy is asked what a sync would ask, whatever a person has said by now.
+    given.settings.first_writes = FirstWrites::Ask;
     let mut looks = BTreeMap::new();
     for (name, port) in &mut given.systems {
         let look = Arc::new(ReadOnly::new(port.connector.clone()));
@@ -173,12 +176,12 @@ impl Maker<'_> {
     /// The rest of what is told of a system.
     async fn system(&self, name: &SystemName, plan: SystemPlan) -> Result<SystemPlan, EngineError> {
         let run = self.run.systems.get(name);
-        let of_system = |stop: &&Stop| stop.system == *name;
+        let of_system = |stop: &&Stop| stop.system == *name && stop.cause != StopCause::FirstWrite;
         let calls = self.calls(name, &plan);
         Ok(SystemPlan {
             problem: run.and_then(|run| run.problem.clone()),
             refuses_credentials: run.is_some_and(|run| run.refuses_credentials),
-            asks_first: false,
+            asks_first: self.run.first_writes.iter().any(|first| first.system == *name && first.count() > 0),
             stops: self.standing.iter().filter(of_system).map(ToString::to_string).collect(),
             held: self.held(name).await?,
             calls,

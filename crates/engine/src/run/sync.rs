@@ -8,6 +8,7 @@ use crate::outbound::hasten::hasten_all;
 use crate::outbound::turn::Dispatched;
 use crate::parts::assembly::Parts;
 use crate::parts::error::EngineError;
+use crate::parts::first_write::{first_writes, lift_where_all_agree};
 use crate::parts::progress::{Progress, Step, SyncReport, SystemReport};
 use crate::parts::stops::stop_for;
 use crate::parts::undelivered::undelivered;
@@ -308,6 +309,8 @@ impl Run<'_> {
     }
 
     async fn finish(mut self) -> Result<SyncReport, EngineError> {
+        lift_where_all_agree(self.parts).await?;
+        self.report.first_writes = first_writes(self.parts).await?;
         for system in self.usable() {
             let Some(connector) = self.parts.connector(&system) else { continue };
             // What could not be asked now is no news; the next run asks again.

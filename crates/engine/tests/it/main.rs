@@ -11,6 +11,7 @@ mod creates;
 mod daemon;
 mod existence;
 mod faults;
+mod first_writes;
 mod ids_again;
 mod lags;
 mod linking;

@@ -10,7 +10,8 @@ use avowal_core::record::{Copy, Record};
 use avowal_engine::ports::connector::{ConnectorError, ConnectorErrorKind, Fields};
 use avowal_engine::ports::store::{ReadHistory, ReadRecords, Store};
 use avowal_engine::{
-    Engine, EngineError, EngineParts, Settings, SyncOptions, SyncReport, SystemPort, Unwatched, WriteRate,
+    Engine, EngineError, EngineParts, FirstWrites, Settings, SyncOptions, SyncReport, SystemPort, Unwatched,
+    WriteRate,
 };
 use avowal_testkit::fake::{FakeSystem, ManualClock, Profile};
 use avowal_testpolicy::{list, try_policy_of};
@@ -83,7 +84,10 @@ impl World {
             systems: fakes.collect(),
             clock,
             policies,
-            settings: Settings::default(),
+            settings: Settings {
+                first_writes: FirstWrites::Agreed { by: "Ada".to_owned() },
+                ..Settings::default()
+            },
             rates: BTreeMap::new(),
         }
     }

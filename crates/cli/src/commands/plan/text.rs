@@ -205,7 +205,13 @@ fn print_waiting(plan: &Plan, output: &Output) {
 
 fn print_end(plan: &Plan, kept: Option<&Path>, output: &Output) {
     let writes = counted(plan.writes_planned(), "write is", "writes are");
-    output.line(format!("{writes} planned. Reading and deciding took {} ms.", plan.took_ms));
+    let seconds = plan.took_ms / 1_000;
+    let took = if seconds > 0 {
+        format!(" Reading and deciding took {}.", duration(seconds))
+    } else {
+        String::new()
+    };
+    output.line(format!("{writes} planned.{took}"));
     match kept {
         Some(path) => {
             output.line(format!("The plan is in {}. It holds values of your records.", path.display()))
