@@ -146,6 +146,9 @@ pub struct SyncArguments {
     /// Write also into systems that hold records and were never written to. This answers no guard.
     #[arg(long)]
     pub yes: bool,
+    /// Write only what this plan holds (`avowal plan --out FILE`). Records that have moved on since are held and named.
+    #[arg(long, value_name = "FILE", conflicts_with = "yes")]
+    pub plan: Option<PathBuf>,
     /// Allow any number of deletes in this system for this run. May be repeated.
     #[arg(long, value_name = "SYSTEM")]
     pub approve_deletes: Vec<String>,

@@ -14,12 +14,12 @@ mod run;
 
 pub use inbound::{Batch, DeliveryOutcome, Ingested, rows_without_key};
 pub use parts::{
-    EngineError, EngineParts, FirstWrite, FirstWrites, Guards, NamedCopy, PlannedWrite, Progress, Settings,
-    Step, SyncReport, SystemPort, SystemReport, Undelivered, UndeliveredState, Unwatched, WriteRate,
-    match_keys,
+    EngineError, EngineParts, FirstWrite, FirstWrites, Guards, MovedOn, NamedCopy, PlanToKeep, PlannedWrite,
+    Progress, Settings, Step, SyncReport, SystemPort, SystemReport, Undelivered, UndeliveredState, Unwatched,
+    WriteRate, match_keys,
 };
 pub use plan::{
     Calls, Duplicates, EntityWrites, Example, FieldWrites, LinkedBy, MatchReport, OpenQuestion, Plan,
-    PlanOptions, SetAside, SystemCalls, SystemMatches, SystemPlan, copy_store, make_plan,
+    PlanOptions, SetAside, SystemCalls, SystemMatches, SystemPlan, configuration, copy_store, make_plan,
 };
 pub use run::{Engine, OPEN_ITEMS_MAX, OWN_ENTITY, SyncOptions};

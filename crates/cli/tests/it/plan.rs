@@ -94,7 +94,7 @@ fn a_plan_leaves_everything_as_it_was_and_says_what_the_sync_then_does() {
 
     let plan: Json = serde_json::from_slice(&std::fs::read(bench.path("plan.json")).unwrap()).unwrap();
     let (app, crm) = (rows(&bench, "app", "customers"), rows(&bench, "crm", "contacts"));
-    bench.ends_with(0, &["sync", "--yes"]);
+    bench.ends_with(0, &["sync", "--plan", "plan.json"]);
     for (system, table, before) in [("app", "customers", app), ("crm", "contacts", crm)] {
         let after = rows(&bench, system, table);
         let planned = &plan["systems"][system]["entities"]["customer"];
@@ -155,4 +155,34 @@ fn a_plan_of_a_system_that_is_not_there_has_failed_and_says_which() {
     let said = bench.ends_with(1, &["plan"]);
     assert!(said.contains("crm.db") && said.contains("What crm holds now"), "{said}");
     assert!(!bench.path("crm.db").exists());
+}
+
+#[test]
+fn what_moved_on_since_the_plan_is_held_and_named_and_a_plan_of_other_rules_is_refused() {
+    let bench = populated();
+    bench.ends_with(0, &["plan", "--out", "plan.json"]);
+    bench.sql("app", "UPDATE customers SET name = 'Anna' WHERE id = 1");
+    let said = bench.ends_with(4, &["sync", "--plan", "plan.json"]);
+    assert!(
+        said.contains("Not as planned: 1 record has moved on") && said.contains("app:1, crm:1"),
+        "{said}"
+    );
+    assert_eq!(rows(&bench, "crm", "contacts")[&1][1].as_deref(), Some("Anne"));
+    assert!(
+        rows(&bench, "app", "customers").values().any(|row| row[1].as_deref() == Some("Dan")),
+        "the rest goes"
+    );
+    let said = bench.ends_with(3, &["sync"]);
+    assert!(said.contains("1 record of crm would be written"), "{said}");
+
+    bench.ends_with(2, &["sync", "--plan", "plan.json", "--yes"]);
+    let said = bench.ends_with(2, &["sync", "--plan", "none.json"]);
+    assert!(said.contains("avowal plan --out none.json"), "{said}");
+    let rules = std::fs::read_to_string(bench.path("avowal.toml")).unwrap();
+    bench.write("avowal.toml", &rules.replace("[\"app\", \"crm\"]", "[\"crm\", \"app\"]"));
+    let said = bench.ends_with(2, &["sync", "--plan", "plan.json"]);
+    assert!(said.contains("made under other rules"), "{said}");
+    bench.ends_with(0, &["plan", "--out", "plan.json"]);
+    bench.ends_with(0, &["sync", "--plan", "plan.json"]);
+    bench.ends_with(0, &["sync"]);
 }

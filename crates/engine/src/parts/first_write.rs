@@ -64,7 +64,8 @@ pub(crate) async fn note_populated(parts: &Parts, system: &SystemName) -> Result
     }
     let stop = stop_of(parts, system);
     match &parts.settings.first_writes {
-        FirstWrites::Ask => {
+        // A plan lets what it holds go; the stop stands until all of that has gone.
+        FirstWrites::Ask | FirstWrites::Planned { .. } => {
             parts.store.set_stop(&stop).await?;
         }
         FirstWrites::Agreed { by } => parts.store.keep_lifted(&stop, by, parts.clock.now()).await?,
@@ -93,7 +94,7 @@ async fn standing(parts: &Parts) -> Result<Vec<Stop>, EngineError> {
 /// Lifts the stops that stand from before, if a person has agreed.
 pub(crate) async fn lift_agreed(parts: &Parts) -> Result<(), EngineError> {
     match &parts.settings.first_writes {
-        FirstWrites::Ask => Ok(()),
+        FirstWrites::Ask | FirstWrites::Planned { .. } => Ok(()),
         FirstWrites::Agreed { by } => {
             for stop in standing(parts).await? {
                 parts.store.lift_stop(&stop, by, parts.clock.now()).await?;
@@ -104,15 +105,15 @@ pub(crate) async fn lift_agreed(parts: &Parts) -> Result<(), EngineError> {
 }
 
 /// Lifts the stops if the systems are linked and agree: everything has been listed, and nothing waits to be written to any
-/// of them. What is written from now on comes from an edit, and is what the rules are for.
+/// of them; or to this one, if a run was held to a plan of all of it. What is written from now on comes from an edit, and is
+/// what the rules are for.
 pub(crate) async fn lift_where_all_agree(parts: &Parts) -> Result<(), EngineError> {
     let stops = standing(parts).await?;
     if stops.is_empty() {
         return Ok(());
     }
     let open = parts.store.open_counts().await?;
-    let is_open = |(_, _, count): &(SystemName, IntentStatus, u64)| *count > 0;
-    if open.signals > 0 || open.intents.iter().any(is_open) {
+    if open.signals > 0 {
         return Ok(());
     }
     for system in parts.systems.names() {
@@ -123,7 +124,18 @@ pub(crate) async fn lift_where_all_agree(parts: &Parts) -> Result<(), EngineErro
         }
     }
     for stop in stops {
-        parts.store.lift_stop(&stop, NOBODY_HAD_TO, parts.clock.now()).await?;
+        let (by, is_planned) = match &parts.settings.first_writes {
+            FirstWrites::Planned { by, plan } => {
+                (by.as_str(), plan.is_whole() && plan.is_about(&stop.system))
+            }
+            FirstWrites::Ask | FirstWrites::Agreed { .. } => (NOBODY_HAD_TO, false),
+        };
+        let waits = |(system, _, count): &(SystemName, IntentStatus, u64)| {
+            *count > 0 && (*system == stop.system || !is_planned)
+        };
+        if !open.intents.iter().any(waits) {
+            parts.store.lift_stop(&stop, by, parts.clock.now()).await?;
+        }
     }
     Ok(())
 }

@@ -75,3 +75,93 @@ pub(crate) fn value_digest(value: &Value) -> String {
 fn first_digits(digest: Digest) -> String {
     digest.to_string().chars().take(DIGITS).collect()
 }
+
+/// A plan that a run is held to: only what it holds goes out.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PlanToKeep {
+    /// The one entity that it is about; `None` for all.
+    entity: Option<EntityName>,
+    /// The one system whose writes it is about; `None` for all.
+    system: Option<SystemName>,
+    writes: BTreeMap<(EntityName, NamedCopy), BTreeMap<SystemName, KeptWrite>>,
+    counts: BTreeMap<SystemName, u64>,
+}
+
+/// What is kept of one write.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct KeptWrite {
+    operation: Operation,
+    fields: BTreeMap<FieldName, String>,
+}
+
+/// What a plan says of a write that is about to go out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Verdict {
+    /// It holds nothing that the plan does not hold.
+    AsPlanned,
+    /// The plan was not about it.
+    OutOfScope,
+    /// The record has moved on since.
+    MovedOn,
+}
+
+impl PlanToKeep {
+    /// The plan of these writes, about one entity and one system, or all.
+    pub fn new(entity: Option<EntityName>, system: Option<SystemName>, planned: Vec<PlannedWrite>) -> Self {
+        let mut writes: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
+        let mut counts: BTreeMap<SystemName, u64> = BTreeMap::new();
+        for PlannedWrite { entity, copy, to, operation, fields } in planned {
+            *counts.entry(to.clone()).or_default() += 1;
+            writes.entry((entity, copy)).or_default().insert(to, KeptWrite { operation, fields });
+        }
+        Self { entity, system, writes, counts }
+    }
+
+    /// Whether the plan is about writes to this system.
+    pub(crate) fn is_about(&self, system: &SystemName) -> bool {
+        self.system.as_ref().is_none_or(|only| only == system)
+    }
+
+    /// Whether the plan is about everything.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.entity.is_none()
+    }
+
+    /// How many writes to a system it holds.
+    pub(crate) fn count(&self, system: &SystemName) -> u64 {
+        self.counts.get(system).copied().unwrap_or_default()
+    }
+
+    /// What the plan says of a write. `digests` are those that each value may have: several for a reference, one for each
+    /// copy of the record that it leads to.
+    ///
+    /// A write may carry less than was planned: something has come to agree meanwhile, or a create is made before what it
+    /// refers to, and the rest follows as an update.
+    pub(crate) fn verdict(
+        &self,
+        record: &Record,
+        system: &SystemName,
+        operation: Operation,
+        digests: &BTreeMap<FieldName, Vec<String>>,
+    ) -> Verdict {
+        if !self.is_about(system) || self.entity.as_ref().is_some_and(|only| *only != record.entity) {
+            return Verdict::OutOfScope;
+        }
+        let planned = NamedCopy::all_of(record)
+            .into_iter()
+            .find_map(|copy| self.writes.get(&(record.entity.clone(), copy))?.get(system));
+        let Some(planned) = planned else { return Verdict::MovedOn };
+        let is_planned = match (planned.operation, operation) {
+            (Operation::Create, Operation::Create | Operation::Update)
+            | (Operation::Update, Operation::Update)
+            | (Operation::Delete, Operation::Delete) => true,
+            (Operation::Create | Operation::Update, Operation::Delete)
+            | (Operation::Update | Operation::Delete, Operation::Create)
+            | (Operation::Delete, Operation::Update) => false,
+        };
+        let holds = |(field, digests): (&FieldName, &Vec<String>)| {
+            planned.fields.get(field).is_some_and(|planned| digests.contains(planned))
+        };
+        if is_planned && digests.iter().all(holds) { Verdict::AsPlanned } else { Verdict::MovedOn }
+    }
+}

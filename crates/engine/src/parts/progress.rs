@@ -1,6 +1,7 @@
 //! What a run reports while it goes on and when it ends.
 
 use crate::parts::first_write::FirstWrite;
+use crate::parts::moved_on::MovedOn;
 use crate::parts::undelivered::Undelivered;
 use crate::ports::connector::Finding;
 use crate::ports::store::{Stop, StopCause};
@@ -95,6 +96,8 @@ pub struct SyncReport {
     pub stops: Vec<Stop>,
     /// What waits for the first word of a person, in systems that hold something and were never written to.
     pub first_writes: Vec<FirstWrite>,
+    /// What has moved on since the plan to which the run was held, by system.
+    pub moved_on: BTreeMap<SystemName, MovedOn>,
 }
 
 /// What a run did with one system.
@@ -145,7 +148,11 @@ impl SyncReport {
         let is_other = |stop: &Stop| stop.cause != StopCause::FirstWrite;
         !self.held.is_empty()
             || self.stops.iter().any(is_other)
-            || self.first_writes.iter().any(|first| first.count() > 0)
+            || self
+                .first_writes
+                .iter()
+                .any(|first| first.count() > 0 && !self.moved_on.contains_key(&first.system))
+            || self.moved_on.values().any(|moved| moved.are_many)
     }
 
     /// Whether something waits for a person, is set aside, or is not delivered yet.

@@ -1,7 +1,9 @@
 //! The bounds and delays of the engine.
 
+use crate::parts::planned::PlanToKeep;
 use avowal_core::data::ids::SystemName;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// Bounds and delays. The defaults suit a handful of systems with up to millions of records.
 #[derive(Clone, PartialEq, Debug)]
@@ -38,6 +40,24 @@ pub enum FirstWrites {
         /// Who agreed.
         by: String,
     },
+    /// What this plan holds may go out, and nothing else. This answers no guard.
+    Planned {
+        /// Who agreed.
+        by: String,
+        /// The plan.
+        plan: Arc<PlanToKeep>,
+    },
+}
+
+impl FirstWrites {
+    /// Whether a person has agreed, for this run, to what may go out to a system.
+    pub(crate) fn are_answered(&self, system: &SystemName) -> bool {
+        match self {
+            FirstWrites::Ask => false,
+            FirstWrites::Agreed { .. } => true,
+            FirstWrites::Planned { plan, .. } => plan.is_about(system),
+        }
+    }
 }
 
 /// Limits on how many deletes and creates may go out without a person.

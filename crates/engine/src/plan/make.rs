@@ -258,8 +258,8 @@ impl Maker<'_> {
     }
 }
 
-/// The digest of all rules.
-pub(crate) fn configuration(policies: &BTreeMap<EntityName, Arc<EntityPolicy>>) -> String {
+/// The digest of all rules, by which a plan is recognised as made under them.
+pub fn configuration(policies: &BTreeMap<EntityName, Arc<EntityPolicy>>) -> String {
     let rules = policies.iter().map(|(entity, policy)| format!("{entity} {}\n", policy.digest));
     Digest::of(rules.collect::<String>().as_bytes()).to_string()
 }

@@ -11,7 +11,7 @@ mod scratch;
 mod set_aside;
 mod writes;
 
-pub use make::{PlanOptions, make_plan};
+pub use make::{PlanOptions, configuration, make_plan};
 pub use read_only::Calls;
 pub use report::{
     Duplicates, EntityWrites, Example, FieldWrites, LinkedBy, MatchReport, OpenQuestion, Plan, SetAside,

@@ -4,7 +4,7 @@ use crate::world::{CUSTOMER, World};
 use avowal_core::data::ids::{RecordId, SystemName};
 use avowal_core::history::Body;
 use avowal_core::record::intent::{Operation, OutgoingField};
-use avowal_engine::{Plan, PlanOptions, Unwatched, copy_store, make_plan};
+use avowal_engine::{FirstWrites, Plan, PlanOptions, PlanToKeep, Unwatched, copy_store, make_plan};
 use avowal_testkit::fake::Profile;
 use avowal_testkit::memory::MemoryStore;
 use serde_json::json;
@@ -230,4 +230,100 @@ async fn a_plan_of_a_system_that_cannot_be_read_says_so() {
     assert!(!plan.is_complete());
     assert!(plan.systems["crm"].problem.as_deref().unwrap().contains("no route to host"));
     assert!(plan.not_predicted.iter().any(|said| said.contains("What crm holds now")), "{plan:?}");
+}
+
+/// The world is held to this plan from now on.
+fn hold_to(world: &mut World, plan: Plan) {
+    let plan = Arc::new(PlanToKeep::new(plan.entity, plan.system, plan.writes));
+    world.settings.first_writes = FirstWrites::Planned { by: "Ada".to_owned(), plan };
+}
+
+#[tokio::test]
+async fn a_run_that_is_held_to_its_plan_does_all_of_it_in_random_worlds() {
+    for seed in 0..100 {
+        let mut dice = Dice(seed);
+        let profiles = Profile::all().map(|(_, profile)| profile);
+        let mut pick = || profiles[dice.roll(5) as usize].clone();
+        let mut world = World::of([("app", pick()), ("billing", pick()), ("crm", pick())]);
+        fill(&world, &mut dice);
+        let plan = quiet_plan(&world).await;
+        let before = history(&world).await;
+        hold_to(&mut world, plan.clone());
+        let report = world.sync().await;
+        assert_eq!(planned(&world, &plan).await, confirmed(&world, &before).await, "seed {seed}");
+        assert_eq!(report.moved_on, BTreeMap::new(), "seed {seed}");
+        assert!(!report.is_held() && report.stops.is_empty(), "seed {seed}: {report:?}");
+    }
+}
+
+/// Two systems that hold the same customers, each with another name.
+fn of_both(rows: usize) -> World {
+    let mut world = World::of([("app", Profile::log()), ("crm", Profile::cas())]);
+    world.settings.first_writes = FirstWrites::Ask;
+    for n in 0..rows {
+        world.add("app", json!({"email": format!("{n}@x.org"), "name": "Ann"}));
+        world.add("crm", json!({"email": format!("{n}@x.org"), "name": "Anne"}));
+    }
+    world
+}
+
+#[tokio::test]
+async fn a_record_that_moved_on_since_the_plan_is_held_and_named_and_the_others_are_written() {
+    let mut world = of_both(10);
+    let plan = quiet_plan(&world).await;
+    assert!(plan.systems["crm"].asks_first && !plan.systems["app"].asks_first);
+    world.edit("app", "3@x.org", json!({"name": "Bea"}));
+    world.add("app", json!({"email": "new@x.org", "name": "New"}));
+    hold_to(&mut world, plan);
+    let report = world.sync().await;
+    assert_eq!(world.get("crm", "2@x.org", "name"), json!("Ann"));
+    assert_eq!(world.get("crm", "3@x.org", "name"), json!("Anne"), "it is not what was planned");
+    assert_eq!(world.counts(), [11, 10], "nor is a record that was not there");
+    let moved = &report.moved_on["crm"];
+    assert_eq!((moved.records, moved.planned, moved.are_many), (2, 10, false));
+    assert!(moved.examples.iter().any(|name| name.contains("app-4, crm:crm-4")), "{moved:?}");
+    assert!(!report.is_held(), "few have moved on: {report:?}");
+    assert!(!report.stops.is_empty(), "what was not planned still waits for a person");
+
+    // Nobody else lets it go, and a new plan does.
+    world.settings.first_writes = FirstWrites::Ask;
+    world.clock.advance(120_000);
+    assert!(world.sync().await.is_held());
+    assert_eq!(world.get("crm", "3@x.org", "name"), json!("Anne"));
+    let plan = quiet_plan(&world).await;
+    assert_eq!(plan.writes_planned(), 2);
+    hold_to(&mut world, plan);
+    let report = world.sync().await;
+    assert!(!report.is_held() && report.stops.is_empty() && report.moved_on.is_empty(), "{report:?}");
+    assert_eq!((world.get("crm", "3@x.org", "name"), world.counts()), (json!("Bea"), vec![11, 11]));
+}
+
+#[tokio::test]
+async fn a_plan_that_is_out_of_date_holds_the_run() {
+    let mut world = of_both(10);
+    let plan = quiet_plan(&world).await;
+    for n in 0..6 {
+        world.edit("app", &format!("{n}@x.org"), json!({"name": "Bea"}));
+    }
+    hold_to(&mut world, plan);
+    let report = world.sync().await;
+    assert!(report.is_held() && report.moved_on["crm"].are_many, "{report:?}");
+    assert_eq!(world.system("crm").calls().writes, 4);
+}
+
+#[tokio::test]
+async fn a_plan_of_one_system_lets_nothing_go_to_another() {
+    let mut world = of_both(3);
+    world.add("crm", json!({"email": "crm@x.org", "name": "Cid"}));
+    let options = PlanOptions { system: Some("crm".into()), ..everything() };
+    let plan = plan_of(&world, &options).await;
+    hold_to(&mut world, plan);
+    let report = world.sync().await;
+    assert_eq!((world.system("crm").calls().writes, world.system("app").calls().writes), (3, 0));
+    assert!(report.moved_on.is_empty() && report.is_held(), "app still waits: {report:?}");
+    // It is no record of the plan that has moved on, but a system of which nothing was planned.
+    world.settings.first_writes = FirstWrites::Agreed { by: "Ada".to_owned() };
+    world.clock.advance(120_000);
+    world.sync().await;
+    assert_eq!(world.counts(), [4, 4]);
 }

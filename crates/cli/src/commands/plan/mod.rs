@@ -1,6 +1,9 @@
 //! `avowal plan`: what the next sync would do, without doing it.
 
+mod keep;
 mod text;
+
+pub(super) use keep::to_keep;
 
 use crate::arguments::PlanArguments;
 use crate::compose;
@@ -10,8 +13,6 @@ use crate::output::Output;
 use crate::watch::Watch;
 use avowal_core::data::ids::{EntityName, SystemName};
 use avowal_engine::{Plan, PlanOptions, make_plan};
-use std::io::Write as _;
-use std::path::Path;
 
 /// Makes a plan on a copy of the store, tells it, and keeps it in a file if one is named.
 pub async fn run(config: &Config, arguments: &PlanArguments, output: &Output) -> Result<Exit, Failure> {
@@ -23,7 +24,7 @@ pub async fn run(config: &Config, arguments: &PlanArguments, output: &Output) ->
     watch.finish();
     let plan = plan?;
     if let Some(path) = &arguments.out {
-        keep(&plan, path)?;
+        keep::keep(&plan, path)?;
     }
     if output.is_json() {
         output.json(&plan)?;
@@ -68,24 +69,4 @@ fn known_entity(config: &Config, name: &str) -> Result<EntityName, Failure> {
             Err(Failure::usage(format!("no entity is called {name:?}. There are: {known}")))
         }
     }
-}
-
-/// Keeps the plan in a file that only its owner may read. An older one is replaced when the new one is complete.
-fn keep(plan: &Plan, path: &Path) -> Result<(), Failure> {
-    let unusable = |error: std::io::Error| {
-        let place = path.display();
-        Failure::failed(format!(
-            "the plan cannot be kept in {place} ({error}). Name a file in a folder that is there"
-        ))
-    };
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(unusable)?;
-    {
-        let mut writer = std::io::BufWriter::new(file.as_file_mut());
-        serde_json::to_writer(&mut writer, plan).map_err(|error| unusable(error.into()))?;
-        writer.write_all(b"\n").map_err(unusable)?;
-        writer.flush().map_err(unusable)?;
-    }
-    file.persist(path).map_err(|error| unusable(error.error))?;
-    Ok(())
 }

@@ -214,9 +214,13 @@ fn print_end(plan: &Plan, kept: Option<&Path>, output: &Output) {
     output.line(format!("{writes} planned.{took}"));
     match kept {
         Some(path) => {
-            output.line(format!("The plan is in {}. It holds values of your records.", path.display()))
+            let place = path.display();
+            output.line(format!("The plan is in {place}, with values of your records. `avowal sync --plan {place}`"));
+            output.line("does this and nothing else; records that have moved on by then are held and named.");
         }
-        None => output.line("`avowal plan --out FILE` keeps the plan in a file."),
+        None => output.line(
+            "`avowal plan --out FILE` keeps the plan, and `avowal sync --plan FILE` then does this and nothing else.",
+        ),
     }
 }
 
