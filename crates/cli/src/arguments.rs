@@ -135,6 +135,9 @@ pub struct PlanArguments {
     /// Keep the plan in this file, with every write that it holds. It contains values of your records.
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+    /// Draw the plan as one page for a browser. It contains values of your records.
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
 }
 
 /// Arguments of `sync`.

@@ -92,10 +92,11 @@ pub async fn scratch(config: &Config) -> Result<Scratch, Failure> {
             store
         }
         StoreLocation::Postgres(url) => {
-            let from = PostgresStore::open_read_only(url).await?;
             let store = SqliteStore::open(&path)?;
-            copy_store(&from, &store, &config.policies).await?;
-            installation = from.installation().await?;
+            if let Some(from) = PostgresStore::open_if_there(url).await? {
+                copy_store(&from, &store, &config.policies).await?;
+                installation = from.installation().await?;
+            }
             store
         }
     };

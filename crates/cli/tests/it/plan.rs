@@ -186,3 +186,21 @@ fn what_moved_on_since_the_plan_is_held_and_named_and_a_plan_of_other_rules_is_r
     bench.ends_with(0, &["sync", "--plan", "plan.json"]);
     bench.ends_with(0, &["sync"]);
 }
+
+#[test]
+fn the_page_of_a_plan_stands_by_itself_and_takes_nothing_for_markup() {
+    let bench = populated();
+    bench.sql("app", "UPDATE customers SET name = '<script>alert(1)</script>' WHERE id = 1");
+    bench.ends_with(0, &["plan", "--html", "plan.html"]);
+    let page = std::fs::read_to_string(bench.path("plan.html")).unwrap();
+    assert!(page.contains("&lt;script&gt;") && !page.contains("<script"), "{page}");
+    assert!(
+        !page.contains("http") && !page.contains("src=") && !page.contains("@import"),
+        "it needs nothing else"
+    );
+    assert!(
+        page.contains("1 only spelled otherwise") && page.contains("Copies that agree already"),
+        "{page}"
+    );
+    assert_eq!(page.matches("<tr>").count(), page.matches("</tr>").count());
+}

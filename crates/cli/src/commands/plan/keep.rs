@@ -3,14 +3,25 @@
 use crate::config::Config;
 use crate::failure::Failure;
 use avowal_engine::{Plan, PlanToKeep, configuration};
-use std::io::Write as _;
+use std::io::Write;
 use std::path::Path;
 
 /// The largest file that is read as a plan, in bytes: some millions of writes.
 const PLAN_BYTES_MAX: u64 = 1 << 30;
 
-/// Keeps the plan in a file that only its owner may read. An older one is replaced when the new one is complete.
+/// Keeps the plan in a file.
 pub(super) fn keep(plan: &Plan, path: &Path) -> Result<(), Failure> {
+    write(path, |writer| {
+        serde_json::to_writer(&mut *writer, plan)?;
+        writer.write_all(b"\n")
+    })
+}
+
+/// Writes a file that only its owner may read. An older one is replaced when the new one is complete.
+pub(super) fn write(
+    path: &Path,
+    content: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
+) -> Result<(), Failure> {
     let unusable = |error: std::io::Error| {
         let place = path.display();
         Failure::failed(format!(
@@ -21,8 +32,7 @@ pub(super) fn keep(plan: &Plan, path: &Path) -> Result<(), Failure> {
     let mut file = tempfile::NamedTempFile::new_in(folder).map_err(unusable)?;
     {
         let mut writer = std::io::BufWriter::new(file.as_file_mut());
-        serde_json::to_writer(&mut writer, plan).map_err(|error| unusable(error.into()))?;
-        writer.write_all(b"\n").map_err(unusable)?;
+        content(&mut writer).map_err(unusable)?;
         writer.flush().map_err(unusable)?;
     }
     file.persist(path).map_err(|error| unusable(error.error))?;

@@ -1,5 +1,6 @@
 //! `avowal plan`: what the next sync would do, without doing it.
 
+mod html;
 mod keep;
 mod text;
 
@@ -25,6 +26,9 @@ pub async fn run(config: &Config, arguments: &PlanArguments, output: &Output) ->
     let plan = plan?;
     if let Some(path) = &arguments.out {
         keep::keep(&plan, path)?;
+    }
+    if let Some(path) = &arguments.html {
+        keep::write(path, |writer| writer.write_all(html::page(&plan).as_bytes()))?;
     }
     if output.is_json() {
         output.json(&plan)?;
