@@ -48,7 +48,8 @@ impl Workspace {
         let err = std::fs::File::create(self.path("err.txt"))?;
         let began = Instant::now();
         let mut command = self.command();
-        let mut child = command.args(["sync", "--json"]).args(more).stdout(out).stderr(err).spawn()?;
+        let mut child =
+            command.args(["sync", "--yes", "--json"]).args(more).stdout(out).stderr(err).spawn()?;
         let mut peak_mb: f64 = 0.0;
         let status = loop {
             if let Some(status) = child.try_wait()? {
@@ -68,7 +69,12 @@ impl Workspace {
 
     /// Starts a sync and leaves it to the caller.
     pub fn begin_sync(&self) -> Outcome<Child> {
-        Ok(self.command().args(["sync", "--json"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?)
+        Ok(self
+            .command()
+            .args(["sync", "--yes", "--json"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?)
     }
 
     /// Starts the daemon and waits for its word that it runs.

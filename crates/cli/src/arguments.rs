@@ -36,6 +36,8 @@ pub enum Command {
     Check(CheckArguments),
     /// Try the configuration on simulated systems and people: does it converge, and what must be expected a day?
     Simulate(SimulateArguments),
+    /// Tell what the next sync would link, write, ask and set aside, and write nothing. Works beside a daemon.
+    Plan(PlanArguments),
     /// Bring all systems into agreement, then exit.
     Sync(SyncArguments),
     /// Keep all systems in agreement until stopped.
@@ -118,12 +120,38 @@ fn seeds(text: &str) -> Result<(u64, u64), String> {
     }
 }
 
+/// Arguments of `plan`.
+#[derive(Args, Debug)]
+pub struct PlanArguments {
+    /// Tell only of this entity.
+    #[arg(long, value_name = "ENTITY")]
+    pub entity: Option<String>,
+    /// Tell only what would be written to this system.
+    #[arg(long, value_name = "SYSTEM")]
+    pub system: Option<String>,
+    /// How many examples of each kind are shown. Everything is decided and counted all the same.
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(0..=1000))]
+    pub sample: u32,
+    /// Keep the plan in this file, with every write that it holds. It contains values of your records.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Draw the plan as one page for a browser. It contains values of your records.
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+}
+
 /// Arguments of `sync`.
 #[derive(Args, Debug)]
 pub struct SyncArguments {
     /// List everything once more, to find what no change feed has reported.
     #[arg(long)]
     pub full: bool,
+    /// Write also into systems that hold records and were never written to. This answers no guard.
+    #[arg(long)]
+    pub yes: bool,
+    /// Write only what this plan holds (`avowal plan --out FILE`). Records that have moved on since are held and named.
+    #[arg(long, value_name = "FILE", conflicts_with = "yes")]
+    pub plan: Option<PathBuf>,
     /// Allow any number of deletes in this system for this run. May be repeated.
     #[arg(long, value_name = "SYSTEM")]
     pub approve_deletes: Vec<String>,
@@ -171,6 +199,9 @@ pub struct ResumeArguments {
     /// It is right that what the guard holds is created: let any number of creates go for a day.
     #[arg(long)]
     pub approve_creates: bool,
+    /// Write into it although it holds records and was never written to.
+    #[arg(long)]
+    pub yes: bool,
     /// Who lets it go on; the login name by default.
     #[arg(long, value_name = "NAME")]
     pub by: Option<String>,

@@ -8,13 +8,14 @@ use async_trait::async_trait;
 use avowal_core::data::ids::{EntityName, SystemName};
 use avowal_core::policy::EntityPolicy;
 use avowal_engine::ports::connector::{Binding, Column, Connector, ConnectorError, Delivery, Installation};
-use avowal_engine::ports::store::Store;
-use avowal_engine::{DeliveryOutcome, Engine, EngineParts, SystemPort};
+use avowal_engine::ports::store::{ControlStops as _, Store};
+use avowal_engine::{DeliveryOutcome, Engine, EngineParts, SystemPort, copy_store};
 use avowal_server::webhook::{DeliveryAnswer, Inbox, Now, WebhookEndpoint};
 use avowal_stores::postgres::PostgresStore;
 use avowal_stores::sqlite::SqliteStore;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use tempfile::TempDir;
 
 /// When a sender may come back after the store could not take a delivery, in seconds.
 const BUSY_RETRY_S: u64 = 5;
@@ -58,25 +59,73 @@ pub async fn installation(config: &Config) -> Result<Installation, Failure> {
     }
 }
 
-/// The engine over the store, with every system. A system that cannot be opened answers with the reason, so
-/// that the others go on.
+/// A copy of the store that a plan may write to. It is removed when this is dropped.
+pub struct Scratch {
+    /// The copy, or an empty store if there is none yet.
+    pub store: Arc<dyn Store>,
+    /// The name that what we have made in the systems carries.
+    pub installation: Installation,
+    /// Last, so that the store is closed before its file goes.
+    _folder: TempDir,
+}
+
+/// Copies the store for a plan, also while a daemon runs. The store itself is only read.
+pub async fn scratch(config: &Config) -> Result<Scratch, Failure> {
+    let unusable = |error: std::io::Error| {
+        Failure::failed(format!(
+            "the plan needs a folder for a copy of the store, and none can be made ({error}). Let TMPDIR name a folder \
+             with room for it"
+        ))
+    };
+    let folder = tempfile::tempdir().map_err(unusable)?;
+    let path = folder.path().join("plan.db");
+    let mut installation = Installation::none();
+    let store = match &config.store {
+        StoreLocation::Sqlite(from) => {
+            if from.exists() {
+                SqliteStore::copy(from, &path).await?;
+            }
+            let store = SqliteStore::open(&path)?;
+            if from.exists() {
+                installation = store.installation().await?;
+            }
+            store
+        }
+        StoreLocation::Postgres(url) => {
+            let store = SqliteStore::open(&path)?;
+            if let Some(from) = PostgresStore::open_if_there(url).await? {
+                copy_store(&from, &store, &config.policies).await?;
+                installation = from.installation().await?;
+            }
+            store
+        }
+    };
+    Ok(Scratch { store: Arc::new(store), installation, _folder: folder })
+}
+
+/// The engine over the store, with every system.
 pub async fn engine(config: &Config, store: Arc<dyn Store>) -> Result<Engine, Failure> {
     let installation = store.installation().await?;
+    Ok(Engine::new(parts(config, store, &installation)))
+}
+
+/// What an engine is made of. A system that cannot be opened answers with the reason, so that the others go on.
+pub fn parts(config: &Config, store: Arc<dyn Store>, installation: &Installation) -> EngineParts {
     let systems = config.systems.iter().map(|(name, system)| {
-        let connector = connector(name, system, &installation, &config.policies)
+        let connector = connector(name, system, installation, &config.policies)
             .unwrap_or_else(|error| Arc::new(Unopened(error)));
         (
             name.clone(),
             SystemPort { connector, poll_ms: system.poll_ms, rate: system.rate, lag_ms: system.lag_ms },
         )
     });
-    Ok(Engine::new(EngineParts {
+    EngineParts {
         clock: Arc::new(SystemClock::default()),
         systems: systems.collect(),
         policies: config.policies.clone(),
         settings: config.settings.clone(),
         store,
-    }))
+    }
 }
 
 /// Prepares the way to one system. Nothing is sent yet.

@@ -12,7 +12,8 @@ use avowal_engine::ports::clock::Clock;
 use avowal_engine::ports::connector::{Connector, Delivery};
 use avowal_engine::ports::store::{Due, OpenReview, ReadHistory, ReadOverview, ScheduleWork};
 use avowal_engine::{
-    DeliveryOutcome, Engine, EngineError, EngineParts, SyncOptions, SyncReport, SystemPort, Unwatched,
+    DeliveryOutcome, Engine, EngineError, EngineParts, FirstWrites, SyncOptions, SyncReport, SystemPort,
+    Unwatched,
 };
 use avowal_fakes::dice::{self, Dice};
 use avowal_fakes::fake::ManualClock;
@@ -350,6 +351,7 @@ fn engine(
         (name.clone(), SystemPort { connector, poll_ms, rate: None, lag_ms: None })
     };
     let mut settings = plan.settings.clone();
+    settings.first_writes = FirstWrites::Agreed { by: "a simulated person".to_owned() };
     if approved {
         settings.guards.deletes_approved.extend(systems.keys().cloned());
     }

@@ -16,8 +16,8 @@ use avowal_engine::ports::clock::Clock;
 use avowal_engine::ports::connector::{Connector, Delivery};
 use avowal_engine::ports::store::{CommitChanges, ReadHistory, ReadOverview, ReadRecords};
 use avowal_engine::{
-    DeliveryOutcome, Engine, EngineError, EngineParts, Guards, Settings, SyncOptions, SystemPort, Unwatched,
-    WriteRate,
+    DeliveryOutcome, Engine, EngineError, EngineParts, FirstWrites, Guards, Settings, SyncOptions,
+    SystemPort, Unwatched, WriteRate,
 };
 use avowal_fakes::dice;
 use avowal_fakes::fake::{FakeSystem, ManualClock, WorkerClock};
@@ -219,6 +219,8 @@ impl World {
         Settings {
             batch_records_max: 4,
             guards: mistakes::rules::guards(self.mistake, guards, everybody()),
+            // The people of a scenario have seen what the first link writes.
+            first_writes: FirstWrites::Agreed { by: "operator".to_owned() },
             ..Settings::default()
         }
     }

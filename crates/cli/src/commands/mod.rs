@@ -8,6 +8,7 @@ mod demo;
 mod history;
 mod init;
 mod pause;
+mod plan;
 mod quarantine;
 mod review;
 mod run;
@@ -35,6 +36,7 @@ pub async fn run(arguments: &Arguments, domain: &DomainRules, output: &Output) -
         Command::Demo(demo) => play(demo).await,
         Command::Check(check) => check::run(&config()?, check, output).await,
         Command::Simulate(simulate) => simulate::run(&config()?, simulate, arguments, output),
+        Command::Plan(plan) => plan::run(&config()?, plan, output).await,
         Command::Sync(sync) => sync::run(config()?, sync, output).await,
         Command::Run => run::run(&config()?, output).await,
         Command::Pause(pause) => pause::pause(&config()?, pause, output).await,

@@ -51,6 +51,9 @@ pub async fn resume(config: &Config, arguments: &ResumeArguments, output: &Outpu
     if arguments.approve_creates {
         approve_creates(store.as_ref(), &system, &by).await?;
     }
+    if arguments.yes {
+        keep_lifted(store.as_ref(), &system, StopCause::FirstWrite, &by).await?;
+    }
     if is_other && wanted.contains(&Direction::Out) {
         drop(store);
         answer_identity(config, &system, arguments.restored, &by).await?;
@@ -61,10 +64,20 @@ pub async fn resume(config: &Config, arguments: &ResumeArguments, output: &Outpu
 
 /// Lets creates of a system go, also where no guard has held any so far.
 pub(super) async fn approve_creates(store: &dyn Store, system: &SystemName, by: &str) -> Result<(), Failure> {
+    keep_lifted(store, system, StopCause::Creates, by).await
+}
+
+/// Keeps that a person lets go what a stop of this cause holds, whether or not one stands.
+async fn keep_lifted(
+    store: &dyn Store,
+    system: &SystemName,
+    cause: StopCause,
+    by: &str,
+) -> Result<(), Failure> {
     let stop = Stop {
         system: system.clone(),
         direction: Direction::Out,
-        cause: StopCause::Creates,
+        cause,
         by: Some(by.to_owned()),
         note: None,
         since: now(),

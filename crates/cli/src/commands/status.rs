@@ -26,7 +26,8 @@ pub async fn run(config: &Config, output: &Output) -> Result<Exit, Failure> {
     let (counts, stops) = (store.counts().await?, store.stops().await?);
     let lags = lags(config, store.lags().await?);
     let waiting = store.waiting_intents(undelivered::LOOKED_AT_MAX).await?;
-    let status = Status { counts, stops, set_aside, notices, lags, undelivered: Undelivered::of(&waiting, &[]) };
+    let status =
+        Status { counts, stops, set_aside, notices, lags, undelivered: Undelivered::of(&waiting, &[]) };
     if output.is_json() {
         output.json(&status)?;
     } else {

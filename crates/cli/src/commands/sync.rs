@@ -7,8 +7,11 @@ use crate::failure::{Exit, Failure};
 use crate::output::{Mark, Output, counted};
 use crate::undelivered;
 use crate::watch::Watch;
+use avowal_core::explain::short_text;
 use avowal_engine::ports::connector::Finding;
-use avowal_engine::{SyncOptions, SyncReport, SystemReport};
+use avowal_engine::ports::store::StopCause;
+use avowal_engine::{FirstWrites, SyncOptions, SyncReport, SystemReport};
+use std::sync::Arc;
 
 /// What is said of a system with which nothing was done.
 const NOTHING: &str = "nothing to do";
@@ -18,6 +21,13 @@ pub async fn run(mut config: Config, arguments: &SyncArguments, output: &Output)
     for name in &arguments.approve_deletes {
         let system = super::pause::known(&config, name)?;
         config.settings.guards.deletes_approved.insert(system);
+    }
+    if arguments.yes {
+        config.settings.first_writes = FirstWrites::Agreed { by: super::person(None) };
+    }
+    if let Some(path) = &arguments.plan {
+        let plan = Arc::new(super::plan::to_keep(&config, path)?);
+        config.settings.first_writes = FirstWrites::Planned { by: super::person(None), plan };
     }
     let store = compose::open_to_write(&config).await?;
     for name in &arguments.approve_creates {
@@ -103,7 +113,20 @@ fn print(report: &SyncReport, output: &Output) {
     for held in &report.held {
         output.line(format!("{}: {held}", output.mark(Mark::Warn, "Held by a guard")));
     }
-    for stop in &report.stops {
+    for (system, moved) in &report.moved_on {
+        let records = counted(moved.records, "record has", "records have");
+        let named = moved.examples.iter().map(|name| short_text(name)).collect::<Vec<_>>().join("; ");
+        output.line(format!(
+            "{}: {records} moved on since the plan of {} and nothing of that was written to {system}: {named}. Plan anew: \
+             `avowal plan --out FILE`",
+            output.mark(Mark::Warn, "Not as planned"),
+            counted(moved.planned, "write", "writes"),
+        ));
+    }
+    for first in report.first_writes.iter().filter(|first| first.count() > 0) {
+        output.line(format!("{}: {first}", output.mark(Mark::Warn, "Held until you have looked")));
+    }
+    for stop in report.stops.iter().filter(|stop| stop.cause != StopCause::FirstWrite) {
         output.line(format!("{}: {stop}", output.mark(Mark::Warn, "Held by a stop")));
     }
 }

@@ -135,6 +135,7 @@ impl Reading<'_> {
             attempts_max: keys.attempts_max,
             deliveries_kept_days: keys.deliveries_kept_days,
             guards: guards?,
+            ..defaults
         };
         self.check_settings(table, &settings);
         Some(settings)

@@ -86,7 +86,7 @@ fn a_program_syncs_by_its_own_resolver_and_validator() {
         database.execute_batch(&sql).unwrap();
     }
     assert_eq!(custom(&bench, &["check", "--offline"]), ExitCode::SUCCESS);
-    assert_eq!(custom(&bench, &["sync"]), ExitCode::SUCCESS);
+    assert_eq!(custom(&bench, &["sync", "--yes"]), ExitCode::SUCCESS);
     assert_eq!(custom(&bench, &["check"]), ExitCode::SUCCESS);
 
     let [(app, _), (crm, _)] = databases(&bench);
@@ -96,7 +96,7 @@ fn a_program_syncs_by_its_own_resolver_and_validator() {
     .unwrap();
     crm.execute_batch("UPDATE contacts SET discount = 15, iban = 'DE88 3704 0044 0532 0130 00'").unwrap();
     // 40 % waits for a person.
-    assert_eq!(custom(&bench, &["sync"]), ExitCode::from(4));
+    assert_eq!(custom(&bench, &["sync", "--yes"]), ExitCode::from(4));
 
     // The larger discount is kept, and the IBAN with wrong check digits is overwritten.
     let ann = (15, "DE89 3704 0044 0532 0130 00".to_owned());

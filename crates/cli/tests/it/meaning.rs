@@ -44,7 +44,7 @@ fn one(bench: &Bench, database: &str, sql: &str) -> String {
 }
 
 fn sync(bench: &Bench) {
-    bench.avowal(&["sync"]);
+    bench.avowal(&["sync", "--yes"]);
 }
 
 #[test]
@@ -57,7 +57,7 @@ fn what_both_sides_take_from_a_sum_is_taken_twice() {
     }
     sync(&bench);
     sync(&bench);
-    bench.avowal(&["sync", "--full"]);
+    bench.avowal(&["sync", "--yes", "--full"]);
     let sums = ["a", "b"].map(|database| one(&bench, database, "SELECT qty FROM t"));
     assert_eq!(sums, ["94", "94"]);
 }
@@ -87,7 +87,7 @@ fn a_word_that_nobody_knows_is_set_aside_and_named_until_it_is_understood() {
     // Another change of the same row goes through, and a full listing changes nothing.
     bench.sql("a", "UPDATE t SET note = 'later'");
     sync(&bench);
-    bench.avowal(&["sync", "--full"]);
+    bench.avowal(&["sync", "--yes", "--full"]);
     assert_eq!(
         one(&bench, "b", "SELECT status || ' ' || note || ' ' || qty FROM t"),
         "processing later many"

@@ -28,7 +28,7 @@ fn open(bench: &Bench, name: &str) -> Connection {
 }
 
 fn sync(bench: &Bench) {
-    let ended = bench.avowal(&["sync"]);
+    let ended = bench.avowal(&["sync", "--yes"]);
     // What it leaves for a person is said, and only that makes it end with 4.
     let waits = ended.out.contains("avowal review list") || ended.out.contains("avowal quarantine list");
     assert_eq!(ended.code, if waits { 4 } else { 0 }, "{}{}", ended.out, ended.err);

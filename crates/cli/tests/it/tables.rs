@@ -60,7 +60,7 @@ fn one(bench: &Bench, system: &str, sql: &str) -> String {
 
 /// The command's end is told by what stands in the tables; whether something waits differs from case to case.
 fn sync(bench: &Bench) -> String {
-    let ended = bench.avowal(&["sync"]);
+    let ended = bench.avowal(&["sync", "--yes"]);
     assert!([0, 4].contains(&ended.code), "{}: {}{}", ended.code, ended.out, ended.err);
     ended.out + &ended.err
 }

@@ -38,13 +38,22 @@ pub(super) async fn position(
         .await
 }
 
+/// What becomes of the rows of the log that have been read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum ReadRows {
+    /// They are pruned now and then.
+    Pruned,
+    /// They stay: somebody only looks.
+    Kept,
+}
+
 /// The page after `cursor`.
 pub(super) async fn changes(
     ours: &Ours<'_>,
     binding: &Binding,
     cursor: &Cursor,
     limit: usize,
-    behind: &Behind,
+    (behind, read): (&Behind, ReadRows),
 ) -> Result<Page, ConnectorError> {
     let session = ours.session;
     session
@@ -72,7 +81,8 @@ pub(super) async fn changes(
             }
             let page = page(&table, mark, &rows, limit);
             behind.saw(waiting && !page.more, page.changes.len());
-            if let Some(durable) = behind.ask(&binding.entity, &mark.position)
+            if read == ReadRows::Pruned
+                && let Some(durable) = behind.ask(&binding.entity, &mark.position)
                 && behind.prune_due()
             {
                 prune(client, &table, binding, &durable).await;

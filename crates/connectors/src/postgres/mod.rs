@@ -53,6 +53,7 @@ use avowal_engine::ports::connector::{
 };
 use avowal_engine::ports::store::Cursor;
 use behind::Behind;
+use feed::ReadRows;
 use install::Ours;
 use listen::Listener;
 use session::Session;
@@ -166,7 +167,13 @@ impl Connector for PostgresConnector {
         cursor: &Cursor,
         limit: usize,
     ) -> Result<Page, ConnectorError> {
-        feed::changes(&self.ours(), self.binding(entity)?, cursor, limit, &self.behind).await
+        let read = (&self.behind, ReadRows::Pruned);
+        feed::changes(&self.ours(), self.binding(entity)?, cursor, limit, read).await
+    }
+
+    async fn peek(&self, entity: &EntityName, cursor: &Cursor, limit: usize) -> Result<Page, ConnectorError> {
+        let read = (&self.behind, ReadRows::Kept);
+        feed::changes(&self.ours(), self.binding(entity)?, cursor, limit, read).await
     }
 
     async fn read(&self, entity: &EntityName, ids: &[RemoteId]) -> Result<Vec<Change>, ConnectorError> {

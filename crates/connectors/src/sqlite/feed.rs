@@ -39,13 +39,38 @@ pub(super) fn position(connection: &mut Connection, mapped: &Mapped) -> Result<C
     Ok(feed.end(&transaction, mapped)?.cursor())
 }
 
-/// The page after `cursor`.
+/// The page after `cursor`. What lies far behind it is pruned.
 pub(super) fn changes(
     connection: &mut Connection,
     mapped: &Mapped,
     cursor: &Cursor,
     limit: usize,
 ) -> Result<Page, Failure> {
+    let (page, pruned) = page(connection, mapped, cursor, limit)?;
+    if let Some((feed, before)) = pruned {
+        // A busy file is pruned another time.
+        let _ = prune(connection, mapped, feed, before);
+    }
+    Ok(page)
+}
+
+/// The page after `cursor`, and nothing is changed.
+pub(super) fn peek(
+    connection: &mut Connection,
+    mapped: &Mapped,
+    cursor: &Cursor,
+    limit: usize,
+) -> Result<Page, Failure> {
+    page(connection, mapped, cursor, limit).map(|(page, _)| page)
+}
+
+/// The page after `cursor`, with the feed whose rows before an id may go, if that is worth it.
+fn page(
+    connection: &mut Connection,
+    mapped: &Mapped,
+    cursor: &Cursor,
+    limit: usize,
+) -> Result<(Page, Option<(i64, i64)>), Failure> {
     let transaction = connection.transaction()?;
     if let Some(failure) = emptied(&transaction, mapped)? {
         return Err(failure);
@@ -61,12 +86,9 @@ pub(super) fn changes(
     for row in rows {
         changes.extend(reader.change(row)?);
     }
-    drop(transaction);
-    if from.id > feed.pruned + KEPT_ROWS + PRUNE_EVERY_ROWS {
-        // A busy file is pruned another time.
-        let _ = prune(connection, mapped, feed.number, from.id - KEPT_ROWS);
-    }
-    Ok(Page { changes, next: next.cursor(), more })
+    let is_worth_it = from.id > feed.pruned + KEPT_ROWS + PRUNE_EVERY_ROWS;
+    let pruned = is_worth_it.then_some((feed.number, from.id - KEPT_ROWS));
+    Ok((Page { changes, next: next.cursor(), more }, pruned))
 }
 
 /// The feed of an entity, if its triggers are what the mapping needs.

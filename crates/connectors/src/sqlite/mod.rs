@@ -160,6 +160,11 @@ impl Connector for SqliteConnector {
         self.session.run(move |connection| feed::changes(connection, &mapped, &cursor, limit)).await
     }
 
+    async fn peek(&self, entity: &EntityName, cursor: &Cursor, limit: usize) -> Result<Page, ConnectorError> {
+        let (mapped, cursor) = (self.mapped(entity)?, cursor.clone());
+        self.session.run(move |connection| feed::peek(connection, &mapped, &cursor, limit)).await
+    }
+
     async fn read(&self, entity: &EntityName, ids: &[RemoteId]) -> Result<Vec<Change>, ConnectorError> {
         let (mapped, ids) = (self.mapped(entity)?, ids.to_vec());
         self.session.run(move |connection| read::read(connection, &mapped, &ids)).await

@@ -51,17 +51,19 @@ pub fn key_of_field(field: &FieldName, value: &Value) -> String {
 }
 
 fn keys<'a>(policy: &EntityPolicy, value: impl Fn(&FieldName) -> Option<&'a Value>) -> Vec<String> {
-    policy
-        .match_on
+    policy.match_on.iter().filter_map(|fields| key_of_fields(fields, &value)).collect()
+}
+
+/// The key that these fields make up; `None` if one of them is blank.
+pub fn key_of_fields<'a>(
+    fields: &[FieldName],
+    value: impl Fn(&FieldName) -> Option<&'a Value>,
+) -> Option<String> {
+    let parts: Option<Vec<String>> = fields
         .iter()
-        .filter_map(|fields| {
-            let parts: Option<Vec<String>> = fields
-                .iter()
-                .map(|field| value(field).filter(|value| !value.is_blank()).map(|value| part(field, value)))
-                .collect();
-            parts.map(|parts| bounded(joined(&parts)))
-        })
-        .collect()
+        .map(|field| value(field).filter(|value| !value.is_blank()).map(|value| part(field, value)))
+        .collect();
+    parts.map(|parts| bounded(joined(&parts)))
 }
 
 /// A separator inside a value is escaped, so that no value can pose as two fields of another record.

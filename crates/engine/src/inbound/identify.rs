@@ -151,8 +151,9 @@ fn link_matched<'a>(
             draft.second_copies.push(fact.change);
             return None;
         }
+        draft.parts.doubles().note(&fact.copy, &match_key, &other.remote_id);
         let reason = format!(
-            "a second copy in {system} matches record {record} by {match_key}; {} is linked already. Merge or delete one of the two there",
+            "a second copy in {system} carries {match_key}; {} is linked already. Merge or delete one of the two there",
             other.remote_id
         );
         draft.quarantine(&fact.copy, reason, payload(fact.change));

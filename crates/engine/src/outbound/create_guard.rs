@@ -36,11 +36,7 @@ pub(crate) async fn are_creates_held(turn: &Turn<'_>, due: &[DueRecord]) -> Resu
     let mut reasons = Vec::new();
     for planned in parts.store.planned_creates(system).await? {
         let lately = parts.recent_creates().count(system, &planned.entity, parts.clock.now());
-        let guards = &parts.settings.guards;
-        reasons.extend(
-            too_many_again(guards, &planned, lately)
-                .or_else(|| if is_first_fill { None } else { burst(guards, &planned) }),
-        );
+        reasons.extend(creates_over(&parts.settings.guards, &planned, lately, is_first_fill));
     }
     if reasons.is_empty() {
         return Ok(false);
@@ -50,6 +46,17 @@ pub(crate) async fn are_creates_held(turn: &Turn<'_>, due: &[DueRecord]) -> Resu
         turn.progress.tell(Step::Notice { system: system.clone(), message: stop.to_string() });
     }
     Ok(true)
+}
+
+/// Which limit is passed by the planned creates of an entity, in words. No first fill is a burst.
+pub(crate) fn creates_over(
+    guards: &Guards,
+    planned: &PlannedCreates,
+    lately: u64,
+    is_first_fill: bool,
+) -> Option<String> {
+    let burst = || if is_first_fill { None } else { burst(guards, planned) };
+    too_many_again(guards, planned, lately).or_else(burst)
 }
 
 /// Which limit is passed by the copies of an entity that would be made again, in words.

@@ -2,8 +2,9 @@
 
 use crate::outbound::turn::{Dispatched, Turn};
 use crate::parts::error::EngineError;
+use crate::parts::settings::Guards;
 use crate::ports::store::PlannedDeletes;
-use avowal_core::data::ids::EntityName;
+use avowal_core::data::ids::{EntityName, SystemName};
 use std::collections::BTreeSet;
 
 /// Up to this many may be a large share of few copies: a person who tidies up a small table is not asked.
@@ -23,16 +24,11 @@ pub(crate) async fn held_deletes(
         return Ok(held);
     }
     let mut reasons = Vec::new();
-    for PlannedDeletes { entity, planned, copies } in parts.store.planned_deletes(system).await? {
-        let lately = parts.recent_deletes().count(system, &entity, parts.clock.now());
-        let (all, of) = (planned + lately, copies + lately);
-        let limit = Limit { most: guards.deletes_max, share: guards.deletes_max_share };
-        let Some(limit) = limit.passed(all, of) else { continue };
-        let before = if lately > 0 { format!(" ({lately} more went out just now)") } else { String::new() };
-        reasons.push(format!(
-            "{planned} deletes of {entity} wait for {system}, which holds {copies}{before}: {limit}"
-        ));
-        held.insert(entity);
+    for planned in parts.store.planned_deletes(system).await? {
+        let lately = parts.recent_deletes().count(system, &planned.entity, parts.clock.now());
+        let Some(reason) = deletes_over(guards, system, &planned, lately) else { continue };
+        reasons.push(reason);
+        held.insert(planned.entity);
     }
     if !reasons.is_empty() {
         let cure =
@@ -40,6 +36,21 @@ pub(crate) async fn held_deletes(
         done.held = Some(format!("{}. {cure}", reasons.join("; ")));
     }
     Ok(held)
+}
+
+/// Which limit is passed by the planned deletes of an entity, with those that went out lately, in words.
+pub(crate) fn deletes_over(
+    guards: &Guards,
+    system: &SystemName,
+    planned: &PlannedDeletes,
+    lately: u64,
+) -> Option<String> {
+    let PlannedDeletes { entity, planned, copies } = planned;
+    let (all, of) = (planned + lately, copies + lately);
+    let limit = Limit { most: guards.deletes_max, share: guards.deletes_max_share };
+    let limit = limit.passed(all, of)?;
+    let before = if lately > 0 { format!(" ({lately} more went out just now)") } else { String::new() };
+    Some(format!("{planned} deletes of {entity} wait for {system}, which holds {copies}{before}: {limit}"))
 }
 
 /// A limit by number and by share.

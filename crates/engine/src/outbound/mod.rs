@@ -12,6 +12,7 @@ pub(crate) mod guard;
 pub(crate) mod hasten;
 pub(crate) mod outcome;
 pub(crate) mod outgoing;
+pub(crate) mod plan_guard;
 pub(crate) mod prepare;
 pub(crate) mod record_endings;
 pub(crate) mod send;

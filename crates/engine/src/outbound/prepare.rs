@@ -2,6 +2,7 @@
 //! reason.
 
 use crate::outbound::outgoing::{Due, OutgoingWrite};
+use crate::outbound::plan_guard::held_by_plan;
 use crate::outbound::spell::{Spelled, spell};
 use crate::outbound::turn::{Dispatched, Target, Turn};
 use crate::parts::error::EngineError;
@@ -101,7 +102,11 @@ pub(crate) async fn prepare_writes(
             outdated.push(record);
             continue;
         }
-        match prepare(target, policy, &record, intent, &holds).await? {
+        let prepared = match held_by_plan(target, policy, &record, intent, done).await? {
+            Some(reason) => Spelled::waits(reason),
+            None => prepare(target, policy, &record, intent, &holds).await?,
+        };
+        match prepared {
             Spelled::InCircle(left_out) => circles.push((record, left_out)),
             Spelled::Write(write) => {
                 out.push(OutgoingWrite::new(target, &record, intent, &due, *write));

@@ -55,6 +55,8 @@ pub(crate) struct Dispatched {
     pub(crate) quarantined: u64,
     /// Records whose intents wait for something that no retry brings about.
     pub(crate) put_off: Vec<RecordId>,
+    /// Records that have moved on since the plan to which the run is held, in words.
+    pub(crate) moved_on: Vec<(RecordId, String)>,
     /// Why a guard holds writes, with the cure.
     pub(crate) held: Option<String>,
     /// The system's words where it refuses our credentials.
@@ -127,8 +129,18 @@ impl<'a> Target<'a> {
 
 impl Dispatched {
     pub(crate) fn join(&mut self, other: Dispatched) {
-        let Dispatched { elsewhere, tried, written, failed, events, quarantined, put_off, held, refused } =
-            other;
+        let Dispatched {
+            elsewhere,
+            tried,
+            written,
+            failed,
+            events,
+            quarantined,
+            put_off,
+            moved_on,
+            held,
+            refused,
+        } = other;
         self.elsewhere |= elsewhere;
         self.tried += tried;
         self.written += written;
@@ -136,6 +148,7 @@ impl Dispatched {
         self.events += events;
         self.quarantined += quarantined;
         self.put_off.extend(put_off);
+        self.moved_on.extend(moved_on);
         self.held = self.held.take().or(held);
         self.refused = self.refused.take().or(refused);
     }

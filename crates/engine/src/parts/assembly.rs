@@ -1,6 +1,7 @@
 //! The parts that a caller hands in, and the parts as every piece of the engine holds them.
 
 use crate::parts::awaited::AwaitedReads;
+use crate::parts::doubles::Doubles;
 use crate::parts::ending::Ending;
 use crate::parts::error::EngineError;
 use crate::parts::failing_reads::FailingReads;
@@ -66,6 +67,7 @@ pub(crate) struct Parts {
     recent_deletes: Mutex<RecentWrites>,
     recent_creates: Mutex<RecentWrites>,
     sent: Mutex<SentWrites>,
+    doubles: Mutex<Doubles>,
 }
 
 /// By how many times the quiet time a read may lag where the system's lag is neither declared nor learned.
@@ -102,6 +104,7 @@ impl Parts {
             recent_deletes: Mutex::new(RecentWrites::within(DELETES_COUNT_MS)),
             recent_creates: Mutex::new(RecentWrites::within(CREATES_COUNT_MS)),
             sent: Mutex::default(),
+            doubles: Mutex::default(),
             store,
             clock,
             policies,
@@ -230,6 +233,11 @@ impl Parts {
     /// When the writes were sent whose outcome is not known.
     pub(crate) fn sent(&self) -> MutexGuard<'_, SentWrites> {
         self.sent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The rows that were found to carry the key of another.
+    pub(crate) fn doubles(&self) -> MutexGuard<'_, Doubles> {
+        self.doubles.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// When systems were listed last.

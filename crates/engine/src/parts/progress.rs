@@ -1,8 +1,10 @@
 //! What a run reports while it goes on and when it ends.
 
+use crate::parts::first_write::FirstWrite;
+use crate::parts::moved_on::MovedOn;
 use crate::parts::undelivered::Undelivered;
 use crate::ports::connector::Finding;
-use crate::ports::store::Stop;
+use crate::ports::store::{Stop, StopCause};
 use avowal_core::data::ids::{EntityName, SystemName};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -92,6 +94,10 @@ pub struct SyncReport {
     pub held: Vec<String>,
     /// The stops that stand.
     pub stops: Vec<Stop>,
+    /// What waits for the first word of a person, in systems that hold something and were never written to.
+    pub first_writes: Vec<FirstWrite>,
+    /// What has moved on since the plan to which the run was held, by system.
+    pub moved_on: BTreeMap<SystemName, MovedOn>,
 }
 
 /// What a run did with one system.
@@ -138,7 +144,15 @@ impl SyncReport {
 
     /// Whether a guard or a stop holds something.
     pub fn is_held(&self) -> bool {
-        !self.held.is_empty() || !self.stops.is_empty()
+        // A first write that nothing waits for yet holds nothing.
+        let is_other = |stop: &Stop| stop.cause != StopCause::FirstWrite;
+        !self.held.is_empty()
+            || self.stops.iter().any(is_other)
+            || self
+                .first_writes
+                .iter()
+                .any(|first| first.count() > 0 && !self.moved_on.contains_key(&first.system))
+            || self.moved_on.values().any(|moved| moved.are_many)
     }
 
     /// Whether something waits for a person, is set aside, or is not delivered yet.

@@ -1,7 +1,9 @@
 //! The bounds and delays of the engine.
 
+use crate::parts::planned::PlanToKeep;
 use avowal_core::data::ids::SystemName;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// Bounds and delays. The defaults suit a handful of systems with up to millions of records.
 #[derive(Clone, PartialEq, Debug)]
@@ -23,6 +25,39 @@ pub struct Settings {
     pub deliveries_kept_days: u32,
     /// The limits that hold deletes until a person approves them.
     pub guards: Guards,
+    /// What a person has said about the first write into a system that holds something.
+    pub first_writes: FirstWrites,
+}
+
+/// What a person has said about the first write into each system that holds something and was never written to.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum FirstWrites {
+    /// Nothing yet: it is held until somebody has looked.
+    #[default]
+    Ask,
+    /// It may go out. This answers no guard.
+    Agreed {
+        /// Who agreed.
+        by: String,
+    },
+    /// What this plan holds may go out, and nothing else. This answers no guard.
+    Planned {
+        /// Who agreed.
+        by: String,
+        /// The plan.
+        plan: Arc<PlanToKeep>,
+    },
+}
+
+impl FirstWrites {
+    /// Whether a person has agreed, for this run, to what may go out to a system.
+    pub(crate) fn are_answered(&self, system: &SystemName) -> bool {
+        match self {
+            FirstWrites::Ask => false,
+            FirstWrites::Agreed { .. } => true,
+            FirstWrites::Planned { plan, .. } => plan.is_about(system),
+        }
+    }
 }
 
 /// Limits on how many deletes and creates may go out without a person.
@@ -63,6 +98,7 @@ impl Default for Settings {
             attempts_max: 6,
             deliveries_kept_days: 30,
             guards: Guards::default(),
+            first_writes: FirstWrites::default(),
         }
     }
 }

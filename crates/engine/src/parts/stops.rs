@@ -14,9 +14,17 @@ pub(crate) async fn is_stopped(
     direction: Direction,
 ) -> Result<bool, EngineError> {
     let stops = parts.store.stops().await?;
-    Ok(stops
-        .iter()
-        .any(|stop| stop.system == *system && stop.direction == direction && stop.cause.is_whole()))
+    Ok(stops.iter().any(|stop| stop.system == *system && stop.direction == direction && holds(parts, stop)))
+}
+
+/// Whether a stop holds everything in its direction, for this run: a first write may have been answered.
+pub(crate) fn holds(parts: &Parts, stop: &Stop) -> bool {
+    match stop.cause {
+        StopCause::FirstWrite => !parts.settings.first_writes.are_answered(&stop.system),
+        StopCause::Person | StopCause::Identity | StopCause::Creates | StopCause::FirstFill => {
+            stop.cause.is_whole()
+        }
+    }
 }
 
 /// Stops writes to a system whose error says that it is not the one that it was. Every other error stops nothing.

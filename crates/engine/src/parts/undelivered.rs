@@ -79,7 +79,7 @@ impl Undelivered {
 
 /// A reason without what names one row: the contents of parentheses, and words with a digit or an at sign outside of
 /// quotes.
-fn common_part(reason: &str) -> String {
+pub(crate) fn common_part(reason: &str) -> String {
     let mut outside = String::with_capacity(reason.len());
     let mut depth = 0_u32;
     for letter in reason.chars() {

@@ -69,6 +69,11 @@ pub trait Connector: Send + Sync {
         limit: usize,
     ) -> Result<Page, ConnectorError>;
 
+    /// As `changes`, for those who only look: nothing is changed in the system, so what was read is not pruned either.
+    async fn peek(&self, entity: &EntityName, cursor: &Cursor, limit: usize) -> Result<Page, ConnectorError> {
+        self.changes(entity, cursor, limit).await
+    }
+
     /// Reads copies directly, in the order asked. A copy that provably does not exist is `RemoteState::Gone`, and one whose
     /// read fails although the system answers is `RemoteState::Unread`: it must not hold up the others.
     async fn read(&self, entity: &EntityName, ids: &[RemoteId]) -> Result<Vec<Change>, ConnectorError>;

@@ -6,9 +6,11 @@ use crate::outbound::dispatch::dispatch;
 use crate::outbound::turn::Dispatched;
 use crate::parts::assembly::Parts;
 use crate::parts::error::EngineError;
+use crate::parts::first_write::{FirstWrite, first_writes, lift_where_all_agree};
 use crate::parts::progress::{Progress, Step, SystemReport};
 use crate::parts::stops::stop_for;
 use crate::ports::connector::{Advice, Finding};
+use crate::ports::store::{Stop, StopCause};
 use avowal_core::data::ids::SystemName;
 use avowal_core::data::time::Timestamp;
 use std::sync::Arc;
@@ -25,6 +27,9 @@ const GRACE_MS: u64 = 3_000;
 
 /// How often a system is asked what hampers it, in milliseconds.
 const NOTICES_EVERY_MS: u64 = 60_000;
+
+/// How often it is looked what waits for the first word of a person, in milliseconds.
+const FIRST_WRITES_EVERY_MS: u64 = 2_000;
 
 /// Attends to one system once: follows its feed to the end, then the signals, then sends what is due. Answers whether
 /// anything happened.
@@ -72,11 +77,27 @@ pub(crate) struct Attendant {
     is_installed: bool,
     /// When the system is asked next what hampers it, and when the stops are told next.
     notices_due: Timestamp,
+    /// When it is looked next what waits for the first word of a person.
+    first_writes_due: Timestamp,
+    /// What was found to wait for it last.
+    first_told: Option<FirstWrite>,
+    /// When it was told last.
+    first_told_at: Timestamp,
 }
 
 impl Attendant {
     pub(crate) fn new(parts: Arc<Parts>, system: SystemName, progress: Arc<dyn Progress>) -> Self {
-        Self { parts, system, progress, failures: 0, is_installed: false, notices_due: Timestamp::default() }
+        Self {
+            parts,
+            system,
+            progress,
+            failures: 0,
+            is_installed: false,
+            notices_due: Timestamp::default(),
+            first_writes_due: Timestamp::default(),
+            first_told: None,
+            first_told_at: Timestamp::default(),
+        }
     }
 
     /// Attends to the system until told to stop.
@@ -95,7 +116,10 @@ impl Attendant {
                 }
                 Ok(false) => {
                     self.failures = 0;
+                    // If the store cannot say it now, the next turn asks again.
+                    let _ = lift_where_all_agree(&self.parts).await;
                     self.tell_notices().await;
+                    self.tell_first_writes().await;
                     self.idle_ms().await
                 }
                 Err(error) => self.failed(&error).await,
@@ -162,9 +186,34 @@ impl Attendant {
         }
         // If the store cannot say it, the next turn reports why.
         let stops = parts.store.stops().await.unwrap_or_default();
-        for stop in stops.iter().filter(|stop| stop.system == *system) {
+        // What waits for a first word is told apart, with how much it is.
+        let is_told = |stop: &&Stop| stop.system == *system && stop.cause != StopCause::FirstWrite;
+        for stop in stops.iter().filter(is_told) {
             self.tell_notice(stop.to_string());
         }
+    }
+
+    /// Tells how many writes to the system wait for the first word of a person: when there are some, when their number has
+    /// changed, and once a minute.
+    async fn tell_first_writes(&mut self) {
+        let (parts, system) = (&self.parts, &self.system);
+        let now = parts.clock.now();
+        if now < self.first_writes_due {
+            return;
+        }
+        // If the store cannot say it, the next turn reports why.
+        let waiting = first_writes(parts).await.unwrap_or_default();
+        let waiting = waiting.into_iter().find(|first| first.system == *system && first.count() > 0);
+        let is_long_ago =
+            now >= self.first_told_at.plus_millis(i64::try_from(NOTICES_EVERY_MS).unwrap_or(i64::MAX));
+        if let Some(first) =
+            waiting.as_ref().filter(|first| is_long_ago || Some(*first) != self.first_told.as_ref())
+        {
+            self.tell_notice(first.to_string());
+            self.first_told_at = now;
+        }
+        self.first_told = waiting;
+        self.first_writes_due = parts.in_ms(FIRST_WRITES_EVERY_MS);
     }
 
     fn tell_notice(&self, message: String) {

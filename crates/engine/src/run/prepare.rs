@@ -3,6 +3,7 @@
 
 use crate::parts::assembly::Parts;
 use crate::parts::error::EngineError;
+use crate::parts::first_write::lift_agreed;
 use crate::ports::bucket::Shares;
 use crate::ports::store::{Commit, CommitOutcome, SignalReason};
 use avowal_core::data::ids::{EntityName, RecordId};
@@ -23,6 +24,7 @@ pub(crate) async fn prepare(parts: &Parts) -> Result<(), EngineError> {
     parts.quarantined.load().await?;
     parts.awaited.load(parts.systems.names()).await?;
     note_failing_reads(parts).await?;
+    lift_agreed(parts).await?;
     for policy in parts.policies.values() {
         note_policy(parts, policy).await?;
     }

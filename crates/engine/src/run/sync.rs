@@ -8,8 +8,10 @@ use crate::outbound::hasten::hasten_all;
 use crate::outbound::turn::Dispatched;
 use crate::parts::assembly::Parts;
 use crate::parts::error::EngineError;
+use crate::parts::first_write::{first_writes, lift_where_all_agree};
+use crate::parts::moved_on::MovedOn;
 use crate::parts::progress::{Progress, Step, SyncReport, SystemReport};
-use crate::parts::stops::stop_for;
+use crate::parts::stops::{holds, stop_for};
 use crate::parts::undelivered::undelivered;
 use crate::ports::bucket::Shares;
 use crate::ports::connector::ConnectorErrorKind;
@@ -18,7 +20,7 @@ use crate::run::attend::next_wait_ms;
 use crate::run::prepare::prepare;
 use avowal_core::data::ids::{RecordId, SystemName};
 use avowal_core::data::time::Timestamp;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What one `sync` shall do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -51,6 +53,7 @@ pub(crate) async fn sync(
         report: SyncReport::default(),
         down: BTreeSet::new(),
         put_off: BTreeSet::new(),
+        moved_on: BTreeMap::new(),
         elsewhere: false,
         stopped: BTreeSet::new(),
         refusing: BTreeSet::new(),
@@ -74,6 +77,8 @@ struct Run<'a> {
     put_off: BTreeSet<(SystemName, RecordId)>,
     /// Whether another process was found doing something in the last round.
     elsewhere: bool,
+    /// The records that have moved on since the plan to which the run is held, in words.
+    moved_on: BTreeMap<SystemName, BTreeMap<RecordId, String>>,
     /// Systems to which nothing may be written, as of the last round.
     stopped: BTreeSet<SystemName>,
     /// Systems that have refused our credentials for a write: they are not written to for the rest of the run.
@@ -126,8 +131,8 @@ impl Run<'_> {
             }
         }
         let stops = self.parts.store.stops().await?.into_iter();
-        let is_whole = |stop: &Stop| stop.direction == Direction::Out && stop.cause.is_whole();
-        self.stopped = stops.filter(is_whole).map(|stop| stop.system).collect();
+        let is_held = |stop: &Stop| stop.direction == Direction::Out && holds(self.parts, stop);
+        self.stopped = stops.filter(is_held).map(|stop| stop.system).collect();
         // All systems have been asked before anything is sent: what one of them has may be what another lacks.
         let mut names = self.usable();
         names.retain(|system| !self.refusing.contains(system));
@@ -164,6 +169,7 @@ impl Run<'_> {
             self.note_refusal(system, reason);
         }
         self.elsewhere |= dispatched.elsewhere;
+        self.moved_on.entry(system.clone()).or_default().extend(dispatched.moved_on);
         if dispatched.tried > 0 {
             self.put_off.clear();
         }
@@ -308,6 +314,10 @@ impl Run<'_> {
     }
 
     async fn finish(mut self) -> Result<SyncReport, EngineError> {
+        lift_where_all_agree(self.parts).await?;
+        self.report.first_writes = first_writes(self.parts).await?;
+        let moved_on = std::mem::take(&mut self.moved_on);
+        self.report.moved_on = MovedOn::of(self.parts, moved_on);
         for system in self.usable() {
             let Some(connector) = self.parts.connector(&system) else { continue };
             // What could not be asked now is no news; the next run asks again.

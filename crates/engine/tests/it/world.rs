@@ -8,9 +8,10 @@ use avowal_core::history::{Body, ChainVerifier, IntegrationEvent};
 use avowal_core::policy::EntityPolicy;
 use avowal_core::record::{Copy, Record};
 use avowal_engine::ports::connector::{ConnectorError, ConnectorErrorKind, Fields};
-use avowal_engine::ports::store::{ReadHistory, ReadRecords};
+use avowal_engine::ports::store::{ReadHistory, ReadRecords, Store};
 use avowal_engine::{
-    Engine, EngineError, EngineParts, Settings, SyncOptions, SyncReport, SystemPort, Unwatched, WriteRate,
+    Engine, EngineError, EngineParts, FirstWrites, Settings, SyncOptions, SyncReport, SystemPort, Unwatched,
+    WriteRate,
 };
 use avowal_testkit::fake::{FakeSystem, ManualClock, Profile};
 use avowal_testpolicy::{list, try_policy_of};
@@ -83,26 +84,34 @@ impl World {
             systems: fakes.collect(),
             clock,
             policies,
-            settings: Settings::default(),
+            settings: Settings {
+                first_writes: FirstWrites::Agreed { by: "Ada".to_owned() },
+                ..Settings::default()
+            },
             rates: BTreeMap::new(),
         }
     }
 
     /// A new engine on the same store: what a restart finds.
     pub fn engine(&self) -> Arc<Engine> {
+        Arc::new(Engine::new(self.parts(self.store.clone())))
+    }
+
+    /// What an engine on this store is made of.
+    pub fn parts(&self, store: Arc<dyn Store>) -> EngineParts {
         let port = |name: &SystemName, fake: &Arc<FakeSystem>| SystemPort {
             connector: fake.clone(),
             poll_ms: 5_000,
             rate: self.rates.get(name).copied(),
             lag_ms: None,
         };
-        Arc::new(Engine::new(EngineParts {
-            store: self.store.clone(),
+        EngineParts {
+            store,
             clock: self.clock.clone(),
             systems: self.systems.iter().map(|(name, fake)| (name.clone(), port(name, fake))).collect(),
             policies: self.policies.clone(),
             settings: self.settings.clone(),
-        }))
+        }
     }
 
     /// One run of a new engine.

@@ -67,6 +67,11 @@ pub(super) async fn migrate(link: &Link, server: &Server) -> Result<(), StoreErr
     }
 }
 
+/// Whether there is a store, of whatever version.
+pub(super) async fn exists(link: &Link, server: &Server) -> Result<bool, StoreError> {
+    has_table(link, "migrations").await.map_err(|fault| fault.into_store_error(server.place()))
+}
+
 /// Refuses a schema whose tables are not the ones this program reads, changing nothing.
 pub(super) async fn check(link: &Link, server: &Server) -> Result<(), StoreError> {
     let fault = |fault: Fault| fault.into_store_error(server.place());

@@ -92,6 +92,17 @@ impl PostgresStore {
         Self { pool, claims, workers, wakes, writer, server }
     }
 
+    /// Opens the store for reading, if there is one.
+    pub async fn open_if_there(url: &str) -> Result<Option<Self>, StoreError> {
+        let server = Arc::new(Server::new(url, true)?);
+        let link = server.connect().await.map_err(|fault| fault.into_store_error(server.place()))?;
+        if !migrate::exists(&link, &server).await? {
+            return Ok(None);
+        }
+        migrate::check(&link, &server).await?;
+        Ok(Some(Self::of(server, None)))
+    }
+
     /// Opens an existing store for reading. Its `commit` and `restate` answer [`StoreError::Unavailable`], and
     /// `seen_before` counts nothing.
     pub async fn open_read_only(url: &str) -> Result<Self, StoreError> {

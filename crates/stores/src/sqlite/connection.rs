@@ -54,3 +54,12 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, Fault> {
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     Ok(connection)
 }
+
+/// Copies a whole database into a new file, as it stands at one moment.
+pub(super) fn copy_into(from: &Path, to: &Path) -> Result<(), Fault> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(from, flags)?;
+    connection.execute_batch(&format!("PRAGMA busy_timeout = {BUSY_MS};"))?;
+    connection.execute("VACUUM INTO ?1", [to.to_string_lossy()])?;
+    Ok(())
+}

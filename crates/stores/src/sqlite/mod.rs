@@ -102,6 +102,18 @@ impl SqliteStore {
         Ok(Self { readers, writer: None, recent, path: path.to_owned(), lanes, _lock: None })
     }
 
+    /// Copies the store at `from`, as it stands at one moment, into a new file, also while another process writes. The
+    /// store itself is only read.
+    pub async fn copy(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<(), StoreError> {
+        let (from, to) = (from.as_ref().to_owned(), to.as_ref().to_owned());
+        let copied = tokio::task::spawn_blocking(move || {
+            connection::copy_into(&from, &to).map_err(|fault| fault.into_store_error(&from))
+        });
+        copied
+            .await
+            .map_err(|error| StoreError::Unavailable(format!("the copy was not finished: {error}")))?
+    }
+
     /// Bounds the file to `pages` pages of 4096 bytes (never below its present size): commits beyond it answer
     /// [`StoreError::Full`] until the bound is raised.
     pub async fn limit_pages(&self, pages: u32) -> Result<(), StoreError> {

@@ -3,7 +3,9 @@
 use super::severed::policy;
 use avowal_core::data::ids::SystemName;
 use avowal_core::data::value::Value;
-use avowal_engine::{DeliveryOutcome, Engine, EngineParts, Settings, SyncOptions, SystemPort, Unwatched};
+use avowal_engine::{
+    DeliveryOutcome, Engine, EngineParts, FirstWrites, Settings, SyncOptions, SystemPort, Unwatched,
+};
 use avowal_stores::postgres::PostgresStore;
 use avowal_testkit::fake::{FakeSystem, ManualClock, Profile};
 use avowal_testkit::postgres::PrivatePostgres;
@@ -39,7 +41,11 @@ impl Nodes {
                 clock: clock.clone(),
                 systems: systems.iter().map(|(name, fake)| (name.clone(), port(fake))).collect(),
                 policies: BTreeMap::from([("customer".into(), Arc::new(policy()))]),
-                settings: Settings { batch_records_max: 7, ..Settings::default() },
+                settings: Settings {
+                    batch_records_max: 7,
+                    first_writes: FirstWrites::Agreed { by: "Ada".to_owned() },
+                    ..Settings::default()
+                },
             })));
         }
         Self { _server: server, systems, engines }

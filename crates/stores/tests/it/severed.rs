@@ -7,7 +7,7 @@ use avowal_core::history::Body;
 use avowal_engine::ports::store::{
     Commit, CommitChanges, CommitOutcome, ReadOverview, ReadRecords, Store, StoreError,
 };
-use avowal_engine::{Engine, EngineParts, Settings, SyncOptions, SystemPort, Unwatched};
+use avowal_engine::{Engine, EngineParts, FirstWrites, Settings, SyncOptions, SystemPort, Unwatched};
 use avowal_stores::postgres::PostgresStore;
 use avowal_testkit::fake::{FakeSystem, ManualClock, Profile};
 use avowal_testkit::postgres::{PASSWORD, PrivatePostgres, USER};
@@ -246,7 +246,11 @@ async fn engine_ends_well_on_a_store_that_breaks() {
             clock: clock.clone(),
             systems: systems.iter().map(|(name, fake)| (name.clone(), port(fake))).collect(),
             policies: BTreeMap::from([("customer".into(), Arc::new(policy()))]),
-            settings: Settings { batch_records_max: 3, ..Settings::default() },
+            settings: Settings {
+                batch_records_max: 3,
+                first_writes: FirstWrites::Agreed { by: "Ada".to_owned() },
+                ..Settings::default()
+            },
         })
     };
     relay.cut(Cut::EveryCommit(2));

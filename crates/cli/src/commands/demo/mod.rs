@@ -18,7 +18,8 @@ pub async fn play(folder: &Path) -> Result<(), Trouble> {
     stage.show(&["check", "--offline"])?;
 
     chapter(1, "The first sync: copies are linked by e-mail, missing ones are made");
-    stage.show(&["sync"])?;
+    stage.show(&["plan"])?;
+    stage.show(&["sync", "--yes"])?;
 
     chapter(2, "Disjoint edits: the app changes the phone, the CRM changes the stage");
     let ada = stage.contact("Ada Lovelace").await?;

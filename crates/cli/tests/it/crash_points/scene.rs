@@ -12,7 +12,9 @@ use avowal_core::policy::schema::FieldType;
 use avowal_engine::ports::clock::Clock;
 use avowal_engine::ports::connector::{Binding, Column, Connector, Installation};
 use avowal_engine::ports::store::Store;
-use avowal_engine::{Engine, EngineParts, Settings, SyncOptions, SyncReport, SystemPort, Unwatched};
+use avowal_engine::{
+    Engine, EngineParts, FirstWrites, Settings, SyncOptions, SyncReport, SystemPort, Unwatched,
+};
 use avowal_stores::sqlite::SqliteStore;
 use avowal_testkit::dice::Dice;
 use avowal_testkit::layer::Layered;
@@ -154,6 +156,7 @@ impl Scene {
             settle_ms: 20,
             backoff_min_ms: 20,
             patience_ms: 5_000,
+            first_writes: FirstWrites::Agreed { by: "Ada".to_owned() },
             ..Settings::default()
         };
         let engine = Engine::new(EngineParts {

@@ -58,7 +58,7 @@ fn killed_at_random_moments_it_loses_and_doubles_nothing() {
 
 /// Starts a sync and kills it after so many milliseconds.
 fn kill_one(world: &World, alive_ms: usize) {
-    let mut running = world.spawn(&["sync"]);
+    let mut running = world.spawn(&["sync", "--yes"]);
     std::thread::sleep(Duration::from_millis(alive_ms as u64 + 20));
     let ended = running.child.try_wait().unwrap();
     assert!(ended.is_none_or(|status| status.success()), "it failed by itself: {}", running.log());
@@ -67,7 +67,7 @@ fn kill_one(world: &World, alive_ms: usize) {
 
 /// Starts a sync and kills it as soon as a write has gone out, or when it has ended.
 fn kill_while_writing(world: &World) {
-    let mut running = world.spawn(&["sync"]);
+    let mut running = world.spawn(&["sync", "--yes"]);
     while running.child.try_wait().unwrap().is_none() && sent_writes(world) == 0 {
         std::thread::sleep(Duration::from_millis(1));
     }

@@ -137,6 +137,10 @@ fn three_workers_killed_and_stopped_lose_and_double_nothing() {
     for n in 0..records {
         expected.insert(format!("c{n:05}@x.org"), (0_i64, 0_i64));
     }
+    for system in ["app", "crm"] {
+        // Both hold rows, and nobody asks while the workers run.
+        world.json(&["resume", system, "--yes"]);
+    }
     let mut workers: Vec<Running> = (0..WORKERS).map(|n| world.start(n)).collect();
     let (mut made, mut killed, mut stopped) = (0, 0, 0);
     let began = Instant::now();
@@ -257,4 +261,49 @@ fn assert_effects(world: &World, database: &str) {
     let nothing = "SELECT email || ' ' || n FROM (SELECT *, lag(orders) OVER w AS o, lag(calls) OVER w AS c
         FROM effects WINDOW w AS (PARTITION BY email ORDER BY n)) AS steps WHERE orders = o AND calls = c";
     assert_eq!(ask(nothing), "", "written twice in {database}");
+}
+
+#[test]
+fn a_plan_over_postgres_changes_nothing_and_is_kept() {
+    let world = World::new();
+    let fill = |database: &str, rows: &str| {
+        let sql = format!("INSERT INTO customers (email, orders, calls) VALUES {rows}");
+        world.postgres.psql(database, &sql).unwrap();
+    };
+    fill("app", "('a@x.org', 1, 0), ('b@x.org', 2, 0)");
+    fill("crm", "('a@x.org', 0, 7), ('c@x.org', 0, 8)");
+    let schemas = "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'avowal%'";
+    let plan = world.folder.path().join("plan.json");
+    let plan = plan.to_str().unwrap();
+    let planned = world.json(&["plan", "--out", plan]);
+    for database in ["store", "app", "crm"] {
+        assert_eq!(
+            world.postgres.psql(database, schemas).unwrap().trim(),
+            "0",
+            "{database} is left as it was"
+        );
+    }
+    let writes = |planned: &Value| planned["writes"].as_array().map_or(0, Vec::len);
+    assert_eq!(writes(&planned), 4, "{planned}");
+    let synced = world.json(&["sync", "--plan", plan]);
+    assert_eq!(
+        (synced["systems"]["app"]["written"].as_u64(), synced["systems"]["crm"]["written"].as_u64()),
+        (Some(2), Some(2))
+    );
+    assert_eq!(
+        (synced["moved_on"].to_string(), synced["stops"].to_string()),
+        ("{}".to_owned(), "[]".to_owned())
+    );
+
+    // From now on the copy is made through the ports, and the feeds are read without being pruned.
+    world.postgres.psql("app", "UPDATE customers SET orders = 5 WHERE email = 'b@x.org'").unwrap();
+    let before = world.json(&["status"])["events"].clone();
+    let planned = world.json(&["plan", "--out", plan]);
+    assert_eq!(writes(&planned), 1, "{planned}");
+    assert_eq!(planned["systems"]["crm"]["entities"]["customer"]["fields"]["orders"]["replaced"], 1);
+    assert_eq!(planned["systems"]["app"]["calls"]["made"]["listings"], 0, "a feed is followed: {planned}");
+    assert_eq!(world.json(&["status"])["events"], before);
+    world.json(&["sync", "--plan", plan]);
+    assert_eq!(world.rows("crm")["b@x.org"], (5, 0));
+    assert_eq!(world.rows("app"), world.rows("crm"));
 }

@@ -237,7 +237,7 @@ impl World {
     #[track_caller]
     pub fn sync(&self) -> Synced {
         let began = Instant::now();
-        let synced = Synced(self.json(&["sync"]));
+        let synced = Synced(self.json(&["sync", "--yes"]));
         println!("sync: {} written, {} events, {:.1?}", synced.written(), synced.events(), began.elapsed());
         synced
     }

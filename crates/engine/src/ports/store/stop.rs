@@ -81,6 +81,8 @@ pub enum StopCause {
     Creates,
     /// The first fill of a system, which needs no word. It is set and lifted at once, so that the store knows since when.
     FirstFill,
+    /// The system holds something and was never written to: a person has to look first. Lifted once and for all.
+    FirstWrite,
 }
 
 impl Direction {
@@ -103,7 +105,8 @@ impl Direction {
 
 impl StopCause {
     /// Every cause.
-    pub const ALL: [Self; 4] = [Self::Person, Self::Identity, Self::Creates, Self::FirstFill];
+    pub const ALL: [Self; 5] =
+        [Self::Person, Self::Identity, Self::Creates, Self::FirstFill, Self::FirstWrite];
 
     /// The name in tables.
     pub fn as_str(self) -> &'static str {
@@ -112,6 +115,7 @@ impl StopCause {
             StopCause::Identity => "identity",
             StopCause::Creates => "creates",
             StopCause::FirstFill => "first_fill",
+            StopCause::FirstWrite => "first_write",
         }
     }
 
@@ -125,7 +129,7 @@ impl StopCause {
     /// Whether it stops everything in its direction.
     pub fn is_whole(self) -> bool {
         match self {
-            StopCause::Person | StopCause::Identity => true,
+            StopCause::Person | StopCause::Identity | StopCause::FirstWrite => true,
             StopCause::Creates | StopCause::FirstFill => false,
         }
     }
@@ -144,7 +148,7 @@ impl fmt::Display for Stop {
         let system = &self.system;
         match (self.direction, self.cause) {
             (Direction::In, _) => write!(f, "what {system} shows is not taken in")?,
-            (Direction::Out, StopCause::Person | StopCause::Identity) => {
+            (Direction::Out, StopCause::Person | StopCause::Identity | StopCause::FirstWrite) => {
                 write!(f, "nothing is written to {system}")?;
             }
             (Direction::Out, StopCause::Creates | StopCause::FirstFill) => {
@@ -164,6 +168,11 @@ impl fmt::Display for Stop {
                 f,
                 ". Look whether {system} shows what it holds, and at `avowal status`. If it is right that they are made, \
                  run `avowal resume {system} --approve-creates`"
+            ),
+            StopCause::FirstWrite => write!(
+                f,
+                ". Look with `avowal plan`; then run `avowal sync --yes`, or beside a running daemon `avowal resume {system} \
+                 --yes`"
             ),
             StopCause::Identity => write!(
                 f,
