@@ -153,7 +153,8 @@ impl<S: Service> Pair<S> {
         // Deletes that the service does not tell of are found by a full listing.
         let again: &[&str] = if S::TELLS_DELETES { &["sync"] } else { &["sync", "--full"] };
         let deadline = Instant::now() + Duration::from_secs(SETTLE_S_MAX);
-        let mut ran = self.run(&["sync"]);
+        // The first run writes into a service that may hold records.
+        let mut ran = self.run(&["sync", "--yes"]);
         loop {
             assert!([0, 1, 4].contains(&ran.code), "{ran}");
             ran = self.run(again);
