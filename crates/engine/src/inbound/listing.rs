@@ -7,7 +7,6 @@ use crate::inbound::reading::{Reading, Source};
 use crate::inbound::sweep::sweep;
 use crate::parts::creates::note_first_fill;
 use crate::parts::error::EngineError;
-use crate::parts::first_write::note_populated;
 use crate::parts::progress::Step;
 use crate::ports::connector::Page;
 use crate::ports::store::{Cursor, CursorKind, CursorMove, Position};
@@ -36,7 +35,6 @@ pub(crate) async fn first_listing(reading: &mut Reading<'_>) -> Result<Pulled, E
         note_first_fill(source.parts, source.system).await?;
     }
     let mut present = BTreeSet::new();
-    let mut shows_something = false;
     while !at.as_ref().is_some_and(Position::is_read_to_the_end) {
         let asked_at = source.parts.clock.now();
         let page = ask(source, at.as_ref().and_then(Position::cursor)).await?;
@@ -48,10 +46,6 @@ pub(crate) async fn first_listing(reading: &mut Reading<'_>) -> Result<Pulled, E
             return Err(source.stuck());
         }
         reading.report.listed += page.changes.len() as u64;
-        if !shows_something && !page.changes.is_empty() {
-            shows_something = true;
-            note_populated(source.parts, source.system).await?;
-        }
         if again {
             present.extend(page.changes.iter().map(|change| change.id.clone()));
         }
