@@ -10,7 +10,7 @@ use crate::watch::Watch;
 use avowal_core::explain::short_text;
 use avowal_engine::ports::connector::Finding;
 use avowal_engine::ports::store::StopCause;
-use avowal_engine::{FirstWrites, SyncOptions, SyncReport, SystemReport};
+use avowal_engine::{FirstWrite, FirstWrites, SyncOptions, SyncReport, SystemReport};
 use std::sync::Arc;
 
 /// What is said of a system with which nothing was done.
@@ -125,6 +125,9 @@ fn print(report: &SyncReport, output: &Output) {
     }
     for first in report.first_writes.iter().filter(|first| first.count() > 0) {
         output.line(format!("{}: {first}", output.mark(Mark::Warn, "Held until you have looked")));
+    }
+    if report.first_writes.iter().any(|first| first.count() > 0) {
+        output.line(format!("{}.", FirstWrite::CURE));
     }
     for stop in report.stops.iter().filter(|stop| stop.cause != StopCause::FirstWrite) {
         output.line(format!("{}: {stop}", output.mark(Mark::Warn, "Held by a stop")));

@@ -64,7 +64,7 @@ fn the_first_sync_into_a_table_with_rows_asks_and_yes_answers() {
     for _ in 0..2 {
         let said = bench.ends_with(3, &["sync"]);
         assert!(said.contains("crm holds records and was never written to"), "{said}");
-        assert!(said.contains("2 records of crm would be written (1 made, 1 changed, 0 deleted)"), "{said}");
+        assert!(said.contains("2 writes to it wait for your word: 1 made, 1 changed, 0 deleted"), "{said}");
         assert!(said.contains("avowal sync --yes") && said.contains("avowal plan"), "{said}");
         assert_eq!(contacts(&bench), UNTOUCHED);
     }
@@ -113,7 +113,7 @@ fn a_daemon_holds_and_goes_on_without_a_restart() {
     let log = std::fs::File::create(bench.path("run.log")).unwrap();
     let mut daemon = running.stdout(std::process::Stdio::null()).stderr(log).spawn().unwrap();
     let log = || std::fs::read_to_string(bench.path("run.log")).unwrap();
-    wait_until("it says what it holds", || log().contains("2 records of crm would be written"));
+    wait_until("it says what it holds", || log().contains("2 writes to it wait for your word"));
     assert!(log().contains("avowal resume crm --yes"), "{}", log());
     assert_eq!(contacts(&bench), UNTOUCHED);
     bench.ends_with(0, &["resume", "crm", "--yes", "--by", "Ada"]);

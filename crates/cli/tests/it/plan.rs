@@ -173,7 +173,7 @@ fn what_moved_on_since_the_plan_is_held_and_named_and_a_plan_of_other_rules_is_r
         "the rest goes"
     );
     let said = bench.ends_with(3, &["sync"]);
-    assert!(said.contains("1 record of crm would be written"), "{said}");
+    assert!(said.contains("1 write to it waits for your word"), "{said}");
 
     bench.ends_with(2, &["sync", "--plan", "plan.json", "--yes"]);
     let said = bench.ends_with(2, &["sync", "--plan", "none.json"]);

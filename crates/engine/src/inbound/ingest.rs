@@ -10,7 +10,8 @@ use crate::inbound::referents::go_on_without;
 use crate::inbound::sweep::sweep;
 use crate::parts::assembly::Parts;
 use crate::parts::error::EngineError;
-use crate::ports::connector::OrderKind;
+use crate::parts::first_write::note_populated;
+use crate::ports::connector::{Change, OrderKind, RemoteState};
 use crate::ports::store::{Commit, CommitOutcome, Located};
 use avowal_core::data::ids::{EntityName, RecordId, SystemName};
 use avowal_core::policy::EntityPolicy;
@@ -61,6 +62,10 @@ struct Ingest<'a> {
 impl<'a> Ingest<'a> {
     async fn begin(parts: &'a Parts, batch: &'a Batch) -> Result<Self, EngineError> {
         parts.lags.load().await?;
+        let is_present = |(_, change): &(EntityName, Change)| matches!(change.shown, RemoteState::Present(_));
+        if batch.items.iter().any(is_present) {
+            note_populated(parts, &batch.system).await?;
+        }
         let mut facts = facts_of(parts, batch).await?;
         let without_references = go_on_without(parts, batch, &mut facts).await?;
         let copies = facts.iter().map(|fact| fact.copy.clone()).collect();

@@ -7,7 +7,6 @@ use crate::inbound::reading::{Reading, Source};
 use crate::inbound::sweep::sweep;
 use crate::parts::creates::note_first_fill;
 use crate::parts::error::EngineError;
-use crate::parts::first_write::note_populated;
 use crate::parts::progress::Step;
 use crate::ports::connector::Page;
 use crate::ports::store::{Cursor, CursorKind, CursorMove, Position};
@@ -48,10 +47,7 @@ pub(crate) async fn first_listing(reading: &mut Reading<'_>) -> Result<Pulled, E
             return Err(source.stuck());
         }
         reading.report.listed += page.changes.len() as u64;
-        if !has_rows && !page.changes.is_empty() {
-            has_rows = true;
-            note_populated(source.parts, source.system).await?;
-        }
+        has_rows |= !page.changes.is_empty();
         if again {
             present.extend(page.changes.iter().map(|change| change.id.clone()));
         }

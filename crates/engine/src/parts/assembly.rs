@@ -25,7 +25,7 @@ use avowal_core::history::chronicle::Chronicle;
 use avowal_core::policy::EntityPolicy;
 use avowal_core::record::intent::{Intent, IntentStatus};
 use avowal_core::record::{CopyKey, Record};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What an engine is made of, as a caller hands it in.
@@ -68,6 +68,7 @@ pub(crate) struct Parts {
     recent_creates: Mutex<RecentWrites>,
     sent: Mutex<SentWrites>,
     doubles: Mutex<Doubles>,
+    asked_first: Mutex<BTreeSet<SystemName>>,
 }
 
 /// By how many times the quiet time a read may lag where the system's lag is neither declared nor learned.
@@ -105,6 +106,7 @@ impl Parts {
             recent_creates: Mutex::new(RecentWrites::within(CREATES_COUNT_MS)),
             sent: Mutex::default(),
             doubles: Mutex::default(),
+            asked_first: Mutex::default(),
             store,
             clock,
             policies,
@@ -238,6 +240,11 @@ impl Parts {
     /// The rows that were found to carry the key of another.
     pub(crate) fn doubles(&self) -> MutexGuard<'_, Doubles> {
         self.doubles.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The systems of which it is settled whether their first write waits for a person.
+    pub(crate) fn asked_first(&self) -> MutexGuard<'_, BTreeSet<SystemName>> {
+        self.asked_first.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// When systems were listed last.

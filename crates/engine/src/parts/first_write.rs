@@ -34,43 +34,56 @@ impl FirstWrite {
     }
 }
 
-/// What waits, and the commands to look and to go on.
+impl FirstWrite {
+    /// The commands to look and to go on.
+    pub const CURE: &str = "Look with `avowal plan --out plan.json`. Then `avowal sync --plan plan.json` writes what you have \
+                            seen, or `avowal sync --yes` writes all of it";
+}
+
+/// What waits, as a sentence.
 impl fmt::Display for FirstWrite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { system, creates, updates, deletes } = self;
-        let is_one = self.count() == 1;
+        let writes = if self.count() == 1 { "1 write to it waits" } else { "writes to it wait" };
+        let count = if self.count() == 1 { String::new() } else { format!("{} ", self.count()) };
         write!(
             f,
-            "{system} holds records and was never written to. {} of {system} would be written ({creates} made, {updates} \
-             changed, {deletes} deleted) and {} for your word. Look with `avowal plan --out plan.json`. Then run `avowal \
-             sync --plan plan.json`, which writes what you have seen, or `avowal sync --yes`, which writes all of it; \
-             beside a running daemon `avowal resume {system} --yes`",
-            if is_one { "1 record".to_owned() } else { format!("{} records", self.count()) },
-            if is_one { "waits" } else { "wait" },
+            "{system} holds records and was never written to. {count}{writes} for your word: {creates} made, {updates} \
+             changed, {deletes} deleted"
         )
     }
 }
 
-/// The first page of a listing that shows something is about to become durable. If nothing of the system is linked yet,
-/// its writes are stopped first, unless a person has agreed.
+/// Something that a system shows is about to become durable. If nothing of the system is linked and it has not been listed
+/// yet, its writes are stopped first, unless a person has agreed.
 pub(crate) async fn note_populated(parts: &Parts, system: &SystemName) -> Result<(), EngineError> {
-    for entity in parts.systems.entities(system) {
-        if !parts.store.scan_copies(system, entity, None, 1).await?.is_empty() {
-            return Ok(());
-        }
-    }
-    if parts.store.last_lifted(system, StopCause::FirstWrite).await?.is_some() {
+    if parts.asked_first().contains(system) {
         return Ok(());
     }
-    let stop = stop_of(parts, system);
-    match &parts.settings.first_writes {
-        // A plan lets what it holds go; the stop stands until all of that has gone.
-        FirstWrites::Ask | FirstWrites::Planned { .. } => {
-            parts.store.set_stop(&stop).await?;
+    if !is_known(parts, system).await? {
+        let stop = stop_of(parts, system);
+        match &parts.settings.first_writes {
+            // A plan lets what it holds go; the stop stands until all of that has gone.
+            FirstWrites::Ask | FirstWrites::Planned { .. } => {
+                parts.store.set_stop(&stop).await?;
+            }
+            FirstWrites::Agreed { by } => parts.store.keep_lifted(&stop, by, parts.clock.now()).await?,
         }
-        FirstWrites::Agreed { by } => parts.store.keep_lifted(&stop, by, parts.clock.now()).await?,
     }
+    parts.asked_first().insert(system.clone());
     Ok(())
+}
+
+/// Whether the question does not arise: the system is linked, was found empty by its first listing, or was answered for.
+async fn is_known(parts: &Parts, system: &SystemName) -> Result<bool, EngineError> {
+    let mut all_listed = true;
+    for entity in parts.systems.entities(system) {
+        if !parts.store.scan_copies(system, entity, None, 1).await?.is_empty() {
+            return Ok(true);
+        }
+        all_listed &= parts.readiness.is_listed(system, entity).await?;
+    }
+    Ok(all_listed || parts.store.last_lifted(system, StopCause::FirstWrite).await?.is_some())
 }
 
 fn stop_of(parts: &Parts, system: &SystemName) -> Stop {

@@ -209,7 +209,10 @@ impl Attendant {
         if let Some(first) =
             waiting.as_ref().filter(|first| is_long_ago || Some(*first) != self.first_told.as_ref())
         {
-            self.tell_notice(first.to_string());
+            self.tell_notice(format!(
+                "{first}. {}; beside a running daemon `avowal resume {system} --yes`",
+                FirstWrite::CURE
+            ));
             self.first_told_at = now;
         }
         self.first_told = waiting;

@@ -1,9 +1,11 @@
 //! The first write into a system that holds something waits for a person, whatever happens in between.
 
-use crate::world::World;
+use crate::world::{CUSTOMER, World};
+use avowal_core::record::observation::Channel;
 use avowal_engine::ports::clock::Clock as _;
+use avowal_engine::ports::connector::{Change, RemoteState};
 use avowal_engine::ports::store::{ControlStops, StopCause};
-use avowal_engine::{FirstWrite, FirstWrites, SyncOptions, Unwatched};
+use avowal_engine::{Batch, FirstWrite, FirstWrites, SyncOptions, Unwatched};
 use avowal_testkit::fake::Profile;
 use serde_json::json;
 
@@ -35,7 +37,11 @@ async fn nothing_is_written_into_a_system_that_holds_something_before_a_person_h
             let counted =
                 |system: &str| FirstWrite { system: system.into(), creates: 1, updates: 2, deletes: 0 };
             assert_eq!(report.first_writes, [counted("app"), counted("crm")], "{name}");
-            assert!(report.first_writes[0].to_string().contains("avowal sync --yes"));
+            let said = report.first_writes[0].to_string();
+            assert!(
+                said.contains("3 writes to it wait for your word: 1 made, 2 changed, 0 deleted"),
+                "{said}"
+            );
             world.clock.advance(60_000);
         }
         world.settings.first_writes = agreed();
@@ -139,4 +145,19 @@ async fn a_daemon_holds_and_goes_on_when_a_person_lifts_the_stop() {
     }
     turns(5).await;
     assert_eq!(world.counts(), [4, 4]);
+}
+
+#[tokio::test]
+async fn what_a_read_shows_before_the_first_listing_asks_as_well() {
+    let world = populated(Profile::cas());
+    let engine = world.engine();
+    let id = world.id("crm", "0@x.org");
+    let mut batch = Batch::new(&"crm".into(), Channel::Read, world.clock.now());
+    let row = world.system("crm").row(CUSTOMER, &id).unwrap();
+    batch.items = vec![(CUSTOMER.into(), Change::bare(id, RemoteState::Present(row)))];
+    engine.ingest(batch).await.unwrap();
+    let stops = world.store.stops().await.unwrap();
+    assert!(stops.iter().any(|stop| stop.cause == StopCause::FirstWrite && stop.system == "crm".into()));
+    world.sync().await;
+    assert_eq!(world.write_calls(), 0);
 }

@@ -10,6 +10,9 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+/// What an edit puts into some fields of a copy, by its key.
+pub type Edit = (String, Vec<(&'static str, Option<String>)>);
+
 /// How long a world may take to settle.
 const SETTLE_S_MAX: u64 = 300;
 /// Between two syncs that found something left to do.
@@ -84,7 +87,7 @@ impl<S: Service> Pair<S> {
     }
 
     /// Edits one customer after the other in the app, all in one transaction.
-    pub fn edit_app(&self, edits: &[(String, Vec<(&'static str, Option<String>)>)]) {
+    pub fn edit_app(&self, edits: &[Edit]) {
         let mut app = self.app();
         let transaction = app.transaction().unwrap();
         for (email, fields) in edits {
@@ -115,7 +118,7 @@ impl<S: Service> Pair<S> {
     }
 
     /// Edits customers in the service, by their ids there.
-    pub fn edit_service(&self, edits: &[(String, Vec<(&'static str, Option<String>)>)]) {
+    pub fn edit_service(&self, edits: &[Edit]) {
         let change = |(id, fields): &(String, Vec<(&'static str, Option<String>)>)| {
             let body: Map<String, Value> =
                 fields.iter().map(|(field, text)| (S::named(field).to_owned(), json!(text))).collect();
