@@ -110,6 +110,11 @@ fn print(report: &SyncReport, output: &Output) {
         quarantine,
     );
     undelivered::print(&report.undelivered, output);
+    print_held(report, output);
+}
+
+/// What is held, by guards, a plan and stops, each with its cure.
+fn print_held(report: &SyncReport, output: &Output) {
     for held in &report.held {
         output.line(format!("{}: {held}", output.mark(Mark::Warn, "Held by a guard")));
     }
@@ -117,8 +122,8 @@ fn print(report: &SyncReport, output: &Output) {
         let records = counted(moved.records, "record has", "records have");
         let named = moved.examples.iter().map(|name| short_text(name)).collect::<Vec<_>>().join("; ");
         output.line(format!(
-            "{}: {records} moved on since the plan of {} and nothing of that was written to {system}: {named}. Plan anew: \
-             `avowal plan --out FILE`",
+            "{}: {records} moved on since the plan of {} to {system} was made, and what would be written now is held: \
+             {named}. Plan anew: `avowal plan --out FILE`",
             output.mark(Mark::Warn, "Not as planned"),
             counted(moved.planned, "write", "writes"),
         ));
