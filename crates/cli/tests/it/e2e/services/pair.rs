@@ -1,6 +1,6 @@
 //! An app's SQLite file, a service behind the recording proxy, and the binary between them.
 
-use super::customer::{Customer, Side, read_side, remote};
+use super::customer::{Customer, Edit, Side, read_side, remote};
 use super::service::Service;
 use crate::e2e::world::{Ran, Running};
 use avowal_testkit::proxy::Proxy;
@@ -84,7 +84,7 @@ impl<S: Service> Pair<S> {
     }
 
     /// Edits one customer after the other in the app, all in one transaction.
-    pub fn edit_app(&self, edits: &[(String, Vec<(&'static str, Option<String>)>)]) {
+    pub fn edit_app(&self, edits: &[Edit]) {
         let mut app = self.app();
         let transaction = app.transaction().unwrap();
         for (email, fields) in edits {
@@ -115,8 +115,8 @@ impl<S: Service> Pair<S> {
     }
 
     /// Edits customers in the service, by their ids there.
-    pub fn edit_service(&self, edits: &[(String, Vec<(&'static str, Option<String>)>)]) {
-        let change = |(id, fields): &(String, Vec<(&'static str, Option<String>)>)| {
+    pub fn edit_service(&self, edits: &[Edit]) {
+        let change = |(id, fields): &Edit| {
             let body: Map<String, Value> =
                 fields.iter().map(|(field, text)| (S::named(field).to_owned(), json!(text))).collect();
             (id.clone(), Value::Object(body))
