@@ -70,6 +70,10 @@ pub struct HttpObject {
     /// listing, search or read shows nothing: it is no empty listing.
     #[schemars(example = &"/error/message")]
     pub failure: Option<String>,
+    /// The statuses by which the service says that a copy is not there, beside 404 and 410. Some answer 403 to whatever does
+    /// not exist. That cannot be told from a lack of rights, so declare it only where the credentials may read all copies.
+    #[schemars(extend("examples" = [[403]]))]
+    pub gone: Vec<u16>,
     /// How all copies are listed.
     #[schemars(extend("examples" = [{ "query": { "page": "{page}", "per_page": "{limit}", "sort": "id" } }]))]
     pub list: ReadCall,

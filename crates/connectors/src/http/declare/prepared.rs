@@ -7,11 +7,17 @@ use super::template::Filling;
 use avowal_core::data::ids::RemoteId;
 use avowal_core::data::value::Value;
 use avowal_engine::ports::connector::{Binding, ConnectorError, Fields};
+use reqwest::StatusCode;
 
 /// Copies asked for at once, unless declared.
 const PAGE_SIZE: usize = 100;
 /// The most copies of a listing, unless declared.
 const ROWS_MAX: u64 = 1_000_000;
+
+/// Whether a status may be declared to say that a copy is gone: a refusal that has no other meaning already.
+fn may_say_gone(status: u16) -> bool {
+    (400..500).contains(&status) && !matches!(status, 401 | 408 | 409 | 412 | 423 | 425 | 428 | 429)
+}
 
 /// A declared object, ready for use.
 pub(crate) struct Object {
@@ -58,6 +64,10 @@ impl Object {
                 "most services clear what a PUT does not name. Declare `replaces = \"whole\"`, and the copy is read and \
                  sent back whole; or `replaces = \"fields\"` if this service keeps the other fields",
             ));
+        }
+        if let Some(status) = spec.gone.iter().find(|status| !may_say_gone(**status)) {
+            let problem = format!("{status} cannot say that a copy is gone; name a status such as 403");
+            return Err(wrong(&whose("gone"), &problem));
         }
         let pages = page_query(&spec.paging);
         let changes = match &spec.changes {
@@ -112,6 +122,12 @@ impl Object {
     /// Whether an update must name everything that the copy holds.
     pub(crate) fn replaces_whole(&self) -> bool {
         self.spec.update.replaces == Some(Replaces::Whole)
+    }
+
+    /// Whether the status of an answer that concerns one copy says that the copy is not there.
+    pub(crate) fn says_gone(&self, status: StatusCode) -> bool {
+        matches!(status, StatusCode::NOT_FOUND | StatusCode::GONE)
+            || self.spec.gone.contains(&status.as_u16())
     }
 
     /// The header that carries the version of the copy in an answer.

@@ -9,7 +9,6 @@ use crate::http::declare::prepared::Object;
 use avowal_core::data::ids::RemoteId;
 use avowal_core::data::value::Value;
 use avowal_engine::ports::connector::{Change, RemoteState};
-use reqwest::StatusCode;
 
 /// The copy `id` as it is now. Errors are outcomes of the write that wanted to know.
 pub(crate) async fn read(client: &Client, object: &Object, id: &RemoteId) -> Result<Change, ReadTrouble> {
@@ -30,7 +29,7 @@ pub(crate) async fn read_whole(
     let place = format!("GET {}", url.path());
     let reply = client.send(&get(url)).await.map_err(|trouble| ReadTrouble::None(place.clone(), trouble))?;
     match reply.status {
-        StatusCode::NOT_FOUND | StatusCode::GONE => Ok(gone()),
+        status if object.says_gone(status) => Ok(gone()),
         status if status.is_success() => match fault(object, &reply) {
             Some(fault) => Err(ReadTrouble::Fault(place, fault)),
             None => Ok((single(object, id, &reply), Some(reply))),

@@ -12,7 +12,6 @@ use crate::http::read::one::read_whole;
 use avowal_core::data::ids::RemoteId;
 use avowal_core::record::intent::Operation;
 use avowal_engine::ports::connector::{Change, RemoteState, Write, WriteOutcome};
-use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, IF_MATCH};
 
 /// Carries out one write.
@@ -71,7 +70,7 @@ async fn change(
     request.body = body.or(request.body);
     let place = place(&request);
     let reply = client.send(&request).await.map_err(|trouble| Box::new(of_trouble(&place, trouble)))?;
-    if matches!(reply.status, StatusCode::NOT_FOUND | StatusCode::GONE) {
+    if object.says_gone(reply.status) {
         return stop(WriteOutcome::Missing);
     }
     judge(object, &request, &reply)?;

@@ -1,6 +1,7 @@
 //! What is sent, and what each kind of answer means.
 
-use super::{Server, carry_out, fields, thing, write};
+use super::{Server, binding, carry_out, fields, thing, write};
+use avowal_connectors::http::HttpConnector;
 use avowal_core::data::ids::RemoteId;
 use avowal_core::data::value::Value;
 use avowal_core::record::intent::Operation;
@@ -50,6 +51,45 @@ fn update() -> Write {
 
 fn create() -> Write {
     write(Operation::Create, None, fields([("name", "Bob")]))
+}
+
+#[tokio::test]
+async fn a_declared_status_says_that_the_copy_is_gone() {
+    let answer = async |request: Request| match request.uri().path() {
+        "/things/1" => {
+            (StatusCode::FORBIDDEN, r#"{"errors": [{"message": "no permission"}]}"#).into_response()
+        }
+        // This one is read, and gone when it is written.
+        _ if request.method() == "GET" => r#"{"id": 2, "name": "Ann", "note": "x"}"#.into_response(),
+        _ => StatusCode::FORBIDDEN.into_response(),
+    };
+    let server = Server::start(Router::new().fallback(any(answer))).await;
+    let ids = [RemoteId::new("1")];
+    for (keys, is_gone) in [("", false), ("gone = [403]", true)] {
+        let connector = server.connector(keys);
+        let read = connector.read(&thing(), &ids).await.unwrap();
+        assert_eq!(read[0].shown == RemoteState::Gone, is_gone, "{keys}: {read:?}");
+        for operation in [Operation::Update, Operation::Delete] {
+            for id in ["1", "2"] {
+                let changed = write(operation, Some(id), fields([("name", "Bob")]));
+                let outcome = carry_out(&connector, changed).await;
+                assert_eq!(outcome == WriteOutcome::Missing, is_gone, "{keys} {operation} {id}: {outcome:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_status_with_another_meaning_cannot_say_that_a_copy_is_gone() {
+    let server = Server::start(Router::new()).await;
+    for (status, is_taken) in
+        [(400, true), (403, true), (200, false), (401, false), (429, false), (500, false)]
+    {
+        let object = toml::from_str(&format!("gone = [{status}]")).unwrap();
+        let made = HttpConnector::new(server.options(), vec![(binding(), object)]);
+        assert_eq!(made.is_ok(), is_taken, "{status}");
+        assert!(made.err().is_none_or(|error| error.to_string().contains("http.gone")), "{status}");
+    }
 }
 
 #[tokio::test]

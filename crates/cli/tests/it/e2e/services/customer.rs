@@ -9,6 +9,9 @@ pub const FIELDS: [&str; 4] = ["name", "stage", "phone", "note"];
 /// The texts by field; a field that is not set is not there.
 pub type Customer = BTreeMap<&'static str, String>;
 
+/// One person's edit: whose customer it is, and what was written; `None` clears a field.
+pub type Edit = (String, Vec<(&'static str, Option<String>)>);
+
 /// All customers of one side by email, each with its id there.
 pub type Side = BTreeMap<String, (String, Customer)>;
 

@@ -1,6 +1,6 @@
 //! An app's SQLite file, a service behind the recording proxy, and the binary between them.
 
-use super::customer::{Customer, Side, read_side, remote};
+use super::customer::{Customer, Edit, Side, read_side, remote};
 use super::service::Service;
 use crate::e2e::world::{Ran, Running};
 use avowal_testkit::proxy::Proxy;
@@ -9,9 +9,6 @@ use serde_json::{Map, Value, json};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
-
-/// What an edit puts into some fields of a copy, by its key.
-pub type Edit = (String, Vec<(&'static str, Option<String>)>);
 
 /// How long a world may take to settle.
 const SETTLE_S_MAX: u64 = 300;
@@ -119,7 +116,7 @@ impl<S: Service> Pair<S> {
 
     /// Edits customers in the service, by their ids there.
     pub fn edit_service(&self, edits: &[Edit]) {
-        let change = |(id, fields): &(String, Vec<(&'static str, Option<String>)>)| {
+        let change = |(id, fields): &Edit| {
             let body: Map<String, Value> =
                 fields.iter().map(|(field, text)| (S::named(field).to_owned(), json!(text))).collect();
             (id.clone(), Value::Object(body))

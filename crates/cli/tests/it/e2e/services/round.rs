@@ -1,6 +1,6 @@
 //! A batch of edits: what people do on both sides while nothing runs.
 
-use super::customer::{Customer, FIELDS, Side};
+use super::customer::{Customer, Edit, FIELDS, Side};
 use super::oracle::{By, Oracle};
 use super::pair::Pair;
 use super::service::Service;
@@ -70,7 +70,7 @@ pub struct People<'p, S> {
     pub chance: Chance,
 }
 
-type Edits = Vec<(String, Vec<(&'static str, Option<String>)>)>;
+type Edits = Vec<Edit>;
 
 impl<S: Service> People<'_, S> {
     /// Plays one batch. The app's edits are one transaction.
