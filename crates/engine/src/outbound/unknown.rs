@@ -10,8 +10,15 @@ use crate::parts::error::EngineError;
 use crate::ports::connector::{Change, ConnectorError, ConnectorErrorKind, RemoteState, Write};
 use avowal_core::data::ids::RemoteId;
 use avowal_core::data::time::Timestamp;
+use avowal_core::history::{Body, Failure};
 use avowal_core::record::intent::{IntentStatus, Operation};
 use avowal_core::record::reason::FailureReason;
+
+/// How many events of a record are read at once for the time of a write.
+const RECALLED_EVENTS: usize = 500;
+
+/// The most such pages. A record with more of them counts its write as sent when it is met.
+const RECALLED_PAGES_MAX: usize = 20;
 
 /// Resolves writes of unknown outcome: they are sent again where a key makes that harmless, otherwise read back or
 /// looked up.
@@ -43,7 +50,7 @@ pub(crate) async fn resolve_unknown(
     let mut endings = Vec::new();
     for item in &items {
         endings.push(match item.status {
-            IntentStatus::Planned | IntentStatus::Unknown => look_up(target, &item.write, asked_at).await?,
+            IntentStatus::Planned | IntentStatus::Unknown => look_up(target, item, asked_at).await?,
             // The sender stopped, but its request may still be in flight, so we wait before looking.
             IntentStatus::Sent | IntentStatus::Waiting => {
                 Ending::StillUnknown { reason: FailureReason::RunEnded }
@@ -102,8 +109,13 @@ async fn take_over(
 }
 
 /// Reads the copy of an update or delete, or searches the copy of a create by its keys.
-async fn look_up(target: Target<'_>, write: &Write, asked_at: Timestamp) -> Result<Ending, EngineError> {
+async fn look_up(
+    target: Target<'_>,
+    item: &OutgoingWrite,
+    asked_at: Timestamp,
+) -> Result<Ending, EngineError> {
     let Target { system, entity, connector, .. } = target;
+    let write = &item.write;
     if let (Operation::Update | Operation::Delete, Some(id)) = (write.operation, &write.id) {
         let copy = target.read_copies(std::slice::from_ref(id)).await?.pop();
         return Ok(match copy {
@@ -132,7 +144,35 @@ async fn look_up(target: Target<'_>, write: &Write, asked_at: Timestamp) -> Resu
             return Ok(Ending::Found { copy });
         }
     }
+    recall(target, item).await?;
     missed(target, write, asked_at).await
+}
+
+/// Learns from the history when a write that an earlier process has sent was gone at the latest, so that the lag need not
+/// be over within one run.
+async fn recall(target: Target<'_>, item: &OutgoingWrite) -> Result<(), EngineError> {
+    let Target { parts, system, entity, .. } = target;
+    let key = &item.write.key;
+    if parts.sent().get(key).is_some() {
+        return Ok(());
+    }
+    // The event of the unknown outcome came after the call, so it is never too early.
+    let is_its_end = |body: &Body| matches!(body, Body::IntentFailed { key: of, failure: Failure::Unknown, .. } if of == key);
+    let mut gone_at = None;
+    let mut from_seq = 1;
+    for _ in 0..RECALLED_PAGES_MAX {
+        let events = parts.store.events(&item.record, from_seq, RECALLED_EVENTS).await?;
+        let last = events.iter().rfind(|event| is_its_end(&event.body));
+        gone_at = last.map(|event| event.recorded_at).or(gone_at);
+        from_seq += events.len() as u64;
+        if events.len() < RECALLED_EVENTS {
+            break;
+        }
+    }
+    if let Some(at) = gone_at {
+        parts.sent().send(key, system, entity, at);
+    }
+    Ok(())
 }
 
 /// Whether a search failed for what it searched for, and not because the system cannot be used.

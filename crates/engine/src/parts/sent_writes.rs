@@ -26,7 +26,8 @@ pub(crate) struct Sent {
     pub(crate) missed_at: Option<Timestamp>,
 }
 
-/// Those writes by key, in memory only: after a restart they count as sent when they are met first.
+/// Those writes by key, in memory only: after a restart the history tells of a create, and the others count as sent when
+/// they are met first.
 #[derive(Debug, Default)]
 pub(crate) struct SentWrites(BTreeMap<String, Sent>);
 

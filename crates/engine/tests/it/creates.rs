@@ -3,7 +3,7 @@
 use crate::world::{CUSTOMER, World};
 use avowal_core::record::intent::Operation;
 use avowal_engine::ports::clock::Clock as _;
-use avowal_engine::ports::store::{ControlStops, Stop, StopCause};
+use avowal_engine::ports::store::{ControlStops, KeepLags, Stop, StopCause};
 use avowal_testkit::fake::{Fault, Profile};
 use serde_json::json;
 
@@ -103,6 +103,24 @@ async fn a_lost_create_is_repeated_when_a_listing_lacks_it_too() {
     assert_eq!(world.counts(), [1, 1], "{report:?}\n{}", world.story());
     assert!(world.system("crm").calls().lists > lists + 1, "it was listed");
     world.check_in_sync().await;
+}
+
+#[tokio::test]
+async fn a_lost_create_is_repeated_although_no_run_is_as_long_as_the_lag() {
+    for (name, profile) in [("cas", Profile::cas()), ("ids", Profile::signal_only())] {
+        let world = World::of([("app", Profile::log()), ("crm", profile.proving(false, true))]);
+        world.store.keep_lag(&"crm".into(), 30_000).await.unwrap();
+        world.add("app", json!({"email": "a@x.org", "name": "Ann"}));
+        world.system("crm").fail_operation(Operation::Create, [Fault::TimeoutBefore]);
+        world.sync().await;
+        assert_eq!(world.counts(), [1, 0], "{name}: the lag is not over");
+        for _ in 0..6 {
+            world.clock.advance(10_000);
+            world.sync().await;
+        }
+        assert_eq!(world.counts(), [1, 1], "{name}: {}", world.story());
+        world.check_in_sync().await;
+    }
 }
 
 #[tokio::test]
