@@ -320,3 +320,33 @@ fn check_names_what_cannot_be_carried() {
     }
     assert!(!said.contains("column code") && !said.contains("column k:"), "{said}");
 }
+
+/// Whoever may not decide a field can fill it in where its owner has not. That is not believed, and `why` says so.
+#[test]
+fn what_stands_where_the_owner_has_set_nothing_is_told() {
+    let bench = Bench::with(
+        "[store]\nurl = \"sqlite:avowal.db\"\n\
+         [systems.a]\nconnector = \"sqlite\"\nurl = \"sqlite:a.db\"\nlocal = true\n\
+         [systems.b]\nconnector = \"sqlite\"\nurl = \"sqlite:b.db\"\n\
+         [entities.customer]\nmatch_on = [\"email\"]\ndeletes = { owner = \"a\" }\n\
+         [entities.customer.fields]\n\
+         email = { type = \"string\", owner = \"shared\", strategy = \"latest_valid_change\", precedence = [\"a\", \"b\"] }\n\
+         name = { type = \"string\", owner = \"a\", strategy = \"local_wins\" }\n\
+         [entities.customer.systems.a]\nobject = \"customers\"\nid = \"id\"\nfields = { email = \"email\", name = \"name\" }\n\
+         [entities.customer.systems.b]\nobject = \"customers\"\nid = \"id\"\nfields = { email = \"email\", name = \"name\" }\n",
+    );
+    for system in ["a", "b"] {
+        bench.sql(system, CUSTOMERS);
+    }
+    bench.sql("b", "INSERT INTO customers (email) VALUES ('z@x.org')");
+    sync(&bench);
+    bench.sql("b", "UPDATE customers SET name = 'Zoe'");
+    bench.avowal(&["sync"]);
+    assert_eq!(one(&bench, "a", "SELECT name FROM customers"), "null");
+    let told = bench.ends_with(0, &["why", "customer", "b:1", "name"]);
+    assert!(
+        told.contains("b holds \"Zoe\", which is not believed: a owns name, and has set nothing."),
+        "{told}"
+    );
+    assert_eq!(bench.json(&["why", "customer", "b:1", "name"])["held"]["b"], "Zoe");
+}
