@@ -214,6 +214,8 @@ fn observe(
     let quiescent = is_quiescent(parts, batch, chronicle.record(), &shown)
         || (is_settled && is_settled_by_now(parts, batch, chronicle.record()));
     let changed_at = chronicle.record().copies.get(&batch.system).map(|copy| copy.changed_at);
+    // By the system's own clock it was saved after the state that we know: no late read explains it.
+    let looks_newer = looks_newer(chronicle.record().copies.get(&batch.system), fact);
     let lags = changed_at.is_some_and(|at| parts.may_lag(&batch.system, at, batch.asked_at));
     let look = Look::of(is_read, quiescent);
     let observation =
@@ -230,7 +232,7 @@ fn observe(
     if let Some(shown) = in_flight.as_ref().filter(|key| left != Some(*key)) {
         parts.note_shown(&batch.system, shown);
     }
-    note_lag(parts, key, decision, changed_at, batch.asked_at);
+    note_lag(parts, key, decision, changed_at.filter(|_| !looks_newer), batch.asked_at);
     if let Some(doubt) = decision.doubt() {
         let is_over = doubt == Doubt::ClockWentBack && observation.look == Look::Final && !lags;
         let patience = parts.patience_ms(&batch.system, batch.attempts);
@@ -292,6 +294,12 @@ fn is_settled_by_now(parts: &Parts, batch: &Batch, record: &Record) -> bool {
 fn is_before_listing(parts: &Parts, batch: &Batch, fact: &Fact<'_>) -> bool {
     let all_listed = parts.policies.get(&fact.entity).is_some_and(|full| Arc::ptr_eq(full, &fact.policy));
     batch.channel != Channel::Listing && !all_listed
+}
+
+/// Whether the system's own clock says that what is shown is newer than what is known of the copy.
+fn looks_newer(copy: Option<&Copy>, fact: &Fact<'_>) -> bool {
+    let both = copy.and_then(|copy| copy.order.as_ref()).zip(fact.change.order.as_ref());
+    both.is_some_and(|(known, shown)| known.suspected_older_than(shown))
 }
 
 /// Whether what is shown differs from the last known content of the copy.

@@ -3,8 +3,12 @@
 use crate::world::World;
 use avowal_core::data::ids::SystemName;
 use avowal_engine::ports::store::KeepLags;
+use avowal_engine::{SyncOptions, Unwatched};
 use avowal_testkit::fake::Profile;
 use serde_json::json;
+use std::future::Future as _;
+use std::pin::pin;
+use std::task::Context;
 
 /// By how much reads are late here: ten times the quiet time.
 const LAG_MS: i64 = 10_000;
@@ -62,5 +66,30 @@ async fn what_a_person_puts_back_counts_once_the_lag_is_over() {
         world.full_sync().await;
         world.full_sync().await;
         assert_eq!(world.everywhere("a@x.org", "phone"), [json!("1"), json!("1")], "{name}");
+    }
+}
+
+/// A person puts the old value back, and soon the new one again. The system's own clock tells that from a late read.
+#[tokio::test]
+async fn a_mind_that_is_changed_back_and_forth_is_no_lag() {
+    for polls in 1..200 {
+        let world = World::linked(Profile::correlated()).await;
+        world.edit("app", "a@x.org", json!({"phone": "2"}));
+        world.full_sync().await;
+        world.clock.advance(28_000);
+        world.edit("crm", "a@x.org", json!({"phone": "1"}));
+        let engine = world.engine();
+        let mut run = pin!(tokio::task::unconstrained(engine.sync(SyncOptions { full: true }, &Unwatched)));
+        let mut context = Context::from_waker(futures::task::noop_waker_ref());
+        let is_over = (0..polls).any(|_| run.as_mut().poll(&mut context).is_ready());
+        if is_over {
+            return assert!(polls > 10, "no moment was tried");
+        }
+        world.clock.advance(1_000);
+        world.edit("crm", "a@x.org", json!({"phone": "2"}));
+        run.await.unwrap();
+        world.full_sync().await;
+        let lags = world.store.lags().await.unwrap();
+        assert!(!lags.contains_key(&SystemName::new("crm")), "{polls}: {lags:?}");
     }
 }
