@@ -91,6 +91,16 @@ pub fn counted(count: u64, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
 }
 
+/// The counts that are not zero, in one line; `nothing` if all are.
+pub fn all_counted(counts: &[(u64, &str, &str)], nothing: &str) -> String {
+    let some: Vec<String> = counts
+        .iter()
+        .filter(|(count, ..)| *count > 0)
+        .map(|(count, one, many)| counted(*count, one, many))
+        .collect();
+    if some.is_empty() { nothing.to_owned() } else { some.join(", ") }
+}
+
 /// Whether stderr is a terminal that shall show colours.
 pub fn stderr_has_colours() -> bool {
     std::io::stderr().is_terminal() && colours_wanted()

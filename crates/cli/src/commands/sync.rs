@@ -4,7 +4,7 @@ use crate::arguments::SyncArguments;
 use crate::compose;
 use crate::config::Config;
 use crate::failure::{Exit, Failure};
-use crate::output::{Mark, Output, counted};
+use crate::output::{Mark, Output, all_counted, counted};
 use crate::undelivered;
 use crate::watch::Watch;
 use avowal_core::explain::short_text;
@@ -140,16 +140,12 @@ fn print_held(report: &SyncReport, output: &Output) {
 }
 
 fn words(system: &SystemReport) -> String {
-    let mut parts = Vec::new();
-    let mut say = |count: u64, one: &str, many: &str| {
-        if count > 0 {
-            parts.push(counted(count, one, many));
-        }
-    };
-    say(system.listed, "copy listed", "copies listed");
-    say(system.followed, "change followed", "changes followed");
-    say(system.read, "copy read again", "copies read again");
-    say(system.written, "write confirmed", "writes confirmed");
-    say(system.failed, "write attempt without a confirmed end", "write attempts without a confirmed end");
-    if parts.is_empty() { NOTHING.to_owned() } else { parts.join(", ") }
+    let counts = [
+        (system.listed, "copy listed", "copies listed"),
+        (system.followed, "change followed", "changes followed"),
+        (system.read, "copy read again", "copies read again"),
+        (system.written, "write confirmed", "writes confirmed"),
+        (system.failed, "write attempt without a confirmed end", "write attempts without a confirmed end"),
+    ];
+    all_counted(&counts, NOTHING)
 }

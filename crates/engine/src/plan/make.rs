@@ -3,6 +3,7 @@
 use crate::outbound::create_guard::creates_over;
 use crate::outbound::guard::deletes_over;
 use crate::parts::assembly::{EngineParts, Parts};
+use crate::parts::creates::is_first_fill;
 use crate::parts::error::EngineError;
 use crate::parts::limiter::WriteRate;
 use crate::parts::planned::NamedCopy;
@@ -13,6 +14,7 @@ use crate::plan::read_only::ReadOnly;
 use crate::plan::report::{Plan, SystemCalls, SystemPlan};
 use crate::plan::set_aside::grouped;
 use crate::plan::writes::{Referents, Wanted, Writes, referents};
+use crate::ports::connector::Connector as _;
 use crate::ports::store::{Direction, Stop, StopCause};
 use crate::run::sync::{SyncOptions, sync};
 use avowal_core::data::ids::{EntityName, RecordId, SystemName};
@@ -196,7 +198,7 @@ impl Maker<'_> {
         for planned in store.planned_deletes(name).await? {
             held.extend(deletes_over(guards, name, &planned, 0));
         }
-        let is_first_fill = crate::parts::creates::is_first_fill(self.parts, name).await?;
+        let is_first_fill = is_first_fill(self.parts, name).await?;
         for planned in store.planned_creates(name).await? {
             held.extend(creates_over(guards, &planned, 0, is_first_fill));
         }
@@ -208,7 +210,7 @@ impl Maker<'_> {
         let mut calls = SystemCalls { made: look.connector.calls(), ..SystemCalls::default() };
         let mut writes: u64 = 0;
         for (entity, planned) in &plan.entities {
-            let most = crate::ports::connector::Connector::capabilities(look.connector.as_ref(), entity);
+            let most = look.connector.capabilities(entity);
             calls.to_write += planned.count().div_ceil(most.batch_writes_max.max(1) as u64);
             writes += planned.count();
         }

@@ -1,6 +1,6 @@
 //! A plan as lines for people: first what belongs together, then what would be written, then what waits.
 
-use crate::output::{Mark, Output, counted};
+use crate::output::{Mark, Output, all_counted, counted};
 use avowal_core::data::ids::{EntityName, SystemName};
 use avowal_core::explain::{short_text, short_value};
 use avowal_engine::{EntityWrites, FieldWrites, MatchReport, Plan, SystemPlan};
@@ -97,19 +97,14 @@ fn print_system(name: &SystemName, system: &SystemPlan, output: &Output) {
 
 fn print_calls(system: &SystemPlan, output: &Output) {
     let made = &system.calls.made;
-    let mut calls = Vec::new();
-    let mut say = |count: u64, one: &str, many: &str| {
-        if count > 0 {
-            calls.push(counted(count, one, many));
-        }
-    };
-    say(made.list_pages, "page listed", "pages listed");
-    say(made.feed_pages, "page of changes", "pages of changes");
-    say(made.copies_read, "copy read by its id", "copies read by their ids");
-    say(made.searches, "search", "searches");
-    say(system.calls.to_write, "call or more to write", "calls or more to write");
-    let mut line =
-        format!("  calls: {}", if calls.is_empty() { "none".to_owned() } else { calls.join(", ") });
+    let calls = [
+        (made.list_pages, "page listed", "pages listed"),
+        (made.feed_pages, "page of changes", "pages of changes"),
+        (made.copies_read, "copy read by its id", "copies read by their ids"),
+        (made.searches, "search", "searches"),
+        (system.calls.to_write, "call or more to write", "calls or more to write"),
+    ];
+    let mut line = format!("  calls: {}", all_counted(&calls, "none"));
     if let (Some(rate), Some(seconds)) = (system.calls.writes_per_second, system.calls.seconds_at_least) {
         line.push_str(&format!("; at {rate} writes a second that takes {} or more", duration(seconds)));
     }
@@ -117,19 +112,14 @@ fn print_calls(system: &SystemPlan, output: &Output) {
 }
 
 fn print_entity(entity: &EntityName, writes: &EntityWrites, output: &Output) {
-    let mut parts = Vec::new();
-    let mut say = |count: u64, one: &str, many: &str| {
-        if count > 0 {
-            parts.push(counted(count, one, many));
-        }
-    };
-    say(writes.creates, "create", "creates");
-    say(writes.updates, "update", "updates");
-    say(writes.deletes, "delete", "deletes");
-    say(writes.reviews, "question for a person", "questions for a person");
-    say(writes.refused_before, "write that it refused before", "writes that it refused before");
-    let parts = if parts.is_empty() { "no write".to_owned() } else { parts.join(", ") };
-    output.line(format!("  {entity}: {parts}"));
+    let writes_counted = [
+        (writes.creates, "create", "creates"),
+        (writes.updates, "update", "updates"),
+        (writes.deletes, "delete", "deletes"),
+        (writes.reviews, "question for a person", "questions for a person"),
+        (writes.refused_before, "write that it refused before", "writes that it refused before"),
+    ];
+    output.line(format!("  {entity}: {}", all_counted(&writes_counted, "no write")));
     let examples = |kind: &str, examples: &[String]| {
         if !examples.is_empty() {
             let names: Vec<String> = examples.iter().map(|name| short_text(name)).collect();
