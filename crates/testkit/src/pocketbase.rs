@@ -13,6 +13,7 @@
 //! - Without a valid token answers are 403, 404 or empty lists, depending on the collection's rules.
 //! - An id may be chosen by the creator: 15 of `a-z0-9`.
 
+use crate::services::caller::Caller;
 pub use reqwest::Method;
 use serde_json::{Value, json};
 use std::io;
@@ -21,7 +22,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
-use tokio::runtime::Runtime;
 
 /// The superuser.
 pub const USER: &str = "tests@example.com";
@@ -30,7 +30,6 @@ pub const USER: &str = "tests@example.com";
 pub const PASSWORD: &str = "a-test-password";
 
 const START_MS_MAX: u64 = 30_000;
-const REQUEST_MS_MAX: u64 = 60_000;
 /// How many records go out in one request.
 const BATCH_RECORDS_MAX: usize = 500;
 /// The most records that a page has.
@@ -43,9 +42,7 @@ pub struct PocketBase {
     folder: TempDir,
     port: u16,
     server: Option<Child>,
-    token: String,
-    http: reqwest::Client,
-    runtime: Runtime,
+    caller: Caller,
 }
 
 impl PocketBase {
@@ -53,9 +50,9 @@ impl PocketBase {
     pub fn start() -> io::Result<Self> {
         let program = find_program()?;
         let folder = tempfile::Builder::new().prefix("avowal-pb-").tempdir()?;
-        let http = crate::http::client()?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let mut this = Self { program, folder, port: 0, server: None, token: String::new(), http, runtime };
+        // Where it listens is known when it does.
+        let caller = Caller::new("", &[])?;
+        let mut this = Self { program, folder, port: 0, server: None, caller };
         this.make_superuser()?;
         this.launch()?;
         this.log_in()?;
@@ -120,23 +117,7 @@ impl PocketBase {
 
     /// Sends one request as the superuser and returns the JSON of a successful answer.
     pub fn request(&self, method: Method, path: &str, body: Option<&Value>) -> io::Result<Value> {
-        let mut request = self.http.request(method.clone(), format!("{}{path}", self.url()));
-        request = request
-            .timeout(Duration::from_millis(REQUEST_MS_MAX))
-            .header("Authorization", &self.token)
-            .header("Content-Type", "application/json");
-        if let Some(body) = body {
-            request = request.body(body.to_string());
-        }
-        let sent = async {
-            let response = request.send().await?;
-            Ok::<_, reqwest::Error>((response.status(), response.text().await?))
-        };
-        let (status, text) = self.runtime.block_on(sent).map_err(io::Error::other)?;
-        if !status.is_success() {
-            return Err(io::Error::other(format!("{method} {path}: {status}: {text}")));
-        }
-        if text.is_empty() { Ok(Value::Null) } else { serde_json::from_str(&text).map_err(io::Error::other) }
+        self.caller.request(method, path, body)
     }
 
     /// Stops the server at once, as a crash would.
@@ -181,7 +162,8 @@ impl PocketBase {
         let answer =
             self.request(Method::POST, path, Some(&json!({ "identity": USER, "password": PASSWORD })))?;
         let token = answer.get("token").and_then(Value::as_str);
-        token.ok_or_else(|| io::Error::other("the login gave no token"))?.clone_into(&mut self.token);
+        let token = token.ok_or_else(|| io::Error::other("the login gave no token"))?;
+        self.caller.send("Authorization", token.to_owned());
         Ok(())
     }
 
@@ -204,6 +186,7 @@ impl PocketBase {
         serve.arg("serve").arg(format!("--http=127.0.0.1:{port}"));
         serve.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         self.port = port;
+        self.caller.call(self.url());
         self.server = Some(serve.spawn()?);
         self.await_ready()
     }

@@ -6,6 +6,38 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
+/// The beginning of a configuration: a store, and two files. What comes first behind it belongs to the second, `crm`.
+pub const TWO_FILES: &str = r#"
+[store]
+url = "sqlite:avowal.db"
+[settings]
+patience_ms = 2000
+[systems.app]
+connector = "sqlite"
+url = "sqlite:app.db"
+local = true
+[systems.crm]
+connector = "sqlite"
+url = "sqlite:crm.db"
+"#;
+
+/// Where the two files keep customers.
+const CUSTOMERS_MAPPED: &str = r#"
+[entities.customer.systems.app]
+object = "customers"
+id = "id"
+fields = { email = "email", name = "name" }
+[entities.customer.systems.crm]
+object = "contacts"
+id = "id"
+fields = { email = "email", name = "name" }
+"#;
+
+/// A configuration of two files that keep customers under these rules.
+pub fn two_files_of_customers(rules: &str) -> String {
+    [TWO_FILES, rules, CUSTOMERS_MAPPED].concat()
+}
+
 /// A folder of its own for one test.
 pub struct Bench {
     folder: TempDir,
@@ -25,6 +57,15 @@ impl Bench {
     /// An empty folder.
     pub fn new() -> Self {
         Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    /// A folder with this configuration, and the two empty tables that [`two_files_of_customers`] maps.
+    pub fn of_customers(configuration: &str) -> Self {
+        let bench = Self::with(configuration);
+        let columns = "(id INTEGER PRIMARY KEY AUTOINCREMENT, email TEXT, name TEXT)";
+        bench.sql("app", &format!("CREATE TABLE customers {columns}"));
+        bench.sql("crm", &format!("CREATE TABLE contacts {columns}"));
+        bench
     }
 
     /// A folder with this configuration.

@@ -1,40 +1,19 @@
 //! The first write into a table that holds rows waits for a word, as people and scripts meet it.
 
-use crate::bench::{Bench, wait_until};
+use crate::bench::{Bench, two_files_of_customers, wait_until};
 
-const CONFIG: &str = r#"
-[store]
-url = "sqlite:avowal.db"
-[settings]
-patience_ms = 2000
-[systems.app]
-connector = "sqlite"
-url = "sqlite:app.db"
-local = true
-[systems.crm]
-connector = "sqlite"
-url = "sqlite:crm.db"
+const RULES: &str = r#"
 [entities.customer]
 match_on = ["email"]
 deletes = { owner = "shared" }
 [entities.customer.fields]
 email = { type = "string", owner = "app", strategy = "owner_wins" }
 name = { type = "string", owner = "shared", strategy = "latest_valid_change", precedence = ["app", "crm"] }
-[entities.customer.systems.app]
-object = "customers"
-id = "id"
-fields = { email = "email", name = "name" }
-[entities.customer.systems.crm]
-object = "contacts"
-id = "id"
-fields = { email = "email", name = "name" }
 "#;
 
 /// An app with two customers and a CRM with none.
 fn fresh() -> Bench {
-    let bench = Bench::with(CONFIG);
-    bench.sql("app", "CREATE TABLE customers (id INTEGER PRIMARY KEY AUTOINCREMENT, email TEXT, name TEXT)");
-    bench.sql("crm", "CREATE TABLE contacts (id INTEGER PRIMARY KEY AUTOINCREMENT, email TEXT, name TEXT)");
+    let bench = Bench::of_customers(&two_files_of_customers(RULES));
     bench.sql(
         "app",
         "INSERT INTO customers (email, name) VALUES ('a@x.example', 'Ann'), ('b@x.example', 'Bob')",

@@ -1,22 +1,13 @@
 //! `avowal plan` on real tables: it changes nothing, works beside a daemon, and says what the sync then does.
 
-use crate::bench::Bench;
+use crate::bench::{Bench, TWO_FILES};
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
 
-const CONFIG: &str = r#"
-[store]
-url = "sqlite:avowal.db"
-[settings]
-patience_ms = 2000
-[systems.app]
-connector = "sqlite"
-url = "sqlite:app.db"
-local = true
-[systems.crm]
-connector = "sqlite"
-url = "sqlite:crm.db"
-rate = { per_second = 1, burst = 1 }
+/// The CRM takes a write a second.
+const RATE: &str = "rate = { per_second = 1, burst = 1 }\n";
+
+const ENTITIES: &str = r#"
 [entities.company]
 match_on = ["name"]
 [entities.company.fields]
@@ -47,7 +38,7 @@ fields = { email = "email", name = "name", company = "company_id" }
 
 /// Two files that hold some of the same customers.
 fn populated() -> Bench {
-    let bench = Bench::with(&CONFIG.replace("rate = { per_second = 1, burst = 1 }\n", ""));
+    let bench = Bench::with(&[TWO_FILES, ENTITIES].concat());
     let companies = "CREATE TABLE companies (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT);";
     let people = "(id INTEGER PRIMARY KEY AUTOINCREMENT, email TEXT, name TEXT, company_id INTEGER);";
     bench.sql("app", &format!("{companies} CREATE TABLE customers {people}"));
@@ -130,7 +121,7 @@ fn a_plan_works_beside_a_daemon_and_leaves_its_store_alone() {
 #[test]
 fn a_plan_names_calls_and_the_time_under_a_declared_rate() {
     let bench = populated();
-    bench.write("avowal.toml", CONFIG);
+    bench.write("avowal.toml", &[TWO_FILES, RATE, ENTITIES].concat());
     let plan = bench.json(&["plan", "--system", "crm", "--sample", "1"]);
     let crm = &plan["systems"]["crm"];
     let writes: u64 = ["company", "customer"]

@@ -1,40 +1,19 @@
 //! Stops and exit codes as people and scripts meet them, with two SQLite files.
 
-use crate::bench::{Bench, wait_until};
+use crate::bench::{Bench, two_files_of_customers, wait_until};
 use std::time::Duration;
 
-const CONFIG: &str = r#"
-[store]
-url = "sqlite:avowal.db"
-[settings]
-patience_ms = 2000
-[systems.app]
-connector = "sqlite"
-url = "sqlite:app.db"
-local = true
-[systems.crm]
-connector = "sqlite"
-url = "sqlite:crm.db"
+const RULES: &str = r#"
 [entities.customer]
 match_on = ["email"]
 [entities.customer.fields]
 email = { type = "string", owner = "shared", strategy = "latest_valid_change", precedence = ["app", "crm"] }
 name = { type = "string", owner = "shared", strategy = "latest_valid_change", precedence = ["app", "crm"] }
-[entities.customer.systems.app]
-object = "customers"
-id = "id"
-fields = { email = "email", name = "name" }
-[entities.customer.systems.crm]
-object = "contacts"
-id = "id"
-fields = { email = "email", name = "name" }
 "#;
 
 /// A folder with the configuration and two synced files.
 fn synced() -> Bench {
-    let bench = Bench::with(CONFIG);
-    bench.sql("app", "CREATE TABLE customers (id INTEGER PRIMARY KEY AUTOINCREMENT, email TEXT, name TEXT)");
-    bench.sql("crm", "CREATE TABLE contacts (id INTEGER PRIMARY KEY AUTOINCREMENT, email TEXT, name TEXT)");
+    let bench = Bench::of_customers(&two_files_of_customers(RULES));
     bench.sql("app", "INSERT INTO customers (email, name) VALUES ('a@x.example', 'Ann')");
     bench.ends_with(0, &["sync"]);
     bench
@@ -101,7 +80,7 @@ fn what_is_ours_leaves_a_system_and_comes_back() {
 #[test]
 fn a_system_that_refuses_our_credentials_ends_with_five() {
     let bench = synced();
-    let config = CONFIG.replace(
+    let config = two_files_of_customers(RULES).replace(
         "connector = \"sqlite\"\nurl = \"sqlite:crm.db\"",
         "connector = \"http\"\nurl = \"http://127.0.0.1:PORT\"\nallow_private = true",
     );
@@ -129,12 +108,10 @@ fn refuse(mut stream: std::net::TcpStream) {
 
 #[test]
 fn a_system_that_lost_everything_is_filled_anew_only_by_a_persons_word() {
-    let bench = Bench::with(&CONFIG.replace(
+    let bench = Bench::of_customers(&two_files_of_customers(RULES).replace(
         "match_on = [\"email\"]",
         "match_on = [\"email\"]\ndeletes = { owner = \"app\", on_refused = \"revert\", edit_against_delete = \"review\" }",
     ));
-    bench.sql("app", "CREATE TABLE customers (id INTEGER PRIMARY KEY AUTOINCREMENT, email TEXT, name TEXT)");
-    bench.sql("crm", "CREATE TABLE contacts (id INTEGER PRIMARY KEY AUTOINCREMENT, email TEXT, name TEXT)");
     bench.sql(
         "app",
         "INSERT INTO customers (email, name) VALUES ('a@x.example', 'Ann'), ('b@x.example', 'Bea')",

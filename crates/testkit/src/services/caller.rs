@@ -26,6 +26,16 @@ impl Caller {
         Ok(Self { url: url.to_owned(), headers: headers.to_vec(), http, runtime })
     }
 
+    /// Calls another address from now on.
+    pub fn call(&mut self, url: String) {
+        self.url = url;
+    }
+
+    /// Sends this header, too, from now on.
+    pub fn send(&mut self, name: &'static str, value: String) {
+        self.headers.push((name, value));
+    }
+
     /// The JSON of a successful answer; `null` where it is empty. Any other status is an error that shows the answer.
     pub fn request(&self, method: Method, path: &str, body: Option<&Value>) -> io::Result<Value> {
         let text = self.text(method, path, body)?;
