@@ -245,9 +245,7 @@ fn retry(write: &mut EndedWrite<'_>, after_ms: Option<u64>, reason: &FailureReas
 /// person has to.
 fn blocked(write: &mut EndedWrite<'_>, reason: &FailureReason) -> Counted {
     if write.item.is_open() {
-        // An earlier attempt may have had an effect, and may be what forbids this one.
-        write.remain_unknown(None, reason);
-        return Counted::Failed;
+        return blocked_again(write, reason);
     }
     let tries = write.tries();
     let is_leaving = matches!(reason, FailureReason::CopyIsLeaving { .. });
@@ -259,6 +257,22 @@ fn blocked(write: &mut EndedWrite<'_>, reason: &FailureReason) -> Counted {
     write.is_put_off = tries >= TRIES_IN_RUN_MAX;
     if is_over && !is_leaving {
         write.reject(reason);
+    }
+    Counted::Failed
+}
+
+/// A constraint forbids a write that was sent before with an unknown outcome. That attempt may have had an effect, and may be
+/// what forbids this one, so the outcome remains unknown. But a system that remembers keys would have answered with what
+/// the attempt did: once nothing of it can be on its way any more, it had no effect, and what is wanted by now is planned.
+fn blocked_again(write: &mut EndedWrite<'_>, reason: &FailureReason) -> Counted {
+    write.note_refused_attempt();
+    let remembers_keys = write.target.capabilities().idempotent;
+    if remembers_keys && write.item.is_outdated && write.is_past_every_lag() {
+        write.fail(Failure::Retry, reason);
+        write.plan();
+    } else {
+        write.remain_unknown(None, reason);
+        write.be_helped_by_another_write();
     }
     Counted::Failed
 }

@@ -335,3 +335,28 @@ async fn a_system_that_is_down_sets_nothing_aside() {
     world.check_in_sync().await;
     let _ = customer();
 }
+
+/// The create's outcome is unknown, and what it refers to never comes. By the time something else is to be written, the
+/// same create is not repeated for ever.
+#[tokio::test]
+async fn a_create_that_cannot_be_repeated_any_more_is_looked_up() {
+    let world = World::with(plain_family(), [("app", Profile::log()), ("crm", Profile::correlated())]);
+    world.sync().await;
+    let (app, crm) = (world.system("app"), world.system("crm"));
+    crm.constrain(FAMILY);
+    crm.fail_operation(Operation::Create, [Fault::TimeoutBefore]);
+    let kid = app.insert("a_kid", raw(&json!({"number": 10, "parent": 1, "name": "K"})));
+    for _ in 0..3 {
+        world.sync().await;
+        world.clock.advance(60_000);
+    }
+    assert!(crm.blocked() > 0);
+    app.insert("z_parent", raw(&json!({"number": 2, "name": "P"})));
+    app.edit("a_kid", &kid, raw(&json!({"parent": 2})));
+    for _ in 0..8 {
+        world.sync().await;
+        world.clock.advance(600_000);
+    }
+    assert_eq!(world.quarantine().await, []);
+    world.check_in_sync().await;
+}
