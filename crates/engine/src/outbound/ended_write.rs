@@ -446,6 +446,12 @@ impl EndedWrite<'_> {
         changed_at.is_some_and(|at| target.parts.may_lag(target.system, at, *asked_at))
     }
 
+    /// Whether a copy that is not there may only not be there yet: what made or changed it lately may be done later than it
+    /// was said. A log tells the order, so its system cannot lag.
+    pub(crate) fn may_come_yet(&self) -> bool {
+        !self.has_log && self.may_lag()
+    }
+
     fn observation(&self, copy: &Change, shown: CopyState, channel: Channel, quiescent: bool) -> Observation {
         Observation {
             system: self.target.system.clone(),
