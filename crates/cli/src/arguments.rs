@@ -62,6 +62,9 @@ pub enum Command {
     /// Look at what could not be understood or accepted, and try it again.
     #[command(subcommand)]
     Quarantine(QuarantineCommand),
+    /// Look at what ran: on whose word, how it ended, and what it did.
+    #[command(subcommand)]
+    Runs(RunsCommand),
     /// Verify or rebuild from the history.
     #[command(subcommand)]
     History(HistoryCommand),
@@ -232,6 +235,9 @@ pub struct TimelineArguments {
     /// Only the last so many events.
     #[arg(long, value_name = "N")]
     pub last: Option<u64>,
+    /// Name with each event its run, its policy and the event that caused it.
+    #[arg(long)]
+    pub full: bool,
 }
 
 /// Names one field of one record.
@@ -317,6 +323,22 @@ pub enum QuarantineCommand {
         /// Who asks for it; the login name by default.
         #[arg(long, value_name = "NAME")]
         by: Option<String>,
+    },
+}
+
+/// What to do with runs.
+#[derive(Subcommand, Debug)]
+pub enum RunsCommand {
+    /// List the newest runs, the newest first.
+    List {
+        /// How many.
+        #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        last: u32,
+    },
+    /// Show what one run did: records, fields, writes by system, questions and what was set aside.
+    Show {
+        /// The run's number.
+        id: u64,
     },
 }
 

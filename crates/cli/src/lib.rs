@@ -27,6 +27,7 @@ mod arguments;
 mod clock;
 mod commands;
 mod compose;
+mod conduct;
 mod config;
 mod connectors;
 mod failure;

@@ -22,4 +22,6 @@ pub use plan::{
     Calls, Duplicates, EntityWrites, Example, FieldWrites, LinkedBy, MatchReport, OpenQuestion, Plan,
     PlanOptions, SetAside, SystemCalls, SystemMatches, SystemPlan, configuration, copy_store, make_plan,
 };
-pub use run::{Engine, OPEN_ITEMS_MAX, OWN_ENTITY, SyncOptions};
+pub use run::{
+    Engine, OPEN_ITEMS_MAX, OWN_ENTITY, RunAccount, SyncOptions, SystemAccount, TouchedRecord, account_of,
+};

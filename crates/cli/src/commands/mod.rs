@@ -12,6 +12,7 @@ mod plan;
 mod quarantine;
 mod review;
 mod run;
+mod runs;
 mod schema;
 mod show;
 mod simulate;
@@ -48,6 +49,7 @@ pub async fn run(arguments: &Arguments, domain: &DomainRules, output: &Output) -
         Command::Why(why) => why::run(&config()?, why, output).await,
         Command::Review(review) => review::run(&config()?, review, output).await,
         Command::Quarantine(quarantine) => quarantine::run(&config()?, quarantine, output).await,
+        Command::Runs(runs) => runs::run(&config()?, runs, output).await,
         Command::History(history) => history::run(&config()?, history, output).await,
     }
 }

@@ -94,7 +94,7 @@ async fn answer_identity(
     by: &str,
 ) -> Result<(), Failure> {
     let store = compose::open_to_write(config).await?;
-    let engine = compose::engine(config, store.clone()).await?;
+    let engine = compose::engine(config, store.clone(), None).await?;
     if restored {
         engine.adopt(system).await?;
     } else {

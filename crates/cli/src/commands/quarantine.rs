@@ -2,11 +2,12 @@
 
 use crate::arguments::QuarantineCommand;
 use crate::compose;
+use crate::conduct::Conduct;
 use crate::config::Config;
 use crate::failure::{Exit, Failure};
 use crate::output::{Mark, Output, counted};
-use avowal_engine::ports::store::{QuarantineItem, ReadOverview};
-use avowal_engine::{EngineError, OPEN_ITEMS_MAX};
+use avowal_engine::ports::store::{QuarantineItem, ReadOverview, RunKind};
+use avowal_engine::{Engine, EngineError, OPEN_ITEMS_MAX};
 
 /// Runs the sub-command.
 pub async fn run(config: &Config, command: &QuarantineCommand, output: &Output) -> Result<Exit, Failure> {
@@ -56,9 +57,19 @@ async fn replay(config: &Config, id: Option<i64>, by: &str, output: &Output) -> 
         Some(id) => vec![find(store.as_ref(), id).await?],
         None => store.quarantined(OPEN_ITEMS_MAX).await?,
     };
-    let engine = compose::engine(config, store).await?;
+    let conduct = Conduct { config, kind: RunKind::Replay, by: by.to_owned() };
+    conduct.work(store, async move |engine| replay_items(&engine, &items, by, output).await).await
+}
+
+/// Replays the items one by one.
+async fn replay_items(
+    engine: &Engine,
+    items: &[QuarantineItem],
+    by: &str,
+    output: &Output,
+) -> Result<Exit, Failure> {
     let (mut replayed, mut refused) = (Vec::new(), Vec::new());
-    for item in &items {
+    for item in items {
         match engine.replay(item, by).await {
             Ok(()) => replayed.push(item.id),
             Err(EngineError::Usage(reason)) => refused.push((item.id, reason)),

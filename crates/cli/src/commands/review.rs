@@ -1,6 +1,7 @@
 //! `avowal review`: the questions that wait for a person, and their answers.
 
 use crate::arguments::{AnswerArguments, ResolveArguments, ReviewCommand};
+use crate::conduct::Conduct;
 use crate::config::Config;
 use crate::failure::{Exit, Failure};
 use crate::output::{Mark, Output};
@@ -12,7 +13,7 @@ use avowal_core::policy::{EntityPolicy, Owner};
 use avowal_core::record::reason::ReviewReason;
 use avowal_core::record::{Record, Side, Subject};
 use avowal_engine::OPEN_ITEMS_MAX;
-use avowal_engine::ports::store::{OpenReview, ReadOverview, Store};
+use avowal_engine::ports::store::{OpenReview, ReadOverview, RunKind, Store};
 
 /// Runs the sub-command.
 pub async fn run(config: &Config, command: &ReviewCommand, output: &Output) -> Result<Exit, Failure> {
@@ -73,14 +74,21 @@ async fn resolve(config: &Config, arguments: &ResolveArguments, output: &Output)
         (answer, _) => answer,
     };
     let by = super::person(arguments.by.as_deref());
-    let engine = compose::engine(config, store).await?;
-    let record = engine.decide_review(&arguments.id, answer, &by, arguments.note.clone()).await?;
-    if output.is_json() {
-        output.json(&serde_json::json!({ "review": arguments.id, "record": record, "by": by }))?;
-    } else {
-        output.line(format!("{} decided by {by}. The next `avowal sync` carries it out.", arguments.id));
-    }
-    Ok(Exit::Done)
+    let conduct = Conduct { config, kind: RunKind::Decision, by: by.clone() };
+    conduct
+        .work(store, async move |engine| {
+            let record = engine.decide_review(&arguments.id, answer, &by, arguments.note.clone()).await?;
+            if output.is_json() {
+                output.json(&serde_json::json!({ "review": arguments.id, "record": record, "by": by }))?;
+            } else {
+                output.line(format!(
+                    "{} decided by {by}. The next `avowal sync` carries it out.",
+                    arguments.id
+                ));
+            }
+            Ok(Exit::Done)
+        })
+        .await
 }
 
 async fn record_of(store: &dyn Store, open: &OpenReview) -> Result<Option<Record>, Failure> {

@@ -1,11 +1,13 @@
 //! `avowal run`: the daemon. Stops cleanly on SIGTERM and Ctrl-C.
 
 use crate::compose::{self, EngineInbox};
+use crate::conduct::Conduct;
 use crate::config::Config;
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
 use crate::watch::Watch;
 use avowal_engine::Engine;
+use avowal_engine::ports::store::RunKind;
 use avowal_server::listen;
 use avowal_server::webhook::router;
 use std::sync::Arc;
@@ -14,7 +16,13 @@ use tokio::task::JoinHandle;
 
 /// Follows all systems, and listens for webhooks where a system sends them, until a signal comes.
 pub async fn run(config: &Config, output: &Output) -> Result<Exit, Failure> {
-    let engine = Arc::new(compose::engine(config, compose::open_to_write(config).await?).await?);
+    let store = compose::open_to_write(config).await?;
+    let conduct = Conduct { config, kind: RunKind::Run, by: super::person(None) };
+    conduct.work(store, async move |engine| serve(config, engine, output).await).await
+}
+
+/// The service, until a signal comes.
+async fn serve(config: &Config, engine: Arc<Engine>, output: &Output) -> Result<Exit, Failure> {
     let (stop, stopped) = watch::channel(false);
     let listener = listen(config, &engine, stopped.clone(), output).await?;
     output.remark("Running. SIGTERM or Ctrl-C stops it.");
@@ -24,7 +32,7 @@ pub async fn run(config: &Config, output: &Output) -> Result<Exit, Failure> {
         let _ = stop.send(true);
     });
     let progress = Arc::new(Watch::new());
-    let ended = engine.run(stopped, progress.clone()).await;
+    let ended = engine.clone().run(stopped, progress.clone()).await;
     progress.finish();
     signal.abort();
     if let Some(listener) = listener {

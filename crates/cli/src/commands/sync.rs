@@ -2,6 +2,7 @@
 
 use crate::arguments::SyncArguments;
 use crate::compose;
+use crate::conduct::Conduct;
 use crate::config::Config;
 use crate::failure::{Exit, Failure};
 use crate::output::{Mark, Output, all_counted, counted};
@@ -9,7 +10,7 @@ use crate::undelivered;
 use crate::watch::Watch;
 use avowal_core::explain::short_text;
 use avowal_engine::ports::connector::Finding;
-use avowal_engine::ports::store::StopCause;
+use avowal_engine::ports::store::{RunKind, StopCause};
 use avowal_engine::{FirstWrite, FirstWrites, SyncOptions, SyncReport, SystemReport};
 use std::sync::Arc;
 
@@ -34,17 +35,22 @@ pub async fn run(mut config: Config, arguments: &SyncArguments, output: &Output)
         let system = super::pause::known(&config, name)?;
         super::pause::approve_creates(store.as_ref(), &system, &super::person(None)).await?;
     }
-    let engine = compose::engine(&config, store).await?;
-    let watch = Watch::new();
-    let report = engine.sync(SyncOptions { full: arguments.full }, &watch).await;
-    watch.finish();
-    let report = report?;
-    if output.is_json() {
-        output.json(&report)?;
-    } else {
-        print(&report, output);
-    }
-    Ok(exit(&report))
+    let conduct = Conduct { config: &config, kind: RunKind::Sync, by: super::person(None) };
+    let full = arguments.full;
+    conduct
+        .work(store, async move |engine| {
+            let watch = Watch::new();
+            let report = engine.sync(SyncOptions { full }, &watch).await;
+            watch.finish();
+            let report = report?;
+            if output.is_json() {
+                output.json(&report)?;
+            } else {
+                print(&report, output);
+            }
+            Ok(exit(&report))
+        })
+        .await
 }
 
 /// What a person must act on first decides: credentials, then what is held, then what failed, then what waits.

@@ -5,7 +5,7 @@ use crate::config::Config;
 use crate::failure::{Exit, Failure};
 use crate::output::{Mark, Output};
 use crate::{compose, key};
-use avowal_core::explain::event_line;
+use avowal_core::explain::{event_line, event_origin};
 use avowal_core::history::IntegrationEvent;
 
 /// How many events are read at once.
@@ -16,7 +16,7 @@ pub async fn run(config: &Config, arguments: &TimelineArguments, output: &Output
     let policy = key::policy(config, &arguments.record.entity)?;
     let store = compose::open_to_read(config).await?;
     let record = key::find(store.as_ref(), policy, &arguments.record.key, output).await?;
-    let mut printer = Printer { output, day: String::new(), first: true };
+    let mut printer = Printer { output, full: arguments.full, day: String::new(), first: true };
     printer.begin();
     let mut from_seq = arguments.last.map_or(1, |last| record.seq.saturating_sub(last) + 1);
     loop {
@@ -31,6 +31,7 @@ pub async fn run(config: &Config, arguments: &TimelineArguments, output: &Output
 
 struct Printer<'a> {
     output: &'a Output,
+    full: bool,
     day: String,
     first: bool,
 }
@@ -55,7 +56,8 @@ impl Printer<'_> {
                 self.output.line(self.output.mark(Mark::Strong, &day));
                 self.day = day;
             }
-            self.output.line(event_line(event));
+            let origin = if self.full { event_origin(event) } else { String::new() };
+            self.output.line(format!("{}{origin}", event_line(event)));
         }
         self.first = false;
         Ok(())

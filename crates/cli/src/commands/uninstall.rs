@@ -9,7 +9,7 @@ use crate::output::Output;
 /// Removes our triggers and tables from a system. The store keeps what it knows; the next `sync` installs them again.
 pub async fn run(config: &Config, arguments: &UninstallArguments, output: &Output) -> Result<Exit, Failure> {
     let system = super::pause::known(config, &arguments.system)?;
-    let engine = compose::engine(config, compose::open_to_write(config).await?).await?;
+    let engine = compose::engine(config, compose::open_to_write(config).await?, None).await?;
     let removed = engine.uninstall(&system).await?;
     if output.is_json() {
         output.json(&removed)?;

@@ -12,6 +12,7 @@ mod help;
 mod meaning;
 mod plan;
 mod records;
+mod runs;
 mod schema;
 mod simulate;
 mod stops;

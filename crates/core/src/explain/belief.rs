@@ -3,7 +3,7 @@
 use super::reasons::{evidence_words, failure_words, refusal_words, review_words, rule_words};
 use super::rules::field_sentence;
 use super::short::{reason as clean, short_value};
-use crate::data::ids::{EntityName, FieldName, RecordId, SystemName};
+use crate::data::ids::{EntityName, FieldName, RecordId, RunId, SystemName};
 use crate::data::time::Timestamp;
 use crate::data::value::Value;
 use crate::data::version::{Dot, VersionVector};
@@ -46,6 +46,9 @@ pub struct Why {
     pub occurred_at: Option<Timestamp>,
     /// The event that recorded it.
     pub believed_by: String,
+    /// The run that made that event, if one did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run: Option<RunId>,
     /// Who did it, where a name is known. Nobody alone, where it was merged.
     pub actor: Option<String>,
     /// Whether the value was merged from several changes, so that no single system or person said it.
@@ -173,6 +176,7 @@ pub fn why(
         since: belief.since,
         occurred_at: belief.occurred_at,
         believed_by: format!("{}-{}", record.id, belief.seq),
+        run: event.and_then(|event| event.run),
         actor: event.filter(|event| !is_merge(event)).and_then(|event| event.actor.clone()),
         is_merged: event.is_some_and(is_merge),
         losers: losers(events, field, belief),
@@ -260,14 +264,15 @@ impl Why {
             Some(at) => format!("; {} says it happened at {at}", self.dot.system),
             None => String::new(),
         };
+        let run = self.run.map(|run| format!(", in run {run}")).unwrap_or_default();
         if self.is_merged {
             return format!(
-                "Believed since {}, merged from several changes, the last of them change {} of {}, event {}{occurred}.",
+                "Believed since {}, merged from several changes, the last of them change {} of {}, event {}{run}{occurred}.",
                 self.since, self.dot.n, self.dot.system, self.believed_by
             );
         }
         format!(
-            "Believed since {}, by change {} of {}{actor}, event {}{occurred}.",
+            "Believed since {}, by change {} of {}{actor}, event {}{run}{occurred}.",
             self.since, self.dot.n, self.dot.system, self.believed_by
         )
     }

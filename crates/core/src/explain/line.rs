@@ -24,6 +24,17 @@ pub fn event_line(event: &IntegrationEvent) -> String {
     format!("{} - {}", event.recorded_at.clock(), event_words(event))
 }
 
+/// What an event came from, to stand behind its line: ` [run 42, policy 797169e970f6, caused by 3]`; empty if nothing is known.
+pub fn event_origin(event: &IntegrationEvent) -> String {
+    let known = [
+        event.run.map(|run| format!("run {run}")),
+        event.policy.as_ref().map(|policy| format!("policy {}", short_text(policy))),
+        event.cause.map(|cause| format!("caused by {cause}")),
+    ];
+    let known: Vec<String> = known.into_iter().flatten().collect();
+    if known.is_empty() { String::new() } else { format!(" [{}]", known.join(", ")) }
+}
+
 /// The event in words, without its time. Never contains a line break or a control character.
 pub fn event_words(event: &IntegrationEvent) -> String {
     match &event.body {

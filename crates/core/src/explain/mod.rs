@@ -21,7 +21,7 @@ mod rule_tests;
 mod tests;
 
 pub use belief::{Propagation, PropagationStatus, SetAside, Why, not_understood, not_understood_line, why};
-pub use line::{event_line, event_words};
+pub use line::{event_line, event_origin, event_words};
 pub use reasons::{
     basis_words, closing_words, delete_words, evidence_words, failure_words, refusal_words, restore_words,
     review_words, rule_words, subject_words,

@@ -119,6 +119,7 @@ fn event(seq: u64, minute: i64, body: Body) -> IntegrationEvent {
         vector: vector(12, 6),
         evidence: None,
         policy: Some(policy().short_digest()),
+        run: None,
         correlation: None,
         cause: None,
         occurred_at: None,

@@ -1,6 +1,6 @@
 //! A small world: one record, some systems, and every step checked against the laws of the fold and the chain.
 
-use avowal_core::data::ids::{FieldName, RemoteId, SystemName};
+use avowal_core::data::ids::{FieldName, RemoteId, RunId, SystemName};
 use avowal_core::data::time::Timestamp;
 use avowal_core::data::value::Value;
 use avowal_core::decide::lifecycle::link;
@@ -169,6 +169,8 @@ pub struct World {
     links: BTreeMap<SystemName, u32>,
     verifier: ChainVerifier,
     now_ms: i64,
+    /// The run that the events name.
+    pub run: Option<RunId>,
 }
 
 impl World {
@@ -189,6 +191,7 @@ impl World {
             links: BTreeMap::new(),
             verifier: ChainVerifier::new("r1".into()),
             now_ms: START_MS,
+            run: None,
         }
     }
 
@@ -371,6 +374,7 @@ impl World {
     pub fn context(&self) -> Context {
         Context {
             policy: Some(self.policy.short_digest()),
+            run: self.run,
             received_at: Timestamp::from_millis(self.now_ms),
             ..Context::default()
         }

@@ -30,6 +30,7 @@ mod quarantine;
 mod readers;
 mod records;
 mod reviews;
+mod runs;
 mod signals;
 mod statements;
 mod stops;
@@ -38,7 +39,7 @@ mod workers;
 mod writer;
 
 use async_trait::async_trait;
-use avowal_core::data::ids::{EntityName, RecordId, SystemName};
+use avowal_core::data::ids::{EntityName, RecordId, RunId, SystemName};
 use avowal_core::data::time::Timestamp;
 use avowal_core::history::IntegrationEvent;
 use avowal_core::record::{CopyKey, Record};
@@ -47,9 +48,9 @@ use avowal_engine::ports::connector::Installation;
 use avowal_engine::ports::lanes::{Claim, Lane};
 use avowal_engine::ports::store::{
     BATCH_RECORDS_MAX, Commit, CommitChanges, CommitOutcome, ControlStops, Counts, CursorName, Due,
-    DueIntent, KeepLags, Located, OpenCounts, OpenReview, PlannedCreates, PlannedDeletes, Position,
-    QuarantineItem, ReadHistory, ReadOverview, ReadRecords, RecordCommit, ScheduleWork, ShareStore,
-    SharedStore, Signal, Stop, StopCause, StoreError, WaitingIntent,
+    DueIntent, KeepLags, KeepRuns, Located, NewRun, OpenCounts, OpenReview, PlannedCreates, PlannedDeletes,
+    Position, QuarantineItem, ReadHistory, ReadOverview, ReadRecords, RecordCommit, Run, RunCounts, RunEnd,
+    ScheduleWork, ShareStore, SharedStore, Signal, Stop, StopCause, StoreError, WaitingIntent,
 };
 use claim::Claims;
 use connection::{Link, Server};
@@ -376,5 +377,46 @@ impl KeepLags for PostgresStore {
     async fn keep_lag(&self, system: &SystemName, ms: u64) -> Result<(), StoreError> {
         self.refuse_if_read_only()?;
         read!(self, link => lags::keep(link, system, ms))
+    }
+}
+
+#[async_trait]
+impl KeepRuns for PostgresStore {
+    async fn begin_run(&self, run: &NewRun) -> Result<RunId, StoreError> {
+        self.refuse_if_read_only()?;
+        read!(self, link => runs::begin(link, run))
+    }
+
+    async fn note_run(&self, run: RunId, counts: &RunCounts, at: Timestamp) -> Result<(), StoreError> {
+        self.refuse_if_read_only()?;
+        read!(self, link => runs::note(link, run, counts, at))
+    }
+
+    async fn end_run(
+        &self,
+        run: RunId,
+        end: RunEnd,
+        counts: &RunCounts,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.refuse_if_read_only()?;
+        read!(self, link => runs::end(link, run, end, counts, at))
+    }
+
+    async fn runs(&self, before: Option<RunId>, limit: usize) -> Result<Vec<Run>, StoreError> {
+        read!(self, link => runs::before(link, before, limit))
+    }
+
+    async fn find_run(&self, run: RunId) -> Result<Option<Run>, StoreError> {
+        read!(self, link => runs::find(link, run))
+    }
+
+    async fn run_events(
+        &self,
+        run: RunId,
+        after: Option<(RecordId, u64)>,
+        limit: usize,
+    ) -> Result<Vec<IntegrationEvent>, StoreError> {
+        read!(self, link => events::of_run(link, run, after.as_ref(), limit))
     }
 }

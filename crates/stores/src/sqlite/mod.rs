@@ -27,12 +27,13 @@ mod readers;
 mod recent;
 mod records;
 mod reviews;
+mod runs;
 mod signals;
 mod stops;
 mod writer;
 
 use async_trait::async_trait;
-use avowal_core::data::ids::{EntityName, RecordId, RemoteId, SystemName};
+use avowal_core::data::ids::{EntityName, RecordId, RemoteId, RunId, SystemName};
 use avowal_core::data::time::Timestamp;
 use avowal_core::history::IntegrationEvent;
 use avowal_core::record::{CopyKey, Record};
@@ -41,9 +42,9 @@ use avowal_engine::ports::connector::Installation;
 use avowal_engine::ports::lanes::{Claim, Lane, LocalLanes};
 use avowal_engine::ports::store::{
     BATCH_RECORDS_MAX, Commit, CommitChanges, CommitOutcome, ControlStops, Counts, CursorName, Due,
-    DueIntent, KeepLags, Located, OpenCounts, OpenReview, PlannedCreates, PlannedDeletes, Position,
-    QuarantineItem, ReadHistory, ReadOverview, ReadRecords, ScheduleWork, ShareStore, SharedStore, Signal,
-    Stop, StopCause, StoreError, WaitingIntent,
+    DueIntent, KeepLags, KeepRuns, Located, NewRun, OpenCounts, OpenReview, PlannedCreates, PlannedDeletes,
+    Position, QuarantineItem, ReadHistory, ReadOverview, ReadRecords, Run, RunCounts, RunEnd, ScheduleWork,
+    ShareStore, SharedStore, Signal, Stop, StopCause, StoreError, WaitingIntent,
 };
 use encode::Encoded;
 use lock::WriteLock;
@@ -76,6 +77,7 @@ impl SqliteStore {
         let lock = WriteLock::take(path)?;
         let mut connection = connection::open_writer(path)?;
         migrate::migrate(&mut connection, path)?;
+        runs::close_killed(&connection).map_err(|fault| fault.into_store_error(path))?;
         let recent = Arc::new(Recent::default());
         let writer = Writer::start(connection, path, recent.clone())?;
         let readers = Readers::open(path)?;
@@ -407,10 +409,51 @@ impl KeepLags for SqliteStore {
     }
 }
 
+#[async_trait]
+impl KeepRuns for SqliteStore {
+    async fn begin_run(&self, run: &NewRun) -> Result<RunId, StoreError> {
+        let (path, run) = (self.path.clone(), run.clone());
+        beside(move || runs::begin(&path, &run)).await
+    }
+
+    async fn note_run(&self, run: RunId, counts: &RunCounts, at: Timestamp) -> Result<(), StoreError> {
+        let (path, counts) = (self.path.clone(), *counts);
+        beside(move || runs::note(&path, run, &counts, at)).await
+    }
+
+    async fn end_run(
+        &self,
+        run: RunId,
+        end: RunEnd,
+        counts: &RunCounts,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let (path, counts) = (self.path.clone(), *counts);
+        beside(move || runs::end(&path, run, end, &counts, at)).await
+    }
+
+    async fn runs(&self, before: Option<RunId>, limit: usize) -> Result<Vec<Run>, StoreError> {
+        self.readers.read(move |connection| runs::before(connection, before, limit)).await
+    }
+
+    async fn find_run(&self, run: RunId) -> Result<Option<Run>, StoreError> {
+        self.readers.read(move |connection| runs::find(connection, run)).await
+    }
+
+    async fn run_events(
+        &self,
+        run: RunId,
+        after: Option<(RecordId, u64)>,
+        limit: usize,
+    ) -> Result<Vec<IntegrationEvent>, StoreError> {
+        self.readers.read(move |connection| events::of_run(connection, run, after.as_ref(), limit)).await
+    }
+}
+
 /// Does something with the file on a thread of its own.
-async fn beside(
-    change: impl FnOnce() -> Result<bool, StoreError> + Send + 'static,
-) -> Result<bool, StoreError> {
+async fn beside<T: Send + 'static>(
+    change: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
     let done = tokio::task::spawn_blocking(change).await;
     done.unwrap_or_else(|error| Err(StoreError::Unavailable(format!("the change was broken off: {error}"))))
 }

@@ -3,7 +3,7 @@
 mod reasons;
 
 use super::sample::Stream;
-use avowal_core::data::ids::{FieldName, SystemName};
+use avowal_core::data::ids::{FieldName, RunId, SystemName};
 use avowal_core::data::time::Timestamp;
 use avowal_core::data::value::{Digest, Value};
 use avowal_core::data::version::{Causality, Dot, VersionVector};
@@ -238,6 +238,7 @@ impl Random {
                     .maybe(|random| Evidence { strength: random.pick(&strengths), by: random.basis() }),
                 policy: self.maybe(Self::text),
                 correlation: self.maybe(Self::text),
+                run: self.maybe(|random| RunId::new(random.below(1 << 40))),
                 cause: self.maybe(|random| random.below(1 << 50)),
                 occurred_at: self.maybe(Self::time),
                 received_at: self.time(),
