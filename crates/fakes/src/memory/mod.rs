@@ -14,10 +14,10 @@ use avowal_engine::ports::bucket::{Bucket, Shares};
 use avowal_engine::ports::connector::Installation;
 use avowal_engine::ports::lanes::{Claim, Lane, LocalLanes};
 use avowal_engine::ports::store::{
-    BATCH_RECORDS_MAX, Commit, CommitChanges, CommitOutcome, ControlStops, Counts, CursorName, Due,
-    DueIntent, KeepLags, Located, OpenCounts, OpenReview, PlannedCreates, PlannedDeletes, Position,
-    QuarantineItem, ReadHistory, ReadOverview, ReadRecords, RecordCommit, ScheduleWork, ShareStore,
-    SharedStore, Signal, Stop, StopCause, StoreError, WaitingIntent,
+    BATCH_RECORDS_MAX, Commit, CommitChanges, CommitOutcome, ControlStops, CountEffects, Counts, CursorName,
+    Due, DueIntent, EffectCount, KeepLags, Located, OpenCounts, OpenReview, PlannedCreates, PlannedDeletes,
+    PlannedEffects, Position, QuarantineItem, ReadHistory, ReadOverview, ReadRecords, RecordCommit,
+    ScheduleWork, ShareStore, SharedStore, Signal, Stop, StopCause, StoreError, WaitingIntent,
 };
 use std::collections::BTreeMap;
 use std::collections::VecDeque;
@@ -383,6 +383,26 @@ impl KeepLags for MemoryStore {
         let lags = &mut self.tables().lags;
         let known = lags.entry(system.clone()).or_default();
         *known = ms.max(*known);
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl CountEffects for MemoryStore {
+    async fn planned_effects(&self, system: &SystemName) -> Result<Vec<PlannedEffects>, StoreError> {
+        Ok(self.tables().planned_effects(system))
+    }
+
+    async fn counted_effects(
+        &self,
+        system: &SystemName,
+        since: Timestamp,
+    ) -> Result<Vec<EffectCount>, StoreError> {
+        Ok(self.tables().counted(system, EffectCount::slot_of(since)))
+    }
+
+    async fn count_effects(&self, counts: &[EffectCount]) -> Result<(), StoreError> {
+        self.tables().count(counts);
         Ok(())
     }
 }

@@ -16,6 +16,7 @@ mod counts;
 mod cursors;
 mod deliveries;
 mod due;
+mod effects;
 mod encode;
 mod error;
 mod events;
@@ -46,10 +47,10 @@ use avowal_engine::ports::bucket::Shares;
 use avowal_engine::ports::connector::Installation;
 use avowal_engine::ports::lanes::{Claim, Lane};
 use avowal_engine::ports::store::{
-    BATCH_RECORDS_MAX, Commit, CommitChanges, CommitOutcome, ControlStops, Counts, CursorName, Due,
-    DueIntent, KeepLags, Located, OpenCounts, OpenReview, PlannedCreates, PlannedDeletes, Position,
-    QuarantineItem, ReadHistory, ReadOverview, ReadRecords, RecordCommit, ScheduleWork, ShareStore,
-    SharedStore, Signal, Stop, StopCause, StoreError, WaitingIntent,
+    BATCH_RECORDS_MAX, Commit, CommitChanges, CommitOutcome, ControlStops, CountEffects, Counts, CursorName,
+    Due, DueIntent, EffectCount, KeepLags, Located, OpenCounts, OpenReview, PlannedCreates, PlannedDeletes,
+    PlannedEffects, Position, QuarantineItem, ReadHistory, ReadOverview, ReadRecords, RecordCommit,
+    ScheduleWork, ShareStore, SharedStore, Signal, Stop, StopCause, StoreError, WaitingIntent,
 };
 use claim::Claims;
 use connection::{Link, Server};
@@ -376,5 +377,25 @@ impl KeepLags for PostgresStore {
     async fn keep_lag(&self, system: &SystemName, ms: u64) -> Result<(), StoreError> {
         self.refuse_if_read_only()?;
         read!(self, link => lags::keep(link, system, ms))
+    }
+}
+
+#[async_trait]
+impl CountEffects for PostgresStore {
+    async fn planned_effects(&self, system: &SystemName) -> Result<Vec<PlannedEffects>, StoreError> {
+        read!(self, link => effects::planned(link, system))
+    }
+
+    async fn counted_effects(
+        &self,
+        system: &SystemName,
+        since: Timestamp,
+    ) -> Result<Vec<EffectCount>, StoreError> {
+        read!(self, link => effects::counted(link, system, since))
+    }
+
+    async fn count_effects(&self, counts: &[EffectCount]) -> Result<(), StoreError> {
+        self.refuse_if_read_only()?;
+        read!(self, link => effects::count(link, counts))
     }
 }

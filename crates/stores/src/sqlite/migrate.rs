@@ -19,6 +19,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { number: 1, name: "initial", sql: include_str!("migrations/0001_initial.sql") },
     Migration { number: 2, name: "stops", sql: include_str!("migrations/0002_stops.sql") },
     Migration { number: 3, name: "lags", sql: include_str!("migrations/0003_lags.sql") },
+    Migration { number: 5, name: "effects", sql: include_str!("migrations/0005_effects.sql") },
 ];
 
 /// Marks the file as ours: "Avow" in ASCII.

@@ -6,6 +6,7 @@
 mod commit;
 mod counts;
 mod cursor;
+mod effect;
 mod error;
 mod lag;
 mod quarantine;
@@ -21,6 +22,7 @@ pub use commit::{
 };
 pub use counts::{Counts, OpenCounts, PlannedCreates, PlannedDeletes};
 pub use cursor::{Cursor, CursorKind, CursorMove, CursorName, Position};
+pub use effect::{CountEffects, EFFECTS_KEPT_MS, EffectCount, PlannedEffects, SENT_KEPT_MS, SLOT_MS};
 pub use error::StoreError;
 pub use lag::KeepLags;
 pub use quarantine::{NewQuarantineItem, QuarantineItem};
@@ -47,7 +49,15 @@ pub use stop::{ControlStops, Direction, Stop, StopCause};
 /// The engine guarantees: events of a record continue its stored stream (dense sequence, chained hashes), the
 /// state is their fold, and no batch is larger than [`BATCH_RECORDS_MAX`].
 pub trait Store:
-    ReadRecords + ReadHistory + ReadOverview + CommitChanges + ScheduleWork + ShareStore + ControlStops + KeepLags
+    ReadRecords
+    + ReadHistory
+    + ReadOverview
+    + CommitChanges
+    + ScheduleWork
+    + ShareStore
+    + ControlStops
+    + KeepLags
+    + CountEffects
 {
 }
 
@@ -60,6 +70,7 @@ impl<S> Store for S where
         + ShareStore
         + ControlStops
         + KeepLags
+        + CountEffects
         + ?Sized
 {
 }
