@@ -44,13 +44,16 @@ pub async fn resume(config: &Config, arguments: &ResumeArguments, output: &Outpu
         )));
     }
     for stop in standing.iter().filter(|stop| wanted.contains(&stop.direction)) {
-        if stop.cause == StopCause::Person {
+        if is_lifted_by_itself(stop.cause) {
             store.lift_stop(stop, &by, now()).await?;
         }
     }
-    if arguments.approve_creates {
-        approve_creates(store.as_ref(), &system, &by).await?;
-    }
+    let approved = Approved {
+        creates: arguments.approve_creates,
+        deletes: arguments.approve_deletes,
+        changes: arguments.approve_changes,
+    };
+    approve(store.as_ref(), &system, approved, &by).await?;
     if arguments.yes {
         keep_lifted(store.as_ref(), &system, StopCause::FirstWrite, &by).await?;
     }
@@ -62,9 +65,46 @@ pub async fn resume(config: &Config, arguments: &ResumeArguments, output: &Outpu
     Ok(Exit::Done)
 }
 
-/// Lets creates of a system go, also where no guard has held any so far.
-pub(super) async fn approve_creates(store: &dyn Store, system: &SystemName, by: &str) -> Result<(), Failure> {
-    keep_lifted(store, system, StopCause::Creates, by).await
+/// Whether a stop of this cause is lifted without another word: a person's own, and those of guards that are set again if
+/// what they have seen is still there.
+fn is_lifted_by_itself(cause: StopCause) -> bool {
+    match cause {
+        StopCause::Person | StopCause::Deletes | StopCause::Changes => true,
+        StopCause::Identity
+        | StopCause::Creates
+        | StopCause::ApprovedDeletes
+        | StopCause::ApprovedChanges
+        | StopCause::FirstFill
+        | StopCause::FirstWrite => false,
+    }
+}
+
+/// Of which kind are the writes that a person lets go.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Approved {
+    pub(super) creates: bool,
+    pub(super) deletes: bool,
+    pub(super) changes: bool,
+}
+
+/// Lets writes to a system go that guards hold, also where none has held any so far.
+pub(super) async fn approve(
+    store: &dyn Store,
+    system: &SystemName,
+    approved: Approved,
+    by: &str,
+) -> Result<(), Failure> {
+    let causes = [
+        (approved.creates, StopCause::Creates),
+        (approved.deletes, StopCause::Deletes),
+        (approved.deletes, StopCause::ApprovedDeletes),
+        (approved.changes, StopCause::Changes),
+        (approved.changes, StopCause::ApprovedChanges),
+    ];
+    for (_, cause) in causes.into_iter().filter(|(is_meant, _)| *is_meant) {
+        keep_lifted(store, system, cause, by).await?;
+    }
+    Ok(())
 }
 
 /// Keeps that a person lets go what a stop of this cause holds, whether or not one stands.

@@ -39,7 +39,8 @@ pub async fn run(config: &Config, output: &Output) -> Result<Exit, Failure> {
             output.line(format!("  {item}"));
         }
         for stop in &status.stops {
-            output.line(format!("{}: {stop}", output.mark(Mark::Warn, "Held by a stop")));
+            let by = if stop.is_by_guard() { "Held by a guard" } else { "Held by a stop" };
+            output.line(format!("{}: {stop}", output.mark(Mark::Warn, by)));
         }
         for (system, Finding { place, problem, cure, .. }) in
             status.notices.iter().flat_map(|(system, found)| found.iter().map(move |one| (system, one)))

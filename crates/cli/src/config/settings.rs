@@ -64,10 +64,10 @@ impl Default for SettingsKeys {
     }
 }
 
-/// Limits that hold writes until a person approves them. When more deletes are due in one system than both limits allow,
-/// none is carried out and the exit code is 3; `avowal sync --approve-deletes SYSTEM` approves them. Too many creates stop
-/// the creates of that system; `avowal resume SYSTEM --approve-creates` lets them go. A system that was never linked may be
-/// filled.
+/// Limits that stop writes until a person approves them. What is planned is counted with what went out lately, over all
+/// workers and restarts. Too many deletes stop the deletes of that system, too many creates its creates, and updates that
+/// look like a mistake everything that is written to it; the exit code is 3. `avowal resume SYSTEM` with `--approve-deletes`,
+/// `--approve-creates` or `--approve-changes` lets them go. A system that was never linked may be filled.
 #[derive(Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(rename = "guards")]
@@ -92,6 +92,27 @@ pub(super) struct GuardKeys {
     /// Which share of a system's copies of one entity may be made at once; 1 is as many again.
     #[schemars(range(min = 0), example = 0.5)]
     creates_max_share: f64,
+    /// How many updates of one entity within an hour need no approval. Without it any number.
+    #[schemars(example = 5_000)]
+    changes_max_count: Option<u64>,
+    /// Which share of a system's copies of one entity may be changed within an hour, from 0 to 1. Without it all of them.
+    #[schemars(range(min = 0, max = 1), example = 0.5)]
+    changes_max_share: Option<f64>,
+    /// How many copies of one entity may have the same filled field emptied within an hour.
+    #[schemars(example = 100)]
+    blanks_max_count: u64,
+    /// In which share of a system's copies the same filled field may be emptied within an hour, from 0 to 1.
+    #[schemars(range(min = 0, max = 1), example = 0.05)]
+    blanks_max_share: f64,
+    /// In which share of a system's copies a field of texts may be replaced by the same value within an hour, from 0 to 1.
+    #[schemars(range(min = 0, max = 1), example = 0.2)]
+    same_value_max_share: f64,
+    /// In which share of a system's copies most fields of texts may be replaced within an hour, from 0 to 1.
+    #[schemars(range(min = 0, max = 1), example = 0.2)]
+    rewrites_max_share: f64,
+    /// In which share of a system's copies a field of `match_on` may be replaced within an hour, from 0 to 1.
+    #[schemars(range(min = 0, max = 1), example = 0.05)]
+    keys_max_share: f64,
 }
 
 impl Default for GuardKeys {
@@ -104,6 +125,13 @@ impl Default for GuardKeys {
             creates_again_max_share: defaults.creates_again_max_share,
             creates_max_count: defaults.creates_max,
             creates_max_share: defaults.creates_max_share,
+            changes_max_count: defaults.changes_max,
+            changes_max_share: defaults.changes_max_share,
+            blanks_max_count: defaults.blanks_max,
+            blanks_max_share: defaults.blanks_max_share,
+            same_value_max_share: defaults.same_value_max_share,
+            rewrites_max_share: defaults.rewrites_max_share,
+            keys_max_share: defaults.keys_max_share,
         }
     }
 }
@@ -171,6 +199,11 @@ impl Reading<'_> {
         let shares = [
             ("deletes_max_share", keys.deletes_max_share),
             ("creates_again_max_share", keys.creates_again_max_share),
+            ("changes_max_share", keys.changes_max_share.unwrap_or(1.0)),
+            ("blanks_max_share", keys.blanks_max_share),
+            ("same_value_max_share", keys.same_value_max_share),
+            ("rewrites_max_share", keys.rewrites_max_share),
+            ("keys_max_share", keys.keys_max_share),
         ];
         for (key, share) in shares {
             if let (false, Some(entry)) = ((0.0..=1.0).contains(&share), table.get(key)) {
@@ -185,6 +218,13 @@ impl Reading<'_> {
             creates_again_max_share: keys.creates_again_max_share,
             creates_max: keys.creates_max_count,
             creates_max_share: keys.creates_max_share,
+            changes_max: keys.changes_max_count,
+            changes_max_share: keys.changes_max_share,
+            blanks_max: keys.blanks_max_count,
+            blanks_max_share: keys.blanks_max_share,
+            same_value_max_share: keys.same_value_max_share,
+            rewrites_max_share: keys.rewrites_max_share,
+            keys_max_share: keys.keys_max_share,
         })
     }
 

@@ -1,8 +1,9 @@
 //! One turn at a system: what is due is prepared, then resolved where an outcome is unknown, quarantined where it is
 //! flapping, and sent otherwise.
 
+use crate::outbound::change_guard::are_changes_held;
 use crate::outbound::create_guard::are_creates_held;
-use crate::outbound::guard::held_deletes;
+use crate::outbound::guard::are_deletes_held;
 use crate::outbound::hasten::hasten_helped;
 use crate::outbound::outcome::Ending;
 use crate::outbound::outgoing::OutgoingWrite;
@@ -56,7 +57,10 @@ async fn dispatch_shares(turn: &Turn<'_>, done: &mut Dispatched) -> Result<(), E
         record.intents.get(system).is_some_and(|intent| intent.operation == Operation::Delete)
     };
     let (mut deletes, mut due): (Vec<_>, Vec<_>) = due.into_iter().partition(is_delete);
-    let held = if deletes.is_empty() { BTreeSet::new() } else { held_deletes(turn, done).await? };
+    if are_changes_held(turn, &due).await? {
+        return Ok(());
+    }
+    let deletes_held = !deletes.is_empty() && are_deletes_held(parts, system).await?;
     let creates_held = are_creates_held(turn, &due).await?;
     let entities = parts.systems.entities(system);
     // Referents are made first, so that what refers to them can follow in the same turn. They are deleted last, when
@@ -71,7 +75,7 @@ async fn dispatch_shares(turn: &Turn<'_>, done: &mut Dispatched) -> Result<(), E
     for entity in entities.iter().rev() {
         let (mine, rest) = deletes.into_iter().partition(|(_, record)| record.entity == *entity);
         deletes = rest;
-        let place = Place { is_last: false, deletes_held: held.contains(entity), creates_held };
+        let place = Place { is_last: false, deletes_held, creates_held };
         deliver(turn, entity, mine, place, done).await?;
     }
     put_off_orphans(turn, due.into_iter().chain(deletes), done).await?;
@@ -82,7 +86,7 @@ async fn dispatch_shares(turn: &Turn<'_>, done: &mut Dispatched) -> Result<(), E
 struct Place {
     /// Whether they are the last of it.
     is_last: bool,
-    /// Whether a guard holds the deletes of their entity.
+    /// Whether a guard holds the deletes of their system.
     deletes_held: bool,
     /// Whether a guard holds the creates of their system.
     creates_held: bool,

@@ -3,6 +3,8 @@
 //! Never in here: a decision what should be written; the plan in the record says that.
 //! Begin with `dispatch.rs`; `endings.rs` says what is recorded for each way in which a write may end.
 
+pub(crate) mod breakers;
+pub(crate) mod change_guard;
 pub(crate) mod create_guard;
 pub(crate) mod dispatch;
 pub(crate) mod ended_write;

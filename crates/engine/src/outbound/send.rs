@@ -1,5 +1,6 @@
 //! Fresh writes are sent in batches. Batches of updates overlap: while one is written, the store records another.
 
+use crate::outbound::change_guard::are_changes_held;
 use crate::outbound::outgoing::OutgoingWrite;
 use crate::outbound::prepare::{Held, due_records, prepare_writes};
 use crate::outbound::turn::{Dispatched, Target};
@@ -195,6 +196,9 @@ async fn find_updates(
         let is_plain = |intent: &Intent| intent.operation == Operation::Update && !intent.status.is_open();
         record.entity == *entity && intent.is_some_and(is_plain)
     });
+    if are_changes_held(target.turn, &due).await? {
+        return Ok(Found { items: Vec::new(), has_more: false });
+    }
     // The others are left to the next turn.
     let has_others = due.len() < found;
     let mut items = prepare_writes(target, due, Held::default(), done).await?;

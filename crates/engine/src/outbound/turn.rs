@@ -57,8 +57,6 @@ pub(crate) struct Dispatched {
     pub(crate) put_off: Vec<RecordId>,
     /// Records that have moved on since the plan to which the run is held, in words.
     pub(crate) moved_on: Vec<(RecordId, String)>,
-    /// Why a guard holds writes, with the cure.
-    pub(crate) held: Option<String>,
     /// The system's words where it refuses our credentials.
     pub(crate) refused: Option<String>,
 }
@@ -129,18 +127,8 @@ impl<'a> Target<'a> {
 
 impl Dispatched {
     pub(crate) fn join(&mut self, other: Dispatched) {
-        let Dispatched {
-            elsewhere,
-            tried,
-            written,
-            failed,
-            events,
-            quarantined,
-            put_off,
-            moved_on,
-            held,
-            refused,
-        } = other;
+        let Dispatched { elsewhere, tried, written, failed, events, quarantined, put_off, moved_on, refused } =
+            other;
         self.elsewhere |= elsewhere;
         self.tried += tried;
         self.written += written;
@@ -149,7 +137,6 @@ impl Dispatched {
         self.quarantined += quarantined;
         self.put_off.extend(put_off);
         self.moved_on.extend(moved_on);
-        self.held = self.held.take().or(held);
         self.refused = self.refused.take().or(refused);
     }
 }

@@ -11,7 +11,6 @@ use crate::parts::listings::Listings;
 use crate::parts::match_keys::match_keys;
 use crate::parts::quarantined::QuarantinedCopies;
 use crate::parts::readiness::Readiness;
-use crate::parts::recent_writes::RecentWrites;
 use crate::parts::sent_writes::SentWrites;
 use crate::parts::settings::Settings;
 use crate::parts::systems::{SystemPort, Systems};
@@ -64,8 +63,7 @@ pub(crate) struct Parts {
     flapping: Mutex<Flapping>,
     waiting: Mutex<WaitingWrites>,
     listings: Mutex<Listings>,
-    recent_deletes: Mutex<RecentWrites>,
-    recent_creates: Mutex<RecentWrites>,
+    looks: Mutex<BTreeMap<SystemName, Timestamp>>,
     sent: Mutex<SentWrites>,
     doubles: Mutex<Doubles>,
     asked_first: Mutex<BTreeSet<SystemName>>,
@@ -73,13 +71,6 @@ pub(crate) struct Parts {
 
 /// By how many times the quiet time a read may lag where the system's lag is neither declared nor learned.
 const LAG_SETTLES: u64 = 15;
-
-/// How long a delete counts beside those that follow, in milliseconds.
-const DELETES_COUNT_MS: i64 = 60_000;
-
-/// How long a copy that was made again counts beside those that follow, in milliseconds: a system that shows nothing is
-/// found out edit by edit.
-const CREATES_COUNT_MS: i64 = 60 * 60 * 1000;
 
 /// By how many times the longest lag that was seen a read may lag.
 const LAG_MARGIN: u64 = 2;
@@ -102,8 +93,7 @@ impl Parts {
             flapping: Mutex::default(),
             waiting: Mutex::default(),
             listings: Mutex::default(),
-            recent_deletes: Mutex::new(RecentWrites::within(DELETES_COUNT_MS)),
-            recent_creates: Mutex::new(RecentWrites::within(CREATES_COUNT_MS)),
+            looks: Mutex::default(),
             sent: Mutex::default(),
             doubles: Mutex::default(),
             asked_first: Mutex::default(),
@@ -222,14 +212,9 @@ impl Parts {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The deletes that went out lately.
-    pub(crate) fn recent_deletes(&self) -> MutexGuard<'_, RecentWrites> {
-        self.recent_deletes.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The copies that were made again lately.
-    pub(crate) fn recent_creates(&self) -> MutexGuard<'_, RecentWrites> {
-        self.recent_creates.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Before when the planned updates of each system need not be counted again.
+    pub(crate) fn looks(&self) -> MutexGuard<'_, BTreeMap<SystemName, Timestamp>> {
+        self.looks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// When the writes were sent whose outcome is not known.

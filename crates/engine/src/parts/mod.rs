@@ -3,10 +3,10 @@
 //! Never in here: a step of the cycle, or anything that decides about a record.
 //! Begin with `assembly.rs`, which puts the parts together.
 
+pub(crate) mod approvals;
 pub(crate) mod assembly;
 pub(crate) mod awaited;
 pub(crate) mod claims;
-pub(crate) mod creates;
 pub(crate) mod doubles;
 pub(crate) mod ending;
 pub(crate) mod error;
@@ -22,7 +22,6 @@ pub(crate) mod planned;
 pub(crate) mod progress;
 pub(crate) mod quarantined;
 pub(crate) mod readiness;
-pub(crate) mod recent_writes;
 pub(crate) mod sent_writes;
 pub(crate) mod settings;
 pub(crate) mod stops;

@@ -90,9 +90,7 @@ pub struct SyncReport {
     pub quarantine_open: u64,
     /// What is not delivered, by system and cause.
     pub undelivered: Vec<Undelivered>,
-    /// The writes that a guard holds, each with the cure; empty if there are none.
-    pub held: Vec<String>,
-    /// The stops that stand.
+    /// The stops that stand, also those that a guard has set.
     pub stops: Vec<Stop>,
     /// What waits for the first word of a person, in systems that hold something and were never written to.
     pub first_writes: Vec<FirstWrite>,
@@ -146,8 +144,7 @@ impl SyncReport {
     pub fn is_held(&self) -> bool {
         // A first write that nothing waits for yet holds nothing.
         let is_other = |stop: &Stop| stop.cause != StopCause::FirstWrite;
-        !self.held.is_empty()
-            || self.stops.iter().any(is_other)
+        self.stops.iter().any(is_other)
             || self
                 .first_writes
                 .iter()

@@ -21,9 +21,14 @@ pub(crate) async fn is_stopped(
 pub(crate) fn holds(parts: &Parts, stop: &Stop) -> bool {
     match stop.cause {
         StopCause::FirstWrite => !parts.settings.first_writes.are_answered(&stop.system),
-        StopCause::Person | StopCause::Identity | StopCause::Creates | StopCause::FirstFill => {
-            stop.cause.is_whole()
-        }
+        StopCause::Person
+        | StopCause::Identity
+        | StopCause::Creates
+        | StopCause::Deletes
+        | StopCause::Changes
+        | StopCause::ApprovedDeletes
+        | StopCause::ApprovedChanges
+        | StopCause::FirstFill => stop.cause.is_whole(),
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::inbound::pull::Pull;
 use crate::inbound::signals::follow_signals;
 use crate::outbound::dispatch::dispatch;
+use crate::outbound::guard::stop_deletes;
 use crate::outbound::turn::Dispatched;
 use crate::parts::assembly::Parts;
 use crate::parts::error::EngineError;
@@ -47,7 +48,7 @@ pub(crate) async fn turn(
     let (followed, _) = follow_signals(parts, system, &mut report).await?;
     let mut dispatched = Dispatched::default();
     dispatch(parts, system, progress, &mut dispatched).await?;
-    for message in dispatched.held.into_iter().chain(dispatched.refused) {
+    if let Some(message) = dispatched.refused {
         progress.tell(Step::Problem { system: system.clone(), message });
     }
     Ok(busy || followed > 0 || dispatched.tried > 0)
@@ -118,6 +119,7 @@ impl Attendant {
                     self.failures = 0;
                     // If the store cannot say it now, the next turn asks again.
                     let _ = lift_where_all_agree(&self.parts).await;
+                    let _ = stop_deletes(&self.parts, self.progress.as_ref()).await;
                     self.tell_notices().await;
                     self.tell_first_writes().await;
                     self.idle_ms().await

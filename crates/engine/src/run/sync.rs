@@ -4,6 +4,7 @@ use crate::inbound::pull::Pull;
 use crate::inbound::pulled::Pulled;
 use crate::inbound::signals::follow_signals;
 use crate::outbound::dispatch::dispatch;
+use crate::outbound::guard::stop_deletes;
 use crate::outbound::hasten::hasten_all;
 use crate::outbound::turn::Dispatched;
 use crate::parts::assembly::Parts;
@@ -174,11 +175,6 @@ impl Run<'_> {
             self.put_off.clear();
         }
         self.put_off.extend(dispatched.put_off.into_iter().map(|record| (system.clone(), record)));
-        if let Some(held) = dispatched.held
-            && !self.report.held.contains(&held)
-        {
-            self.report.held.push(held);
-        }
         Ok(dispatched.tried > 0)
     }
 
@@ -315,6 +311,7 @@ impl Run<'_> {
 
     async fn finish(mut self) -> Result<SyncReport, EngineError> {
         lift_where_all_agree(self.parts).await?;
+        stop_deletes(self.parts, self.progress).await?;
         self.report.first_writes = first_writes(self.parts).await?;
         let moved_on = std::mem::take(&mut self.moved_on);
         self.report.moved_on = MovedOn::of(self.parts, moved_on);

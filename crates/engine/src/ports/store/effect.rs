@@ -8,7 +8,7 @@ use avowal_core::outgoing::effects::Effect;
 use std::collections::BTreeMap;
 
 /// How long the slots of time are in which effects are counted, in milliseconds.
-pub const SLOT_MS: i64 = 600_000;
+pub const SLOT_MS: i64 = 60_000;
 
 /// How long writes that were sent are counted at least, in milliseconds: a budget may be for a day.
 pub const SENT_KEPT_MS: i64 = 25 * 60 * 60 * 1000;
