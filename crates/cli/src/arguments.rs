@@ -176,7 +176,11 @@ pub enum StopDirection {
 #[derive(Args, Debug)]
 pub struct PauseArguments {
     /// Which system.
-    pub system: String,
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    pub system: Option<String>,
+    /// Every system at once, in both directions: nothing is asked of any and nothing written.
+    #[arg(long, conflicts_with = "direction")]
+    pub all: bool,
     /// Only this direction: `out` goes on recording what comes in, `in` goes on writing.
     #[arg(long, value_enum)]
     pub direction: Option<StopDirection>,
@@ -192,7 +196,14 @@ pub struct PauseArguments {
 #[derive(Args, Debug)]
 pub struct ResumeArguments {
     /// Which system.
-    pub system: String,
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    pub system: Option<String>,
+    /// Let everything go on that `pause --all` has stopped. Stops of single systems stay.
+    #[arg(
+        long,
+        conflicts_with_all = ["direction", "restored", "approve_creates", "approve_deletes", "approve_changes", "yes"]
+    )]
+    pub all: bool,
     /// Only this direction.
     #[arg(long, value_enum)]
     pub direction: Option<StopDirection>,

@@ -11,7 +11,8 @@ use avowal_engine::ports::store::{Direction, Stop, StopCause, Store};
 
 /// Stops a system in one direction or both.
 pub async fn pause(config: &Config, arguments: &PauseArguments, output: &Output) -> Result<Exit, Failure> {
-    let system = known(config, &arguments.system)?;
+    let Some(name) = &arguments.system else { return pause_all(config, arguments, output).await };
+    let system = known(config, name)?;
     let store = compose::open_to_control(config).await?;
     let by = super::person(arguments.by.as_deref());
     for direction in directions(arguments.direction) {
@@ -29,10 +30,65 @@ pub async fn pause(config: &Config, arguments: &PauseArguments, output: &Output)
     Ok(Exit::Done)
 }
 
+/// Stops every system at once, in both directions.
+async fn pause_all(config: &Config, arguments: &PauseArguments, output: &Output) -> Result<Exit, Failure> {
+    let store = compose::open_to_control(config).await?;
+    let by = super::person(arguments.by.as_deref());
+    for stop in everything(&by, arguments.note.clone()) {
+        store.set_stop(&stop).await?;
+    }
+    tell_all(&store.stops().await?, output)?;
+    Ok(Exit::Done)
+}
+
+/// Lifts the stop of everything. Stops of single systems stay as they are.
+async fn resume_all(config: &Config, arguments: &ResumeArguments, output: &Output) -> Result<Exit, Failure> {
+    let store = compose::open_to_control(config).await?;
+    let by = super::person(arguments.by.as_deref());
+    for stop in everything(&by, None) {
+        store.lift_stop(&stop, &by, now()).await?;
+    }
+    tell_all(&store.stops().await?, output)?;
+    Ok(Exit::Done)
+}
+
+/// The stops of everything.
+fn everything(by: &str, note: Option<String>) -> [Stop; 2] {
+    Direction::ALL.map(|direction| Stop {
+        system: SystemName::new(Stop::EVERY_SYSTEM),
+        direction,
+        cause: StopCause::Everything,
+        by: Some(by.to_owned()),
+        note: note.clone(),
+        since: now(),
+    })
+}
+
+/// Tells whether everything is stopped, and what else is.
+fn tell_all(stops: &[Stop], output: &Output) -> Result<(), Failure> {
+    if output.is_json() {
+        return output.json(&stops);
+    }
+    if !stops.iter().any(|stop| stop.cause == StopCause::Everything) {
+        output.line("Everything goes on that no other stop holds.");
+    }
+    for stop in told(stops) {
+        output.line(stop.to_string());
+    }
+    Ok(())
+}
+
+/// The stops as they are told: that of everything has two directions, and is told once.
+pub(super) fn told(stops: &[Stop]) -> impl Iterator<Item = &Stop> {
+    let is_double = |stop: &&Stop| stop.cause == StopCause::Everything && stop.direction == Direction::In;
+    stops.iter().filter(move |stop| !is_double(stop))
+}
+
 /// Lets a system go on. A stop that Avowal set because the system is not the one that it was is lifted only when that is
 /// cured, or when the person says that it was restored.
 pub async fn resume(config: &Config, arguments: &ResumeArguments, output: &Output) -> Result<Exit, Failure> {
-    let system = known(config, &arguments.system)?;
+    let Some(name) = &arguments.system else { return resume_all(config, arguments, output).await };
+    let system = known(config, name)?;
     let by = super::person(arguments.by.as_deref());
     let wanted = directions(arguments.direction);
     let store = compose::open_to_control(config).await?;
@@ -69,8 +125,9 @@ pub async fn resume(config: &Config, arguments: &ResumeArguments, output: &Outpu
 /// what they have seen is still there.
 fn is_lifted_by_itself(cause: StopCause) -> bool {
     match cause {
-        StopCause::Person | StopCause::Deletes | StopCause::Changes => true,
+        StopCause::Person | StopCause::Deletes | StopCause::Changes | StopCause::Canary => true,
         StopCause::Identity
+        | StopCause::Everything
         | StopCause::Creates
         | StopCause::ApprovedDeletes
         | StopCause::ApprovedChanges
@@ -176,7 +233,7 @@ fn tell(stops: &[Stop], system: &SystemName, output: &Output) -> Result<(), Fail
     if output.is_json() {
         return output.json(&stops);
     }
-    let mut mine = stops.iter().filter(|stop| stop.system == *system).peekable();
+    let mut mine = told(stops).filter(|stop| stop.is_about(system)).peekable();
     if mine.peek().is_none() {
         output.line(format!("{system} goes on in both directions."));
     }

@@ -1,7 +1,7 @@
 //! `avowal sync`: until quiet, then exit.
 
 use crate::arguments::SyncArguments;
-use crate::commands::pause::Approved;
+use crate::commands::pause::{Approved, told};
 use crate::compose;
 use crate::config::Config;
 use crate::failure::{Exit, Failure};
@@ -142,7 +142,10 @@ fn print_held(report: &SyncReport, output: &Output) {
     if report.first_writes.iter().any(|first| first.count() > 0) {
         output.line(format!("{}.", FirstWrite::CURE));
     }
-    for stop in report.stops.iter().filter(|stop| stop.cause != StopCause::FirstWrite) {
+    for used in &report.used_up {
+        output.line(format!("{}: {used}", output.mark(Mark::Warn, "Write budget used up")));
+    }
+    for stop in told(&report.stops).filter(|stop| stop.cause != StopCause::FirstWrite) {
         let by = if stop.is_by_guard() { "Held by a guard" } else { "Held by a stop" };
         output.line(format!("{}: {stop}", output.mark(Mark::Warn, by)));
     }

@@ -17,6 +17,8 @@ const LISTEN: &str = "127.0.0.1:8787";
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 /// The most attempts that may be written.
 const ATTEMPTS_MAX: u32 = 1000;
+/// The most writes that may go first in a run.
+const CANARY_MAX: u32 = 1_000;
 /// The longest time for which delivery ids may be kept, in days.
 const DELIVERIES_KEPT_DAYS_MAX: u32 = 3650;
 
@@ -113,6 +115,15 @@ pub(super) struct GuardKeys {
     /// In which share of a system's copies a field of `match_on` may be replaced within an hour, from 0 to 1.
     #[schemars(range(min = 0, max = 1), example = 0.05)]
     keys_max_share: f64,
+    /// How many writes may be sent to each system within an hour. What is over waits. Without it any number.
+    #[schemars(range(min = 1), example = 10_000)]
+    writes_per_hour: Option<u64>,
+    /// How many writes may be sent to each system within a day. What is over waits. Without it any number.
+    #[schemars(range(min = 1), example = 100_000)]
+    writes_per_day: Option<u64>,
+    /// How many writes to each system go first in a run, and are confirmed before the others go. 0 for none.
+    #[schemars(range(max = CANARY_MAX), example = 5)]
+    canary: u32,
 }
 
 impl Default for GuardKeys {
@@ -132,6 +143,9 @@ impl Default for GuardKeys {
             same_value_max_share: defaults.same_value_max_share,
             rewrites_max_share: defaults.rewrites_max_share,
             keys_max_share: defaults.keys_max_share,
+            writes_per_hour: defaults.writes_per_hour,
+            writes_per_day: defaults.writes_per_day,
+            canary: defaults.canary,
         }
     }
 }
@@ -210,6 +224,17 @@ impl Reading<'_> {
                 self.report.add(entry.node.at, "a share lies between 0 and 1", "Write 0.1 for a tenth");
             }
         }
+        for (key, most) in
+            [("writes_per_hour", keys.writes_per_hour), ("writes_per_day", keys.writes_per_day)]
+        {
+            if let (Some(0), Some(entry)) = (most, table.get(key)) {
+                let cure = "Write 1 or more; `avowal pause SYSTEM --direction out` stops all writes";
+                self.report.add(entry.node.at, "a budget of no writes", cure);
+            }
+        }
+        if let (true, Some(entry)) = (keys.canary > CANARY_MAX, table.get("canary")) {
+            self.report.add(entry.node.at, "the value is out of range", format!("Write 0 to {CANARY_MAX}"));
+        }
         Some(Guards {
             deletes_max: keys.deletes_max_count,
             deletes_max_share: keys.deletes_max_share,
@@ -225,6 +250,9 @@ impl Reading<'_> {
             same_value_max_share: keys.same_value_max_share,
             rewrites_max_share: keys.rewrites_max_share,
             keys_max_share: keys.keys_max_share,
+            writes_per_hour: keys.writes_per_hour,
+            writes_per_day: keys.writes_per_day,
+            canary: keys.canary,
         })
     }
 

@@ -1,6 +1,7 @@
 //! One turn at a system: what is due is prepared, then resolved where an outcome is unknown, quarantined where it is
 //! flapping, and sent otherwise.
 
+use crate::outbound::canary::{first_ones, note_first_ones};
 use crate::outbound::change_guard::are_changes_held;
 use crate::outbound::create_guard::are_creates_held;
 use crate::outbound::guard::are_deletes_held;
@@ -19,7 +20,7 @@ use crate::parts::progress::Progress;
 use crate::parts::stops::is_stopped;
 use crate::ports::store::{Direction, Due};
 use avowal_core::data::ids::{EntityName, SystemName};
-use avowal_core::record::intent::Operation;
+use avowal_core::record::intent::{Intent, Operation};
 use avowal_core::record::reason::FailureReason;
 use std::collections::BTreeSet;
 
@@ -52,7 +53,13 @@ pub(crate) async fn dispatch(
 /// Works on the due intents of the shares that are claimed.
 async fn dispatch_shares(turn: &Turn<'_>, done: &mut Dispatched) -> Result<(), EngineError> {
     let (parts, system) = (turn.parts, turn.system);
-    let due = due_records(turn, &BTreeSet::new()).await?;
+    let mut due = due_records(turn, &BTreeSet::new()).await?;
+    done.used_up = parts.is_used_up(system);
+    if done.used_up.is_some() {
+        // What was sent before is looked after all the same.
+        due.retain(|(_, record)| record.intents.get(system).is_some_and(Intent::is_open_attempt));
+    }
+    let (due, is_cut) = first_ones(turn, due).await?;
     let is_delete = |(_, record): &DueRecord| {
         record.intents.get(system).is_some_and(|intent| intent.operation == Operation::Delete)
     };
@@ -69,7 +76,7 @@ async fn dispatch_shares(turn: &Turn<'_>, done: &mut Dispatched) -> Result<(), E
         let (mine, rest) = due.into_iter().partition(|(_, record)| record.entity == *entity);
         due = rest;
         // The intents of the other entities are sent before more of this one is looked for.
-        let is_last = due.is_empty() && deletes.is_empty();
+        let is_last = due.is_empty() && deletes.is_empty() && !is_cut;
         deliver(turn, entity, mine, Place { is_last, deletes_held: false, creates_held }, done).await?;
     }
     for entity in entities.iter().rev() {
@@ -79,6 +86,7 @@ async fn dispatch_shares(turn: &Turn<'_>, done: &mut Dispatched) -> Result<(), E
         deliver(turn, entity, mine, place, done).await?;
     }
     put_off_orphans(turn, due.into_iter().chain(deletes), done).await?;
+    note_first_ones(turn, done).await?;
     hasten_helped(parts, system).await
 }
 

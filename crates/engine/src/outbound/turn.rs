@@ -1,6 +1,7 @@
 //! What the pieces that write hold: a worker's turn at one system, and within it one entity as the target of writes.
 
 use crate::parts::assembly::Parts;
+use crate::parts::budget::BudgetUse;
 use crate::parts::error::EngineError;
 use crate::parts::progress::Progress;
 use crate::ports::bucket::Shares;
@@ -59,6 +60,8 @@ pub(crate) struct Dispatched {
     pub(crate) moved_on: Vec<(RecordId, String)>,
     /// The system's words where it refuses our credentials.
     pub(crate) refused: Option<String>,
+    /// The write budget of the system, where it is used up.
+    pub(crate) used_up: Option<BudgetUse>,
 }
 
 impl Turn<'_> {
@@ -127,8 +130,18 @@ impl<'a> Target<'a> {
 
 impl Dispatched {
     pub(crate) fn join(&mut self, other: Dispatched) {
-        let Dispatched { elsewhere, tried, written, failed, events, quarantined, put_off, moved_on, refused } =
-            other;
+        let Dispatched {
+            elsewhere,
+            tried,
+            written,
+            failed,
+            events,
+            quarantined,
+            put_off,
+            moved_on,
+            refused,
+            used_up,
+        } = other;
         self.elsewhere |= elsewhere;
         self.tried += tried;
         self.written += written;
@@ -138,5 +151,6 @@ impl Dispatched {
         self.put_off.extend(put_off);
         self.moved_on.extend(moved_on);
         self.refused = self.refused.take().or(refused);
+        self.used_up = self.used_up.take().or(used_up);
     }
 }

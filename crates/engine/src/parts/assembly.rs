@@ -1,6 +1,7 @@
 //! The parts that a caller hands in, and the parts as every piece of the engine holds them.
 
 use crate::parts::awaited::AwaitedReads;
+use crate::parts::budget::BudgetUse;
 use crate::parts::doubles::Doubles;
 use crate::parts::ending::Ending;
 use crate::parts::error::EngineError;
@@ -64,6 +65,8 @@ pub(crate) struct Parts {
     waiting: Mutex<WaitingWrites>,
     listings: Mutex<Listings>,
     looks: Mutex<BTreeMap<SystemName, Timestamp>>,
+    confirmed_in_run: Mutex<BTreeMap<SystemName, u64>>,
+    used_up: Mutex<BTreeMap<SystemName, BudgetUse>>,
     sent: Mutex<SentWrites>,
     doubles: Mutex<Doubles>,
     asked_first: Mutex<BTreeSet<SystemName>>,
@@ -94,6 +97,8 @@ impl Parts {
             waiting: Mutex::default(),
             listings: Mutex::default(),
             looks: Mutex::default(),
+            confirmed_in_run: Mutex::default(),
+            used_up: Mutex::default(),
             sent: Mutex::default(),
             doubles: Mutex::default(),
             asked_first: Mutex::default(),
@@ -210,6 +215,29 @@ impl Parts {
     /// The writes that wait.
     pub(crate) fn waiting(&self) -> MutexGuard<'_, WaitingWrites> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many writes to a system were confirmed since these parts were put together.
+    pub(crate) fn confirmed_in_run(&self, system: &SystemName) -> u64 {
+        let confirmed = self.confirmed_in_run.lock().unwrap_or_else(PoisonError::into_inner);
+        confirmed.get(system).copied().unwrap_or_default()
+    }
+
+    /// Counts confirmed writes of this run.
+    pub(crate) fn count_in_run(&self, system: &SystemName, writes: u64) {
+        let mut confirmed = self.confirmed_in_run.lock().unwrap_or_else(PoisonError::into_inner);
+        *confirmed.entry(system.clone()).or_default() += writes;
+    }
+
+    /// The write budgets that were found used up.
+    pub(crate) fn used_up(&self) -> MutexGuard<'_, BTreeMap<SystemName, BudgetUse>> {
+        self.used_up.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The write budget of a system, if it is used up until some time that is not over.
+    pub(crate) fn is_used_up(&self, system: &SystemName) -> Option<BudgetUse> {
+        let now = self.clock.now();
+        self.used_up().get(system).filter(|used| used.next_at.is_some_and(|next| now < next)).cloned()
     }
 
     /// Before when the planned updates of each system need not be counted again.

@@ -1,5 +1,6 @@
 //! What a run reports while it goes on and when it ends.
 
+use crate::parts::budget::BudgetUse;
 use crate::parts::first_write::FirstWrite;
 use crate::parts::moved_on::MovedOn;
 use crate::parts::undelivered::Undelivered;
@@ -92,6 +93,8 @@ pub struct SyncReport {
     pub undelivered: Vec<Undelivered>,
     /// The stops that stand, also those that a guard has set.
     pub stops: Vec<Stop>,
+    /// The write budgets that are used up: what is over waits.
+    pub used_up: Vec<BudgetUse>,
     /// What waits for the first word of a person, in systems that hold something and were never written to.
     pub first_writes: Vec<FirstWrite>,
     /// What has moved on since the plan to which the run was held, by system.

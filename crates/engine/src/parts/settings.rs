@@ -91,6 +91,12 @@ pub struct Guards {
     pub rewrites_max_share: f64,
     /// Updates that change a match key in more than this share of the copies are held.
     pub keys_max_share: f64,
+    /// How many writes may be sent to each system within an hour; `None` for any number. The others wait.
+    pub writes_per_hour: Option<u64>,
+    /// How many writes may be sent to each system within a day; `None` for any number. The others wait.
+    pub writes_per_day: Option<u64>,
+    /// How many writes to each system go first in a run, and are confirmed before the others go; 0 for none.
+    pub canary: u32,
 }
 
 impl Settings {
@@ -134,6 +140,9 @@ impl Default for Guards {
             same_value_max_share: 0.5,
             rewrites_max_share: 0.5,
             keys_max_share: 0.2,
+            writes_per_hour: None,
+            writes_per_day: None,
+            canary: 0,
         }
     }
 }

@@ -179,7 +179,7 @@ impl Maker<'_> {
     /// The rest of what is told of a system.
     async fn system(&self, name: &SystemName, plan: SystemPlan) -> Result<SystemPlan, EngineError> {
         let run = self.run.systems.get(name);
-        let of_system = |stop: &&Stop| stop.system == *name && stop.cause != StopCause::FirstWrite;
+        let of_system = |stop: &&Stop| stop.is_about(name) && stop.cause != StopCause::FirstWrite;
         let calls = self.calls(name, &plan);
         Ok(SystemPlan {
             problem: run.and_then(|run| run.problem.clone()),

@@ -83,6 +83,10 @@ pub enum StopCause {
     Deletes,
     /// The guards on updates: what would be changed looks like a mistake that spreads.
     Changes,
+    /// One of the first writes of a run could not be written.
+    Canary,
+    /// A person stopped everything: every system, in both directions. It is kept under [`Stop::EVERY_SYSTEM`].
+    Everything,
     /// What the guard on deletes holds was approved. It is set and lifted at once, so that the store knows since when.
     ApprovedDeletes,
     /// What the guards on updates hold was approved. It is set and lifted at once, so that the store knows since when.
@@ -113,12 +117,14 @@ impl Direction {
 
 impl StopCause {
     /// Every cause.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Person,
         Self::Identity,
         Self::Creates,
         Self::Deletes,
         Self::Changes,
+        Self::Canary,
+        Self::Everything,
         Self::ApprovedDeletes,
         Self::ApprovedChanges,
         Self::FirstFill,
@@ -133,6 +139,8 @@ impl StopCause {
             StopCause::Creates => "creates",
             StopCause::Deletes => "deletes",
             StopCause::Changes => "changes",
+            StopCause::Canary => "canary",
+            StopCause::Everything => "everything",
             StopCause::ApprovedDeletes => "approved_deletes",
             StopCause::ApprovedChanges => "approved_changes",
             StopCause::FirstFill => "first_fill",
@@ -150,7 +158,12 @@ impl StopCause {
     /// Whether it stops everything in its direction.
     pub fn is_whole(self) -> bool {
         match self {
-            StopCause::Person | StopCause::Identity | StopCause::Changes | StopCause::FirstWrite => true,
+            StopCause::Person
+            | StopCause::Identity
+            | StopCause::Changes
+            | StopCause::Canary
+            | StopCause::Everything
+            | StopCause::FirstWrite => true,
             StopCause::Creates
             | StopCause::Deletes
             | StopCause::ApprovedDeletes
@@ -161,12 +174,21 @@ impl StopCause {
 }
 
 impl Stop {
+    /// The name under which a stop of everything is kept. No system is called so.
+    pub const EVERY_SYSTEM: &str = "*";
+
+    /// Whether it is about this system.
+    pub fn is_about(&self, system: &SystemName) -> bool {
+        self.system == *system || self.cause == StopCause::Everything
+    }
+
     /// Whether a guard has set it.
     pub fn is_by_guard(&self) -> bool {
         match self.cause {
-            StopCause::Creates | StopCause::Deletes | StopCause::Changes => true,
+            StopCause::Creates | StopCause::Deletes | StopCause::Changes | StopCause::Canary => true,
             StopCause::Person
             | StopCause::Identity
+            | StopCause::Everything
             | StopCause::ApprovedDeletes
             | StopCause::ApprovedChanges
             | StopCause::FirstFill
@@ -185,12 +207,14 @@ impl fmt::Display for Stop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let system = &self.system;
         match (self.direction, self.cause) {
+            (_, StopCause::Everything) => write!(f, "no system is asked or written to")?,
             (Direction::In, _) => write!(f, "what {system} shows is not taken in")?,
             (
                 Direction::Out,
                 StopCause::Person
                 | StopCause::Identity
                 | StopCause::Changes
+                | StopCause::Canary
                 | StopCause::ApprovedChanges
                 | StopCause::FirstWrite,
             ) => {
@@ -216,6 +240,11 @@ impl fmt::Display for Stop {
                 f,
                 ". Look whether {system} shows what it holds, and at `avowal status`. If it is right that they are made, \
                  run `avowal resume {system} --approve-creates`"
+            ),
+            StopCause::Everything => write!(f, ". Run `avowal resume --all` to go on"),
+            StopCause::Canary => write!(
+                f,
+                ". Look with `avowal quarantine list`, and put right why they were refused; then run `avowal resume {system}`"
             ),
             StopCause::Deletes | StopCause::ApprovedDeletes => write!(
                 f,
