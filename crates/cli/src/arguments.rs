@@ -155,12 +155,15 @@ pub struct SyncArguments {
     /// Write only what this plan holds (`avowal plan --out FILE`). Records that have moved on since are held and named.
     #[arg(long, value_name = "FILE", conflicts_with = "yes")]
     pub plan: Option<PathBuf>,
-    /// Allow any number of deletes in this system for this run. May be repeated.
+    /// Let any number of deletes go in this system, for a day. May be repeated.
     #[arg(long, value_name = "SYSTEM")]
     pub approve_deletes: Vec<String>,
     /// Let any number of creates go in this system, for a day. May be repeated.
     #[arg(long, value_name = "SYSTEM")]
     pub approve_creates: Vec<String>,
+    /// Let updates go in this system that look like a mistake, for a day. May be repeated.
+    #[arg(long, value_name = "SYSTEM")]
+    pub approve_changes: Vec<String>,
 }
 
 /// A direction on the command line.
@@ -176,7 +179,11 @@ pub enum StopDirection {
 #[derive(Args, Debug)]
 pub struct PauseArguments {
     /// Which system.
-    pub system: String,
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    pub system: Option<String>,
+    /// Every system at once, in both directions: nothing is asked of any and nothing written.
+    #[arg(long, conflicts_with = "direction")]
+    pub all: bool,
     /// Only this direction: `out` goes on recording what comes in, `in` goes on writing.
     #[arg(long, value_enum)]
     pub direction: Option<StopDirection>,
@@ -192,7 +199,14 @@ pub struct PauseArguments {
 #[derive(Args, Debug)]
 pub struct ResumeArguments {
     /// Which system.
-    pub system: String,
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    pub system: Option<String>,
+    /// Let everything go on that `pause --all` has stopped. Stops of single systems stay.
+    #[arg(
+        long,
+        conflicts_with_all = ["direction", "restored", "approve_creates", "approve_deletes", "approve_changes", "yes"]
+    )]
+    pub all: bool,
     /// Only this direction.
     #[arg(long, value_enum)]
     pub direction: Option<StopDirection>,
@@ -202,6 +216,12 @@ pub struct ResumeArguments {
     /// It is right that what the guard holds is created: let any number of creates go for a day.
     #[arg(long)]
     pub approve_creates: bool,
+    /// It is right that what the guard holds is deleted: let any number of deletes go for a day.
+    #[arg(long)]
+    pub approve_deletes: bool,
+    /// It is right that what the guards hold is changed: let any updates go for a day.
+    #[arg(long)]
+    pub approve_changes: bool,
     /// Write into it although it holds records and was never written to.
     #[arg(long)]
     pub yes: bool,

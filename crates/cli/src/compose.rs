@@ -7,9 +7,10 @@ use crate::unopened::Unopened;
 use async_trait::async_trait;
 use avowal_core::data::ids::{EntityName, RunId, SystemName};
 use avowal_core::policy::EntityPolicy;
+use avowal_engine::ports::clock::Clock;
 use avowal_engine::ports::connector::{Binding, Column, Connector, ConnectorError, Delivery, Installation};
 use avowal_engine::ports::store::{ControlStops as _, Store};
-use avowal_engine::{DeliveryOutcome, Engine, EngineParts, SystemPort, copy_store};
+use avowal_engine::{DeliveryOutcome, Engine, EngineParts, Switched, SystemPort, copy_store};
 use avowal_server::webhook::{DeliveryAnswer, Inbox, Now, WebhookEndpoint};
 use avowal_stores::postgres::PostgresStore;
 use avowal_stores::sqlite::SqliteStore;
@@ -111,17 +112,19 @@ pub async fn engine(config: &Config, store: Arc<dyn Store>, run: Option<RunId>) 
 
 /// What an engine is made of. A system that cannot be opened answers with the reason, so that the others go on.
 pub fn parts(config: &Config, store: Arc<dyn Store>, installation: &Installation) -> EngineParts {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let systems = config.systems.iter().map(|(name, system)| {
         let connector = connector(name, system, installation, &config.policies)
             .unwrap_or_else(|error| Arc::new(Unopened(error)));
+        let connector: Arc<dyn Connector> = Arc::new(Switched::new(connector, store.clone(), clock.clone()));
         (
             name.clone(),
             SystemPort { connector, poll_ms: system.poll_ms, rate: system.rate, lag_ms: system.lag_ms },
         )
     });
     EngineParts {
-        clock: Arc::new(SystemClock::default()),
         systems: systems.collect(),
+        clock,
         policies: config.policies.clone(),
         settings: config.settings.clone(),
         run: None,

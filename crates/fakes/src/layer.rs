@@ -9,10 +9,10 @@ use avowal_engine::ports::bucket::Shares;
 use avowal_engine::ports::connector::Installation;
 use avowal_engine::ports::lanes::{Claim, Lane};
 use avowal_engine::ports::store::{
-    Commit, CommitChanges, CommitOutcome, ControlStops, Counts, CursorName, Due, DueIntent, KeepLags,
-    KeepRuns, Located, NewRun, OpenCounts, OpenReview, PlannedCreates, PlannedDeletes, Position,
-    QuarantineItem, ReadHistory, ReadOverview, ReadRecords, Run, RunCounts, RunEnd, ScheduleWork, ShareStore,
-    SharedStore, Signal, Stop, StopCause, Store, StoreError, WaitingIntent,
+    Commit, CommitChanges, CommitOutcome, ControlStops, CountEffects, Counts, CursorName, Due, DueIntent,
+    EffectCount, KeepLags, KeepRuns, Located, NewRun, OpenCounts, OpenReview, PlannedCreates, PlannedDeletes,
+    PlannedEffects, Position, QuarantineItem, ReadHistory, ReadOverview, ReadRecords, Run, RunCounts, RunEnd,
+    ScheduleWork, ShareStore, SharedStore, Signal, Stop, StopCause, Store, StoreError, WaitingIntent,
 };
 use std::collections::BTreeMap;
 use std::ops::Deref;
@@ -253,6 +253,25 @@ impl<L: StoreLayer> ControlStops for Layered<L> {
         cause: StopCause,
     ) -> Result<Option<Timestamp>, StoreError> {
         self.0.below().last_lifted(system, cause).await
+    }
+}
+
+#[async_trait]
+impl<L: StoreLayer> CountEffects for Layered<L> {
+    async fn planned_effects(&self, system: &SystemName) -> Result<Vec<PlannedEffects>, StoreError> {
+        self.0.below().planned_effects(system).await
+    }
+
+    async fn counted_effects(
+        &self,
+        system: &SystemName,
+        since: Timestamp,
+    ) -> Result<Vec<EffectCount>, StoreError> {
+        self.0.below().counted_effects(system, since).await
+    }
+
+    async fn count_effects(&self, counts: &[EffectCount]) -> Result<(), StoreError> {
+        self.0.below().count_effects(counts).await
     }
 }
 

@@ -10,7 +10,7 @@ use avowal_core::history::ReviewAnswer;
 use avowal_core::record::Subject;
 use avowal_engine::ports::clock::Clock;
 use avowal_engine::ports::connector::{Connector, Delivery};
-use avowal_engine::ports::store::{Due, OpenReview, ReadHistory, ReadOverview, ScheduleWork};
+use avowal_engine::ports::store::{ControlStops, Due, OpenReview, ReadHistory, ReadOverview, ScheduleWork};
 use avowal_engine::{
     DeliveryOutcome, Engine, EngineError, EngineParts, FirstWrites, SyncOptions, SyncReport, SystemPort,
     Unwatched,
@@ -271,8 +271,16 @@ impl<'a> Run<'a> {
         self.answer();
         let synced = self.now(self.engine.sync(SyncOptions { full }, &Unwatched));
         let report = synced.and_then(Result::ok).unwrap_or_default();
-        self.played.held.extend(report.held.iter().cloned());
+        self.played.held.extend(report.stops.iter().filter_map(|stop| stop.note.clone()));
         report
+    }
+
+    /// A person lets go what guards hold.
+    fn agree(&mut self) {
+        let stops = self.now(self.memory.stops()).and_then(Result::ok).unwrap_or_default();
+        for stop in stops {
+            self.now(self.memory.lift_stop(&stop, "a simulated person", self.clock.now()));
+        }
     }
 
     fn answer(&mut self) {
@@ -319,6 +327,7 @@ impl<'a> Run<'a> {
         self.engine = engine(self.plan, &self.systems, &self.memory, &self.clock, true);
         for _ in 0..CALM_NIGHTS_MAX {
             self.clock.advance(3_600_000);
+            self.agree();
             self.night(true);
             self.post();
             for (_, action) in std::mem::take(&mut self.agenda) {

@@ -7,6 +7,7 @@
 pub mod claims;
 pub mod concurrent;
 pub mod conflicts;
+pub mod effects;
 pub mod generate;
 pub mod lags;
 pub mod runs;
@@ -45,6 +46,7 @@ macro_rules! store_suite {
                 old_deliveries_are_forgotten;
             lags: the_longest_lag_is_kept;
             runs: runs_are_kept_and_end_once, events_are_found_by_their_run, quiet_runs_are_forgotten;
+            effects: what_updates_would_do_is_counted, counts_add_up_by_slot, commits_count_what_they_did, old_counts_are_forgotten;
             stops: stops_stand_until_lifted, the_last_lifting_is_kept, installation_stays;
             concurrent: many_writers_all_durable, one_of_many_competing_commits_wins, readers_see_whole_commits;
         }

@@ -11,7 +11,8 @@ use avowal_engine::ports::store::{Direction, Stop, StopCause, Store};
 
 /// Stops a system in one direction or both.
 pub async fn pause(config: &Config, arguments: &PauseArguments, output: &Output) -> Result<Exit, Failure> {
-    let system = known(config, &arguments.system)?;
+    let Some(name) = &arguments.system else { return pause_all(config, arguments, output).await };
+    let system = known(config, name)?;
     let store = compose::open_to_control(config).await?;
     let by = super::person(arguments.by.as_deref());
     for direction in directions(arguments.direction) {
@@ -29,10 +30,65 @@ pub async fn pause(config: &Config, arguments: &PauseArguments, output: &Output)
     Ok(Exit::Done)
 }
 
+/// Stops every system at once, in both directions.
+async fn pause_all(config: &Config, arguments: &PauseArguments, output: &Output) -> Result<Exit, Failure> {
+    let store = compose::open_to_control(config).await?;
+    let by = super::person(arguments.by.as_deref());
+    for stop in everything(&by, arguments.note.clone()) {
+        store.set_stop(&stop).await?;
+    }
+    tell_all(&store.stops().await?, output)?;
+    Ok(Exit::Done)
+}
+
+/// Lifts the stop of everything. Stops of single systems stay as they are.
+async fn resume_all(config: &Config, arguments: &ResumeArguments, output: &Output) -> Result<Exit, Failure> {
+    let store = compose::open_to_control(config).await?;
+    let by = super::person(arguments.by.as_deref());
+    for stop in everything(&by, None) {
+        store.lift_stop(&stop, &by, now()).await?;
+    }
+    tell_all(&store.stops().await?, output)?;
+    Ok(Exit::Done)
+}
+
+/// The stops of everything.
+fn everything(by: &str, note: Option<String>) -> [Stop; 2] {
+    Direction::ALL.map(|direction| Stop {
+        system: SystemName::new(Stop::EVERY_SYSTEM),
+        direction,
+        cause: StopCause::Everything,
+        by: Some(by.to_owned()),
+        note: note.clone(),
+        since: now(),
+    })
+}
+
+/// Tells whether everything is stopped, and what else is.
+fn tell_all(stops: &[Stop], output: &Output) -> Result<(), Failure> {
+    if output.is_json() {
+        return output.json(&stops);
+    }
+    if !stops.iter().any(|stop| stop.cause == StopCause::Everything) {
+        output.line("Everything goes on that no other stop holds.");
+    }
+    for stop in told(stops) {
+        output.line(stop.to_string());
+    }
+    Ok(())
+}
+
+/// The stops as they are told: that of everything has two directions, and is told once.
+pub(super) fn told(stops: &[Stop]) -> impl Iterator<Item = &Stop> {
+    let is_double = |stop: &&Stop| stop.cause == StopCause::Everything && stop.direction == Direction::In;
+    stops.iter().filter(move |stop| !is_double(stop))
+}
+
 /// Lets a system go on. A stop that Avowal set because the system is not the one that it was is lifted only when that is
 /// cured, or when the person says that it was restored.
 pub async fn resume(config: &Config, arguments: &ResumeArguments, output: &Output) -> Result<Exit, Failure> {
-    let system = known(config, &arguments.system)?;
+    let Some(name) = &arguments.system else { return resume_all(config, arguments, output).await };
+    let system = known(config, name)?;
     let by = super::person(arguments.by.as_deref());
     let wanted = directions(arguments.direction);
     let store = compose::open_to_control(config).await?;
@@ -44,13 +100,16 @@ pub async fn resume(config: &Config, arguments: &ResumeArguments, output: &Outpu
         )));
     }
     for stop in standing.iter().filter(|stop| wanted.contains(&stop.direction)) {
-        if stop.cause == StopCause::Person {
+        if is_lifted_by_itself(stop.cause) {
             store.lift_stop(stop, &by, now()).await?;
         }
     }
-    if arguments.approve_creates {
-        approve_creates(store.as_ref(), &system, &by).await?;
-    }
+    let approved = Approved {
+        creates: arguments.approve_creates,
+        deletes: arguments.approve_deletes,
+        changes: arguments.approve_changes,
+    };
+    approve(store.as_ref(), &system, approved, &by).await?;
     if arguments.yes {
         keep_lifted(store.as_ref(), &system, StopCause::FirstWrite, &by).await?;
     }
@@ -62,9 +121,47 @@ pub async fn resume(config: &Config, arguments: &ResumeArguments, output: &Outpu
     Ok(Exit::Done)
 }
 
-/// Lets creates of a system go, also where no guard has held any so far.
-pub(super) async fn approve_creates(store: &dyn Store, system: &SystemName, by: &str) -> Result<(), Failure> {
-    keep_lifted(store, system, StopCause::Creates, by).await
+/// Whether a stop of this cause is lifted without another word: a person's own, and those of guards that are set again if
+/// what they have seen is still there.
+fn is_lifted_by_itself(cause: StopCause) -> bool {
+    match cause {
+        StopCause::Person | StopCause::Deletes | StopCause::Changes | StopCause::Canary => true,
+        StopCause::Identity
+        | StopCause::Everything
+        | StopCause::Creates
+        | StopCause::ApprovedDeletes
+        | StopCause::ApprovedChanges
+        | StopCause::FirstFill
+        | StopCause::FirstWrite => false,
+    }
+}
+
+/// Of which kind are the writes that a person lets go.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Approved {
+    pub(super) creates: bool,
+    pub(super) deletes: bool,
+    pub(super) changes: bool,
+}
+
+/// Lets writes to a system go that guards hold, also where none has held any so far.
+pub(super) async fn approve(
+    store: &dyn Store,
+    system: &SystemName,
+    approved: Approved,
+    by: &str,
+) -> Result<(), Failure> {
+    let causes = [
+        (approved.creates, StopCause::Creates),
+        (approved.deletes, StopCause::Deletes),
+        (approved.deletes, StopCause::ApprovedDeletes),
+        (approved.changes, StopCause::Changes),
+        (approved.changes, StopCause::ApprovedChanges),
+    ];
+    for (_, cause) in causes.into_iter().filter(|(is_meant, _)| *is_meant) {
+        keep_lifted(store, system, cause, by).await?;
+    }
+    Ok(())
 }
 
 /// Keeps that a person lets go what a stop of this cause holds, whether or not one stands.
@@ -136,7 +233,7 @@ fn tell(stops: &[Stop], system: &SystemName, output: &Output) -> Result<(), Fail
     if output.is_json() {
         return output.json(&stops);
     }
-    let mut mine = stops.iter().filter(|stop| stop.system == *system).peekable();
+    let mut mine = told(stops).filter(|stop| stop.is_about(system)).peekable();
     if mine.peek().is_none() {
         output.line(format!("{system} goes on in both directions."));
     }

@@ -1,5 +1,7 @@
 //! `avowal status`: how much there is, what is under way, what waits for a person.
 
+use crate::clock::now;
+use crate::commands::pause::told;
 use crate::commands::quarantine;
 use crate::compose;
 use crate::config::Config;
@@ -7,9 +9,9 @@ use crate::failure::{Exit, Failure};
 use crate::output::{Mark, Output, counted};
 use crate::undelivered;
 use avowal_core::data::ids::SystemName;
-use avowal_engine::Undelivered;
 use avowal_engine::ports::connector::{Finding, Installation};
-use avowal_engine::ports::store::{Counts, Stop};
+use avowal_engine::ports::store::{Counts, Stop, StopCause, Store};
+use avowal_engine::{BudgetUse, Undelivered};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -20,14 +22,27 @@ const NOTICES_TIMEOUT: Duration = Duration::from_secs(3);
 /// Prints the store's figures.
 pub async fn run(config: &Config, output: &Output) -> Result<Exit, Failure> {
     let store = compose::open_to_read(config).await?;
-    let notices = notices(config, &store.installation().await?).await;
+    let stops = store.stops().await?;
+    let is_asked = !stops.iter().any(|stop| stop.cause == StopCause::Everything);
+    let notices = match is_asked {
+        true => notices(config, &store.installation().await?).await,
+        false => BTreeMap::new(),
+    };
+    let budgets = budgets(config, store.as_ref()).await?;
     let items = store.quarantined(NAMED_MAX).await?;
     let set_aside = items.iter().map(quarantine::plain_line).collect();
-    let (counts, stops) = (store.counts().await?, store.stops().await?);
+    let counts = store.counts().await?;
     let lags = lags(config, store.lags().await?);
     let waiting = store.waiting_intents(undelivered::LOOKED_AT_MAX).await?;
-    let status =
-        Status { counts, stops, set_aside, notices, lags, undelivered: Undelivered::of(&waiting, &[]) };
+    let status = Status {
+        counts,
+        stops,
+        budgets,
+        set_aside,
+        notices,
+        lags,
+        undelivered: Undelivered::of(&waiting, &[]),
+    };
     if output.is_json() {
         output.json(&status)?;
     } else {
@@ -38,8 +53,12 @@ pub async fn run(config: &Config, output: &Output) -> Result<Exit, Failure> {
         for item in &status.set_aside {
             output.line(format!("  {item}"));
         }
-        for stop in &status.stops {
-            output.line(format!("{}: {stop}", output.mark(Mark::Warn, "Held by a stop")));
+        for used in &status.budgets {
+            output.line(format!("Write budget of {used}"));
+        }
+        for stop in told(&status.stops) {
+            let by = if stop.is_by_guard() { "Held by a guard" } else { "Held by a stop" };
+            output.line(format!("{}: {stop}", output.mark(Mark::Warn, by)));
         }
         for (system, Finding { place, problem, cure, .. }) in
             status.notices.iter().flat_map(|(system, found)| found.iter().map(move |one| (system, one)))
@@ -62,6 +81,8 @@ struct Status {
     counts: Counts,
     /// The stops that stand.
     stops: Vec<Stop>,
+    /// How much of the write budgets is used up, where they are declared.
+    budgets: Vec<BudgetUse>,
     /// What is set aside, with its reason: the first of it.
     set_aside: Vec<String>,
     /// What hampers the systems now. A system that does not answer in time has none: `check` says why.
@@ -106,6 +127,19 @@ fn lags(config: &Config, seen: BTreeMap<SystemName, u64>) -> BTreeMap<SystemName
         is_known.then(|| (name.clone(), Lag { declared_ms, seen_ms }))
     };
     config.systems.iter().map(|(name, system)| (name, system.lag_ms)).filter_map(lag).collect()
+}
+
+/// How much of its write budget each system has used up; nothing where there is none.
+async fn budgets(config: &Config, store: &dyn Store) -> Result<Vec<BudgetUse>, Failure> {
+    let guards = &config.settings.guards;
+    let (per_hour, per_day) = (guards.writes_per_hour, guards.writes_per_day);
+    let mut used = Vec::new();
+    if per_hour.is_some() || per_day.is_some() {
+        for system in config.systems.keys() {
+            used.push(BudgetUse::of(store, system, per_hour, per_day, now()).await?);
+        }
+    }
+    Ok(used)
 }
 
 /// Asks every system at once what hampers it.

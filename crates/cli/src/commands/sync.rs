@@ -1,6 +1,7 @@
 //! `avowal sync`: until quiet, then exit.
 
 use crate::arguments::SyncArguments;
+use crate::commands::pause::{Approved, told};
 use crate::compose;
 use crate::conduct::Conduct;
 use crate::config::Config;
@@ -10,7 +11,7 @@ use crate::undelivered;
 use crate::watch::Watch;
 use avowal_core::explain::short_text;
 use avowal_engine::ports::connector::Finding;
-use avowal_engine::ports::store::{RunKind, StopCause};
+use avowal_engine::ports::store::{RunKind, StopCause, Store};
 use avowal_engine::{FirstWrite, FirstWrites, SyncOptions, SyncReport, SystemReport};
 use std::sync::Arc;
 
@@ -19,10 +20,6 @@ const NOTHING: &str = "nothing to do";
 
 /// Runs one sync and tells what it did.
 pub async fn run(mut config: Config, arguments: &SyncArguments, output: &Output) -> Result<Exit, Failure> {
-    for name in &arguments.approve_deletes {
-        let system = super::pause::known(&config, name)?;
-        config.settings.guards.deletes_approved.insert(system);
-    }
     if arguments.yes {
         config.settings.first_writes = FirstWrites::Agreed { by: super::person(None) };
     }
@@ -31,10 +28,7 @@ pub async fn run(mut config: Config, arguments: &SyncArguments, output: &Output)
         config.settings.first_writes = FirstWrites::Planned { by: super::person(None), plan };
     }
     let store = compose::open_to_write(&config).await?;
-    for name in &arguments.approve_creates {
-        let system = super::pause::known(&config, name)?;
-        super::pause::approve_creates(store.as_ref(), &system, &super::person(None)).await?;
-    }
+    approve(&config, arguments, store.as_ref()).await?;
     let conduct = Conduct { config: &config, kind: RunKind::Sync, by: super::person(None) };
     let full = arguments.full;
     conduct
@@ -51,6 +45,23 @@ pub async fn run(mut config: Config, arguments: &SyncArguments, output: &Output)
             Ok(exit(&report))
         })
         .await
+}
+
+/// Keeps what a person lets go.
+async fn approve(config: &Config, arguments: &SyncArguments, store: &dyn Store) -> Result<(), Failure> {
+    let by = super::person(None);
+    let kinds = [
+        (&arguments.approve_creates, Approved { creates: true, ..Approved::default() }),
+        (&arguments.approve_deletes, Approved { deletes: true, ..Approved::default() }),
+        (&arguments.approve_changes, Approved { changes: true, ..Approved::default() }),
+    ];
+    for (names, approved) in kinds {
+        for name in names {
+            let system = super::pause::known(config, name)?;
+            super::pause::approve(store, &system, approved, &by).await?;
+        }
+    }
+    Ok(())
 }
 
 /// What a person must act on first decides: credentials, then what is held, then what failed, then what waits.
@@ -121,9 +132,6 @@ fn print(report: &SyncReport, output: &Output) {
 
 /// What is held, by guards, a plan and stops, each with its cure.
 fn print_held(report: &SyncReport, output: &Output) {
-    for held in &report.held {
-        output.line(format!("{}: {held}", output.mark(Mark::Warn, "Held by a guard")));
-    }
     for (system, moved) in &report.moved_on {
         let records = counted(moved.records, "record has", "records have");
         let named = moved.examples.iter().map(|name| short_text(name)).collect::<Vec<_>>().join("; ");
@@ -140,8 +148,12 @@ fn print_held(report: &SyncReport, output: &Output) {
     if report.first_writes.iter().any(|first| first.count() > 0) {
         output.line(format!("{}.", FirstWrite::CURE));
     }
-    for stop in report.stops.iter().filter(|stop| stop.cause != StopCause::FirstWrite) {
-        output.line(format!("{}: {stop}", output.mark(Mark::Warn, "Held by a stop")));
+    for used in &report.used_up {
+        output.line(format!("{}: {used}", output.mark(Mark::Warn, "Write budget used up")));
+    }
+    for stop in told(&report.stops).filter(|stop| stop.cause != StopCause::FirstWrite) {
+        let by = if stop.is_by_guard() { "Held by a guard" } else { "Held by a stop" };
+        output.line(format!("{}: {stop}", output.mark(Mark::Warn, by)));
     }
 }
 

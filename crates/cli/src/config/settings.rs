@@ -17,6 +17,8 @@ const LISTEN: &str = "127.0.0.1:8787";
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 /// The most attempts that may be written.
 const ATTEMPTS_MAX: u32 = 1000;
+/// The most writes that may go first in a run.
+const CANARY_MAX: u32 = 1_000;
 /// The longest time for which delivery ids may be kept, in days.
 const DELIVERIES_KEPT_DAYS_MAX: u32 = 3650;
 
@@ -64,10 +66,10 @@ impl Default for SettingsKeys {
     }
 }
 
-/// Limits that hold writes until a person approves them. When more deletes are due in one system than both limits allow,
-/// none is carried out and the exit code is 3; `avowal sync --approve-deletes SYSTEM` approves them. Too many creates stop
-/// the creates of that system; `avowal resume SYSTEM --approve-creates` lets them go. A system that was never linked may be
-/// filled.
+/// Limits that stop writes until a person approves them. What is planned is counted with what went out lately, over all
+/// workers and restarts. Too many deletes stop the deletes of that system, too many creates its creates, and updates that
+/// look like a mistake everything that is written to it; the exit code is 3. `avowal resume SYSTEM` with `--approve-deletes`,
+/// `--approve-creates` or `--approve-changes` lets them go. A system that was never linked may be filled.
 #[derive(Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(rename = "guards")]
@@ -92,6 +94,36 @@ pub(super) struct GuardKeys {
     /// Which share of a system's copies of one entity may be made at once; 1 is as many again.
     #[schemars(range(min = 0), example = 0.5)]
     creates_max_share: f64,
+    /// How many updates of one entity within an hour need no approval. Without it any number.
+    #[schemars(example = 5_000)]
+    changes_max_count: Option<u64>,
+    /// Which share of a system's copies of one entity may be changed within an hour, from 0 to 1. Without it all of them.
+    #[schemars(range(min = 0, max = 1), example = 0.5)]
+    changes_max_share: Option<f64>,
+    /// How many copies of one entity may have the same filled field emptied within an hour.
+    #[schemars(example = 100)]
+    blanks_max_count: u64,
+    /// In which share of a system's copies the same filled field may be emptied within an hour, from 0 to 1.
+    #[schemars(range(min = 0, max = 1), example = 0.05)]
+    blanks_max_share: f64,
+    /// In which share of a system's copies a field of texts may be replaced by the same value within an hour, from 0 to 1.
+    #[schemars(range(min = 0, max = 1), example = 0.2)]
+    same_value_max_share: f64,
+    /// In which share of a system's copies most fields of texts may be replaced within an hour, from 0 to 1.
+    #[schemars(range(min = 0, max = 1), example = 0.2)]
+    rewrites_max_share: f64,
+    /// In which share of a system's copies a field of `match_on` may be replaced within an hour, from 0 to 1.
+    #[schemars(range(min = 0, max = 1), example = 0.05)]
+    keys_max_share: f64,
+    /// How many writes may be sent to each system within an hour. What is over waits. Without it any number.
+    #[schemars(range(min = 1), example = 10_000)]
+    writes_per_hour: Option<u64>,
+    /// How many writes may be sent to each system within a day. What is over waits. Without it any number.
+    #[schemars(range(min = 1), example = 100_000)]
+    writes_per_day: Option<u64>,
+    /// How many writes to each system go first in a run, and are confirmed before the others go. 0 for none.
+    #[schemars(range(max = CANARY_MAX), example = 5)]
+    canary: u32,
 }
 
 impl Default for GuardKeys {
@@ -104,6 +136,16 @@ impl Default for GuardKeys {
             creates_again_max_share: defaults.creates_again_max_share,
             creates_max_count: defaults.creates_max,
             creates_max_share: defaults.creates_max_share,
+            changes_max_count: defaults.changes_max,
+            changes_max_share: defaults.changes_max_share,
+            blanks_max_count: defaults.blanks_max,
+            blanks_max_share: defaults.blanks_max_share,
+            same_value_max_share: defaults.same_value_max_share,
+            rewrites_max_share: defaults.rewrites_max_share,
+            keys_max_share: defaults.keys_max_share,
+            writes_per_hour: defaults.writes_per_hour,
+            writes_per_day: defaults.writes_per_day,
+            canary: defaults.canary,
         }
     }
 }
@@ -171,11 +213,27 @@ impl Reading<'_> {
         let shares = [
             ("deletes_max_share", keys.deletes_max_share),
             ("creates_again_max_share", keys.creates_again_max_share),
+            ("changes_max_share", keys.changes_max_share.unwrap_or(1.0)),
+            ("blanks_max_share", keys.blanks_max_share),
+            ("same_value_max_share", keys.same_value_max_share),
+            ("rewrites_max_share", keys.rewrites_max_share),
+            ("keys_max_share", keys.keys_max_share),
         ];
         for (key, share) in shares {
             if let (false, Some(entry)) = ((0.0..=1.0).contains(&share), table.get(key)) {
                 self.report.add(entry.node.at, "a share lies between 0 and 1", "Write 0.1 for a tenth");
             }
+        }
+        for (key, most) in
+            [("writes_per_hour", keys.writes_per_hour), ("writes_per_day", keys.writes_per_day)]
+        {
+            if let (Some(0), Some(entry)) = (most, table.get(key)) {
+                let cure = "Write 1 or more; `avowal pause SYSTEM --direction out` stops all writes";
+                self.report.add(entry.node.at, "a budget of no writes", cure);
+            }
+        }
+        if let (true, Some(entry)) = (keys.canary > CANARY_MAX, table.get("canary")) {
+            self.report.add(entry.node.at, "the value is out of range", format!("Write 0 to {CANARY_MAX}"));
         }
         Some(Guards {
             deletes_max: keys.deletes_max_count,
@@ -185,6 +243,16 @@ impl Reading<'_> {
             creates_again_max_share: keys.creates_again_max_share,
             creates_max: keys.creates_max_count,
             creates_max_share: keys.creates_max_share,
+            changes_max: keys.changes_max_count,
+            changes_max_share: keys.changes_max_share,
+            blanks_max: keys.blanks_max_count,
+            blanks_max_share: keys.blanks_max_share,
+            same_value_max_share: keys.same_value_max_share,
+            rewrites_max_share: keys.rewrites_max_share,
+            keys_max_share: keys.keys_max_share,
+            writes_per_hour: keys.writes_per_hour,
+            writes_per_day: keys.writes_per_day,
+            canary: keys.canary,
         })
     }
 

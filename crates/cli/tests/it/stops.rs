@@ -136,3 +136,73 @@ fn a_system_that_lost_everything_is_filled_anew_only_by_a_persons_word() {
     bench.ends_with(0, &["sync"]);
     assert_eq!(one::<i64>(&bench, "crm", "SELECT count(*) FROM contacts"), 2);
 }
+
+#[test]
+fn everything_is_stopped_at_once_and_goes_on_as_it_was() {
+    let bench = Bench::of_customers(&two_files_of_customers(RULES));
+    bench.sql("app", "INSERT INTO customers (email, name) VALUES ('a@x.example', 'Ann')");
+    bench.ends_with(0, &["sync"]);
+    bench.ends_with(0, &["pause", "crm", "--direction", "in"]);
+    let said = bench.ends_with(0, &["pause", "--all", "--by", "Ada", "--note", "an incident"]);
+    assert!(said.contains("no system is asked or written to since"), "{said}");
+    assert!(said.contains("stopped by Ada: an incident. Run `avowal resume --all` to go on"), "{said}");
+    bench.sql("app", "INSERT INTO customers (email, name) VALUES ('b@x.example', 'Bea')");
+    let said = bench.ends_with(3, &["sync"]);
+    assert_eq!(said.matches("no system is asked or written to").count(), 1, "{said}");
+    assert!(bench.ends_with(0, &["status"]).contains("no system is asked or written to"));
+    assert_eq!(one::<i64>(&bench, "crm", "SELECT count(*) FROM contacts"), 1);
+    // A single system is another word, in both ways.
+    bench.ends_with(0, &["resume", "app"]);
+    bench.ends_with(3, &["sync"]);
+    bench.ends_with(2, &["resume"]);
+    bench.ends_with(2, &["pause", "--all", "crm"]);
+    let said = bench.ends_with(0, &["resume", "--all"]);
+    assert!(said.contains("what crm shows is not taken in"), "{said}");
+    bench.ends_with(3, &["sync"]);
+    assert_eq!(one::<i64>(&bench, "crm", "SELECT count(*) FROM contacts"), 2);
+    bench.ends_with(0, &["resume", "crm"]);
+    bench.ends_with(0, &["sync"]);
+    // A daemon obeys within a second.
+    let _daemon = bench.daemon();
+    bench.sql("app", "UPDATE customers SET name = 'Cy' WHERE email = 'a@x.example'");
+    let of_ann = "SELECT name FROM contacts WHERE email = 'a@x.example'";
+    wait_until("the daemon writes", || one::<String>(&bench, "crm", of_ann) == "Cy");
+    bench.ends_with(0, &["pause", "--all"]);
+    std::thread::sleep(Duration::from_secs(1));
+    bench.sql("app", "UPDATE customers SET name = 'Di' WHERE email = 'a@x.example'");
+    std::thread::sleep(Duration::from_secs(2));
+    assert_eq!(one::<String>(&bench, "crm", of_ann), "Cy");
+    bench.ends_with(0, &["resume", "--all"]);
+    wait_until("it goes on", || one::<String>(&bench, "crm", of_ann) == "Di");
+}
+
+#[test]
+fn a_mistake_that_spreads_is_stopped_and_a_write_budget_waits() {
+    let bench = Bench::of_customers(&two_files_of_customers(RULES));
+    for n in 0..30 {
+        let row = format!("INSERT INTO customers (email, name) VALUES ('{n}@x.example', 'Ann {n}')");
+        bench.sql("app", &row);
+    }
+    bench.ends_with(0, &["sync"]);
+    bench.sql("app", "UPDATE customers SET name = 'x'");
+    let planned = bench.ends_with(4, &["plan"]);
+    assert!(
+        planned.contains("name would get the same value in 30 of the 30 copies of customer"),
+        "{planned}"
+    );
+    let said = bench.ends_with(3, &["sync"]);
+    assert!(said.contains("Held by a guard: nothing is written to crm since"), "{said}");
+    assert!(said.contains("name would get the same value in 30 of the 30 copies of customer"), "{said}");
+    assert!(said.contains("`avowal resume crm --approve-changes`"), "{said}");
+    assert_eq!(one::<i64>(&bench, "crm", "SELECT count(*) FROM contacts WHERE name = 'x'"), 0);
+    // Lifted without approval, it is stopped again.
+    bench.ends_with(0, &["resume", "crm"]);
+    bench.ends_with(3, &["sync"]);
+    let guards = "[guards]\nwrites_per_hour = 12\ncanary = 2\n";
+    bench.write("avowal.toml", &[guards, &two_files_of_customers(RULES)].concat());
+    bench.ends_with(0, &["resume", "crm", "--approve-changes"]);
+    let said = bench.ends_with(4, &["sync"]);
+    assert!(said.contains("Write budget used up: crm: 12 of 12 writes within an hour"), "{said}");
+    assert_eq!(one::<i64>(&bench, "crm", "SELECT count(*) FROM contacts WHERE name = 'x'"), 12);
+    assert!(bench.ends_with(0, &["status"]).contains("Write budget of crm: 12 of 12 writes within an hour"));
+}

@@ -4,4 +4,5 @@
 //! Begin with `plan.rs`; `confirm.rs` shows how a write ends.
 
 pub mod confirm;
+pub mod effects;
 pub mod plan;

@@ -271,6 +271,7 @@ impl<'a> Ingest<'a> {
             signals_done: batch.signals_done.clone(),
             delays,
             sole_keys: draft.sole_keys,
+            effects: Vec::new(),
         };
         (commit, with_intents)
     }

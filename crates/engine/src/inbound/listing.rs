@@ -5,7 +5,7 @@ use crate::inbound::ingest::ingest;
 use crate::inbound::pulled::Pulled;
 use crate::inbound::reading::{Reading, Source};
 use crate::inbound::sweep::sweep;
-use crate::parts::creates::note_first_fill;
+use crate::parts::approvals::note_first_fill;
 use crate::parts::error::EngineError;
 use crate::parts::progress::Step;
 use crate::ports::connector::Page;

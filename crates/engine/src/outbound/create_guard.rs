@@ -4,12 +4,17 @@
 use crate::outbound::guard::Limit;
 use crate::outbound::prepare::DueRecord;
 use crate::outbound::turn::Turn;
-use crate::parts::creates::{are_creates_stopped, is_approved, is_first_fill, stop_of};
+use crate::parts::approvals::{counted_lately, is_approved, is_first_fill, is_standing, stop_of};
 use crate::parts::error::EngineError;
 use crate::parts::progress::Step;
 use crate::parts::settings::Guards;
-use crate::ports::store::{PlannedCreates, Stop};
+use crate::ports::store::{PlannedCreates, Stop, StopCause};
+use avowal_core::outgoing::effects::Effect;
 use avowal_core::record::intent::Intent;
+
+/// How long a copy that was made again counts beside those that follow, in milliseconds: a system that shows nothing is
+/// found out edit by edit.
+const COUNT_MS: i64 = 60 * 60 * 1000;
 
 /// Whether creates of this system wait for a person. Sets the stop where too many are planned.
 pub(crate) async fn are_creates_held(turn: &Turn<'_>, due: &[DueRecord]) -> Result<bool, EngineError> {
@@ -19,29 +24,30 @@ pub(crate) async fn are_creates_held(turn: &Turn<'_>, due: &[DueRecord]) -> Resu
     if creates.is_empty() {
         return Ok(false);
     }
-    if are_creates_stopped(parts, system).await? {
+    if is_standing(parts, system, StopCause::Creates).await? {
         return Ok(true);
     }
     // Most turns make nothing again and no more than a page: then nothing has to be counted.
     let is_again = |(_, record): &&&DueRecord| record.copies.contains_key(system);
     let is_many = creates.len() >= parts.settings.batch_records_max;
     let has_again = creates.iter().any(|due| is_again(&due));
-    if !(is_many || has_again) || is_approved(parts, system).await? {
+    if !(is_many || has_again) || is_approved(parts, system, StopCause::Creates).await? {
         return Ok(false);
     }
     let is_first_fill = is_first_fill(parts, system).await?;
     if is_first_fill && !has_again {
         return Ok(false);
     }
+    let lately = counted_lately(parts, system, &Effect::MadeAgain, COUNT_MS).await?;
     let mut reasons = Vec::new();
     for planned in parts.store.planned_creates(system).await? {
-        let lately = parts.recent_creates().count(system, &planned.entity, parts.clock.now());
+        let lately = lately.get(&planned.entity).copied().unwrap_or_default();
         reasons.extend(creates_over(&parts.settings.guards, &planned, lately, is_first_fill));
     }
     if reasons.is_empty() {
         return Ok(false);
     }
-    let stop = Stop { note: Some(reasons.join("; ")), ..stop_of(parts, system) };
+    let stop = Stop { note: Some(reasons.join("; ")), ..stop_of(parts, system, StopCause::Creates) };
     if parts.store.set_stop(&stop).await? {
         turn.progress.tell(Step::Notice { system: system.clone(), message: stop.to_string() });
     }

@@ -1,8 +1,10 @@
 //! One turn at a system: what is due is prepared, then resolved where an outcome is unknown, quarantined where it is
 //! flapping, and sent otherwise.
 
+use crate::outbound::canary::{first_ones, note_first_ones};
+use crate::outbound::change_guard::are_changes_held;
 use crate::outbound::create_guard::are_creates_held;
-use crate::outbound::guard::held_deletes;
+use crate::outbound::guard::are_deletes_held;
 use crate::outbound::hasten::hasten_helped;
 use crate::outbound::outcome::Ending;
 use crate::outbound::outgoing::OutgoingWrite;
@@ -18,7 +20,7 @@ use crate::parts::progress::Progress;
 use crate::parts::stops::is_stopped;
 use crate::ports::store::{Direction, Due};
 use avowal_core::data::ids::{EntityName, SystemName};
-use avowal_core::record::intent::Operation;
+use avowal_core::record::intent::{Intent, Operation};
 use avowal_core::record::reason::FailureReason;
 use std::collections::BTreeSet;
 
@@ -51,12 +53,21 @@ pub(crate) async fn dispatch(
 /// Works on the due intents of the shares that are claimed.
 async fn dispatch_shares(turn: &Turn<'_>, done: &mut Dispatched) -> Result<(), EngineError> {
     let (parts, system) = (turn.parts, turn.system);
-    let due = due_records(turn, &BTreeSet::new()).await?;
+    let mut due = due_records(turn, &BTreeSet::new()).await?;
+    done.used_up = parts.is_used_up(system);
+    if done.used_up.is_some() {
+        // What was sent before is looked after all the same.
+        due.retain(|(_, record)| record.intents.get(system).is_some_and(Intent::is_open_attempt));
+    }
+    let (due, is_cut) = first_ones(turn, due).await?;
     let is_delete = |(_, record): &DueRecord| {
         record.intents.get(system).is_some_and(|intent| intent.operation == Operation::Delete)
     };
     let (mut deletes, mut due): (Vec<_>, Vec<_>) = due.into_iter().partition(is_delete);
-    let held = if deletes.is_empty() { BTreeSet::new() } else { held_deletes(turn, done).await? };
+    if are_changes_held(turn, &due).await? {
+        return Ok(());
+    }
+    let deletes_held = !deletes.is_empty() && are_deletes_held(parts, system).await?;
     let creates_held = are_creates_held(turn, &due).await?;
     let entities = parts.systems.entities(system);
     // Referents are made first, so that what refers to them can follow in the same turn. They are deleted last, when
@@ -65,16 +76,17 @@ async fn dispatch_shares(turn: &Turn<'_>, done: &mut Dispatched) -> Result<(), E
         let (mine, rest) = due.into_iter().partition(|(_, record)| record.entity == *entity);
         due = rest;
         // The intents of the other entities are sent before more of this one is looked for.
-        let is_last = due.is_empty() && deletes.is_empty();
+        let is_last = due.is_empty() && deletes.is_empty() && !is_cut;
         deliver(turn, entity, mine, Place { is_last, deletes_held: false, creates_held }, done).await?;
     }
     for entity in entities.iter().rev() {
         let (mine, rest) = deletes.into_iter().partition(|(_, record)| record.entity == *entity);
         deletes = rest;
-        let place = Place { is_last: false, deletes_held: held.contains(entity), creates_held };
+        let place = Place { is_last: false, deletes_held, creates_held };
         deliver(turn, entity, mine, place, done).await?;
     }
     put_off_orphans(turn, due.into_iter().chain(deletes), done).await?;
+    note_first_ones(turn, done).await?;
     hasten_helped(parts, system).await
 }
 
@@ -82,7 +94,7 @@ async fn dispatch_shares(turn: &Turn<'_>, done: &mut Dispatched) -> Result<(), E
 struct Place {
     /// Whether they are the last of it.
     is_last: bool,
-    /// Whether a guard holds the deletes of their entity.
+    /// Whether a guard holds the deletes of their system.
     deletes_held: bool,
     /// Whether a guard holds the creates of their system.
     creates_held: bool,

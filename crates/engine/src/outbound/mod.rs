@@ -3,6 +3,9 @@
 //! Never in here: a decision what should be written; the plan in the record says that.
 //! Begin with `dispatch.rs`; `endings.rs` says what is recorded for each way in which a write may end.
 
+pub(crate) mod breakers;
+pub(crate) mod canary;
+pub(crate) mod change_guard;
 pub(crate) mod create_guard;
 pub(crate) mod dispatch;
 pub(crate) mod ended_write;
@@ -15,6 +18,7 @@ pub(crate) mod outgoing;
 pub(crate) mod plan_guard;
 pub(crate) mod prepare;
 pub(crate) mod record_endings;
+pub(crate) mod reserve;
 pub(crate) mod send;
 pub(crate) mod spell;
 pub(crate) mod turn;

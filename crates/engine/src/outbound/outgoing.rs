@@ -4,8 +4,9 @@ use crate::outbound::turn::Target;
 use crate::parts::error::EngineError;
 use crate::parts::flapping::WrittenContent;
 use crate::ports::connector::Write;
-use avowal_core::data::ids::{RecordId, RemoteId};
+use avowal_core::data::ids::{RecordId, RemoteId, SystemName};
 use avowal_core::history::Context;
+use avowal_core::outgoing::effects::{Effect, effects_of};
 use avowal_core::outgoing::plan::is_still_wanted;
 use avowal_core::record::Record;
 use avowal_core::record::intent::{Intent, IntentStatus, Operation, content_digest};
@@ -44,8 +45,8 @@ pub(crate) struct OutgoingWrite {
     pub(crate) linked: Option<RemoteId>,
     /// How many changes the system had made to the record when the write was prepared.
     pub(crate) changes_seen: u64,
-    /// Whether it would make a copy again that the system held before.
-    pub(crate) is_again: bool,
+    /// What it does, as guards count it.
+    pub(crate) effects: Vec<Effect>,
     /// The attempt number. Only the worker that made the attempt records its outcome.
     pub(crate) attempt: u32,
     /// Whether the system has changed the record since the intent was planned.
@@ -75,7 +76,7 @@ impl OutgoingWrite {
                 .filter(|_| intent.operation == Operation::Create)
                 .map(|copy| copy.remote_id.clone()),
             changes_seen: record.vector.get(system),
-            is_again: intent.operation == Operation::Create && record.copies.contains_key(system),
+            effects: all_effects(record, system, intent),
             attempt: intent.attempt,
             is_overtaken: record.vector.get(system) > intent.vector.get(system),
             is_outdated: policy.is_some_and(|policy| !is_still_wanted(policy, record, system)),
@@ -99,6 +100,16 @@ impl OutgoingWrite {
             occurred_at: None,
             received_at: target.parts.clock.now(),
         }
+    }
+}
+
+/// What the write of an intent does, as guards count it.
+fn all_effects(record: &Record, system: &SystemName, intent: &Intent) -> Vec<Effect> {
+    match intent.operation {
+        Operation::Update => effects_of(record, system),
+        Operation::Create if record.copies.contains_key(system) => vec![Effect::MadeAgain],
+        Operation::Create => Vec::new(),
+        Operation::Delete => vec![Effect::Deleted],
     }
 }
 

@@ -11,15 +11,16 @@ use crate::outbound::turn::{Dispatched, Target};
 use crate::parts::error::EngineError;
 use crate::parts::translate::{Translated, translate};
 use crate::ports::connector::{OrderKind, RemoteState};
-use crate::ports::store::{Commit, CommitOutcome, RecordCommit};
+use crate::ports::store::{Commit, CommitOutcome, EffectCount, RecordCommit};
 use avowal_core::data::ids::{RecordId, SystemName};
 use avowal_core::data::time::Timestamp;
 use avowal_core::decide::lifecycle::unlink;
 use avowal_core::history::chronicle::Chronicle;
+use avowal_core::outgoing::effects::Effect;
 use avowal_core::policy::EntityPolicy;
 use avowal_core::policy::translate::Understood;
 use avowal_core::record::Record;
-use avowal_core::record::intent::{IntentStatus, Operation};
+use avowal_core::record::intent::IntentStatus;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -214,7 +215,8 @@ impl Recording<'_> {
                 chronicle,
                 commit: &mut commit,
             };
-            match record_ending(&mut write) {
+            let counted = record_ending(&mut write);
+            match counted {
                 Counted::Written => done.written += 1,
                 Counted::Failed => done.failed += 1,
             }
@@ -224,6 +226,9 @@ impl Recording<'_> {
             let chronicle = write.chronicle;
             done.events += chronicle.events().len() as u64;
             if !chronicle.is_quiet() {
+                if counted == Counted::Written {
+                    commit.effects.extend(self.effects_of(item));
+                }
                 commit.records.push(parts.record_commit(chronicle));
             }
         }
@@ -231,20 +236,24 @@ impl Recording<'_> {
         (commit, done)
     }
 
+    /// What a write did, as guards count it.
+    fn effects_of(&self, item: &OutgoingWrite) -> impl Iterator<Item = EffectCount> {
+        let Target { parts, system, entity, .. } = self.target;
+        let at = parts.clock.now();
+        let count = move |effect: &Effect| EffectCount {
+            system: system.clone(),
+            entity: entity.clone(),
+            effect: effect.clone(),
+            at,
+            count: 1,
+        };
+        item.effects.iter().map(count)
+    }
+
     /// Counts the confirmed writes, to find flapping.
     fn remember_writes(&self) {
         let parts = self.target.parts;
         let now = parts.clock.now();
-        let is_deleted = |(item, ending): &(&OutgoingWrite, &Ending)| {
-            item.write.operation == Operation::Delete && matches!(ending, Ending::Confirmed { .. })
-        };
-        let deleted = self.items.iter().zip(&self.endings).filter(is_deleted).count() as u64;
-        parts.recent_deletes().add(self.target.system, self.target.entity, deleted, now);
-        let is_again = |(item, ending): &(&OutgoingWrite, &Ending)| {
-            item.is_again && matches!(ending, Ending::Confirmed { .. })
-        };
-        let again = self.items.iter().zip(&self.endings).filter(is_again).count() as u64;
-        parts.recent_creates().add(self.target.system, self.target.entity, again, now);
         for (item, ending) in self.items.iter().zip(&self.endings) {
             if !matches!(ending, Ending::Blocked { .. } | Ending::Retry { .. }) {
                 parts.waiting().forget(self.target.system, &item.record);

@@ -1,9 +1,12 @@
 //! Fresh writes are sent in batches. Batches of updates overlap: while one is written, the store records another.
 
+use crate::outbound::change_guard::are_changes_held;
 use crate::outbound::outgoing::OutgoingWrite;
 use crate::outbound::prepare::{Held, due_records, prepare_writes};
+use crate::outbound::reserve::reserve;
 use crate::outbound::turn::{Dispatched, Target};
 use crate::outbound::write::{BatchOrder, admit, mark_sent, write_batch};
+use crate::parts::budget::BudgetUse;
 use crate::parts::error::EngineError;
 use crate::parts::progress::Step;
 use crate::parts::stops::is_stopped;
@@ -43,6 +46,7 @@ pub(crate) async fn send_all(
         written: None,
         failed: None,
         stopped: false,
+        used_up: None,
         under_way: FuturesUnordered::new(),
     };
     loop {
@@ -50,7 +54,10 @@ pub(crate) async fn send_all(
         // Those under way are finished in any case.
         match sending.under_way.next().await {
             Some(stage) => done.join(sending.stage_ended(stage)),
-            None => return sending.failed.map_or(Ok(()), Err),
+            None => {
+                done.used_up = done.used_up.take().or(sending.used_up);
+                return sending.failed.map_or(Ok(()), Err);
+            }
         }
     }
 }
@@ -85,6 +92,8 @@ struct Sending<'a> {
     failed: Option<EngineError>,
     /// Whether somebody has stopped writes to the system since the turn began.
     stopped: bool,
+    /// The write budget, where it is used up.
+    used_up: Option<BudgetUse>,
     under_way: FuturesUnordered<BoxFuture<'a, Stage>>,
 }
 
@@ -116,7 +125,21 @@ impl Sending<'_> {
             if !self.may_go_on() {
                 break;
             }
-            let room = admit(target, self.rest.len().min(self.most)).await;
+            let wanted = self.rest.len().min(self.most);
+            let room = match reserve(target.parts, target.system, target.entity, wanted).await {
+                Ok((room, used_up)) => {
+                    self.note_used_up(used_up);
+                    room
+                }
+                Err(error) => {
+                    self.failed = Some(error);
+                    0
+                }
+            };
+            if room == 0 {
+                break;
+            }
+            let room = admit(target, room).await;
             let batch: Vec<OutgoingWrite> = self.rest.drain(..room).collect();
             self.sending.extend(batch.iter().map(|item| item.record.clone()));
             self.batches += 1;
@@ -132,9 +155,21 @@ impl Sending<'_> {
         }
     }
 
+    /// Nothing more goes out until there is room in the budget.
+    fn note_used_up(&mut self, used_up: Option<BudgetUse>) {
+        if let Some(used_up) = used_up {
+            self.target.parts.used_up().insert(self.target.system.clone(), used_up.clone());
+            self.used_up = Some(used_up);
+        }
+    }
+
     fn may_go_on(&self) -> bool {
         let Target { turn, parts, system, .. } = self.target;
-        self.failed.is_none() && !self.stopped && !parts.is_paused(system) && !turn.is_over()
+        self.failed.is_none()
+            && !self.stopped
+            && self.used_up.is_none()
+            && !parts.is_paused(system)
+            && !turn.is_over()
     }
 
     /// Takes note of what has come to an end, and answers what it did.
@@ -195,6 +230,9 @@ async fn find_updates(
         let is_plain = |intent: &Intent| intent.operation == Operation::Update && !intent.status.is_open();
         record.entity == *entity && intent.is_some_and(is_plain)
     });
+    if are_changes_held(target.turn, &due).await? {
+        return Ok(Found { items: Vec::new(), has_more: false });
+    }
     // The others are left to the next turn.
     let has_others = due.len() < found;
     let mut items = prepare_writes(target, due, Held::default(), done).await?;

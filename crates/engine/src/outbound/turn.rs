@@ -1,6 +1,7 @@
 //! What the pieces that write hold: a worker's turn at one system, and within it one entity as the target of writes.
 
 use crate::parts::assembly::Parts;
+use crate::parts::budget::BudgetUse;
 use crate::parts::error::EngineError;
 use crate::parts::progress::Progress;
 use crate::ports::bucket::Shares;
@@ -57,10 +58,10 @@ pub(crate) struct Dispatched {
     pub(crate) put_off: Vec<RecordId>,
     /// Records that have moved on since the plan to which the run is held, in words.
     pub(crate) moved_on: Vec<(RecordId, String)>,
-    /// Why a guard holds writes, with the cure.
-    pub(crate) held: Option<String>,
     /// The system's words where it refuses our credentials.
     pub(crate) refused: Option<String>,
+    /// The write budget of the system, where it is used up.
+    pub(crate) used_up: Option<BudgetUse>,
 }
 
 impl Turn<'_> {
@@ -138,8 +139,8 @@ impl Dispatched {
             quarantined,
             put_off,
             moved_on,
-            held,
             refused,
+            used_up,
         } = other;
         self.elsewhere |= elsewhere;
         self.tried += tried;
@@ -149,7 +150,7 @@ impl Dispatched {
         self.quarantined += quarantined;
         self.put_off.extend(put_off);
         self.moved_on.extend(moved_on);
-        self.held = self.held.take().or(held);
         self.refused = self.refused.take().or(refused);
+        self.used_up = self.used_up.take().or(used_up);
     }
 }

@@ -1,6 +1,7 @@
 //! The parts that a caller hands in, and the parts as every piece of the engine holds them.
 
 use crate::parts::awaited::AwaitedReads;
+use crate::parts::budget::BudgetUse;
 use crate::parts::doubles::Doubles;
 use crate::parts::ending::Ending;
 use crate::parts::error::EngineError;
@@ -11,7 +12,6 @@ use crate::parts::listings::Listings;
 use crate::parts::match_keys::match_keys;
 use crate::parts::quarantined::QuarantinedCopies;
 use crate::parts::readiness::Readiness;
-use crate::parts::recent_writes::RecentWrites;
 use crate::parts::runs::Runs;
 use crate::parts::sent_writes::SentWrites;
 use crate::parts::settings::Settings;
@@ -72,8 +72,9 @@ pub(crate) struct Parts {
     flapping: Mutex<Flapping>,
     waiting: Mutex<WaitingWrites>,
     listings: Mutex<Listings>,
-    recent_deletes: Mutex<RecentWrites>,
-    recent_creates: Mutex<RecentWrites>,
+    looks: Mutex<BTreeMap<SystemName, Timestamp>>,
+    confirmed_in_run: Mutex<BTreeMap<SystemName, u64>>,
+    used_up: Mutex<BTreeMap<SystemName, BudgetUse>>,
     sent: Mutex<SentWrites>,
     doubles: Mutex<Doubles>,
     asked_first: Mutex<BTreeSet<SystemName>>,
@@ -81,13 +82,6 @@ pub(crate) struct Parts {
 
 /// By how many times the quiet time a read may lag where the system's lag is neither declared nor learned.
 const LAG_SETTLES: u64 = 15;
-
-/// How long a delete counts beside those that follow, in milliseconds.
-const DELETES_COUNT_MS: i64 = 60_000;
-
-/// How long a copy that was made again counts beside those that follow, in milliseconds: a system that shows nothing is
-/// found out edit by edit.
-const CREATES_COUNT_MS: i64 = 60 * 60 * 1000;
 
 /// By how many times the longest lag that was seen a read may lag.
 const LAG_MARGIN: u64 = 2;
@@ -112,8 +106,9 @@ impl Parts {
             flapping: Mutex::default(),
             waiting: Mutex::default(),
             listings: Mutex::default(),
-            recent_deletes: Mutex::new(RecentWrites::within(DELETES_COUNT_MS)),
-            recent_creates: Mutex::new(RecentWrites::within(CREATES_COUNT_MS)),
+            looks: Mutex::default(),
+            confirmed_in_run: Mutex::default(),
+            used_up: Mutex::default(),
             sent: Mutex::default(),
             doubles: Mutex::default(),
             asked_first: Mutex::default(),
@@ -232,14 +227,32 @@ impl Parts {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The deletes that went out lately.
-    pub(crate) fn recent_deletes(&self) -> MutexGuard<'_, RecentWrites> {
-        self.recent_deletes.lock().unwrap_or_else(PoisonError::into_inner)
+    /// How many writes to a system were confirmed since these parts were put together.
+    pub(crate) fn confirmed_in_run(&self, system: &SystemName) -> u64 {
+        let confirmed = self.confirmed_in_run.lock().unwrap_or_else(PoisonError::into_inner);
+        confirmed.get(system).copied().unwrap_or_default()
     }
 
-    /// The copies that were made again lately.
-    pub(crate) fn recent_creates(&self) -> MutexGuard<'_, RecentWrites> {
-        self.recent_creates.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Counts confirmed writes of this run.
+    pub(crate) fn count_in_run(&self, system: &SystemName, writes: u64) {
+        let mut confirmed = self.confirmed_in_run.lock().unwrap_or_else(PoisonError::into_inner);
+        *confirmed.entry(system.clone()).or_default() += writes;
+    }
+
+    /// The write budgets that were found used up.
+    pub(crate) fn used_up(&self) -> MutexGuard<'_, BTreeMap<SystemName, BudgetUse>> {
+        self.used_up.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The write budget of a system, if it is used up until some time that is not over.
+    pub(crate) fn is_used_up(&self, system: &SystemName) -> Option<BudgetUse> {
+        let now = self.clock.now();
+        self.used_up().get(system).filter(|used| used.next_at.is_some_and(|next| now < next)).cloned()
+    }
+
+    /// Before when the planned updates of each system need not be counted again.
+    pub(crate) fn looks(&self) -> MutexGuard<'_, BTreeMap<SystemName, Timestamp>> {
+        self.looks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// When the writes were sent whose outcome is not known.

@@ -3,10 +3,11 @@
 //! Never in here: a step of the cycle, or anything that decides about a record.
 //! Begin with `assembly.rs`, which puts the parts together.
 
+pub(crate) mod approvals;
 pub(crate) mod assembly;
 pub(crate) mod awaited;
+pub(crate) mod budget;
 pub(crate) mod claims;
-pub(crate) mod creates;
 pub(crate) mod doubles;
 pub(crate) mod ending;
 pub(crate) mod error;
@@ -22,17 +23,18 @@ pub(crate) mod planned;
 pub(crate) mod progress;
 pub(crate) mod quarantined;
 pub(crate) mod readiness;
-pub(crate) mod recent_writes;
 pub(crate) mod runs;
 pub(crate) mod sent_writes;
 pub(crate) mod settings;
 pub(crate) mod stops;
+pub(crate) mod switched;
 pub(crate) mod systems;
 pub(crate) mod translate;
 pub(crate) mod undelivered;
 pub(crate) mod waiting;
 
 pub use assembly::EngineParts;
+pub use budget::BudgetUse;
 pub use error::EngineError;
 pub use first_write::FirstWrite;
 pub use limiter::WriteRate;
@@ -41,5 +43,6 @@ pub use moved_on::MovedOn;
 pub use planned::{NamedCopy, PlanToKeep, PlannedWrite};
 pub use progress::{Progress, Step, SyncReport, SystemReport, Unwatched};
 pub use settings::{FirstWrites, Guards, Settings};
+pub use switched::Switched;
 pub use systems::SystemPort;
 pub use undelivered::{Undelivered, UndeliveredState};

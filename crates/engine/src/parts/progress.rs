@@ -1,5 +1,6 @@
 //! What a run reports while it goes on and when it ends.
 
+use crate::parts::budget::BudgetUse;
 use crate::parts::first_write::FirstWrite;
 use crate::parts::moved_on::MovedOn;
 use crate::parts::undelivered::Undelivered;
@@ -90,10 +91,10 @@ pub struct SyncReport {
     pub quarantine_open: u64,
     /// What is not delivered, by system and cause.
     pub undelivered: Vec<Undelivered>,
-    /// The writes that a guard holds, each with the cure; empty if there are none.
-    pub held: Vec<String>,
-    /// The stops that stand.
+    /// The stops that stand, also those that a guard has set.
     pub stops: Vec<Stop>,
+    /// The write budgets that are used up: what is over waits.
+    pub used_up: Vec<BudgetUse>,
     /// What waits for the first word of a person, in systems that hold something and were never written to.
     pub first_writes: Vec<FirstWrite>,
     /// What has moved on since the plan to which the run was held, by system.
@@ -146,8 +147,7 @@ impl SyncReport {
     pub fn is_held(&self) -> bool {
         // A first write that nothing waits for yet holds nothing.
         let is_other = |stop: &Stop| stop.cause != StopCause::FirstWrite;
-        !self.held.is_empty()
-            || self.stops.iter().any(is_other)
+        self.stops.iter().any(is_other)
             || self
                 .first_writes
                 .iter()

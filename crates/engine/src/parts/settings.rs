@@ -23,7 +23,7 @@ pub struct Settings {
     pub attempts_max: u32,
     /// How long the ids of deliveries are remembered, in days. A delivery repeated later is taken in again.
     pub deliveries_kept_days: u32,
-    /// The limits that hold deletes until a person approves them.
+    /// The limits that hold writes until a person approves them.
     pub guards: Guards,
     /// What a person has said about the first write into a system that holds something.
     pub first_writes: FirstWrites,
@@ -60,7 +60,7 @@ impl FirstWrites {
     }
 }
 
-/// Limits on how many deletes and creates may go out without a person.
+/// Limits on what may go out without a person.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Guards {
     /// More deletes of one entity in one system than this are held.
@@ -77,6 +77,26 @@ pub struct Guards {
     pub creates_max: u64,
     /// Creates beyond this share of the system's copies are held, if they pass the number as well; 1 is as many again.
     pub creates_max_share: f64,
+    /// More updates of one entity within an hour than this are held; `None` for any number.
+    pub changes_max: Option<u64>,
+    /// Updates of more than this share of the copies are held; `None` or 1 for all of them.
+    pub changes_max_share: Option<f64>,
+    /// More updates than this within an hour that empty the same field are held.
+    pub blanks_max: u64,
+    /// Updates that empty a field in more than this share of the copies are held.
+    pub blanks_max_share: f64,
+    /// Updates that give a field of texts the same value in more than this share of the copies are held.
+    pub same_value_max_share: f64,
+    /// Updates that replace most fields of texts in more than this share of the copies are held.
+    pub rewrites_max_share: f64,
+    /// Updates that change a match key in more than this share of the copies are held.
+    pub keys_max_share: f64,
+    /// How many writes may be sent to each system within an hour; `None` for any number. The others wait.
+    pub writes_per_hour: Option<u64>,
+    /// How many writes may be sent to each system within a day; `None` for any number. The others wait.
+    pub writes_per_day: Option<u64>,
+    /// How many writes to each system go first in a run, and are confirmed before the others go; 0 for none.
+    pub canary: u32,
 }
 
 impl Settings {
@@ -113,6 +133,16 @@ impl Default for Guards {
             creates_again_max_share: 0.1,
             creates_max: 1_000,
             creates_max_share: 1.0,
+            changes_max: None,
+            changes_max_share: None,
+            blanks_max: 1_000,
+            blanks_max_share: 0.2,
+            same_value_max_share: 0.5,
+            rewrites_max_share: 0.5,
+            keys_max_share: 0.2,
+            writes_per_hour: None,
+            writes_per_day: None,
+            canary: 0,
         }
     }
 }

@@ -14,16 +14,29 @@ pub(crate) async fn is_stopped(
     direction: Direction,
 ) -> Result<bool, EngineError> {
     let stops = parts.store.stops().await?;
-    Ok(stops.iter().any(|stop| stop.system == *system && stop.direction == direction && holds(parts, stop)))
+    Ok(stops.iter().any(|stop| stop.is_about(system) && stop.direction == direction && holds(parts, stop)))
+}
+
+/// Whether a person has stopped everything.
+pub(crate) async fn is_everything_stopped(parts: &Parts) -> Result<bool, EngineError> {
+    let stops = parts.store.stops().await?;
+    Ok(stops.iter().any(|stop| stop.cause == StopCause::Everything))
 }
 
 /// Whether a stop holds everything in its direction, for this run: a first write may have been answered.
 pub(crate) fn holds(parts: &Parts, stop: &Stop) -> bool {
     match stop.cause {
         StopCause::FirstWrite => !parts.settings.first_writes.are_answered(&stop.system),
-        StopCause::Person | StopCause::Identity | StopCause::Creates | StopCause::FirstFill => {
-            stop.cause.is_whole()
-        }
+        StopCause::Person
+        | StopCause::Identity
+        | StopCause::Creates
+        | StopCause::Deletes
+        | StopCause::Changes
+        | StopCause::Canary
+        | StopCause::Everything
+        | StopCause::ApprovedDeletes
+        | StopCause::ApprovedChanges
+        | StopCause::FirstFill => stop.cause.is_whole(),
     }
 }
 

@@ -1,9 +1,10 @@
 //! Making a plan: a run on a copy of the store, of which everything that would go out is stopped, and its report.
 
+use crate::outbound::change_guard;
 use crate::outbound::create_guard::creates_over;
 use crate::outbound::guard::deletes_over;
+use crate::parts::approvals::is_first_fill;
 use crate::parts::assembly::{EngineParts, Parts};
-use crate::parts::creates::is_first_fill;
 use crate::parts::error::EngineError;
 use crate::parts::limiter::WriteRate;
 use crate::parts::planned::NamedCopy;
@@ -178,7 +179,7 @@ impl Maker<'_> {
     /// The rest of what is told of a system.
     async fn system(&self, name: &SystemName, plan: SystemPlan) -> Result<SystemPlan, EngineError> {
         let run = self.run.systems.get(name);
-        let of_system = |stop: &&Stop| stop.system == *name && stop.cause != StopCause::FirstWrite;
+        let of_system = |stop: &&Stop| stop.is_about(name) && stop.cause != StopCause::FirstWrite;
         let calls = self.calls(name, &plan);
         Ok(SystemPlan {
             problem: run.and_then(|run| run.problem.clone()),
@@ -196,12 +197,13 @@ impl Maker<'_> {
         let (store, guards) = (&self.parts.store, &self.parts.settings.guards);
         let mut held = Vec::new();
         for planned in store.planned_deletes(name).await? {
-            held.extend(deletes_over(guards, name, &planned, 0));
+            held.extend(deletes_over(guards, &planned, 0));
         }
         let is_first_fill = is_first_fill(self.parts, name).await?;
         for planned in store.planned_creates(name).await? {
             held.extend(creates_over(guards, &planned, 0, is_first_fill));
         }
+        held.extend(change_guard::tripped(self.parts, name).await?.iter().map(ToString::to_string));
         Ok(held)
     }
 

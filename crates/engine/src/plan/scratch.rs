@@ -34,6 +34,9 @@ pub async fn copy_store(
     for (system, ms) in from.lags().await? {
         to.keep_lag(&system, ms).await?;
     }
+    for system in policies.values().flat_map(|policy| policy.mappings.keys()).collect::<BTreeSet<_>>() {
+        to.count_effects(&from.counted_effects(system, Timestamp::default()).await?).await?;
+    }
     let mut after = None;
     loop {
         let records = from.scan_records(after, BATCH_RECORDS_MAX).await?;

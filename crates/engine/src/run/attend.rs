@@ -3,12 +3,13 @@
 use crate::inbound::pull::Pull;
 use crate::inbound::signals::follow_signals;
 use crate::outbound::dispatch::dispatch;
+use crate::outbound::guard::stop_deletes;
 use crate::outbound::turn::Dispatched;
 use crate::parts::assembly::Parts;
 use crate::parts::error::EngineError;
 use crate::parts::first_write::{FirstWrite, first_writes, lift_where_all_agree};
 use crate::parts::progress::{Progress, Step, SystemReport};
-use crate::parts::stops::stop_for;
+use crate::parts::stops::{is_everything_stopped, stop_for};
 use crate::ports::connector::{Advice, Finding};
 use crate::ports::store::{Stop, StopCause};
 use avowal_core::data::ids::SystemName;
@@ -47,7 +48,7 @@ pub(crate) async fn turn(
     let (followed, _) = follow_signals(parts, system, &mut report).await?;
     let mut dispatched = Dispatched::default();
     dispatch(parts, system, progress, &mut dispatched).await?;
-    for message in dispatched.held.into_iter().chain(dispatched.refused) {
+    if let Some(message) = dispatched.refused {
         progress.tell(Step::Problem { system: system.clone(), message });
     }
     Ok(busy || followed > 0 || dispatched.tried > 0)
@@ -118,6 +119,7 @@ impl Attendant {
                     self.failures = 0;
                     // If the store cannot say it now, the next turn asks again.
                     let _ = lift_where_all_agree(&self.parts).await;
+                    let _ = stop_deletes(&self.parts, self.progress.as_ref()).await;
                     self.tell_notices().await;
                     self.tell_first_writes().await;
                     self.idle_ms().await
@@ -132,6 +134,9 @@ impl Attendant {
     /// One turn for the system, which has its feed installed first. Answers whether anything happened.
     async fn attend_once(&mut self) -> Result<bool, EngineError> {
         let (parts, system) = (&self.parts, &self.system);
+        if is_everything_stopped(parts).await? {
+            return Ok(false);
+        }
         if !self.is_installed
             && let Some(connector) = parts.connector(system)
         {
@@ -177,7 +182,8 @@ impl Attendant {
             return;
         }
         self.notices_due = parts.in_ms(NOTICES_EVERY_MS);
-        let found = match parts.connector(system) {
+        let is_stopped = is_everything_stopped(parts).await.unwrap_or_default();
+        let found = match parts.connector(system).filter(|_| !is_stopped) {
             Some(connector) => connector.notices().await.unwrap_or_default(),
             None => Vec::new(),
         };
@@ -187,9 +193,12 @@ impl Attendant {
         // If the store cannot say it, the next turn reports why.
         let stops = parts.store.stops().await.unwrap_or_default();
         // What waits for a first word is told apart, with how much it is.
-        let is_told = |stop: &&Stop| stop.system == *system && stop.cause != StopCause::FirstWrite;
+        let is_told = |stop: &&Stop| stop.is_about(system) && stop.cause != StopCause::FirstWrite;
         for stop in stops.iter().filter(is_told) {
             self.tell_notice(stop.to_string());
+        }
+        if let Some(used) = parts.is_used_up(system) {
+            self.tell_notice(format!("the write budget is used up: {used}"));
         }
     }
 
@@ -233,7 +242,8 @@ impl Attendant {
         // If the store cannot say what is due, the next turn finds out, and reports why.
         let due = next_wait_ms(&self.parts).await.unwrap_or_default();
         // What is due for a system that is stopped stays due, and nobody does it.
-        let is_held = self.parts.store.stops().await.is_ok_and(|stops| !stops.is_empty());
+        let is_held = self.parts.is_used_up(&self.system).is_some()
+            || self.parts.store.stops().await.is_ok_and(|stops| !stops.is_empty());
         let least = if is_held { WAIT_MS_WHILE_HELD } else { WAIT_MS_MIN };
         due.map_or(poll, |due| due.clamp(least.min(poll), poll))
     }

@@ -4,14 +4,16 @@ use crate::inbound::pull::Pull;
 use crate::inbound::pulled::Pulled;
 use crate::inbound::signals::follow_signals;
 use crate::outbound::dispatch::dispatch;
+use crate::outbound::guard::stop_deletes;
 use crate::outbound::hasten::hasten_all;
 use crate::outbound::turn::Dispatched;
 use crate::parts::assembly::Parts;
+use crate::parts::budget::BudgetUse;
 use crate::parts::error::EngineError;
 use crate::parts::first_write::{first_writes, lift_where_all_agree};
 use crate::parts::moved_on::MovedOn;
 use crate::parts::progress::{Progress, Step, SyncReport, SystemReport};
-use crate::parts::stops::{holds, stop_for};
+use crate::parts::stops::{holds, is_everything_stopped, stop_for};
 use crate::parts::undelivered::undelivered;
 use crate::ports::bucket::Shares;
 use crate::ports::connector::ConnectorErrorKind;
@@ -57,6 +59,7 @@ pub(crate) async fn sync(
         elsewhere: false,
         stopped: BTreeSet::new(),
         refusing: BTreeSet::new(),
+        used_up: BTreeMap::new(),
     };
     run.install().await?;
     if options.full {
@@ -83,15 +86,18 @@ struct Run<'a> {
     stopped: BTreeSet<SystemName>,
     /// Systems that have refused our credentials for a write: they are not written to for the rest of the run.
     refusing: BTreeSet<SystemName>,
+    /// Systems whose write budget is used up.
+    used_up: BTreeMap<SystemName, BudgetUse>,
 }
 
 impl Run<'_> {
     /// Makes sure that every system's feed is installed.
     async fn install(&mut self) -> Result<(), EngineError> {
         let parts = self.parts;
+        let is_stopped = is_everything_stopped(parts).await?;
         for system in parts.systems.names() {
             self.report.system(system);
-            let Some(connector) = parts.connector(system) else { continue };
+            let Some(connector) = parts.connector(system).filter(|_| !is_stopped) else { continue };
             if let Err(error) = connector.install().await {
                 self.give_up(system, EngineError::of_system(system, error)).await?;
             }
@@ -133,7 +139,10 @@ impl Run<'_> {
         }
         let stops = self.parts.store.stops().await?.into_iter();
         let is_held = |stop: &Stop| stop.direction == Direction::Out && holds(self.parts, stop);
-        self.stopped = stops.filter(is_held).map(|stop| stop.system).collect();
+        let stops: Vec<Stop> = stops.filter(is_held).collect();
+        let names = self.parts.systems.names();
+        let is_stopped = |system: &&SystemName| stops.iter().any(|stop| stop.is_about(system));
+        self.stopped = names.filter(is_stopped).cloned().collect();
         // All systems have been asked before anything is sent: what one of them has may be what another lacks.
         let mut names = self.usable();
         names.retain(|system| !self.refusing.contains(system));
@@ -169,17 +178,16 @@ impl Run<'_> {
         if let Some(reason) = dispatched.refused {
             self.note_refusal(system, reason);
         }
+        match dispatched.used_up {
+            Some(used) => drop(self.used_up.insert(system.clone(), used)),
+            None => drop(self.used_up.remove(system)),
+        }
         self.elsewhere |= dispatched.elsewhere;
         self.moved_on.entry(system.clone()).or_default().extend(dispatched.moved_on);
         if dispatched.tried > 0 {
             self.put_off.clear();
         }
         self.put_off.extend(dispatched.put_off.into_iter().map(|record| (system.clone(), record)));
-        if let Some(held) = dispatched.held
-            && !self.report.held.contains(&held)
-        {
-            self.report.held.push(held);
-        }
         Ok(dispatched.tried > 0)
     }
 
@@ -278,7 +286,8 @@ impl Run<'_> {
     }
 
     fn may_write(&self, system: &SystemName) -> bool {
-        self.is_usable(system) && !self.stopped.contains(system) && !self.refusing.contains(system)
+        let is_free = !self.stopped.contains(system) && !self.used_up.contains_key(system);
+        self.is_usable(system) && is_free && !self.refusing.contains(system)
     }
 
     fn count(&mut self, pulled: Pulled) {
@@ -316,15 +325,18 @@ impl Run<'_> {
 
     async fn finish(mut self) -> Result<SyncReport, EngineError> {
         lift_where_all_agree(self.parts).await?;
+        stop_deletes(self.parts, self.progress).await?;
         self.report.first_writes = first_writes(self.parts).await?;
         let moved_on = std::mem::take(&mut self.moved_on);
         self.report.moved_on = MovedOn::of(self.parts, moved_on);
+        let is_stopped = is_everything_stopped(self.parts).await?;
         for system in self.usable() {
-            let Some(connector) = self.parts.connector(&system) else { continue };
+            let Some(connector) = self.parts.connector(&system).filter(|_| !is_stopped) else { continue };
             // What could not be asked now is no news; the next run asks again.
             self.report.system(&system).notices = connector.notices().await.unwrap_or_default();
         }
         self.report.stops = self.parts.store.stops().await?;
+        self.report.used_up = std::mem::take(&mut self.used_up).into_values().collect();
         let counts = self.parts.store.open_counts().await?;
         self.report.reviews_open = counts.reviews;
         self.report.quarantine_open = counts.quarantine;

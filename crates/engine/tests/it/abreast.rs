@@ -87,7 +87,7 @@ async fn linked(crm: Profile, customers: usize) -> World {
 /// The app gives so many customers a name.
 fn rename_all(world: &World, customers: usize, name: &str) {
     for n in 0..customers {
-        world.edit("app", &email(n), json!({"name": name}));
+        world.edit("app", &email(n), json!({"name": format!("{name} {n}")}));
     }
 }
 
@@ -213,7 +213,11 @@ async fn what_befalls_one_batch_leaves_the_others_alone() {
             world.sync().await;
             world.sync().await;
             for n in 0..6 {
-                assert_eq!(world.get("crm", &email(n), "name"), json!("Bea"), "{fault:?} after {pass}, {n}");
+                assert_eq!(
+                    world.get("crm", &email(n), "name"),
+                    json!(format!("Bea {n}")),
+                    "{fault:?} after {pass}, {n}"
+                );
             }
             world.check_in_sync().await;
         }

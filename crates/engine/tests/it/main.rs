@@ -12,6 +12,7 @@ mod daemon;
 mod existence;
 mod faults;
 mod first_writes;
+mod guards;
 mod ids_again;
 mod lags;
 mod linking;

@@ -14,11 +14,11 @@ use avowal_engine::ports::bucket::{Bucket, Shares};
 use avowal_engine::ports::connector::Installation;
 use avowal_engine::ports::lanes::{Claim, Lane, LocalLanes};
 use avowal_engine::ports::store::{
-    BATCH_RECORDS_MAX, Commit, CommitChanges, CommitOutcome, ControlStops, Counts, CursorName, Due,
-    DueIntent, KeepLags, KeepRuns, Located, NewRun, OpenCounts, OpenReview, PlannedCreates, PlannedDeletes,
-    Position, QUIET_RUNS_KEPT, QuarantineItem, ReadHistory, ReadOverview, ReadRecords, RecordCommit, Run,
-    RunCounts, RunEnd, ScheduleWork, ShareStore, SharedStore, Signal, Stop, StopCause, StoreError,
-    WaitingIntent,
+    BATCH_RECORDS_MAX, Commit, CommitChanges, CommitOutcome, ControlStops, CountEffects, Counts, CursorName,
+    Due, DueIntent, EffectCount, KeepLags, KeepRuns, Located, NewRun, OpenCounts, OpenReview, PlannedCreates,
+    PlannedDeletes, PlannedEffects, Position, QUIET_RUNS_KEPT, QuarantineItem, ReadHistory, ReadOverview,
+    ReadRecords, RecordCommit, Run, RunCounts, RunEnd, ScheduleWork, ShareStore, SharedStore, Signal, Stop,
+    StopCause, StoreError, WaitingIntent,
 };
 use std::collections::BTreeMap;
 use std::collections::VecDeque;
@@ -440,6 +440,26 @@ impl KeepRuns for MemoryStore {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let events = tables.events.range((from, Bound::Unbounded)).map(|(_, event)| event);
         Ok(events.filter(|event| event.run == Some(run)).take(limit).cloned().collect())
+    }
+}
+
+#[async_trait]
+impl CountEffects for MemoryStore {
+    async fn planned_effects(&self, system: &SystemName) -> Result<Vec<PlannedEffects>, StoreError> {
+        Ok(self.tables().planned_effects(system))
+    }
+
+    async fn counted_effects(
+        &self,
+        system: &SystemName,
+        since: Timestamp,
+    ) -> Result<Vec<EffectCount>, StoreError> {
+        Ok(self.tables().counted(system, EffectCount::slot_of(since)))
+    }
+
+    async fn count_effects(&self, counts: &[EffectCount]) -> Result<(), StoreError> {
+        self.tables().count(counts);
+        Ok(())
     }
 }
 

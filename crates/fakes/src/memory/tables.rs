@@ -3,12 +3,14 @@
 use avowal_core::data::ids::{EntityName, RecordId, RemoteId, RunId, SystemName};
 use avowal_core::data::time::Timestamp;
 use avowal_core::history::IntegrationEvent;
+use avowal_core::outgoing::effects::{Effect, effects_of};
 use avowal_core::record::intent::{Intent, Operation};
 use avowal_core::record::{CopyKey, Record};
 use avowal_engine::OWN_ENTITY;
 use avowal_engine::ports::store::{
-    Commit, CommitOutcome, Counts, CursorName, Located, MatchKey, NewQuarantineItem, PlannedCreates,
-    PlannedDeletes, Position, QuarantineItem, RecordCommit, Run, Signal, Stop, WaitingIntent,
+    Commit, CommitOutcome, Counts, CursorName, EFFECTS_KEPT_MS, EffectCount, Located, MatchKey,
+    NewQuarantineItem, PlannedCreates, PlannedDeletes, PlannedEffects, Position, QuarantineItem,
+    RecordCommit, Run, SENT_KEPT_MS, Signal, Stop, WaitingIntent,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,6 +24,8 @@ pub(super) struct Tables {
     pub(super) lifted: BTreeMap<(SystemName, &'static str), Timestamp>,
     pub(super) lags: BTreeMap<SystemName, u64>,
     pub(super) runs: BTreeMap<RunId, Run>,
+    /// How often each effect was counted, by system, slot, entity and effect.
+    pub(super) effects: BTreeMap<(SystemName, i64, EntityName, Effect), i64>,
     pub(super) records: BTreeMap<RecordId, Record>,
     pub(super) events: BTreeMap<(RecordId, u64), IntegrationEvent>,
     pub(super) links: BTreeMap<Link, RecordId>,
@@ -51,6 +55,8 @@ pub(super) struct Schedule {
     pub(super) not_before: Timestamp,
     pub(super) failures: u32,
     pub(super) last_error: Option<String>,
+    /// What the write would do, as it was when it was planned.
+    pub(super) effects: Vec<Effect>,
 }
 
 /// An open item, and how often it came.
@@ -198,6 +204,7 @@ impl Tables {
                 schedule.last_error = delay.reason;
             }
         }
+        self.count(&commit.effects);
     }
 
     fn release_links(&mut self, id: &RecordId) {
@@ -251,8 +258,14 @@ impl Tables {
                 None => self.number(),
             };
             let not_before = Timestamp::default();
-            let schedule =
-                Schedule { key: intent.key.clone(), position, not_before, failures: 0, last_error: None };
+            let schedule = Schedule {
+                key: intent.key.clone(),
+                position,
+                not_before,
+                failures: 0,
+                last_error: None,
+                effects: effects_of(state, system),
+            };
             self.schedules.insert(at, schedule);
         }
     }
@@ -341,6 +354,58 @@ impl Tables {
             figure.gone += u64::from(was_linked);
         }
         figures.into_values().filter(|figure| figure.planned > 0).collect()
+    }
+
+    /// Adds to what was counted.
+    pub(super) fn count(&mut self, counts: &[EffectCount]) {
+        for count in counts {
+            let EffectCount { system, entity, effect, at, count } = count;
+            let at = (system.clone(), EffectCount::slot_of(*at), entity.clone(), effect.clone());
+            *self.effects.entry(at).or_default() += count;
+        }
+        let Some(now) = counts.iter().map(|count| count.at).max() else { return };
+        self.effects.retain(|(_, slot, _, effect), _| {
+            let kept_ms = if *effect == Effect::Sent { SENT_KEPT_MS } else { EFFECTS_KEPT_MS };
+            *slot >= EffectCount::slot_of(now.plus_millis(-kept_ms))
+        });
+    }
+
+    /// What was counted for a system in the slots from this one on.
+    pub(super) fn counted(&self, system: &SystemName, from_slot: i64) -> Vec<EffectCount> {
+        let of = |((of, slot, entity, effect), count): (&(SystemName, i64, EntityName, Effect), &i64)| {
+            (of == system && *slot >= from_slot).then(|| EffectCount {
+                system: of.clone(),
+                entity: entity.clone(),
+                effect: effect.clone(),
+                at: EffectCount::slot_begins(*slot),
+                count: *count,
+            })
+        };
+        self.effects.iter().filter_map(of).collect()
+    }
+
+    /// What the planned updates of a system would do.
+    pub(super) fn planned_effects(&self, system: &SystemName) -> Vec<PlannedEffects> {
+        let mut figures: BTreeMap<&EntityName, PlannedEffects> = BTreeMap::new();
+        for ((record, of), schedule) in &self.schedules {
+            let Some(record) = self.records.get(record).filter(|_| of == system) else { continue };
+            let zero =
+                || PlannedEffects { entity: record.entity.clone(), copies: 0, effects: BTreeMap::new() };
+            for effect in &schedule.effects {
+                let figure = figures.entry(&record.entity).or_insert_with(zero);
+                *figure.effects.entry(effect.clone()).or_default() += 1;
+            }
+        }
+        for record in self.records.values().filter(|record| record.live_copy(system).is_some()) {
+            if let Some(figure) = figures.get_mut(&record.entity) {
+                figure.copies += 1;
+            }
+        }
+        let mut all: Vec<PlannedEffects> = figures.into_values().collect();
+        for figure in &mut all {
+            figure.effects.retain(|effect, count| *count > 1 || !matches!(effect, Effect::SetTo(..)));
+        }
+        all
     }
 
     /// Figures for `status`.

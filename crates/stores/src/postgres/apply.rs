@@ -5,7 +5,9 @@ use super::encode::PreparedCommit;
 use super::error::Fault;
 use super::facts::Facts;
 use super::statements::run;
-use super::{cursors, deliveries, events, intents, links, match_keys, quarantine, records, reviews, signals};
+use super::{
+    cursors, deliveries, effects, events, intents, links, match_keys, quarantine, records, reviews, signals,
+};
 
 /// Every statement that a group may send, to be prepared before.
 pub(super) fn statements() -> impl Iterator<Item = &'static str> {
@@ -20,6 +22,7 @@ pub(super) fn statements() -> impl Iterator<Item = &'static str> {
         reviews::STATEMENTS,
         quarantine::STATEMENTS,
         signals::STATEMENTS,
+        effects::STATEMENTS,
     ];
     parts.into_iter().flatten().copied()
 }
@@ -45,5 +48,7 @@ pub(super) async fn write(
         quarantine::write(&prepared.rest, &mut steps);
         signals::write(&prepared.rest, &mut steps);
     }
+    // Last, because all processes count in the same rows.
+    effects::write(commits, &mut steps);
     run(link, steps).await
 }

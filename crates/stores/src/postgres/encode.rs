@@ -5,11 +5,12 @@ use super::error::Fault;
 use crate::codec;
 use avowal_core::data::ids::{EntityName, RecordId, SystemName};
 use avowal_core::history::IntegrationEvent;
+use avowal_core::outgoing::effects::effects_of;
 use avowal_core::record::intent::Intent;
 use avowal_core::record::{CopyKey, Record};
 use avowal_engine::ports::bucket::Bucket;
 use avowal_engine::ports::store::{
-    Commit, CursorMove, IntentDelay, NewQuarantineItem, NewSignal, RecordCommit,
+    Commit, CursorMove, EffectCount, IntentDelay, NewQuarantineItem, NewSignal, RecordCommit,
 };
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,6 +33,8 @@ pub(super) struct PreparedCommit {
     pub(super) delays: BTreeMap<(String, String), IntentDelay>,
     /// Keys that no record outside the commit may carry.
     pub(super) sole: Vec<SoleKey>,
+    /// What writes did.
+    pub(super) effects: Vec<EffectCount>,
     /// What it touches; commits that touch the same are not written together.
     pub(super) touched: Vec<u64>,
 }
@@ -100,6 +103,8 @@ pub(super) struct IntentRow {
     pub(super) key: String,
     pub(super) operation: String,
     pub(super) status: &'static str,
+    /// What the write would do, as a JSON array; `None` if guards have nothing to count.
+    pub(super) effects: Option<String>,
 }
 
 pub(super) struct ReviewRow {
@@ -159,6 +164,7 @@ impl PreparedCommit {
             .map(|sole| SoleKey { entity: sole.entity.as_str().to_owned(), key: column::key(&sole.key) })
             .collect();
         prepared.cursors = commit.cursors;
+        prepared.effects = commit.effects;
         prepared.rest = Rest {
             quarantine: commit.quarantine,
             closed: commit.quarantine_closed,
@@ -249,8 +255,15 @@ fn intent(record: &Record, system: &SystemName) -> (String, IntentRow) {
         key: column::text(&intent.key),
         operation: intent.operation.to_string(),
         status: intent.status.as_str(),
+        effects: effects_column(record, system),
     };
     (system.as_str().to_owned(), row)
+}
+
+/// What the write would do, as a JSON array; `None` if guards have nothing to count.
+fn effects_column(record: &Record, system: &SystemName) -> Option<String> {
+    let effects: Vec<String> = effects_of(record, system).iter().map(ToString::to_string).collect();
+    (!effects.is_empty()).then(|| column::text(&serde_json::json!(effects).to_string()))
 }
 
 impl EventRow {

@@ -19,14 +19,15 @@ const DROP_INTENTS: &str = "DELETE FROM intents i
 
 /// An intent with the key that is stored keeps its schedule; any other one is due at once.
 const PUT_INTENTS: &str =
-    "INSERT INTO intents AS i (bucket, record_id, system, share, key, operation, status, not_before)
-    SELECT bucket, record_id, system, share, key, operation, status, 0
-    FROM unnest($1::smallint[], $2::text[], $3::text[], $4::smallint[], $5::text[], $6::text[], $7::text[])
-        AS k (bucket, record_id, system, share, key, operation, status)
+    "INSERT INTO intents AS i (bucket, record_id, system, share, key, operation, status, not_before, effects)
+    SELECT bucket, record_id, system, share, key, operation, status, 0, effects
+    FROM unnest($1::smallint[], $2::text[], $3::text[], $4::smallint[], $5::text[], $6::text[], $7::text[], $8::text[])
+        AS k (bucket, record_id, system, share, key, operation, status, effects)
     ON CONFLICT (bucket, record_id, system) DO UPDATE SET
         not_before = CASE WHEN i.key = excluded.key THEN i.not_before ELSE excluded.not_before END,
         failures   = CASE WHEN i.key = excluded.key THEN i.failures ELSE 0 END,
         last_error = CASE WHEN i.key = excluded.key THEN i.last_error END,
+        effects    = CASE WHEN i.key = excluded.key THEN i.effects ELSE excluded.effects END,
         key = excluded.key, operation = excluded.operation, status = excluded.status
     WHERE (i.key, i.operation, i.status) IS DISTINCT FROM (excluded.key, excluded.operation, excluded.status)";
 
@@ -116,6 +117,7 @@ pub(super) fn write(commits: &[&PreparedCommit], facts: &Facts, steps: &mut Vec<
             keys: String = |row: &Row<'_>| row.3.key.clone(),
             operations: String = |row: &Row<'_>| row.3.operation.clone(),
             statuses: &'static str = |row: &Row<'_>| row.3.status,
+            effects: Option<String> = |row: &Row<'_>| row.3.effects.clone(),
         );
         steps.push(Step::any(PUT_INTENTS, params));
     }

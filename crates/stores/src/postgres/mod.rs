@@ -16,6 +16,7 @@ mod counts;
 mod cursors;
 mod deliveries;
 mod due;
+mod effects;
 mod encode;
 mod error;
 mod events;
@@ -47,10 +48,11 @@ use avowal_engine::ports::bucket::Shares;
 use avowal_engine::ports::connector::Installation;
 use avowal_engine::ports::lanes::{Claim, Lane};
 use avowal_engine::ports::store::{
-    BATCH_RECORDS_MAX, Commit, CommitChanges, CommitOutcome, ControlStops, Counts, CursorName, Due,
-    DueIntent, KeepLags, KeepRuns, Located, NewRun, OpenCounts, OpenReview, PlannedCreates, PlannedDeletes,
-    Position, QuarantineItem, ReadHistory, ReadOverview, ReadRecords, RecordCommit, Run, RunCounts, RunEnd,
-    ScheduleWork, ShareStore, SharedStore, Signal, Stop, StopCause, StoreError, WaitingIntent,
+    BATCH_RECORDS_MAX, Commit, CommitChanges, CommitOutcome, ControlStops, CountEffects, Counts, CursorName,
+    Due, DueIntent, EffectCount, KeepLags, KeepRuns, Located, NewRun, OpenCounts, OpenReview, PlannedCreates,
+    PlannedDeletes, PlannedEffects, Position, QuarantineItem, ReadHistory, ReadOverview, ReadRecords,
+    RecordCommit, Run, RunCounts, RunEnd, ScheduleWork, ShareStore, SharedStore, Signal, Stop, StopCause,
+    StoreError, WaitingIntent,
 };
 use claim::Claims;
 use connection::{Link, Server};
@@ -418,5 +420,25 @@ impl KeepRuns for PostgresStore {
         limit: usize,
     ) -> Result<Vec<IntegrationEvent>, StoreError> {
         read!(self, link => events::of_run(link, run, after.as_ref(), limit))
+    }
+}
+
+#[async_trait]
+impl CountEffects for PostgresStore {
+    async fn planned_effects(&self, system: &SystemName) -> Result<Vec<PlannedEffects>, StoreError> {
+        read!(self, link => effects::planned(link, system))
+    }
+
+    async fn counted_effects(
+        &self,
+        system: &SystemName,
+        since: Timestamp,
+    ) -> Result<Vec<EffectCount>, StoreError> {
+        read!(self, link => effects::counted(link, system, since))
+    }
+
+    async fn count_effects(&self, counts: &[EffectCount]) -> Result<(), StoreError> {
+        self.refuse_if_read_only()?;
+        read!(self, link => effects::count(link, counts))
     }
 }

@@ -6,7 +6,8 @@ use super::recent::Recent;
 use super::records::Stored;
 use super::writer::Task;
 use super::{
-    admit, cursors, deliveries, events, intents, links, match_keys, quarantine, records, reviews, signals,
+    admit, cursors, deliveries, effects, events, intents, links, match_keys, quarantine, records, reviews,
+    signals,
 };
 use avowal_core::data::ids::RecordId;
 use avowal_core::history::{Body, IntegrationEvent};
@@ -95,6 +96,7 @@ fn commit(connection: &Connection, recent: &Recent, encoded: &Encoded) -> Result
     signals::add(connection, &commit.signals)?;
     signals::remove(connection, &commit.signals_done)?;
     intents::delay(connection, &commit.delays)?;
+    effects::count(connection, &commit.effects).map_err(Fault::from)?;
     Ok(())
 }
 

@@ -5,6 +5,7 @@ use super::column;
 use super::error::Fault;
 use avowal_core::data::ids::{RecordId, SystemName};
 use avowal_core::data::time::Timestamp;
+use avowal_core::outgoing::effects::effects_of;
 use avowal_core::record::Record;
 use avowal_core::record::intent::{Intent, IntentStatus};
 use avowal_engine::ports::bucket::{Bucket, Shares};
@@ -113,12 +114,13 @@ fn schedule(
 ) -> Result<(), Fault> {
     connection
         .prepare_cached(
-            "INSERT INTO intents (record_id, system, key, operation, status, attempt, not_before)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+            "INSERT INTO intents (record_id, system, key, operation, status, attempt, not_before, effects)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
              ON CONFLICT (record_id, system) DO UPDATE SET
                  not_before = CASE WHEN key = excluded.key THEN not_before ELSE excluded.not_before END,
                  failures   = CASE WHEN key = excluded.key THEN failures ELSE 0 END,
                  last_error = CASE WHEN key = excluded.key THEN last_error END,
+                 effects    = CASE WHEN key = excluded.key THEN effects ELSE excluded.effects END,
                  key = excluded.key, operation = excluded.operation, status = excluded.status,
                  attempt = excluded.attempt",
         )?
@@ -130,8 +132,15 @@ fn schedule(
             intent.status.as_str(),
             intent.attempt,
             AT_ONCE,
+            effects_column(record, system)?,
         ])?;
     Ok(())
+}
+
+/// What the write would do, as a JSON array; `None` if guards have nothing to count.
+fn effects_column(record: &Record, system: &SystemName) -> Result<Option<String>, Fault> {
+    let effects: Vec<String> = effects_of(record, system).iter().map(ToString::to_string).collect();
+    if effects.is_empty() { Ok(None) } else { column::to_json(&effects).map(Some) }
 }
 
 pub(super) fn delay(connection: &Connection, delays: &[IntentDelay]) -> Result<(), Fault> {

@@ -13,6 +13,7 @@ mod counts;
 mod cursors;
 mod deliveries;
 mod due;
+mod effects;
 mod encode;
 mod error;
 mod events;
@@ -41,10 +42,11 @@ use avowal_engine::ports::bucket::Shares;
 use avowal_engine::ports::connector::Installation;
 use avowal_engine::ports::lanes::{Claim, Lane, LocalLanes};
 use avowal_engine::ports::store::{
-    BATCH_RECORDS_MAX, Commit, CommitChanges, CommitOutcome, ControlStops, Counts, CursorName, Due,
-    DueIntent, KeepLags, KeepRuns, Located, NewRun, OpenCounts, OpenReview, PlannedCreates, PlannedDeletes,
-    Position, QuarantineItem, ReadHistory, ReadOverview, ReadRecords, Run, RunCounts, RunEnd, ScheduleWork,
-    ShareStore, SharedStore, Signal, Stop, StopCause, StoreError, WaitingIntent,
+    BATCH_RECORDS_MAX, Commit, CommitChanges, CommitOutcome, ControlStops, CountEffects, Counts, CursorName,
+    Due, DueIntent, EffectCount, KeepLags, KeepRuns, Located, NewRun, OpenCounts, OpenReview, PlannedCreates,
+    PlannedDeletes, PlannedEffects, Position, QuarantineItem, ReadHistory, ReadOverview, ReadRecords, Run,
+    RunCounts, RunEnd, ScheduleWork, ShareStore, SharedStore, Signal, Stop, StopCause, StoreError,
+    WaitingIntent,
 };
 use encode::Encoded;
 use lock::WriteLock;
@@ -447,6 +449,28 @@ impl KeepRuns for SqliteStore {
         limit: usize,
     ) -> Result<Vec<IntegrationEvent>, StoreError> {
         self.readers.read(move |connection| events::of_run(connection, run, after.as_ref(), limit)).await
+    }
+}
+
+#[async_trait]
+impl CountEffects for SqliteStore {
+    async fn planned_effects(&self, system: &SystemName) -> Result<Vec<PlannedEffects>, StoreError> {
+        let system = system.clone();
+        self.readers.read(move |connection| effects::planned(connection, &system)).await
+    }
+
+    async fn counted_effects(
+        &self,
+        system: &SystemName,
+        since: Timestamp,
+    ) -> Result<Vec<EffectCount>, StoreError> {
+        let system = system.clone();
+        self.readers.read(move |connection| effects::counted(connection, &system, since)).await
+    }
+
+    async fn count_effects(&self, counts: &[EffectCount]) -> Result<(), StoreError> {
+        let (path, counts) = (self.path.clone(), counts.to_vec());
+        beside(move || effects::count_beside(&path, &counts).map(|()| true)).await.map(|_| ())
     }
 }
 

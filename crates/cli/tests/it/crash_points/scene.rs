@@ -253,7 +253,7 @@ impl Scene {
 
 async fn sync_until_quiet(engine: &Engine) -> SyncReport {
     let report = engine.sync(SyncOptions { full: false }, &Unwatched).await.unwrap();
-    assert!(report.is_complete() && report.held.is_empty(), "{report:?}");
+    assert!(report.is_complete() && !report.is_held(), "{report:?}");
     report
 }
 

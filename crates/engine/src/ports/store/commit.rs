@@ -1,7 +1,7 @@
 //! Changing what is stored: what becomes durable together, and how a commit ends.
 
 use crate::ports::store::{
-    CursorMove, CursorName, IntentDelay, NewQuarantineItem, NewSignal, Position, StoreError,
+    CursorMove, CursorName, EffectCount, IntentDelay, NewQuarantineItem, NewSignal, Position, StoreError,
 };
 use async_trait::async_trait;
 use avowal_core::data::ids::{EntityName, RecordId, SystemName};
@@ -57,6 +57,8 @@ pub struct Commit {
     /// Keys that no record outside this commit may carry when it becomes durable: a [`CommitOutcome::Conflict`]
     /// otherwise. Two processes that begin a record for one key would make two records of one thing.
     pub sole_keys: Vec<MatchKey>,
+    /// What writes did, for guards and budgets.
+    pub effects: Vec<EffectCount>,
 }
 
 impl Commit {
@@ -73,6 +75,7 @@ impl Commit {
             && self.signals_done.is_empty()
             && self.delays.is_empty()
             && self.sole_keys.is_empty()
+            && self.effects.is_empty()
     }
 }
 

@@ -6,6 +6,7 @@
 mod commit;
 mod counts;
 mod cursor;
+mod effect;
 mod error;
 mod lag;
 mod quarantine;
@@ -22,6 +23,7 @@ pub use commit::{
 };
 pub use counts::{Counts, OpenCounts, PlannedCreates, PlannedDeletes};
 pub use cursor::{Cursor, CursorKind, CursorMove, CursorName, Position};
+pub use effect::{CountEffects, EFFECTS_KEPT_MS, EffectCount, PlannedEffects, SENT_KEPT_MS, SLOT_MS};
 pub use error::StoreError;
 pub use lag::KeepLags;
 pub use quarantine::{NewQuarantineItem, QuarantineItem};
@@ -58,6 +60,7 @@ pub trait Store:
     + ControlStops
     + KeepLags
     + KeepRuns
+    + CountEffects
 {
 }
 
@@ -71,6 +74,7 @@ impl<S> Store for S where
         + ControlStops
         + KeepLags
         + KeepRuns
+        + CountEffects
         + ?Sized
 {
 }

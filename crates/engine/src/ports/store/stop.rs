@@ -79,6 +79,18 @@ pub enum StopCause {
     Identity,
     /// The guard on creates: too much would be made, or made again. Everything else is written.
     Creates,
+    /// The guard on deletes: too much would be removed. Everything else is written.
+    Deletes,
+    /// The guards on updates: what would be changed looks like a mistake that spreads.
+    Changes,
+    /// One of the first writes of a run could not be written.
+    Canary,
+    /// A person stopped everything: every system, in both directions. It is kept under [`Stop::EVERY_SYSTEM`].
+    Everything,
+    /// What the guard on deletes holds was approved. It is set and lifted at once, so that the store knows since when.
+    ApprovedDeletes,
+    /// What the guards on updates hold was approved. It is set and lifted at once, so that the store knows since when.
+    ApprovedChanges,
     /// The first fill of a system, which needs no word. It is set and lifted at once, so that the store knows since when.
     FirstFill,
     /// The system holds something and was never written to: a person has to look first. Lifted once and for all.
@@ -105,8 +117,19 @@ impl Direction {
 
 impl StopCause {
     /// Every cause.
-    pub const ALL: [Self; 5] =
-        [Self::Person, Self::Identity, Self::Creates, Self::FirstFill, Self::FirstWrite];
+    pub const ALL: [Self; 11] = [
+        Self::Person,
+        Self::Identity,
+        Self::Creates,
+        Self::Deletes,
+        Self::Changes,
+        Self::Canary,
+        Self::Everything,
+        Self::ApprovedDeletes,
+        Self::ApprovedChanges,
+        Self::FirstFill,
+        Self::FirstWrite,
+    ];
 
     /// The name in tables.
     pub fn as_str(self) -> &'static str {
@@ -114,6 +137,12 @@ impl StopCause {
             StopCause::Person => "person",
             StopCause::Identity => "identity",
             StopCause::Creates => "creates",
+            StopCause::Deletes => "deletes",
+            StopCause::Changes => "changes",
+            StopCause::Canary => "canary",
+            StopCause::Everything => "everything",
+            StopCause::ApprovedDeletes => "approved_deletes",
+            StopCause::ApprovedChanges => "approved_changes",
             StopCause::FirstFill => "first_fill",
             StopCause::FirstWrite => "first_write",
         }
@@ -129,13 +158,44 @@ impl StopCause {
     /// Whether it stops everything in its direction.
     pub fn is_whole(self) -> bool {
         match self {
-            StopCause::Person | StopCause::Identity | StopCause::FirstWrite => true,
-            StopCause::Creates | StopCause::FirstFill => false,
+            StopCause::Person
+            | StopCause::Identity
+            | StopCause::Changes
+            | StopCause::Canary
+            | StopCause::Everything
+            | StopCause::FirstWrite => true,
+            StopCause::Creates
+            | StopCause::Deletes
+            | StopCause::ApprovedDeletes
+            | StopCause::ApprovedChanges
+            | StopCause::FirstFill => false,
         }
     }
 }
 
 impl Stop {
+    /// The name under which a stop of everything is kept. No system is called so.
+    pub const EVERY_SYSTEM: &str = "*";
+
+    /// Whether it is about this system.
+    pub fn is_about(&self, system: &SystemName) -> bool {
+        self.system == *system || self.cause == StopCause::Everything
+    }
+
+    /// Whether a guard has set it.
+    pub fn is_by_guard(&self) -> bool {
+        match self.cause {
+            StopCause::Creates | StopCause::Deletes | StopCause::Changes | StopCause::Canary => true,
+            StopCause::Person
+            | StopCause::Identity
+            | StopCause::Everything
+            | StopCause::ApprovedDeletes
+            | StopCause::ApprovedChanges
+            | StopCause::FirstFill
+            | StopCause::FirstWrite => false,
+        }
+    }
+
     /// Whether it stops the same thing for the same reason.
     pub fn is_for_the_same(&self, other: &Self) -> bool {
         (&self.system, self.direction, self.cause) == (&other.system, other.direction, other.cause)
@@ -147,9 +207,21 @@ impl fmt::Display for Stop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let system = &self.system;
         match (self.direction, self.cause) {
+            (_, StopCause::Everything) => write!(f, "no system is asked or written to")?,
             (Direction::In, _) => write!(f, "what {system} shows is not taken in")?,
-            (Direction::Out, StopCause::Person | StopCause::Identity | StopCause::FirstWrite) => {
+            (
+                Direction::Out,
+                StopCause::Person
+                | StopCause::Identity
+                | StopCause::Changes
+                | StopCause::Canary
+                | StopCause::ApprovedChanges
+                | StopCause::FirstWrite,
+            ) => {
                 write!(f, "nothing is written to {system}")?;
+            }
+            (Direction::Out, StopCause::Deletes | StopCause::ApprovedDeletes) => {
+                write!(f, "nothing is deleted in {system}")?
             }
             (Direction::Out, StopCause::Creates | StopCause::FirstFill) => {
                 write!(f, "nothing is created in {system}")?;
@@ -168,6 +240,21 @@ impl fmt::Display for Stop {
                 f,
                 ". Look whether {system} shows what it holds, and at `avowal status`. If it is right that they are made, \
                  run `avowal resume {system} --approve-creates`"
+            ),
+            StopCause::Everything => write!(f, ". Run `avowal resume --all` to go on"),
+            StopCause::Canary => write!(
+                f,
+                ". Look with `avowal quarantine list`, and put right why they were refused; then run `avowal resume {system}`"
+            ),
+            StopCause::Deletes | StopCause::ApprovedDeletes => write!(
+                f,
+                ". Look with `avowal plan --system {system}`. If it is right that they are deleted, run `avowal resume \
+                 {system} --approve-deletes`; if it is cured where it comes from, `avowal resume {system}`"
+            ),
+            StopCause::Changes | StopCause::ApprovedChanges => write!(
+                f,
+                ". Look with `avowal plan --system {system}`. If it is right that this is written, run `avowal resume \
+                 {system} --approve-changes`; if it is cured where it comes from, `avowal resume {system}`"
             ),
             StopCause::FirstWrite => write!(
                 f,
