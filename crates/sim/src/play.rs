@@ -193,7 +193,7 @@ impl World {
         if self.is_working() || self.is_accused() {
             return;
         }
-        if outgoing && self.scenario.seed % SWITCH_EVERY == 0 {
+        if outgoing && self.scenario.seed.is_multiple_of(SWITCH_EVERY) {
             return self.stop_everything();
         }
         let stop = Stop {
