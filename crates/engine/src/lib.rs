@@ -14,9 +14,9 @@ mod run;
 
 pub use inbound::{Batch, DeliveryOutcome, Ingested, rows_without_key};
 pub use parts::{
-    BudgetUse, EngineError, EngineParts, FirstWrite, FirstWrites, Guards, MovedOn, NamedCopy, PlanToKeep,
-    PlannedWrite, Progress, Settings, Step, Switched, SyncReport, SystemPort, SystemReport, Undelivered,
-    UndeliveredState, Unwatched, WriteRate, match_keys,
+    BudgetUse, EngineError, EngineParts, FirstWrite, FirstWrites, Flap, Guards, MovedOn, NamedCopy,
+    PlanToKeep, PlannedWrite, Progress, Settings, Step, Switched, SyncReport, SystemPort, SystemReport,
+    Undelivered, UndeliveredState, Unwatched, WriteRate, match_keys,
 };
 pub use plan::{
     Calls, Duplicates, EntityWrites, Example, FieldWrites, LinkedBy, MatchReport, OpenQuestion, Plan,

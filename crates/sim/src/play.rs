@@ -84,6 +84,9 @@ const CLOCK_MS_MAX: i64 = 5 * 4_000_000;
 /// How many polls a worker gets to finish what it does before a stop is set.
 const FINISH_POLLS_MAX: u32 = 20_000;
 
+/// In every scenario whose seed this divides, who stops a system's writes stops everything.
+const SWITCH_EVERY: u64 = 4;
+
 /// How long everything that waits takes at most, in milliseconds.
 const LONG_MS: i64 = 120_000;
 
@@ -181,7 +184,7 @@ impl World {
         }
     }
 
-    /// A person stops one direction of a system. A worker in the middle of something finishes that first; where one stands
+    /// A person stops one direction of a system, or everything where it is the switch that is tried. A worker in the middle of something finishes that first; where one stands
     /// still, nobody could tell whether it has obeyed.
     fn stop(&mut self, system: usize, outgoing: bool) {
         for worker in 0..self.worker_count() {
@@ -189,6 +192,9 @@ impl World {
         }
         if self.is_working() || self.is_accused() {
             return;
+        }
+        if outgoing && self.scenario.seed.is_multiple_of(SWITCH_EVERY) {
+            return self.stop_everything();
         }
         let stop = Stop {
             system: SystemName::new(self.name(system)),
@@ -202,6 +208,22 @@ impl World {
         if outgoing {
             self.oracle.stopped(stop.system.as_str());
         }
+    }
+
+    /// A person stops every system, in both directions.
+    fn stop_everything(&mut self) {
+        for direction in Direction::ALL {
+            let stop = Stop {
+                system: SystemName::new(Stop::EVERY_SYSTEM),
+                direction,
+                cause: StopCause::Everything,
+                by: None,
+                note: None,
+                since: Timestamp::from_millis(self.now_ms()),
+            };
+            self.memory.set_stop(&stop).now_or_never();
+        }
+        self.oracle.stopped_everything();
     }
 
     /// A person lets every system go on. What a guard holds is another question.

@@ -5,7 +5,7 @@ use super::decode;
 use super::node::Table;
 use super::systems::Systems;
 use avowal_engine::ports::store::BATCH_RECORDS_MAX;
-use avowal_engine::{Guards, Settings};
+use avowal_engine::{Flap, Guards, Settings};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::net::SocketAddr;
@@ -17,6 +17,8 @@ const LISTEN: &str = "127.0.0.1:8787";
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 /// The most attempts that may be written.
 const ATTEMPTS_MAX: u32 = 1000;
+/// The most corrections that may be allowed: no more events of a record are looked through.
+const FLAP_TIMES_MAX: u32 = 50;
 /// The most writes that may go first in a run.
 const CANARY_MAX: u32 = 1_000;
 /// The longest time for which delivery ids may be kept, in days.
@@ -115,6 +117,9 @@ pub(super) struct GuardKeys {
     /// In which share of a system's copies a field of `match_on` may be replaced within an hour, from 0 to 1.
     #[schemars(range(min = 0, max = 1), example = 0.05)]
     keys_max_share: f64,
+    /// When two writers that keep undoing each other are a loop: the write goes to quarantine until a person resolves it.
+    #[schemars(example = serde_json::json!({ "times": 3, "within_ms": 60_000 }))]
+    flap: FlapKeys,
     /// How many writes may be sent to each system within an hour. What is over waits. Without it any number.
     #[schemars(range(min = 1), example = 10_000)]
     writes_per_hour: Option<u64>,
@@ -124,6 +129,26 @@ pub(super) struct GuardKeys {
     /// How many writes to each system go first in a run, and are confirmed before the others go. 0 for none.
     #[schemars(range(max = CANARY_MAX), example = 5)]
     canary: u32,
+}
+
+/// How often the same content is written to the same copy, each time after the system had changed it back.
+#[derive(Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(rename = "flap")]
+pub(super) struct FlapKeys {
+    /// So often at most.
+    #[schemars(range(min = 1, max = FLAP_TIMES_MAX), example = 3)]
+    times: u32,
+    /// Within so many milliseconds, over restarts and all workers.
+    #[schemars(range(min = 1, max = DAY_MS), example = 60_000)]
+    within_ms: u64,
+}
+
+impl Default for FlapKeys {
+    fn default() -> Self {
+        let Flap { times, within_ms } = Guards::default().flap;
+        Self { times, within_ms }
+    }
 }
 
 impl Default for GuardKeys {
@@ -143,6 +168,7 @@ impl Default for GuardKeys {
             same_value_max_share: defaults.same_value_max_share,
             rewrites_max_share: defaults.rewrites_max_share,
             keys_max_share: defaults.keys_max_share,
+            flap: FlapKeys::default(),
             writes_per_hour: defaults.writes_per_hour,
             writes_per_day: defaults.writes_per_day,
             canary: defaults.canary,
@@ -232,6 +258,12 @@ impl Reading<'_> {
                 self.report.add(entry.node.at, "a budget of no writes", cure);
             }
         }
+        let FlapKeys { times, within_ms } = keys.flap;
+        let fits = (1..=FLAP_TIMES_MAX).contains(&times) && (1..=DAY_MS).contains(&within_ms);
+        if let (false, Some(entry)) = (fits, table.get("flap")) {
+            let cure = format!("Write times = 1 to {FLAP_TIMES_MAX}, within_ms = 1 to {DAY_MS}");
+            self.report.add(entry.node.at, "the value is out of range", cure);
+        }
         if let (true, Some(entry)) = (keys.canary > CANARY_MAX, table.get("canary")) {
             self.report.add(entry.node.at, "the value is out of range", format!("Write 0 to {CANARY_MAX}"));
         }
@@ -250,6 +282,7 @@ impl Reading<'_> {
             same_value_max_share: keys.same_value_max_share,
             rewrites_max_share: keys.rewrites_max_share,
             keys_max_share: keys.keys_max_share,
+            flap: Flap { times: keys.flap.times, within_ms: keys.flap.within_ms },
             writes_per_hour: keys.writes_per_hour,
             writes_per_day: keys.writes_per_day,
             canary: keys.canary,

@@ -5,4 +5,5 @@
 
 pub mod confirm;
 pub mod effects;
+pub mod fights;
 pub mod plan;

@@ -272,9 +272,12 @@ mod tests {
         }))
     }
 
+    /// The name of an effect, how many updates with it wait, and how many went out lately.
+    type Counted = (&'static str, u64, u64);
+
     /// The sentences about a window of these effects, each with how many wait and how many went out lately.
-    fn told(guards: &Guards, copies: u64, effects: &[(&str, u64, u64)]) -> Vec<String> {
-        let of = |count: fn(&(&str, u64, u64)) -> u64| {
+    fn told(guards: &Guards, copies: u64, effects: &[Counted]) -> Vec<String> {
+        let of = |count: fn(&Counted) -> u64| {
             let parsed = effects.iter().map(|effect| (effect.0.parse().unwrap(), count(effect)));
             parsed.filter(|(_, count)| *count > 0).collect()
         };
@@ -286,7 +289,7 @@ mod tests {
     #[test]
     fn healthy_work_passes() {
         let guards = Guards::default();
-        let cases: [(&str, u64, &[(&str, u64, u64)]); 12] = [
+        let cases: [(&str, u64, &[Counted]); 12] = [
             ("nothing", 100, &[]),
             ("a season's prices", 100_000, &[("changed", 100_000, 0), ("replaced price", 100_000, 0)]),
             (
@@ -326,7 +329,7 @@ mod tests {
     #[test]
     fn mistakes_that_spread_are_named() {
         let guards = Guards::default();
-        let cases: [(&str, u64, &[(&str, u64, u64)], &str); 8] = [
+        let cases: [(&str, u64, &[Counted], &str); 8] = [
             (
                 "a migration that empties a column",
                 300,
@@ -392,7 +395,7 @@ mod tests {
             keys_max_share: 1.0,
             ..Guards::default()
         };
-        let all: &[(&str, u64, u64)] = &[
+        let all: &[Counted] = &[
             ("changed", 100, 100),
             ("blanked phone", 100, 0),
             ("set 1f name", 100, 0),

@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 const COUNT_MS: i64 = 60 * 60 * 1000;
 
 /// How many planned updates make the next look wait for a millisecond: looking reads through them all.
-const PLANNED_PER_MS: u64 = 50;
+const PLANNED_PER_MS: u64 = 10;
 
 /// How many records a stop names.
 const EXAMPLES_MAX: usize = 3;

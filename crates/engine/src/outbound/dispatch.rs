@@ -4,6 +4,7 @@
 use crate::outbound::canary::{first_ones, note_first_ones};
 use crate::outbound::change_guard::are_changes_held;
 use crate::outbound::create_guard::are_creates_held;
+use crate::outbound::fights::flapping_apart;
 use crate::outbound::guard::are_deletes_held;
 use crate::outbound::hasten::hasten_helped;
 use crate::outbound::outcome::Ending;
@@ -109,15 +110,12 @@ async fn deliver(
     done: &mut Dispatched,
 ) -> Result<(), EngineError> {
     let Some(target) = Target::new(turn, entity).filter(|_| !due.is_empty()) else { return Ok(()) };
-    let parts = turn.parts;
     let items =
         prepare_writes(target, due, Held { deletes: place.deletes_held, creates: place.creates_held }, done)
             .await?;
     let (fresh, open): (Vec<_>, Vec<_>) = items.into_iter().partition(|item| !item.is_open());
     resolve_unknown(target, open, done).await?;
-    let now = parts.clock.now();
-    let (flapping, fresh): (Vec<_>, Vec<_>) =
-        fresh.into_iter().partition(|item| parts.flapping().is_flapping(&item.written_content, now));
+    let (flapping, fresh) = flapping_apart(target, fresh).await?;
     quarantine_flapping(target, flapping, done).await?;
     send_all(target, fresh, place.is_last, done).await
 }

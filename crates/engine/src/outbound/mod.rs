@@ -10,6 +10,7 @@ pub(crate) mod create_guard;
 pub(crate) mod dispatch;
 pub(crate) mod ended_write;
 pub(crate) mod endings;
+pub(crate) mod fights;
 pub(crate) mod found_copies;
 pub(crate) mod guard;
 pub(crate) mod hasten;

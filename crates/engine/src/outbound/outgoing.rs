@@ -7,6 +7,7 @@ use crate::ports::connector::Write;
 use avowal_core::data::ids::{RecordId, RemoteId, SystemName};
 use avowal_core::history::Context;
 use avowal_core::outgoing::effects::{Effect, effects_of};
+use avowal_core::outgoing::fights::is_return;
 use avowal_core::outgoing::plan::is_still_wanted;
 use avowal_core::record::Record;
 use avowal_core::record::intent::{Intent, IntentStatus, Operation, content_digest};
@@ -47,6 +48,10 @@ pub(crate) struct OutgoingWrite {
     pub(crate) changes_seen: u64,
     /// What it does, as guards count it.
     pub(crate) effects: Vec<Effect>,
+    /// Whether a value that it carries stood in its field before.
+    pub(crate) is_return: bool,
+    /// The last event of the record when the write was prepared.
+    pub(crate) seq: u64,
     /// The attempt number. Only the worker that made the attempt records its outcome.
     pub(crate) attempt: u32,
     /// Whether the system has changed the record since the intent was planned.
@@ -77,6 +82,8 @@ impl OutgoingWrite {
                 .map(|copy| copy.remote_id.clone()),
             changes_seen: record.vector.get(system),
             effects: all_effects(record, system, intent),
+            is_return: is_return(record, system),
+            seq: record.seq,
             attempt: intent.attempt,
             is_overtaken: record.vector.get(system) > intent.vector.get(system),
             is_outdated: policy.is_some_and(|policy| !is_still_wanted(policy, record, system)),

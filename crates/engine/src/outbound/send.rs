@@ -1,6 +1,7 @@
 //! Fresh writes are sent in batches. Batches of updates overlap: while one is written, the store records another.
 
 use crate::outbound::change_guard::are_changes_held;
+use crate::outbound::fights::flapping_apart;
 use crate::outbound::outgoing::OutgoingWrite;
 use crate::outbound::prepare::{Held, due_records, prepare_writes};
 use crate::outbound::reserve::reserve;
@@ -222,7 +223,7 @@ async fn find_updates(
     known: &BTreeSet<RecordId>,
     done: &mut Dispatched,
 ) -> Result<Found, EngineError> {
-    let Target { parts, system, entity, .. } = target;
+    let Target { system, entity, .. } = target;
     let mut due = due_records(target.turn, known).await?;
     let found = due.len();
     due.retain(|(_, record)| {
@@ -235,8 +236,8 @@ async fn find_updates(
     }
     // The others are left to the next turn.
     let has_others = due.len() < found;
-    let mut items = prepare_writes(target, due, Held::default(), done).await?;
-    let now = parts.clock.now();
-    items.retain(|item| !parts.flapping().is_flapping(&item.written_content, now));
+    let items = prepare_writes(target, due, Held::default(), done).await?;
+    // Those that flap are left to the next turn as well.
+    let (_, items) = flapping_apart(target, items).await?;
     Ok(Found { has_more: !has_others && !items.is_empty(), items })
 }

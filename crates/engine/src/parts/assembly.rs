@@ -103,7 +103,7 @@ impl Parts {
             awaited: AwaitedReads::new(store.clone()),
             quarantined: QuarantinedCopies::new(store.clone()),
             failing_reads: Mutex::default(),
-            flapping: Mutex::default(),
+            flapping: Mutex::new(Flapping::within(settings.guards.flap)),
             waiting: Mutex::default(),
             listings: Mutex::default(),
             looks: Mutex::default(),

@@ -91,12 +91,23 @@ pub struct Guards {
     pub rewrites_max_share: f64,
     /// Updates that change a match key in more than this share of the copies are held.
     pub keys_max_share: f64,
+    /// When two writers that keep undoing each other are a loop that a person has to resolve.
+    pub flap: Flap,
     /// How many writes may be sent to each system within an hour; `None` for any number. The others wait.
     pub writes_per_hour: Option<u64>,
     /// How many writes may be sent to each system within a day; `None` for any number. The others wait.
     pub writes_per_day: Option<u64>,
     /// How many writes to each system go first in a run, and are confirmed before the others go; 0 for none.
     pub canary: u32,
+}
+
+/// How often the same content may be written to the same copy, each time after the system had changed it back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Flap {
+    /// So often.
+    pub times: u32,
+    /// Within so many milliseconds.
+    pub within_ms: u64,
 }
 
 impl Settings {
@@ -140,6 +151,7 @@ impl Default for Guards {
             same_value_max_share: 0.5,
             rewrites_max_share: 0.5,
             keys_max_share: 0.2,
+            flap: Flap { times: 5, within_ms: 3_600_000 },
             writes_per_hour: None,
             writes_per_day: None,
             canary: 0,

@@ -9,8 +9,8 @@ use avowal_engine::ports::connector::{
     Capabilities, Change, Connector, ConnectorError, Delivery, Expected, Fields, Finding, Page, Write,
     WriteOutcome,
 };
-use avowal_engine::ports::store::{ControlStops, Cursor, Direction, Stop, StopCause};
-use avowal_engine::{Switched, SyncReport};
+use avowal_engine::ports::store::{ControlStops, Cursor, Direction, ReadOverview, Stop, StopCause};
+use avowal_engine::{Engine, Switched, SyncOptions, SyncReport, Unwatched};
 use avowal_testkit::fake::{Fault, Profile};
 use serde_json::{Value as Json, json};
 use std::future::pending;
@@ -359,6 +359,24 @@ async fn a_write_budget_lets_so_many_go_within_an_hour_and_a_day() {
 }
 
 #[tokio::test]
+async fn two_processes_together_keep_to_one_budget() {
+    let mut world = linked(Profile::cas()).await;
+    world.settings.guards.writes_per_hour = Some(10);
+    world.settings.batch_records_max = 4;
+    for n in ROWS..ROWS + 30 {
+        world.add("app", row(n));
+    }
+    let (one, other) = (world.engine(), world.engine());
+    let sync = |engine: Arc<Engine>| async move { engine.sync(SyncOptions::default(), &Unwatched).await };
+    let (one, other) = futures::join!(sync(one), sync(other));
+    assert!(one.is_ok() && other.is_ok(), "{one:?} {other:?}");
+    assert!(world.counts()[1] <= ROWS + 10, "{:?}", world.counts());
+    world.clock.advance(62 * 60 * 1000);
+    world.sync().await;
+    assert!(world.counts()[1] <= ROWS + 20 && world.counts()[1] > ROWS + 10, "{:?}", world.counts());
+}
+
+#[tokio::test]
 async fn the_first_writes_of_a_run_are_confirmed_before_the_others_go() {
     for (name, crm) in Profile::all() {
         let mut world = linked(crm).await;
@@ -537,5 +555,85 @@ impl Connector for Silent {
 
     fn decode(&self, _: &Delivery) -> Result<Vec<(EntityName, Change)>, ConnectorError> {
         Ok(Vec::new())
+    }
+}
+
+/// An automation of the CRM puts its own value back each time. Each run of the engine is another process.
+#[tokio::test]
+async fn writers_that_undo_each_other_in_run_after_run_are_found_out() {
+    for (name, crm) in Profile::all().into_iter().filter(|(_, crm)| crm.capabilities.feed) {
+        let mut rules = rules();
+        rules["customer"]["fields"]["status"] =
+            json!({"type": "string", "owner": "app", "strategy": "owner_wins"});
+        let world = World::with(rules, [("app", Profile::log()), ("crm", crm)]);
+        world.add("app", row(0));
+        world.sync().await;
+        let mut rounds = 0;
+        while world.sync().await.quarantine_open == 0 && rounds < 12 {
+            world.clock.advance(120_000);
+            world.edit("crm", &email(0), json!({"status": "x"}));
+            rounds += 1;
+        }
+        assert_eq!(
+            rounds,
+            7,
+            "{name}: the first write is none of a loop, five more are tried\n{}",
+            world.story()
+        );
+        // A person resolves it, and the count begins anew.
+        let item = world.store.quarantined(1).await.unwrap().remove(0);
+        assert!(item.reason.contains("status"), "{}", item.reason);
+        world.engine().replay(&item, "Ada").await.unwrap();
+        let report = world.sync().await;
+        assert_eq!(
+            (report.quarantine_open, world.get("crm", &email(0), "status")),
+            (0, json!("active")),
+            "{name}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn edits_that_a_person_makes_back_and_forth_are_no_loop() {
+    let world = linked(Profile::cas()).await;
+    for round in 0..20 {
+        world.edit("app", &email(0), json!({"status": if round % 2 == 0 { "x" } else { "y" }}));
+        assert_eq!(world.sync().await.quarantine_open, 0, "{round}");
+        world.clock.advance(20_000);
+    }
+    world.check_in_sync().await;
+}
+
+/// A third of the copies is shown neither by the listing nor by their ids.
+#[tokio::test]
+async fn a_listing_that_is_much_shorter_stops_deletes_as_much_as_creates() {
+    for (name, crm) in Profile::all() {
+        for (owner, cause, stopped) in
+            [("shared", StopCause::Deletes, "app"), ("app", StopCause::Creates, "crm")]
+        {
+            let mut rules = rules();
+            rules["customer"]["deletes"] =
+                json!({"owner": owner, "on_refused": "revert", "edit_against_delete": "edit_wins"});
+            let world = World::with(rules, [("app", Profile::log()), ("crm", crm.clone())]);
+            for n in 0..ROWS {
+                world.add("app", row(n));
+            }
+            world.sync().await;
+            world.clock.advance(2 * 24 * 60 * 60 * 1000);
+            for n in 0..ROWS / 3 {
+                let id = world.id("crm", &email(n));
+                world.system("crm").delete_silently(CUSTOMER, &id);
+            }
+            for _ in 0..3 {
+                world.full_sync().await;
+                world.clock.advance(60_000);
+            }
+            let report = world.full_sync().await;
+            let [stop] = report.stops.as_slice() else {
+                panic!("{name} {owner}: {report:#?}\n{}", world.story())
+            };
+            assert_eq!((stop.cause, stop.system.as_str()), (cause, stopped), "{name} {owner}: {stop}");
+            assert_eq!(world.counts(), [ROWS, ROWS - ROWS / 3], "{name} {owner}");
+        }
     }
 }

@@ -32,6 +32,8 @@ pub(super) struct Watch {
     allowed: BTreeSet<String>,
     /// Systems to which a person has stopped all writes.
     stopped: BTreeSet<String>,
+    /// Whether a person has stopped everything.
+    is_everything_stopped: bool,
     /// What was ever sent to a row, by system and row.
     sent: BTreeMap<(String, String), Vec<Fields>>,
 }
@@ -76,9 +78,16 @@ impl Oracle {
         self.truth().watch.stopped.insert(system.to_owned());
     }
 
+    /// A person has stopped everything, and no worker was in the middle of something.
+    pub fn stopped_everything(&self) {
+        self.truth().watch.is_everything_stopped = true;
+    }
+
     /// A person has let every system go on.
     pub fn goes_on(&self) {
-        self.truth().watch.stopped.clear();
+        let mut truth = self.truth();
+        truth.watch.stopped.clear();
+        truth.watch.is_everything_stopped = false;
     }
 
     /// A person has looked, and says that the write had no effect.
@@ -100,6 +109,9 @@ impl Oracle {
 
     pub(super) fn looked(&self, system: &str) {
         let mut truth = self.truth();
+        if truth.watch.is_everything_stopped {
+            truth.accuse("I16", None, format!("{system} was asked although everything is stopped"));
+        }
         for (_, looked) in truth.watch.unknown.iter_mut().filter(|((of, _), _)| of == system) {
             *looked = true;
         }
@@ -109,7 +121,7 @@ impl Oracle {
         let Some(declared) = self.systems.get(system) else { return };
         let mut truth = self.truth();
         let truth = &mut *truth;
-        if truth.watch.stopped.contains(system) {
+        if truth.watch.is_everything_stopped || truth.watch.stopped.contains(system) {
             truth.accuse("I16", None, format!("{system}: {} was sent although a stop stands", write.key));
         }
         let at = (system.to_owned(), write.key.clone());

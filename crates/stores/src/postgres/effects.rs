@@ -26,10 +26,9 @@ pub(super) const STATEMENTS: &[&str] = &[ADD, FORGET];
 
 /// What the planned updates of a system would do.
 pub(super) async fn planned(link: &Link, system: &SystemName) -> Result<Vec<PlannedEffects>, Fault> {
-    const PLANNED: &str = "SELECT r.entity, e.effect, count(*)
-        FROM intents i JOIN records r ON r.bucket = i.bucket AND r.id = i.record_id
+    const PLANNED: &str = "SELECT i.entity, e.effect, count(*) FROM intents i
         CROSS JOIN LATERAL jsonb_array_elements_text(i.effects::jsonb) AS e (effect)
-        WHERE i.system = $1 AND i.effects IS NOT NULL GROUP BY r.entity, e.effect
+        WHERE i.system = $1 AND i.effects IS NOT NULL GROUP BY i.entity, e.effect
         HAVING count(*) > 1 OR e.effect NOT LIKE 'set %'";
     const COPIES: &str = "SELECT count(*) FROM links WHERE system = $1 AND entity = $2 AND alive";
     let mut found: BTreeMap<EntityName, BTreeMap<Effect, u64>> = BTreeMap::new();

@@ -19,15 +19,16 @@ const DROP_INTENTS: &str = "DELETE FROM intents i
 
 /// An intent with the key that is stored keeps its schedule; any other one is due at once.
 const PUT_INTENTS: &str =
-    "INSERT INTO intents AS i (bucket, record_id, system, share, key, operation, status, not_before, effects)
-    SELECT bucket, record_id, system, share, key, operation, status, 0, effects
-    FROM unnest($1::smallint[], $2::text[], $3::text[], $4::smallint[], $5::text[], $6::text[], $7::text[], $8::text[])
-        AS k (bucket, record_id, system, share, key, operation, status, effects)
+    "INSERT INTO intents AS i (bucket, record_id, system, share, key, operation, status, not_before, effects, entity)
+    SELECT bucket, record_id, system, share, key, operation, status, 0, effects, entity
+    FROM unnest($1::smallint[], $2::text[], $3::text[], $4::smallint[], $5::text[], $6::text[], $7::text[], $8::text[],
+        $9::text[]) AS k (bucket, record_id, system, share, key, operation, status, effects, entity)
     ON CONFLICT (bucket, record_id, system) DO UPDATE SET
         not_before = CASE WHEN i.key = excluded.key THEN i.not_before ELSE excluded.not_before END,
         failures   = CASE WHEN i.key = excluded.key THEN i.failures ELSE 0 END,
         last_error = CASE WHEN i.key = excluded.key THEN i.last_error END,
         effects    = CASE WHEN i.key = excluded.key THEN i.effects ELSE excluded.effects END,
+        entity     = excluded.entity,
         key = excluded.key, operation = excluded.operation, status = excluded.status
     WHERE (i.key, i.operation, i.status) IS DISTINCT FROM (excluded.key, excluded.operation, excluded.status)";
 
@@ -118,6 +119,7 @@ pub(super) fn write(commits: &[&PreparedCommit], facts: &Facts, steps: &mut Vec<
             operations: String = |row: &Row<'_>| row.3.operation.clone(),
             statuses: &'static str = |row: &Row<'_>| row.3.status,
             effects: Option<String> = |row: &Row<'_>| row.3.effects.clone(),
+            entities: String = |row: &Row<'_>| row.1.entity.as_str().to_owned(),
         );
         steps.push(Step::any(PUT_INTENTS, params));
     }

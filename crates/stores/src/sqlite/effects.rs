@@ -14,9 +14,8 @@ use std::path::Path;
 /// What the planned updates of a system would do.
 pub(super) fn planned(connection: &Connection, system: &SystemName) -> Result<Vec<PlannedEffects>, Fault> {
     let mut select = connection.prepare_cached(
-        "SELECT r.entity, e.value, count(*) FROM intents i JOIN records r ON r.id = i.record_id
-            JOIN json_each(i.effects) e
-         WHERE i.system = ?1 AND i.effects IS NOT NULL GROUP BY r.entity, e.value
+        "SELECT i.entity, e.value, count(*) FROM intents i JOIN json_each(i.effects) e
+         WHERE i.system = ?1 AND i.effects IS NOT NULL GROUP BY i.entity, e.value
          HAVING count(*) > 1 OR e.value NOT LIKE 'set %'",
     )?;
     let mut rows = select.query([system.as_str()])?;

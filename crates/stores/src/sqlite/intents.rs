@@ -114,13 +114,14 @@ fn schedule(
 ) -> Result<(), Fault> {
     connection
         .prepare_cached(
-            "INSERT INTO intents (record_id, system, key, operation, status, attempt, not_before, effects)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+            "INSERT INTO intents (record_id, system, key, operation, status, attempt, not_before, effects, entity)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
              ON CONFLICT (record_id, system) DO UPDATE SET
                  not_before = CASE WHEN key = excluded.key THEN not_before ELSE excluded.not_before END,
                  failures   = CASE WHEN key = excluded.key THEN failures ELSE 0 END,
                  last_error = CASE WHEN key = excluded.key THEN last_error END,
                  effects    = CASE WHEN key = excluded.key THEN effects ELSE excluded.effects END,
+                 entity     = excluded.entity,
                  key = excluded.key, operation = excluded.operation, status = excluded.status,
                  attempt = excluded.attempt",
         )?
@@ -133,6 +134,7 @@ fn schedule(
             intent.attempt,
             AT_ONCE,
             effects_column(record, system)?,
+            record.entity.as_str(),
         ])?;
     Ok(())
 }
