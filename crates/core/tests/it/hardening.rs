@@ -114,7 +114,7 @@ fn a_missing_a_doubled_and_a_cut_event_are_found() {
 #[test]
 fn the_run_of_an_event_is_part_of_what_its_hash_holds() {
     let mut world = World::new(&json!({
-        "systems": {"app": {"local": true}},
+        "systems": {"app": {"local": true}, "crm": {}},
         "fields": {"email": {"type": "string", "owner": "app"}},
         "match_on": ["email"],
     }));

@@ -8,7 +8,8 @@ use avowal_core::record::{CopyKey, Record};
 use avowal_engine::OWN_ENTITY;
 use avowal_engine::ports::store::{
     Commit, CommitOutcome, Counts, CursorName, Located, MatchKey, NewQuarantineItem, PlannedCreates,
-    PlannedDeletes, Position, QuarantineItem, RecordCommit, Run, Signal, Stop, WaitingIntent,
+    PlannedDeletes, Position, QuarantineItem, Reconciliation, ReconciliationDifference, RecordCommit, Run,
+    Signal, Stop, WaitingIntent,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,6 +23,7 @@ pub(super) struct Tables {
     pub(super) lifted: BTreeMap<(SystemName, &'static str), Timestamp>,
     pub(super) lags: BTreeMap<SystemName, u64>,
     pub(super) runs: BTreeMap<RunId, Run>,
+    pub(super) reconciliations: BTreeMap<RunId, (Reconciliation, Vec<ReconciliationDifference>)>,
     pub(super) records: BTreeMap<RecordId, Record>,
     pub(super) events: BTreeMap<(RecordId, u64), IntegrationEvent>,
     pub(super) links: BTreeMap<Link, RecordId>,

@@ -20,6 +20,11 @@ const MIGRATIONS: &[Migration] = &[
     Migration { number: 2, name: "stops", sql: include_str!("migrations/0002_stops.sql") },
     Migration { number: 3, name: "lags", sql: include_str!("migrations/0003_lags.sql") },
     Migration { number: 4, name: "runs", sql: include_str!("migrations/0004_runs.sql") },
+    Migration {
+        number: 5,
+        name: "reconciliations",
+        sql: include_str!("migrations/0005_reconciliations.sql"),
+    },
 ];
 
 /// Marks the file as ours: "Avow" in ASCII.

@@ -10,6 +10,7 @@ mod error;
 mod lag;
 mod quarantine;
 mod read;
+mod reconciliation;
 mod review;
 mod run;
 mod schedule;
@@ -26,6 +27,10 @@ pub use error::StoreError;
 pub use lag::KeepLags;
 pub use quarantine::{NewQuarantineItem, QuarantineItem};
 pub use read::{Located, ReadHistory, ReadOverview, ReadRecords};
+pub use reconciliation::{
+    EntitySnapshot, FieldAgreement, KeepReconciliations, RECONCILIATIONS_KEPT, Reconciliation,
+    ReconciliationDifference, ReconciliationSummary, UnsettledCopy,
+};
 pub use review::OpenReview;
 pub use run::{KeepRuns, NewRun, QUIET_RUNS_KEPT, RUN_SILENT_MS, Run, RunCounts, RunEnd, RunKind};
 pub use schedule::{Due, DueIntent, IntentDelay, ScheduleWork, WaitingIntent};
@@ -58,6 +63,7 @@ pub trait Store:
     + ControlStops
     + KeepLags
     + KeepRuns
+    + KeepReconciliations
 {
 }
 
@@ -71,6 +77,7 @@ impl<S> Store for S where
         + ControlStops
         + KeepLags
         + KeepRuns
+        + KeepReconciliations
         + ?Sized
 {
 }
