@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -62,6 +63,8 @@ pub enum Command {
     /// Look at what could not be understood or accepted, and try it again.
     #[command(subcommand)]
     Quarantine(QuarantineCommand),
+    /// Compare what the systems show with what is believed, change nothing, and say what would repair the differences.
+    Reconcile(ReconcileArguments),
     /// Look at what ran: on whose word, how it ended, and what it did.
     #[command(subcommand)]
     Runs(RunsCommand),
@@ -344,6 +347,53 @@ pub enum QuarantineCommand {
         #[arg(long, value_name = "NAME")]
         by: Option<String>,
     },
+}
+
+/// Arguments of `reconcile`.
+#[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct ReconcileArguments {
+    /// What to do with reconciliations that were made.
+    #[command(subcommand)]
+    pub command: Option<ReconcileCommand>,
+    /// Compare only this system.
+    #[arg(long, value_name = "SYSTEM")]
+    pub system: Option<String>,
+    /// Compare only this entity.
+    #[arg(long, value_name = "ENTITY")]
+    pub entity: Option<String>,
+    /// Conclude nothing of a copy that changed within this time, as in 90s, 5m or 1h; what differs is read again after it.
+    /// By default as long as each system may be late.
+    #[arg(long, value_name = "TIME", value_parser = milliseconds)]
+    pub settle: Option<u64>,
+    /// Keep the report in this file as JSON, with every difference. It contains values of your records.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+/// What to do with reconciliations that were made.
+#[derive(Subcommand, Debug)]
+pub enum ReconcileCommand {
+    /// List the reconciliations that are kept, the newest first.
+    List,
+    /// Show what one of them found.
+    Show {
+        /// The number of its run.
+        run: u64,
+    },
+    /// Repair what one of them found: the copies are read again and decided by the rules, like any other fact.
+    Repair {
+        /// The number of its run.
+        run: u64,
+        /// Only this field, this copy (SYSTEM:ID or our record id) or this recommended action.
+        #[arg(long, value_name = "FIELD|KEY|ACTION")]
+        only: Option<String>,
+    },
+}
+
+/// A length of time in milliseconds.
+fn milliseconds(text: &str) -> Result<u64, String> {
+    duration::milliseconds(text).ok_or_else(|| duration::FORM.to_owned())
 }
 
 /// What to do with runs.

@@ -10,9 +10,10 @@ use avowal_engine::ports::connector::Installation;
 use avowal_engine::ports::lanes::{Claim, Lane};
 use avowal_engine::ports::store::{
     Commit, CommitChanges, CommitOutcome, ControlStops, CountEffects, Counts, CursorName, Due, DueIntent,
-    EffectCount, KeepLags, KeepRuns, Located, NewRun, OpenCounts, OpenReview, PlannedCreates, PlannedDeletes,
-    PlannedEffects, Position, QuarantineItem, ReadHistory, ReadOverview, ReadRecords, Run, RunCounts, RunEnd,
-    ScheduleWork, ShareStore, SharedStore, Signal, Stop, StopCause, Store, StoreError, WaitingIntent,
+    EffectCount, KeepLags, KeepReconciliations, KeepRuns, Located, NewRun, OpenCounts, OpenReview,
+    PlannedCreates, PlannedDeletes, PlannedEffects, Position, QuarantineItem, ReadHistory, ReadOverview,
+    ReadRecords, Reconciliation, ReconciliationDifference, Run, RunCounts, RunEnd, ScheduleWork, ShareStore,
+    SharedStore, Signal, Stop, StopCause, Store, StoreError, WaitingIntent,
 };
 use std::collections::BTreeMap;
 use std::ops::Deref;
@@ -321,5 +322,33 @@ impl<L: StoreLayer> KeepRuns for Layered<L> {
         limit: usize,
     ) -> Result<Vec<IntegrationEvent>, StoreError> {
         self.0.below().run_events(run, after, limit).await
+    }
+}
+
+#[async_trait]
+impl<L: StoreLayer> KeepReconciliations for Layered<L> {
+    async fn keep_reconciliation(
+        &self,
+        report: &Reconciliation,
+        differences: &[ReconciliationDifference],
+    ) -> Result<(), StoreError> {
+        self.0.below().keep_reconciliation(report, differences).await
+    }
+
+    async fn reconciliations(&self, limit: usize) -> Result<Vec<Reconciliation>, StoreError> {
+        self.0.below().reconciliations(limit).await
+    }
+
+    async fn reconciliation(&self, run: RunId) -> Result<Option<Reconciliation>, StoreError> {
+        self.0.below().reconciliation(run).await
+    }
+
+    async fn differences(
+        &self,
+        run: RunId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<ReconciliationDifference>, StoreError> {
+        self.0.below().differences(run, after, limit).await
     }
 }

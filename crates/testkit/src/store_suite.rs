@@ -10,6 +10,7 @@ pub mod conflicts;
 pub mod effects;
 pub mod generate;
 pub mod lags;
+pub mod reconciliations;
 pub mod runs;
 pub mod sample;
 pub mod schedule;
@@ -45,6 +46,7 @@ macro_rules! store_suite {
                 shares_divide_what_is_due, sole_keys_have_no_other_carrier, one_of_many_begins_wins,
                 old_deliveries_are_forgotten;
             lags: the_longest_lag_is_kept;
+            reconciliations: reconciliations_are_kept_and_forgotten;
             runs: runs_are_kept_and_end_once, events_are_found_by_their_run, quiet_runs_are_forgotten;
             effects: what_updates_would_do_is_counted, counts_add_up_by_slot, commits_count_what_they_did, old_counts_are_forgotten;
             stops: stops_stand_until_lifted, the_last_lifting_is_kept, installation_stays;

@@ -11,6 +11,7 @@ mod guide;
 mod help;
 mod meaning;
 mod plan;
+mod reconcile;
 mod records;
 mod runs;
 mod schema;

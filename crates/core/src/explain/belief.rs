@@ -49,6 +49,9 @@ pub struct Why {
     /// The run that made that event, if one did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run: Option<RunId>,
+    /// The reconciliation that found the difference from which the value came, if one did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reconciliation: Option<Reconciled>,
     /// Who did it, where a name is known. Nobody alone, where it was merged.
     pub actor: Option<String>,
     /// Whether the value was merged from several changes, so that no single system or person said it.
@@ -64,6 +67,17 @@ pub struct Why {
     pub not_understood: BTreeMap<SystemName, String>,
     /// Whether the record is deleted.
     pub deleted: bool,
+}
+
+/// A reconciliation by which a value changed.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Reconciled {
+    /// The run that found the difference.
+    pub found_by: RunId,
+    /// The system that differed.
+    pub system: SystemName,
+    /// The event that names the repair.
+    pub event: String,
 }
 
 /// A value that did not prevail against the belief.
@@ -177,6 +191,7 @@ pub fn why(
         occurred_at: belief.occurred_at,
         believed_by: format!("{}-{}", record.id, belief.seq),
         run: event.and_then(|event| event.run),
+        reconciliation: event.and_then(|event| reconciled(events, event, field)),
         actor: event.filter(|event| !is_merge(event)).and_then(|event| event.actor.clone()),
         is_merged: event.is_some_and(is_merge),
         losers: losers(events, field, belief),
@@ -184,6 +199,20 @@ pub fn why(
         review: record.review_of(field).cloned(),
         not_understood: not_understood(record, field),
         deleted: record.deleted.is_some(),
+    })
+}
+
+/// The repair by which an event came about: it has the same cause and names the field.
+fn reconciled(
+    events: &[IntegrationEvent],
+    event: &IntegrationEvent,
+    field: &FieldName,
+) -> Option<Reconciled> {
+    let cause = event.cause?;
+    events.iter().filter(|other| other.cause == Some(cause)).find_map(|other| {
+        let Body::ReconciliationApplied { system, found_by, actions } = &other.body else { return None };
+        let names = actions.contains_key(&Subject::Field(field.clone()));
+        names.then(|| Reconciled { found_by: *found_by, system: system.clone(), event: other.id() })
     })
 }
 
@@ -233,6 +262,9 @@ impl Why {
             lines.push("The record is deleted; this is its last value.".to_owned());
         }
         lines.push(self.origin());
+        lines.extend(self.reconciliation.as_ref().map(|Reconciled { found_by, system, event }| {
+            format!("Changed by reconciliation: run {found_by} found {system} to differ, and event {event} repaired it.")
+        }));
         lines.extend(self.decided.as_ref().map(|words| format!("Decided: {}.", clean(words))));
         lines.push(format!("Rule: {}", self.rule));
         lines.push(self.policy_line());

@@ -5,12 +5,12 @@ use super::reasons::{
     rule_words, subject_words,
 };
 use super::short::{reason as clean, short_text, short_value, spoken};
-use crate::data::ids::{FieldName, RemoteId, SystemName};
+use crate::data::ids::{FieldName, RemoteId, RunId, SystemName};
 use crate::data::value::Value;
 use crate::data::version::{Dot, VersionVector};
 use crate::history::{
     Body, Classification, ConfirmedBy, Evidence, Failure, FieldRelation, FieldSeen, FieldStored,
-    IntegrationEvent, LinkReason, Loser, ReviewAnswer, Strength,
+    IntegrationEvent, LinkReason, Loser, RecommendedAction, ReviewAnswer, Strength,
 };
 use crate::policy::OnRefused;
 use crate::record::intent::{Operation, OutgoingField};
@@ -113,6 +113,7 @@ pub fn event_words(event: &IntegrationEvent) -> String {
             let what = format!("{} looks like an older state{}", road(system, *channel), old(fields));
             format!("{what}, because {why}: the copy is read before it is believed")
         }
+        Body::ReconciliationApplied { system, found_by, actions } => reconciled(system, *found_by, actions),
         Body::DriftDetected { system, fields } if fields.is_empty() => {
             format!("{system} listing shows that the copy is gone: no change feed had reported it")
         }
@@ -362,4 +363,24 @@ fn of_actor(event: &IntegrationEvent) -> String {
 
 fn list(fields: &[FieldName]) -> String {
     spoken(fields.iter().map(FieldName::as_str), "and")
+}
+
+/// What a repair did about what a reconciliation had found.
+fn reconciled(
+    system: &SystemName,
+    found_by: RunId,
+    actions: &BTreeMap<Subject, RecommendedAction>,
+) -> String {
+    let done = actions.iter().map(|(subject, action)| {
+        let about = subject_words(subject);
+        match action {
+            RecommendedAction::Ignore => format!("{about} left as it is"),
+            RecommendedAction::UpdateExternal => format!("{about} is written back to {system}"),
+            RecommendedAction::UpdateLocal => format!("{about} is believed as {system} shows it"),
+            RecommendedAction::ManualReview => format!("{about} waits for a person"),
+        }
+    });
+    let done: Vec<String> = done.collect();
+    let done = if done.is_empty() { "nothing had to change any more".to_owned() } else { done.join(", ") };
+    format!("reconciliation applied: run {found_by} found {system} to differ; {done}")
 }

@@ -76,6 +76,7 @@ fn look(system: &str, shown: CopyState) -> Look {
         received_at: Timestamp::from_millis(START_MS),
         place: Place::Quiescent,
         look: Sighting::First,
+        is_repair: false,
         lags: false,
     })
 }
@@ -495,9 +496,10 @@ pub fn line(event: &IntegrationEvent) -> String {
         Body::DuplicateDropped { system, .. } => format!("duplicate {system}"),
         Body::StaleDropped { system, fields, .. } => format!("stale {system} {}", text(fields)),
         Body::StaleSuspected { system, fields, .. } => format!("suspect {system} {}", text(fields)),
-        Body::DriftDetected { .. } | Body::PolicyChanged { .. } | Body::Released { .. } => {
-            event.body.kind().to_owned()
-        }
+        Body::ReconciliationApplied { .. }
+        | Body::DriftDetected { .. }
+        | Body::PolicyChanged { .. }
+        | Body::Released { .. } => event.body.kind().to_owned(),
     }
 }
 

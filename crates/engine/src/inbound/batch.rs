@@ -30,6 +30,10 @@ pub struct Batch {
     pub attempts: u32,
     /// Whether a difference found here is drift, because no feed had reported it.
     pub drift: bool,
+    /// The run that found the differences which this batch repairs, where it does.
+    pub repairs: Option<RunId>,
+    /// Whether a person has said that the rows are the copies that they were, although they carry another key.
+    pub trusts_ids: bool,
     /// The run that asked for them, where it is another one than the engine's.
     pub run: Option<RunId>,
     /// When they reached us.
@@ -65,6 +69,8 @@ impl Batch {
             confirmed: false,
             attempts: 0,
             drift: false,
+            repairs: None,
+            trusts_ids: false,
             run: None,
             received_at,
             asked_at: received_at,

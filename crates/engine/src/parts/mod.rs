@@ -42,7 +42,7 @@ pub use match_keys::match_keys;
 pub use moved_on::MovedOn;
 pub use planned::{NamedCopy, PlanToKeep, PlannedWrite};
 pub use progress::{Progress, Step, SyncReport, SystemReport, Unwatched};
-pub use settings::{FirstWrites, Flap, Guards, Settings};
+pub use settings::{FirstWrites, Flap, Guards, ReconcileSchedule, Settings};
 pub use switched::Switched;
 pub use systems::SystemPort;
 pub use undelivered::{Undelivered, UndeliveredState};

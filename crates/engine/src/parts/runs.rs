@@ -33,6 +33,11 @@ impl Runs {
         self.tallies().counts.entry(run).or_default();
     }
 
+    /// What a run has made so far.
+    pub(crate) fn counts(&self, run: RunId) -> RunCounts {
+        self.tallies().counts.get(&run).copied().unwrap_or_default()
+    }
+
     /// A run ends. Answers what it made.
     pub(crate) fn leave(&self, run: RunId) -> RunCounts {
         self.tallies().counts.remove(&run).unwrap_or_default()

@@ -133,6 +133,7 @@ fn system_of(body: &Body) -> Option<&SystemName> {
         | Body::DuplicateDropped { .. }
         | Body::StaleDropped { .. }
         | Body::StaleSuspected { .. }
+        | Body::ReconciliationApplied { .. }
         | Body::DriftDetected { .. }
         | Body::PolicyChanged { .. }
         | Body::Released { .. } => None,

@@ -7,7 +7,8 @@ use crate::parts::assembly::{EngineParts, Parts};
 use crate::parts::error::EngineError;
 use crate::parts::progress::{Progress, SyncReport};
 use crate::ports::connector::{Connector, Delivery};
-use crate::ports::store::{NewRun, QuarantineItem, RunEnd, Store};
+use crate::ports::store::{NewRun, QuarantineItem, Reconciliation, RunEnd, Store};
+use crate::reconcile::{ReconcileOptions, RepairOptions, RepairReport, reconcile, repair};
 use crate::run::adopt::{adopt, recognise, uninstall};
 use crate::run::attend::turn;
 use crate::run::people::Person;
@@ -139,6 +140,31 @@ impl Engine {
     /// Removes everything of ours from a system, and answers what that was. The next run installs it anew.
     pub async fn uninstall(&self, system: &SystemName) -> Result<Vec<String>, EngineError> {
         uninstall(&self.parts, system).await
+    }
+
+    /// Compares the systems with the store, keeps what is found under the run of this engine, and changes nothing else. It
+    /// may be done beside a process that writes.
+    pub async fn reconcile(
+        &self,
+        options: &ReconcileOptions,
+        progress: &dyn Progress,
+    ) -> Result<Reconciliation, EngineError> {
+        let Some(run) = self.run else {
+            return Err(EngineError::Usage(
+                "a reconciliation is kept under a run; begin one first".to_owned(),
+            ));
+        };
+        reconcile(&self.parts, run, options, progress).await
+    }
+
+    /// Repairs what a reconciliation has found, as far as the rules let a repair go, and sends what follows.
+    pub async fn repair(
+        &self,
+        options: &RepairOptions,
+        progress: &dyn Progress,
+    ) -> Result<RepairReport, EngineError> {
+        prepare(&self.parts).await?;
+        repair(&self.parts, self.run, options, progress).await
     }
 
     /// Tries a quarantined item again: an incoming copy is read anew, a refused write may be planned anew.

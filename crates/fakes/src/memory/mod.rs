@@ -15,10 +15,11 @@ use avowal_engine::ports::connector::Installation;
 use avowal_engine::ports::lanes::{Claim, Lane, LocalLanes};
 use avowal_engine::ports::store::{
     BATCH_RECORDS_MAX, Commit, CommitChanges, CommitOutcome, ControlStops, CountEffects, Counts, CursorName,
-    Due, DueIntent, EffectCount, KeepLags, KeepRuns, Located, NewRun, OpenCounts, OpenReview, PlannedCreates,
-    PlannedDeletes, PlannedEffects, Position, QUIET_RUNS_KEPT, QuarantineItem, ReadHistory, ReadOverview,
-    ReadRecords, RecordCommit, Run, RunCounts, RunEnd, ScheduleWork, ShareStore, SharedStore, Signal, Stop,
-    StopCause, StoreError, WaitingIntent,
+    Due, DueIntent, EffectCount, KeepLags, KeepReconciliations, KeepRuns, Located, NewRun, OpenCounts,
+    OpenReview, PlannedCreates, PlannedDeletes, PlannedEffects, Position, QUIET_RUNS_KEPT, QuarantineItem,
+    RECONCILIATIONS_KEPT, ReadHistory, ReadOverview, ReadRecords, Reconciliation, ReconciliationDifference,
+    RecordCommit, Run, RunCounts, RunEnd, ScheduleWork, ShareStore, SharedStore, Signal, Stop, StopCause,
+    StoreError, WaitingIntent,
 };
 use std::collections::BTreeMap;
 use std::collections::VecDeque;
@@ -460,6 +461,43 @@ impl CountEffects for MemoryStore {
     async fn count_effects(&self, counts: &[EffectCount]) -> Result<(), StoreError> {
         self.tables().count(counts);
         Ok(())
+    }
+}
+
+#[async_trait]
+impl KeepReconciliations for MemoryStore {
+    async fn keep_reconciliation(
+        &self,
+        report: &Reconciliation,
+        differences: &[ReconciliationDifference],
+    ) -> Result<(), StoreError> {
+        let kept = &mut self.tables().reconciliations;
+        kept.insert(report.run, (report.clone(), differences.to_vec()));
+        while kept.len() as u64 > RECONCILIATIONS_KEPT {
+            kept.pop_first();
+        }
+        Ok(())
+    }
+
+    async fn reconciliations(&self, limit: usize) -> Result<Vec<Reconciliation>, StoreError> {
+        let tables = self.tables();
+        Ok(tables.reconciliations.values().rev().take(limit).map(|(report, _)| report.clone()).collect())
+    }
+
+    async fn reconciliation(&self, run: RunId) -> Result<Option<Reconciliation>, StoreError> {
+        Ok(self.tables().reconciliations.get(&run).map(|(report, _)| report.clone()))
+    }
+
+    async fn differences(
+        &self,
+        run: RunId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<ReconciliationDifference>, StoreError> {
+        let tables = self.tables();
+        let kept = tables.reconciliations.get(&run).map(|(_, differences)| differences.as_slice());
+        let later = kept.unwrap_or_default().iter().filter(|difference| difference.number > after);
+        Ok(later.take(limit).cloned().collect())
     }
 }
 

@@ -10,7 +10,7 @@ use avowal_engine::OWN_ENTITY;
 use avowal_engine::ports::store::{
     Commit, CommitOutcome, Counts, CursorName, EFFECTS_KEPT_MS, EffectCount, Located, MatchKey,
     NewQuarantineItem, PlannedCreates, PlannedDeletes, PlannedEffects, Position, QuarantineItem,
-    RecordCommit, Run, SENT_KEPT_MS, Signal, Stop, WaitingIntent,
+    Reconciliation, ReconciliationDifference, RecordCommit, Run, SENT_KEPT_MS, Signal, Stop, WaitingIntent,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,6 +26,7 @@ pub(super) struct Tables {
     pub(super) runs: BTreeMap<RunId, Run>,
     /// How often each effect was counted, by system, slot, entity and effect.
     pub(super) effects: BTreeMap<(SystemName, i64, EntityName, Effect), i64>,
+    pub(super) reconciliations: BTreeMap<RunId, (Reconciliation, Vec<ReconciliationDifference>)>,
     pub(super) records: BTreeMap<RecordId, Record>,
     pub(super) events: BTreeMap<(RecordId, u64), IntegrationEvent>,
     pub(super) links: BTreeMap<Link, RecordId>,

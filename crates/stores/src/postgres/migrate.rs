@@ -20,6 +20,11 @@ const MIGRATIONS: &[Migration] = &[
     Migration { number: 3, name: "lags", sql: include_str!("migrations/0003_lags.sql") },
     Migration { number: 4, name: "runs", sql: include_str!("migrations/0004_runs.sql") },
     Migration { number: 5, name: "effects", sql: include_str!("migrations/0005_effects.sql") },
+    Migration {
+        number: 6,
+        name: "reconciliations",
+        sql: include_str!("migrations/0006_reconciliations.sql"),
+    },
 ];
 
 /// Taken while tables are made or changed: "Avow" in ASCII. Nowhere else is a lock of this kind used.

@@ -29,6 +29,7 @@ mod match_keys;
 mod migrate;
 mod quarantine;
 mod readers;
+mod reconciliations;
 mod records;
 mod reviews;
 mod runs;
@@ -49,10 +50,10 @@ use avowal_engine::ports::connector::Installation;
 use avowal_engine::ports::lanes::{Claim, Lane};
 use avowal_engine::ports::store::{
     BATCH_RECORDS_MAX, Commit, CommitChanges, CommitOutcome, ControlStops, CountEffects, Counts, CursorName,
-    Due, DueIntent, EffectCount, KeepLags, KeepRuns, Located, NewRun, OpenCounts, OpenReview, PlannedCreates,
-    PlannedDeletes, PlannedEffects, Position, QuarantineItem, ReadHistory, ReadOverview, ReadRecords,
-    RecordCommit, Run, RunCounts, RunEnd, ScheduleWork, ShareStore, SharedStore, Signal, Stop, StopCause,
-    StoreError, WaitingIntent,
+    Due, DueIntent, EffectCount, KeepLags, KeepReconciliations, KeepRuns, Located, NewRun, OpenCounts,
+    OpenReview, PlannedCreates, PlannedDeletes, PlannedEffects, Position, QuarantineItem, ReadHistory,
+    ReadOverview, ReadRecords, Reconciliation, ReconciliationDifference, RecordCommit, Run, RunCounts,
+    RunEnd, ScheduleWork, ShareStore, SharedStore, Signal, Stop, StopCause, StoreError, WaitingIntent,
 };
 use claim::Claims;
 use connection::{Link, Server};
@@ -440,5 +441,34 @@ impl CountEffects for PostgresStore {
     async fn count_effects(&self, counts: &[EffectCount]) -> Result<(), StoreError> {
         self.refuse_if_read_only()?;
         read!(self, link => effects::count(link, counts))
+    }
+}
+
+#[async_trait]
+impl KeepReconciliations for PostgresStore {
+    async fn keep_reconciliation(
+        &self,
+        report: &Reconciliation,
+        differences: &[ReconciliationDifference],
+    ) -> Result<(), StoreError> {
+        self.refuse_if_read_only()?;
+        read!(self, link => reconciliations::keep(link, report, differences))
+    }
+
+    async fn reconciliations(&self, limit: usize) -> Result<Vec<Reconciliation>, StoreError> {
+        read!(self, link => reconciliations::newest(link, limit))
+    }
+
+    async fn reconciliation(&self, run: RunId) -> Result<Option<Reconciliation>, StoreError> {
+        read!(self, link => reconciliations::find(link, run))
+    }
+
+    async fn differences(
+        &self,
+        run: RunId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<ReconciliationDifference>, StoreError> {
+        read!(self, link => reconciliations::differences(link, run, after, limit))
     }
 }

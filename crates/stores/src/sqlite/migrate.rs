@@ -21,6 +21,11 @@ const MIGRATIONS: &[Migration] = &[
     Migration { number: 3, name: "lags", sql: include_str!("migrations/0003_lags.sql") },
     Migration { number: 4, name: "runs", sql: include_str!("migrations/0004_runs.sql") },
     Migration { number: 5, name: "effects", sql: include_str!("migrations/0005_effects.sql") },
+    Migration {
+        number: 6,
+        name: "reconciliations",
+        sql: include_str!("migrations/0006_reconciliations.sql"),
+    },
 ];
 
 /// Marks the file as ours: "Avow" in ASCII.

@@ -26,6 +26,7 @@ mod migrate;
 mod quarantine;
 mod readers;
 mod recent;
+mod reconciliations;
 mod records;
 mod reviews;
 mod runs;
@@ -43,10 +44,10 @@ use avowal_engine::ports::connector::Installation;
 use avowal_engine::ports::lanes::{Claim, Lane, LocalLanes};
 use avowal_engine::ports::store::{
     BATCH_RECORDS_MAX, Commit, CommitChanges, CommitOutcome, ControlStops, CountEffects, Counts, CursorName,
-    Due, DueIntent, EffectCount, KeepLags, KeepRuns, Located, NewRun, OpenCounts, OpenReview, PlannedCreates,
-    PlannedDeletes, PlannedEffects, Position, QuarantineItem, ReadHistory, ReadOverview, ReadRecords, Run,
-    RunCounts, RunEnd, ScheduleWork, ShareStore, SharedStore, Signal, Stop, StopCause, StoreError,
-    WaitingIntent,
+    Due, DueIntent, EffectCount, KeepLags, KeepReconciliations, KeepRuns, Located, NewRun, OpenCounts,
+    OpenReview, PlannedCreates, PlannedDeletes, PlannedEffects, Position, QuarantineItem, ReadHistory,
+    ReadOverview, ReadRecords, Reconciliation, ReconciliationDifference, Run, RunCounts, RunEnd,
+    ScheduleWork, ShareStore, SharedStore, Signal, Stop, StopCause, StoreError, WaitingIntent,
 };
 use encode::Encoded;
 use lock::WriteLock;
@@ -471,6 +472,35 @@ impl CountEffects for SqliteStore {
     async fn count_effects(&self, counts: &[EffectCount]) -> Result<(), StoreError> {
         let (path, counts) = (self.path.clone(), counts.to_vec());
         beside(move || effects::count_beside(&path, &counts).map(|()| true)).await.map(|_| ())
+    }
+}
+
+#[async_trait]
+impl KeepReconciliations for SqliteStore {
+    async fn keep_reconciliation(
+        &self,
+        report: &Reconciliation,
+        differences: &[ReconciliationDifference],
+    ) -> Result<(), StoreError> {
+        let (path, report, differences) = (self.path.clone(), report.clone(), differences.to_vec());
+        beside(move || reconciliations::keep(&path, &report, &differences)).await
+    }
+
+    async fn reconciliations(&self, limit: usize) -> Result<Vec<Reconciliation>, StoreError> {
+        self.readers.read(move |connection| reconciliations::newest(connection, limit)).await
+    }
+
+    async fn reconciliation(&self, run: RunId) -> Result<Option<Reconciliation>, StoreError> {
+        self.readers.read(move |connection| reconciliations::find(connection, run)).await
+    }
+
+    async fn differences(
+        &self,
+        run: RunId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<ReconciliationDifference>, StoreError> {
+        self.readers.read(move |connection| reconciliations::differences(connection, run, after, limit)).await
     }
 }
 

@@ -11,6 +11,7 @@ mod error;
 mod lag;
 mod quarantine;
 mod read;
+mod reconciliation;
 mod review;
 mod run;
 mod schedule;
@@ -28,6 +29,10 @@ pub use error::StoreError;
 pub use lag::KeepLags;
 pub use quarantine::{NewQuarantineItem, QuarantineItem};
 pub use read::{Located, ReadHistory, ReadOverview, ReadRecords};
+pub use reconciliation::{
+    EntitySnapshot, FieldAgreement, KeepReconciliations, RECONCILIATIONS_KEPT, Reconciliation,
+    ReconciliationDifference, ReconciliationSummary, UnsettledCopy,
+};
 pub use review::OpenReview;
 pub use run::{KeepRuns, NewRun, QUIET_RUNS_KEPT, RUN_SILENT_MS, Run, RunCounts, RunEnd, RunKind};
 pub use schedule::{Due, DueIntent, IntentDelay, ScheduleWork, WaitingIntent};
@@ -61,6 +66,7 @@ pub trait Store:
     + KeepLags
     + KeepRuns
     + CountEffects
+    + KeepReconciliations
 {
 }
 
@@ -75,6 +81,7 @@ impl<S> Store for S where
         + KeepLags
         + KeepRuns
         + CountEffects
+        + KeepReconciliations
         + ?Sized
 {
 }

@@ -228,6 +228,7 @@ impl RunCounts {
             | Body::DuplicateDropped { .. }
             | Body::StaleDropped { .. }
             | Body::StaleSuspected { .. }
+            | Body::ReconciliationApplied { .. }
             | Body::DriftDetected { .. }
             | Body::PolicyChanged { .. }
             | Body::Released { .. } => return,
