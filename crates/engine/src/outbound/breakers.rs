@@ -286,9 +286,6 @@ mod tests {
         judge(guards, &rules(), &"crm".into(), &window).iter().map(ToString::to_string).collect()
     }
 
-    /// Effects by name, as planned and as counted lately.
-    type Effects = &'static [(&'static str, u64, u64)];
-
     #[test]
     fn healthy_work_passes() {
         let guards = Guards::default();
