@@ -126,8 +126,9 @@ impl Sending<'_> {
             if !self.may_go_on() {
                 break;
             }
-            let wanted = self.rest.len().min(self.most);
-            let room = match reserve(target.parts, target.system, target.entity, wanted).await {
+            // What the rate allows is counted against the budget, and no more.
+            let admitted = admit(target, self.rest.len().min(self.most)).await;
+            let room = match reserve(target.parts, target.system, target.entity, admitted).await {
                 Ok((room, used_up)) => {
                     self.note_used_up(used_up);
                     room
@@ -140,7 +141,6 @@ impl Sending<'_> {
             if room == 0 {
                 break;
             }
-            let room = admit(target, room).await;
             let batch: Vec<OutgoingWrite> = self.rest.drain(..room).collect();
             self.sending.extend(batch.iter().map(|item| item.record.clone()));
             self.batches += 1;

@@ -4,6 +4,7 @@
 use crate::outbound::outcome::Ending;
 use crate::outbound::outgoing::OutgoingWrite;
 use crate::outbound::record_endings::{Ended, record_endings};
+use crate::outbound::reserve::reserve;
 use crate::outbound::turn::{Dispatched, Target};
 use crate::outbound::write::{BatchOrder, admit, mark_sent, write_batch};
 use crate::parts::error::EngineError;
@@ -104,10 +105,16 @@ async fn repeat(
     mut rest: Vec<OutgoingWrite>,
     done: &mut Dispatched,
 ) -> Result<(), EngineError> {
-    let Target { turn, parts, system, .. } = target;
+    let Target { turn, parts, system, entity, .. } = target;
     let most = target.batch_writes_max();
     while !rest.is_empty() && !parts.is_paused(system) && !turn.is_over() {
-        let room = admit(target, rest.len().min(most)).await;
+        let admitted = admit(target, rest.len().min(most)).await;
+        let (room, used_up) = reserve(parts, system, entity, admitted).await?;
+        if used_up.is_some() {
+            // What became of them is asked when there is room in the budget again.
+            done.used_up = used_up;
+            return Ok(());
+        }
         let batch: Vec<OutgoingWrite> = rest.drain(..room).collect();
         let batch = take_over(target, batch, done).await?;
         write_batch(target, batch, BatchOrder::default(), done).await?;

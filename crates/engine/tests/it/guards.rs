@@ -10,7 +10,7 @@ use avowal_engine::ports::connector::{
     WriteOutcome,
 };
 use avowal_engine::ports::store::{ControlStops, Cursor, Direction, ReadOverview, Stop, StopCause};
-use avowal_engine::{Engine, Switched, SyncOptions, SyncReport, Unwatched};
+use avowal_engine::{Engine, Switched, SyncOptions, SyncReport, Unwatched, WriteRate};
 use avowal_testkit::fake::{Fault, Profile};
 use serde_json::{Value as Json, json};
 use std::future::pending;
@@ -356,6 +356,17 @@ async fn a_write_budget_lets_so_many_go_within_an_hour_and_a_day() {
     let report = world.sync().await;
     assert_eq!((world.counts()[1], report.used_up), (ROWS + 30, vec![]));
     world.check_in_sync().await;
+}
+
+#[tokio::test]
+async fn what_the_rate_does_not_let_go_is_not_counted_against_the_budget() {
+    let mut world = linked(Profile::cas()).await;
+    world.settings.guards.writes_per_hour = Some(10);
+    world.rates.insert("crm".into(), WriteRate { per_second: 2, burst: 2 });
+    for n in ROWS..ROWS + 20 {
+        world.add("app", row(n));
+    }
+    assert_eq!(world.sync().await.written(), 10);
 }
 
 #[tokio::test]
