@@ -41,7 +41,7 @@ pub(super) fn begin(path: &Path, run: &NewRun) -> Result<RunId, StoreError> {
 pub(super) fn note(path: &Path, run: RunId, counts: &RunCounts, at: Timestamp) -> Result<(), StoreError> {
     change(path, |connection| {
         connection.execute(
-            "UPDATE runs SET counts = ?2, events = ?3, seen_at = ?4 WHERE id = ?1 AND ended IS NULL",
+            "UPDATE runs SET counts = ?2, events = ?3, seen_at = ?4, ended = NULL WHERE id = ?1 AND ended_at IS NULL",
             params![
                 column::to_column(run.number())?,
                 column::to_json(counts)?,
@@ -64,7 +64,7 @@ pub(super) fn end(
     change(path, |connection| {
         connection.execute(
             "UPDATE runs SET counts = ?2, events = ?3, seen_at = ?4, ended_at = ?4, ended = ?5
-             WHERE id = ?1 AND ended IS NULL",
+             WHERE id = ?1 AND ended_at IS NULL",
             params![
                 column::to_column(run.number())?,
                 column::to_json(counts)?,
@@ -77,7 +77,8 @@ pub(super) fn end(
     })
 }
 
-/// Only one process works with the file, so runs that have not ended when it is opened were killed.
+/// Only one process works with the file, so runs that have not ended when it is opened were killed. One that only compares
+/// may go on beside; its next sign of life refutes this.
 pub(super) fn close_killed(connection: &Connection) -> Result<(), Fault> {
     connection.execute("UPDATE runs SET ended = ?1 WHERE ended IS NULL", [RunEnd::Killed.as_str()])?;
     Ok(())

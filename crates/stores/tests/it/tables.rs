@@ -7,7 +7,9 @@ use avowal_core::data::version::Dot;
 use avowal_core::history::{Body, ConfirmedBy, FieldStored, ReviewAnswer};
 use avowal_core::record::Review;
 use avowal_core::record::reason::ReviewReason;
-use avowal_engine::ports::store::{Commit, CommitChanges, ReadOverview};
+use avowal_engine::ports::store::{
+    Commit, CommitChanges, KeepRuns, NewRun, ReadOverview, RunCounts, RunEnd, RunKind,
+};
 use avowal_stores::sqlite::SqliteStore;
 use avowal_testkit::store_suite::sample::{Stream, at, delivery, records, unreadable};
 use rusqlite::Connection;
@@ -190,4 +192,33 @@ async fn state_can_be_read_field_by_field() {
         .map(|(field, belief)| format!("01|customer|{field}|{}", belief.value.as_text().unwrap_or_default()))
         .collect();
     assert_eq!(rows(&path, "SELECT record_id, entity, field, value FROM beliefs"), expected);
+}
+
+/// Whoever opens the file for writing is alone with it, so what has not ended was killed; but somebody who only compares may
+/// go on beside, and says so.
+#[tokio::test]
+async fn a_run_without_an_end_was_killed_unless_it_shows_life() {
+    let (_folder, path) = folder();
+    let begun = |kind| NewRun {
+        kind,
+        by: "Ada".to_owned(),
+        why: "a test".to_owned(),
+        configuration: "none".to_owned(),
+        began_at: at(1),
+    };
+    let store = SqliteStore::open(&path).unwrap();
+    let killed = store.begin_run(&begun(RunKind::Sync)).await.unwrap();
+    drop(store);
+    let beside = SqliteStore::open_read_only(&path).unwrap();
+    let comparing = beside.begin_run(&begun(RunKind::Reconcile)).await.unwrap();
+    let store = SqliteStore::open(&path).unwrap();
+    for run in [killed, comparing] {
+        assert_eq!(store.find_run(run).await.unwrap().unwrap().end, Some(RunEnd::Killed));
+    }
+    beside.note_run(comparing, &RunCounts::default(), at(2)).await.unwrap();
+    assert_eq!(store.find_run(comparing).await.unwrap().unwrap().end, None);
+    beside.end_run(comparing, RunEnd::Done, &RunCounts::default(), at(3)).await.unwrap();
+    let ended = store.find_run(comparing).await.unwrap().unwrap();
+    assert_eq!((ended.end, ended.ended_at), (Some(RunEnd::Done), Some(at(3))));
+    assert_eq!(store.find_run(killed).await.unwrap().unwrap().ended_at, None);
 }
