@@ -24,6 +24,7 @@
 //! ```
 
 mod arguments;
+mod beside;
 mod clock;
 mod commands;
 mod compose;
@@ -31,7 +32,6 @@ mod config;
 mod connectors;
 mod failure;
 mod history;
-mod key;
 mod output;
 mod undelivered;
 mod unopened;

@@ -2,121 +2,54 @@
 
 use crate::arguments::{PauseArguments, ResumeArguments, StopDirection};
 use crate::clock::now;
-use crate::compose;
 use crate::config::Config;
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
+use crate::{beside, compose};
 use avowal_core::data::ids::SystemName;
-use avowal_engine::ports::store::{Direction, Stop, StopCause, Store};
+use avowal_engine::ports::store::{Direction, Stop};
+use avowal_view::{PauseRequest, ResumeRequest};
 
 /// Stops a system in one direction or both.
 pub async fn pause(config: &Config, arguments: &PauseArguments, output: &Output) -> Result<Exit, Failure> {
     let system = known(config, &arguments.system)?;
     let store = compose::open_to_control(config).await?;
-    let by = super::person(arguments.by.as_deref());
-    for direction in directions(arguments.direction) {
-        let stop = Stop {
-            system: system.clone(),
-            direction,
-            cause: StopCause::Person,
-            by: Some(by.clone()),
-            note: arguments.note.clone(),
-            since: now(),
-        };
-        store.set_stop(&stop).await?;
-    }
-    tell(&store.stops().await?, &system, output)?;
+    let request = PauseRequest {
+        direction: arguments.direction.map(direction),
+        by: super::person(arguments.by.as_deref()),
+        note: arguments.note.clone(),
+    };
+    let stops = avowal_view::pause(store.as_ref(), &system, &request, now()).await?;
+    tell(&stops, &system, output)?;
     Ok(Exit::Done)
 }
 
-/// Lets a system go on. A stop that Avowal set because the system is not the one that it was is lifted only when that is
-/// cured, or when the person says that it was restored.
+/// Lets a system go on. What a word alone lifts is lifted in the store; where the system is not the one that it was, the
+/// process that has the store to write looks at it.
 pub async fn resume(config: &Config, arguments: &ResumeArguments, output: &Output) -> Result<Exit, Failure> {
     let system = known(config, &arguments.system)?;
-    let by = super::person(arguments.by.as_deref());
-    let wanted = directions(arguments.direction);
+    let request = ResumeRequest {
+        direction: arguments.direction.map(direction),
+        restored: arguments.restored,
+        approve_creates: arguments.approve_creates,
+        yes: arguments.yes,
+        by: super::person(arguments.by.as_deref()),
+    };
     let store = compose::open_to_control(config).await?;
-    let standing: Vec<Stop> = of(store.stops().await?, &system);
-    let is_other = standing.iter().any(|stop| stop.cause == StopCause::Identity);
-    if arguments.restored && !is_other {
-        return Err(Failure::usage(format!(
-            "{system} is the system that it was, so nothing has to be listed again. Leave out --restored"
-        )));
-    }
-    for stop in standing.iter().filter(|stop| wanted.contains(&stop.direction)) {
-        if stop.cause == StopCause::Person {
-            store.lift_stop(stop, &by, now()).await?;
-        }
-    }
-    if arguments.approve_creates {
-        approve_creates(store.as_ref(), &system, &by).await?;
-    }
-    if arguments.yes {
-        keep_lifted(store.as_ref(), &system, StopCause::FirstWrite, &by).await?;
-    }
-    if is_other && wanted.contains(&Direction::Out) {
+    let stops = if avowal_view::resume_stops(store.as_ref(), &system, &request, now()).await? {
         drop(store);
-        answer_identity(config, &system, arguments.restored, &by).await?;
-    }
-    tell(&compose::open_to_control(config).await?.stops().await?, &system, output)?;
+        beside::decider(config, output).await?.decide.resume(&system, &request).await?
+    } else {
+        store.stops().await?
+    };
+    tell(&stops, &system, output)?;
     Ok(Exit::Done)
 }
 
-/// Lets creates of a system go, also where no guard has held any so far.
-pub(super) async fn approve_creates(store: &dyn Store, system: &SystemName, by: &str) -> Result<(), Failure> {
-    keep_lifted(store, system, StopCause::Creates, by).await
-}
-
-/// Keeps that a person lets go what a stop of this cause holds, whether or not one stands.
-async fn keep_lifted(
-    store: &dyn Store,
-    system: &SystemName,
-    cause: StopCause,
-    by: &str,
-) -> Result<(), Failure> {
-    let stop = Stop {
-        system: system.clone(),
-        direction: Direction::Out,
-        cause,
-        by: Some(by.to_owned()),
-        note: None,
-        since: now(),
-    };
-    store.keep_lifted(&stop, by, now()).await?;
-    Ok(())
-}
-
-/// Lifts the stop of a system that is itself again, or that a person takes for itself.
-async fn answer_identity(
-    config: &Config,
-    system: &SystemName,
-    restored: bool,
-    by: &str,
-) -> Result<(), Failure> {
-    let store = compose::open_to_write(config).await?;
-    let engine = compose::engine(config, store.clone()).await?;
-    if restored {
-        engine.adopt(system).await?;
-    } else {
-        engine.recognise(system).await?;
-    }
-    for stop in of(store.stops().await?, system) {
-        if stop.cause == StopCause::Identity {
-            store.lift_stop(&stop, by, now()).await?;
-        }
-    }
-    Ok(())
-}
-
-fn of(stops: Vec<Stop>, system: &SystemName) -> Vec<Stop> {
-    stops.into_iter().filter(|stop| stop.system == *system).collect()
-}
-
-fn directions(wanted: Option<StopDirection>) -> Vec<Direction> {
-    match wanted {
-        None => Direction::ALL.to_vec(),
-        Some(StopDirection::In) => vec![Direction::In],
-        Some(StopDirection::Out) => vec![Direction::Out],
+fn direction(named: StopDirection) -> Direction {
+    match named {
+        StopDirection::In => Direction::In,
+        StopDirection::Out => Direction::Out,
     }
 }
 

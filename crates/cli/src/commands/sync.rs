@@ -1,16 +1,24 @@
 //! `avowal sync`: until quiet, then exit.
 
 use crate::arguments::SyncArguments;
+use crate::beside::{self, Holder};
+use crate::clock::now;
 use crate::compose;
 use crate::config::Config;
 use crate::failure::{Exit, Failure};
 use crate::output::{Mark, Output, all_counted, counted};
 use crate::undelivered;
 use crate::watch::Watch;
+use avowal_core::data::ids::SystemName;
 use avowal_core::explain::short_text;
 use avowal_engine::ports::connector::Finding;
 use avowal_engine::ports::store::StopCause;
 use avowal_engine::{FirstWrite, FirstWrites, SyncOptions, SyncReport, SystemReport};
+#[cfg(unix)]
+use avowal_server::client::Client;
+#[cfg(unix)]
+use avowal_view::SyncRequest;
+use avowal_view::approve_creates;
 use std::sync::Arc;
 
 /// What is said of a system with which nothing was done.
@@ -29,22 +37,57 @@ pub async fn run(mut config: Config, arguments: &SyncArguments, output: &Output)
         let plan = Arc::new(super::plan::to_keep(&config, path)?);
         config.settings.first_writes = FirstWrites::Planned { by: super::person(None), plan };
     }
-    let store = compose::open_to_write(&config).await?;
-    for name in &arguments.approve_creates {
-        let system = super::pause::known(&config, name)?;
-        super::pause::approve_creates(store.as_ref(), &system, &super::person(None)).await?;
+    let names = arguments.approve_creates.iter().map(|name| super::pause::known(&config, name));
+    let approved: Vec<SystemName> = names.collect::<Result<_, _>>()?;
+    let store = match beside::holder(&config, output).await? {
+        Holder::Here(store) => store,
+        #[cfg(unix)]
+        Holder::Daemon(daemon) => {
+            let report = by_daemon(&daemon, arguments, approved, output).await?;
+            return tell(&report, output);
+        }
+    };
+    for system in &approved {
+        approve_creates(store.as_ref(), system, &super::person(None), now()).await?;
     }
     let engine = compose::engine(&config, store).await?;
     let watch = Watch::new();
     let report = engine.sync(SyncOptions { full: arguments.full }, &watch).await;
     watch.finish();
-    let report = report?;
+    tell(&report?, output)
+}
+
+fn tell(report: &SyncReport, output: &Output) -> Result<Exit, Failure> {
     if output.is_json() {
-        output.json(&report)?;
+        output.json(report)?;
     } else {
-        print(&report, output);
+        print(report, output);
     }
-    Ok(exit(&report))
+    Ok(exit(report))
+}
+
+/// Has the daemon that holds the store do it, beside what it does anyhow.
+#[cfg(unix)]
+async fn by_daemon(
+    daemon: &Client,
+    arguments: &SyncArguments,
+    approve_creates: Vec<SystemName>,
+    output: &Output,
+) -> Result<SyncReport, Failure> {
+    let refused = |why: &str| {
+        let cure = "Stop `avowal run`, run this command, then start it again";
+        Failure::failed(format!("`avowal run` is running and holds the store; {why}. {cure}"))
+    };
+    if arguments.plan.is_some() {
+        return Err(refused("it writes by itself, so nothing would be held to the plan"));
+    }
+    if !arguments.approve_deletes.is_empty() {
+        return Err(refused("deletes are approved for one run, and its run goes on for ever"));
+    }
+    output.remark("`avowal run` is running and holds the store; it does this now.");
+    let request =
+        SyncRequest { full: arguments.full, yes: arguments.yes, approve_creates, by: super::person(None) };
+    Ok(daemon.sync(&request).await?)
 }
 
 /// What a person must act on first decides: credentials, then what is held, then what failed, then what waits.

@@ -45,6 +45,15 @@ pub(crate) async fn sync(
     progress: &dyn Progress,
 ) -> Result<SyncReport, EngineError> {
     prepare(parts).await?;
+    sync_prepared(parts, options, progress).await
+}
+
+/// As [`sync`], where the parts have learned what is durable already and may be in use by a service.
+pub(crate) async fn sync_prepared(
+    parts: &Parts,
+    options: SyncOptions,
+    progress: &dyn Progress,
+) -> Result<SyncReport, EngineError> {
     hasten_all(parts).await?;
     parts.listings().forget_all();
     let mut run = Run {
