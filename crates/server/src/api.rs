@@ -175,9 +175,15 @@ async fn replay(
     Ok(Json(desk.replay(Some(id), &request).await?))
 }
 
-/// It ends when nothing is left to do, however long that takes; it is broken off when whoever asked goes away.
+/// It ends when nothing is left to do, however long that takes, also if whoever asked goes away: a write that is broken off
+/// has an unknown outcome, which not every system can tell afterwards.
 async fn sync(State(desk): State<Arc<Desk>>, Asked(request): Asked<SyncRequest>) -> Answered<SyncReport> {
-    Ok(Json(desk.sync(&request).await?))
+    let report = tokio::spawn(async move { desk.sync(&request).await }).await;
+    let report = report.map_err(|error| {
+        let detail = format!("the sync ended unexpectedly: {error}. Look into the daemon's log");
+        Problem::of_request(StatusCode::INTERNAL_SERVER_ERROR, detail)
+    })?;
+    Ok(Json(report?))
 }
 
 /// What would be said beside an answer at a terminal.

@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 
 /// Follows all systems, and listens for webhooks where a system sends them, until a signal comes.
 pub async fn run(config: &Config, output: &Output) -> Result<Exit, Failure> {
-    let why = "one process does all the work of a SQLite store. Ask that one: every command works beside it";
+    let why = "a SQLite store has one worker, and commands work beside it";
     let store = beside::alone(config, output, why).await?;
     let desk = Arc::new(compose::desk(config, store).await?);
     let engine = desk.engine().clone();
@@ -79,6 +79,7 @@ fn listen_locally(
 ) -> Option<JoinHandle<()>> {
     match socket::bind(&config.socket) {
         Ok(socket) => {
+            output.remark(format!("Answering other commands at {}", config.socket.display()));
             let router = api::router(desk);
             Some(tokio::spawn(listen::serve(socket, router, socket::CONNECTIONS_MAX, ordered(stopped))))
         }
