@@ -40,7 +40,7 @@ test-full: tools services ## the end-to-end runs at full size: every crash point
 
 SEEDS ?= 1500
 JOBS ?= 2
-MISTAKE_SEEDS ?= 10000
+MISTAKE_SEEDS ?= 20000
 
 sim: ## plays SEEDS seeds (a number, or FROM..TO) on JOBS threads against the real core and engine
 	$(CARGO) build --quiet --profile sim --package avowal-sim --bins

@@ -8,6 +8,7 @@ use crate::decide::diff::Difference;
 use crate::history::{Basis, Evidence, FieldRelation};
 use crate::policy::{EntityPolicy, EqualChanges};
 use crate::record::Record;
+use crate::record::intent::Operation;
 use crate::record::observation::{Channel, Observation, Place};
 
 /// How a change of one field by the observed system relates to the belief, with the evidence. `base` is that of
@@ -42,7 +43,12 @@ pub fn relate(
     if observation.place == Place::InLog {
         // The change log holds our own writes too, in order. Ours has not come by, so this change is before it.
         let by = Basis::LogBeforeWrite { belief: belief.dot.clone() };
-        return (FieldRelation::Concurrent, Evidence::proven(by));
+        let evidence = match is_create(record, observation) {
+            // A row that we made may have come by unnoticed, when its id was another record's by then.
+            true => Evidence::inferred(by),
+            false => Evidence::proven(by),
+        };
+        return (FieldRelation::Concurrent, evidence);
     }
     let by = Basis::WriteInFlight { belief: belief.dot.clone() };
     (FieldRelation::Indeterminate, Evidence::unknown(by))
@@ -92,6 +98,11 @@ fn is_proven_foreign(observation: &Observation) -> bool {
     observation.place == Place::InLog
         && observation.channel == Channel::Feed
         && observation.correlation.is_none()
+}
+
+fn is_create(record: &Record, observation: &Observation) -> bool {
+    let intent = record.intents.get(&observation.system);
+    intent.is_some_and(|intent| intent.operation == Operation::Create)
 }
 
 /// Whether the belief of this field has been sent to the system without a known outcome.

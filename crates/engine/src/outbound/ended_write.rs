@@ -284,12 +284,37 @@ impl EndedWrite<'_> {
         parts.note_shown(self.target.system, &self.item.write.key);
     }
 
+    /// The system has refused this attempt, so only an earlier one may have an effect yet.
+    pub(crate) fn note_refused_attempt(&self) {
+        self.target.parts.sent().take_back(&self.item.write.key);
+    }
+
+    /// Whether an attempt that got no answer is so long ago that its effect would be there by now.
+    pub(crate) fn is_past_every_lag(&self) -> bool {
+        let parts = self.target.parts;
+        let lag_ms = parts.longest_lag_ms(self.target.system);
+        parts.sent().get(&self.item.write.key).is_some_and(|sent| sent.age_ms(self.asked_at) >= lag_ms)
+    }
+
     /// Whether the system's lag may explain that nothing of the write is seen.
     pub(crate) fn may_be_shown_later(&self) -> bool {
         let parts = self.target.parts;
         let lag_ms = parts.longest_lag_ms(self.target.system);
         let age_ms = parts.sent().get(&self.item.write.key).map(|sent| sent.age_ms(self.asked_at));
         age_ms.is_some_and(|age| age < lag_ms)
+    }
+
+    /// The next attempt is made as soon as another write to the system is confirmed, if that is sooner than its delay.
+    pub(crate) fn be_helped_by_another_write(&mut self) {
+        let scheduled = self.commit.delays.iter().rfind(|delay| delay.record == self.item.record);
+        let Some(delay) = scheduled.cloned() else { return };
+        self.target.parts.waiting().wait(Waiting {
+            key: self.item.write.key.clone(),
+            delay,
+            confirmed_before: Some(self.confirmed_before),
+            is_hastened: false,
+            has_progressed: false,
+        });
     }
 
     /// Schedules the next attempt, after `after_ms` or after the usual delay.
@@ -419,6 +444,12 @@ impl EndedWrite<'_> {
         let changed_at = self.known_copy().map(|copy| copy.changed_at);
         let Self { target, asked_at, .. } = self;
         changed_at.is_some_and(|at| target.parts.may_lag(target.system, at, *asked_at))
+    }
+
+    /// Whether a copy that is not there may only not be there yet: what made or changed it lately may be done later than it
+    /// was said. A log tells the order, so its system cannot lag.
+    pub(crate) fn may_come_yet(&self) -> bool {
+        !self.has_log && self.may_lag()
     }
 
     fn observation(&self, copy: &Change, shown: CopyState, channel: Channel, quiescent: bool) -> Observation {

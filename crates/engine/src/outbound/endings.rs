@@ -158,6 +158,10 @@ fn read_back(write: &mut EndedWrite<'_>, copy: &Change) -> Counted {
         write.remain_unknown(None, &FailureReason::CopyUnreadable);
         return Counted::Failed;
     }
+    if is_gone && write.item.write.operation == Operation::Delete && write.may_come_yet() {
+        write.remain_unknown(None, &FailureReason::NotShownYet);
+        return Counted::Failed;
+    }
     let untaken = write.untaken();
     write.observe_copy(Channel::Read);
     if !is_gone && write.is_in_flight() {
@@ -197,10 +201,14 @@ fn conflict(write: &mut EndedWrite<'_>, reason: &FailureReason) -> Counted {
     Counted::Failed
 }
 
-/// The copy does not exist, as the system answered. An update had no effect; a delete finds its work done. That the
-/// copy is gone is judged like any observation.
+/// The copy does not exist, as the system answered. An update had no effect; a delete finds its work done, unless the copy
+/// may only not be there yet. That the copy is gone is judged like any observation.
 fn missing(write: &mut EndedWrite<'_>) -> Counted {
     let is_delete = write.item.write.operation == Operation::Delete;
+    if is_delete && write.may_come_yet() {
+        write.remain_unknown(None, &FailureReason::NotShownYet);
+        return Counted::Failed;
+    }
     if !is_delete {
         write.fail(Failure::Missing, &FailureReason::CopyMissing);
     }
@@ -245,9 +253,7 @@ fn retry(write: &mut EndedWrite<'_>, after_ms: Option<u64>, reason: &FailureReas
 /// person has to.
 fn blocked(write: &mut EndedWrite<'_>, reason: &FailureReason) -> Counted {
     if write.item.is_open() {
-        // An earlier attempt may have had an effect, and may be what forbids this one.
-        write.remain_unknown(None, reason);
-        return Counted::Failed;
+        return blocked_again(write, reason);
     }
     let tries = write.tries();
     let is_leaving = matches!(reason, FailureReason::CopyIsLeaving { .. });
@@ -259,6 +265,22 @@ fn blocked(write: &mut EndedWrite<'_>, reason: &FailureReason) -> Counted {
     write.is_put_off = tries >= TRIES_IN_RUN_MAX;
     if is_over && !is_leaving {
         write.reject(reason);
+    }
+    Counted::Failed
+}
+
+/// A constraint forbids a write that was sent before with an unknown outcome. That attempt may have had an effect, and may be
+/// what forbids this one, so the outcome remains unknown. But a system that remembers keys would have answered with what
+/// the attempt did: once nothing of it can be on its way any more, it had no effect, and what is wanted by now is planned.
+fn blocked_again(write: &mut EndedWrite<'_>, reason: &FailureReason) -> Counted {
+    write.note_refused_attempt();
+    let remembers_keys = write.target.capabilities().idempotent;
+    if remembers_keys && write.item.is_outdated && write.is_past_every_lag() {
+        write.fail(Failure::Retry, reason);
+        write.plan();
+    } else {
+        write.remain_unknown(None, reason);
+        write.be_helped_by_another_write();
     }
     Counted::Failed
 }

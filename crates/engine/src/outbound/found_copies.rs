@@ -91,14 +91,14 @@ pub(crate) fn wait_for_referents(
     waiting: &BTreeSet<usize>,
 ) -> Vec<Ending> {
     let wait = |(at, ending): (usize, Ending)| match ending.found().is_some() && waiting.contains(&at) {
-        true => put_off(&items[at], FailureReason::ReferentUnknown),
+        true => put_off(&items[at], &ending, FailureReason::ReferentUnknown),
         false => ending,
     };
     endings.into_iter().enumerate().map(wait).collect()
 }
 
-/// Makes a found copy wait that may belong to another record with the same key: to one that has found it too, or to
-/// one whose own create has an unknown outcome. That record is resolved first.
+/// Makes a copy wait that may belong to another record with the same key: to one that has made or found it too, or to one
+/// whose own create has an unknown outcome. That record is resolved first.
 pub(crate) async fn wait_for_others(
     target: Target<'_>,
     policy: &EntityPolicy,
@@ -106,7 +106,7 @@ pub(crate) async fn wait_for_others(
     endings: Vec<Ending>,
     shown: &[Option<Understood>],
 ) -> Result<Vec<Ending>, EngineError> {
-    let first = first_finders(items, &endings);
+    let first = first_claims(items, &endings);
     // A record whose first attempt has just ended without a copy cannot have created the copy, so other records need
     // not wait for it.
     let made_nothing: BTreeSet<RecordId> = items
@@ -118,12 +118,14 @@ pub(crate) async fn wait_for_others(
     let mut out = Vec::with_capacity(endings.len());
     for (at, ending) in endings.into_iter().enumerate() {
         let item = &items[at];
-        let Some(copy) = ending.found() else {
+        let Some(id) = made(item, &ending).or(ending.found().map(|copy| &copy.id)) else {
             out.push(ending);
             continue;
         };
-        let reason = if first.get(&copy.id).is_some_and(|first| *first != at) {
+        let reason = if first.get(id).is_some_and(|first| *first != at) {
             Some(FailureReason::FoundByAnother)
+        } else if ending.found().is_none() {
+            None
         } else if let Some(row) = shown[at].as_ref().filter(|_| !item.is_open()) {
             let other = possible_creator(target, policy, &item.record, &row.fields, &made_nothing).await?;
             other.map(|record| FailureReason::MayBelongTo { record })
@@ -131,7 +133,7 @@ pub(crate) async fn wait_for_others(
             None
         };
         out.push(match reason {
-            Some(reason) => put_off(item, reason),
+            Some(reason) => put_off(item, &ending, reason),
             None => ending,
         });
     }
@@ -157,10 +159,15 @@ async fn possible_creator(
     Ok(states.into_iter().flatten().find(in_doubt).map(|state| state.id))
 }
 
-/// The place of the first item that has found each copy. One whose own create may have made the copy comes before
-/// others.
-fn first_finders(items: &[OutgoingWrite], endings: &[Ending]) -> BTreeMap<RemoteId, usize> {
+/// The place of the item to which each copy belongs: the one whose create is confirmed with it; else the first that has
+/// found it, and one whose own create may have made the copy comes before others.
+fn first_claims(items: &[OutgoingWrite], endings: &[Ending]) -> BTreeMap<RemoteId, usize> {
     let mut first = BTreeMap::new();
+    for (at, ending) in endings.iter().enumerate() {
+        if let Some(id) = made(&items[at], ending) {
+            first.entry(id.clone()).or_insert(at);
+        }
+    }
     for is_open in [true, false] {
         for (at, ending) in endings.iter().enumerate() {
             if items[at].is_open() == is_open
@@ -173,10 +180,15 @@ fn first_finders(items: &[OutgoingWrite], endings: &[Ending]) -> BTreeMap<Remote
     first
 }
 
-/// The ending of a write whose found copy is not used yet: it is tried again, or its unknown outcome is resolved
-/// later.
-fn put_off(item: &OutgoingWrite, reason: FailureReason) -> Ending {
-    match item.is_open() {
+/// The copy that a create has made, as its system says.
+fn made<'a>(item: &OutgoingWrite, ending: &'a Ending) -> Option<&'a RemoteId> {
+    let is_made = matches!(ending, Ending::Confirmed { .. }) && item.write.operation == Operation::Create;
+    ending.copy_id().filter(|_| is_made)
+}
+
+/// The ending of a write whose copy is not used yet: it is tried again, or its unknown outcome is resolved later.
+fn put_off(item: &OutgoingWrite, ending: &Ending, reason: FailureReason) -> Ending {
+    match item.is_open() || made(item, ending).is_some() {
         true => Ending::StillUnknown { reason },
         false => Ending::Retry { after_ms: None, reason },
     }

@@ -6,6 +6,7 @@ use crate::parts::flapping::WrittenContent;
 use crate::ports::connector::Write;
 use avowal_core::data::ids::{RecordId, RemoteId};
 use avowal_core::history::Context;
+use avowal_core::outgoing::plan::is_still_wanted;
 use avowal_core::record::Record;
 use avowal_core::record::intent::{Intent, IntentStatus, Operation, content_digest};
 
@@ -34,6 +35,8 @@ pub(crate) struct OutgoingWrite {
     pub(crate) status: IntentStatus,
     /// Whether its last try provably had no effect, so that the next one leaves no event.
     pub(crate) is_waiting: bool,
+    /// Whether its last try has ended, and its next one was scheduled: nobody left while it was under way.
+    pub(crate) is_scheduled: bool,
     pub(crate) write: Write,
     /// The content that the write would leave in the copy.
     pub(crate) written_content: WrittenContent,
@@ -47,16 +50,20 @@ pub(crate) struct OutgoingWrite {
     pub(crate) attempt: u32,
     /// Whether the system has changed the record since the intent was planned.
     pub(crate) is_overtaken: bool,
+    /// Whether something else is to be written by now.
+    pub(crate) is_outdated: bool,
 }
 
 impl OutgoingWrite {
     pub(crate) fn new(target: Target<'_>, record: &Record, intent: &Intent, due: &Due, write: Write) -> Self {
         let system = target.system;
+        let policy = target.parts.policies.get(target.entity);
         Self {
             record: record.id.clone(),
             failures: due.failures,
             status: intent.status,
             is_waiting: due.is_waiting(intent),
+            is_scheduled: due.is_delayed,
             write,
             written_content: WrittenContent {
                 record: record.id.clone(),
@@ -71,6 +78,7 @@ impl OutgoingWrite {
             is_again: intent.operation == Operation::Create && record.copies.contains_key(system),
             attempt: intent.attempt,
             is_overtaken: record.vector.get(system) > intent.vector.get(system),
+            is_outdated: policy.is_some_and(|policy| !is_still_wanted(policy, record, system)),
         }
     }
 

@@ -249,10 +249,16 @@ impl Recording<'_> {
             if !matches!(ending, Ending::Blocked { .. } | Ending::Retry { .. }) {
                 parts.waiting().forget(self.target.system, &item.record);
             }
-            if !matches!(
-                ending,
-                Ending::StillUnknown { .. } | Ending::Confirmed { .. } | Ending::ReadBack { .. }
-            ) {
+            let is_open_still = match ending {
+                Ending::StillUnknown { .. } | Ending::Confirmed { .. } | Ending::ReadBack { .. } => true,
+                Ending::Blocked { .. } | Ending::Retry { .. } => item.is_open(),
+                Ending::Found { .. }
+                | Ending::Conflict { .. }
+                | Ending::Missing
+                | Ending::Rejected { .. }
+                | Ending::NotDone => false,
+            };
+            if !is_open_still {
                 parts.sent().forget(&item.write.key);
             }
             // A system that says that a copy is missing and shows it again undoes the write as well.

@@ -8,11 +8,15 @@ use crate::outbound::turn::{Dispatched, Target};
 use crate::outbound::write::{BatchOrder, admit, mark_sent, write_batch};
 use crate::parts::error::EngineError;
 use crate::ports::connector::{Change, ConnectorError, ConnectorErrorKind, RemoteState, Write};
+use crate::ports::store::Commit;
 use avowal_core::data::ids::RemoteId;
 use avowal_core::data::time::Timestamp;
 use avowal_core::history::{Body, Failure};
 use avowal_core::record::intent::{IntentStatus, Operation};
 use avowal_core::record::reason::FailureReason;
+
+/// How often a write of unknown outcome is sent again in vain although something else is to be written by now.
+const REPEATS_OUTDATED_MAX: u32 = 3;
 
 /// How many events of a record are read at once for the time of a write.
 const RECALLED_EVENTS: usize = 500;
@@ -36,10 +40,7 @@ pub(crate) async fn resolve_unknown(
     if items.is_empty() {
         return Ok(());
     }
-    // A write that was planned before the system's last change would overwrite that change now.
-    let can_repeat = |item: &OutgoingWrite| {
-        is_idempotent && !(item.is_overtaken && item.write.operation != Operation::Create)
-    };
+    let can_repeat = |item: &OutgoingWrite| is_idempotent && !is_better_looked_up(target, item);
     let (repeated, items): (Vec<_>, Vec<_>) = items.into_iter().partition(can_repeat);
     repeat(target, repeated, done).await?;
     if items.is_empty() {
@@ -58,6 +59,25 @@ pub(crate) async fn resolve_unknown(
         });
     }
     record_endings(target, Ended::now(target, &items, endings, asked_at), done).await
+}
+
+/// Whether the system is rather asked what became of a write than sent it again with its key.
+fn is_better_looked_up(target: Target<'_>, item: &OutgoingWrite) -> bool {
+    match item.write.operation {
+        // A write that was planned before the system's last change would overwrite that change now.
+        Operation::Update | Operation::Delete if item.is_overtaken => true,
+        Operation::Create if !can_be_found(target, &item.write) => false,
+        // Something else is to be written by now, and the system does not take this any more, perhaps for ever: a row to
+        // which it refers may be gone.
+        Operation::Create | Operation::Update | Operation::Delete => {
+            item.is_outdated && item.failures >= REPEATS_OUTDATED_MAX
+        }
+    }
+}
+
+/// Whether a search can tell if a create has made a copy.
+fn can_be_found(target: Target<'_>, write: &Write) -> bool {
+    target.capabilities().searchable && !write.lookup.is_empty()
 }
 
 /// Ends creates whose record has been linked with a copy meanwhile. Whether they made that copy or none, repeating
@@ -104,8 +124,25 @@ async fn take_over(
 ) -> Result<Vec<OutgoingWrite>, EngineError> {
     let (left, mut open): (Vec<_>, Vec<_>) =
         items.into_iter().partition(|item| item.status != IntentStatus::Unknown);
+    mark_repeats(target, &open).await?;
     open.extend(mark_sent(target, left, done).await?);
     Ok(open)
+}
+
+/// Marks repetitions as under way. Whoever finds such a mark later knows that the last one may be on its way.
+async fn mark_repeats(target: Target<'_>, items: &[OutgoingWrite]) -> Result<(), EngineError> {
+    let Target { turn, parts, system, entity, .. } = target;
+    if items.is_empty() {
+        return Ok(());
+    }
+    for item in items.iter().filter(|item| item.is_scheduled) {
+        recall(target, item).await?;
+    }
+    let delays = items.iter().map(|item| turn.mark_of_try(&item.record, item.failures)).collect();
+    parts.store.commit(Commit { delays, ..Commit::default() }).await?;
+    let now = parts.clock.now();
+    items.iter().for_each(|item| parts.sent().repeat(&item.write.key, system, entity, now));
+    Ok(())
 }
 
 /// Reads the copy of an update or delete, or searches the copy of a create by its keys.
@@ -126,7 +163,7 @@ async fn look_up(
             None => Ending::NotDone,
         });
     }
-    if !target.capabilities().searchable || write.lookup.is_empty() {
+    if !can_be_found(target, write) {
         return Ok(Ending::StillUnknown { reason: FailureReason::NotSearchable });
     }
     for fields in &write.lookup {

@@ -18,6 +18,8 @@ pub(crate) struct Sent {
     entity: EntityName,
     /// When it was sent last, as far as this process knows: not before it really was.
     pub(crate) at: Timestamp,
+    /// When it was sent the time before that, if its outcome was unknown by then.
+    before: Option<Timestamp>,
     /// Whether the system has said that it was done.
     pub(crate) is_acknowledged: bool,
     /// When a look that came after every lag showed nothing of it: a listing that begins later tells.
@@ -42,11 +44,27 @@ impl SentWrites {
                 system: system.clone(),
                 entity: entity.clone(),
                 at: now,
+                before: None,
                 is_acknowledged: false,
                 sought_at: None,
                 missed_at: None,
             };
             self.0.insert(key.to_owned(), sent);
+        }
+    }
+
+    /// A write of unknown outcome is sent again now.
+    pub(crate) fn repeat(&mut self, key: &str, system: &SystemName, entity: &EntityName, now: Timestamp) {
+        match self.0.get_mut(key) {
+            Some(sent) => sent.before = Some(std::mem::replace(&mut sent.at, now)),
+            None => self.send(key, system, entity, now),
+        }
+    }
+
+    /// The system has refused what was sent last, so that only what was sent before may have an effect yet.
+    pub(crate) fn take_back(&mut self, key: &str) {
+        if let Some(sent) = self.0.get_mut(key) {
+            sent.at = sent.before.take().unwrap_or(sent.at);
         }
     }
 

@@ -161,3 +161,24 @@ async fn an_empty_listing_of_a_system_that_held_copies_proves_nothing_of_a_lost_
         assert_eq!(world.counts(), [2, 2], "{name}");
     }
 }
+
+/// The system says of a copy that it is not there, because it is not there yet. That is no delete done.
+#[tokio::test]
+async fn a_copy_that_is_shown_late_is_deleted_all_the_same() {
+    let mut world = World::of([("app", Profile::log()), ("crm", Profile::correlated())]);
+    world.settings.patience_ms = 0;
+    world.sync().await;
+    let id = world.add("app", json!({"email": "a@x.org", "name": "Ann"}));
+    world.system("crm").fail_operation(Operation::Create, [Fault::ShownLate(10_000)]);
+    world.sync().await;
+    for delivery in world.system("crm").take_deliveries() {
+        world.engine().receive_delivery(&"crm".into(), &delivery).await;
+    }
+    world.system("app").delete(CUSTOMER, &id);
+    for _ in 0..6 {
+        world.sync().await;
+        world.clock.advance(10_000);
+    }
+    assert_eq!(world.counts(), [0, 0], "{}", world.story());
+    world.check_in_sync().await;
+}

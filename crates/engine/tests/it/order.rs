@@ -335,3 +335,59 @@ async fn a_system_that_is_down_sets_nothing_aside() {
     world.check_in_sync().await;
     let _ = customer();
 }
+
+/// The create's outcome is unknown, and what it refers to never comes. By the time something else is to be written, the
+/// same create is not repeated for ever.
+#[tokio::test]
+async fn a_create_that_cannot_be_repeated_any_more_is_looked_up() {
+    let world = World::with(plain_family(), [("app", Profile::log()), ("crm", Profile::correlated())]);
+    world.sync().await;
+    let (app, crm) = (world.system("app"), world.system("crm"));
+    crm.constrain(FAMILY);
+    crm.fail_operation(Operation::Create, [Fault::TimeoutBefore]);
+    let kid = app.insert("a_kid", raw(&json!({"number": 10, "parent": 1, "name": "K"})));
+    for _ in 0..3 {
+        world.sync().await;
+        world.clock.advance(60_000);
+    }
+    assert!(crm.blocked() > 0);
+    app.insert("z_parent", raw(&json!({"number": 2, "name": "P"})));
+    app.edit("a_kid", &kid, raw(&json!({"parent": 2})));
+    for _ in 0..8 {
+        world.sync().await;
+        world.clock.advance(600_000);
+    }
+    assert_eq!(world.quarantine().await, []);
+    world.check_in_sync().await;
+}
+
+/// Two records have the same key by now, and the outcome of both creates is unknown. One is confirmed, and the other one
+/// finds that copy in the same turn.
+#[tokio::test]
+async fn a_copy_that_one_create_made_is_not_found_by_another() {
+    let world = World::of([("app", Profile::log()), ("crm", Profile::log())]);
+    world.sync().await;
+    let (app, crm) = (world.system("app"), world.system("crm"));
+    crm.constrain(Constraint::Unique { entity: CUSTOMER, column: "email" });
+    crm.set_down(Some(unreachable()));
+    world.add("app", json!({"email": "a@x.org", "phone": "1"}));
+    let other = world.add("app", json!({"email": "b@x.org", "phone": "2"}));
+    let last = world.add("app", json!({"email": "c@x.org", "phone": "3"}));
+    assert!(world.try_sync().await.is_ok());
+    app.edit(CUSTOMER, &other, raw(&json!({"email": "a@x.org"})));
+    assert!(world.try_sync().await.is_ok());
+    crm.set_down(None);
+    crm.set_feed_stuck(true);
+    crm.fail_operation(Operation::Create, [Fault::TimeoutAfter, Fault::TimeoutBefore]);
+    for _ in 0..4 {
+        world.sync().await;
+        world.clock.advance(60_000);
+    }
+    assert_eq!(crm.rows(CUSTOMER).len(), 2, "one copy for each key");
+    app.delete(CUSTOMER, &last);
+    world.sync().await;
+    assert_eq!(crm.rows(CUSTOMER).len(), 1, "other writes are not held up");
+    let items = world.quarantine().await;
+    assert_eq!(items.len(), 1, "{items:?}");
+    world.check_laws().await;
+}

@@ -13,7 +13,7 @@ const USAGE: &str = "avowal-mistakes plants each known mistake and looks for it.
 
   --only NAME  this one
   --few N      so many, others every day
-  --seeds N    give up after so many seeds (10000)";
+  --seeds N    give up after so many seeds (20000)";
 
 /// A mistake, by how it is planted.
 enum Planted {
@@ -55,7 +55,7 @@ fn hunt_all(arguments: &[String]) -> Result<usize, String> {
         let at = arguments.iter().position(|argument| argument == name)?;
         arguments.get(at + 1).cloned()
     };
-    let seeds = value("--seeds").and_then(|seeds| seeds.parse().ok()).unwrap_or(10_000);
+    let seeds = value("--seeds").and_then(|seeds| seeds.parse().ok()).unwrap_or(20_000);
     let jobs = value("--jobs").and_then(|jobs| jobs.parse().ok()).unwrap_or(2);
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let root = root.canonicalize().map_err(|error| format!("{}: {error}", root.display()))?;

@@ -229,7 +229,11 @@ impl Oracle {
         if !stream.believed_since(field, old.no) {
             return;
         }
-        if old.no != new.no && includes(&old.vector, &new.vector) {
+        // A system that showed nothing had its rows taken for deleted. What is found there later is another record's.
+        let mut copies = commit.state.copies.iter();
+        let was_hidden =
+            copies.any(|(system, copy)| truth.hidden.contains(&(system.to_string(), copy.remote_id.clone())));
+        if old.no != new.no && includes(&old.vector, &new.vector) && !was_hidden {
             let what = format!("{}: {field} went back from {before} to {value}, which is older", event.id());
             truth.accuse("I9", Some(&thing), what);
         }
@@ -359,6 +363,11 @@ fn judge_fold(truth: &mut Truth, stream: &mut Stream, commit: &RecordCommit) {
     if folded != *state {
         let what = format!("{} at {} is not the fold of its history", state.id, state.seq);
         truth.accuse("I11", Some(&stream.thing), what);
+    }
+    if folded.deleted.is_some() {
+        let of_liars = folded.copies.iter().filter(|(system, _)| truth.liars.contains(system.as_str()));
+        let rows = of_liars.map(|(system, copy)| (system.to_string(), copy.remote_id.clone()));
+        truth.hidden.extend(rows);
     }
     stream.folded = Some(folded);
 }

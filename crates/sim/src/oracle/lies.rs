@@ -31,7 +31,7 @@ pub(super) fn seems_empty(truth: &Truth, system: &str) -> bool {
 
 /// Whether the copy belongs to a record that counts as deleted: few copies that are gone, by every look, are a delete that
 /// no guard holds, and what is made afterwards is another record.
-fn is_of_deleted(truth: &Truth, system: &str, id: &RemoteId) -> bool {
+pub(super) fn is_of_deleted(truth: &Truth, system: &str, id: &RemoteId) -> bool {
     let name = SystemName::new(system);
     let is_of_it = |stream: &Stream| {
         let record = stream.folded.as_ref().filter(|record| record.deleted.is_some());

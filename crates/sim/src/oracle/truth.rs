@@ -125,6 +125,8 @@ pub(super) struct Truth {
     pub(super) blind: BTreeSet<String>,
     /// Systems that have answered so at some time.
     pub(super) liars: BTreeSet<String>,
+    /// Rows of such systems that were taken for deleted with their records.
+    pub(super) hidden: BTreeSet<(String, RemoteId)>,
     pub(super) watch: super::writes::Watch,
     pub(super) streams: BTreeMap<String, super::commits::Stream>,
 }

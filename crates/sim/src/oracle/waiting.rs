@@ -50,8 +50,11 @@ fn is_forbidden(ending: &Ending, record: &Record, system: &str) -> bool {
     }
     let parent = believed(record, PARENT);
     let lacks_parent = parent.is_some_and(|parent| !of(ENTITY).any(|(key, _)| key == parent));
+    // Not by the record's own row; but a system that showed nothing may have been given a second row of the same thing.
+    let own = record.copies.iter().find(|(of, _)| of.as_str() == system).map(|(_, copy)| &copy.remote_id);
     let is_taken = believed(record, SEAT).is_some_and(|seat| {
-        of(CHILD).any(|(other, row)| Some(&other) != key.as_ref() && row.get(SEAT) == Some(&seat))
+        let mut rows = ending.rows.iter().filter(|((holder, id), _)| holder == system && Some(id) != own);
+        rows.any(|(_, row)| row.get(SEAT) == Some(&seat))
     });
     lacks_parent || is_taken
 }

@@ -3,7 +3,7 @@
 
 use super::Oracle;
 use super::commits::thing_of;
-use super::lies::{judge_blind_create, seems_empty};
+use super::lies::{is_of_deleted, judge_blind_create, seems_empty};
 use super::truth::{Edit, Truth, Version, includes};
 use crate::scenario::{KEY, ProfileKind};
 use avowal_core::data::ids::RemoteId;
@@ -371,7 +371,10 @@ fn judge_create(truth: &mut Truth, put: &Put<'_>, key: &str, thing: &str) {
     let ours = truth.rows_of(put.system, thing).into_iter().find(|id| {
         let row = truth.rows.get(&(put.system.to_owned(), id.clone()));
         let same_record = row.is_some_and(|row| record_of(&row.made_by) == record_of(key));
-        *id != *put.id && row.is_some_and(|row| row.ours) && (same_record || !was_removed)
+        *id != *put.id
+            && row.is_some_and(|row| row.ours)
+            && (same_record || !was_removed)
+            && (same_record || !is_of_deleted(truth, put.system, id))
     });
     if let Some(other) = ours {
         let what =
