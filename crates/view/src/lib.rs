@@ -3,11 +3,13 @@
 //!
 //! In here: the structs, how they are read from a store ([`Reader`], [`status`]), and what people decide ([`Decide`]; at a
 //! store of one's own [`Desk`] does it, beside a daemon the server's client). Never in here: a concrete store or connector,
-//! HTTP, and how a terminal shows anything. Shapes that core and engine make already are passed on, not made a second
+//! HTTP, and how a terminal shows anything. [`page`] and [`picture`] are what reports and pages are drawn with. Shapes that core and engine make already are passed on, not made a second
 //! time.
 
 mod desk;
 mod key;
+pub mod page;
+pub mod picture;
 mod quarantine;
 mod reader;
 mod refusal;

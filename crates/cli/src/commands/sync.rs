@@ -84,7 +84,9 @@ async fn by_daemon(
     if !arguments.approve_deletes.is_empty() {
         return Err(refused("deletes are approved for one run, and its run goes on for ever"));
     }
-    output.remark("`avowal run` is running and holds the store; it does this now.");
+    output.remark(
+        "`avowal run` is running and holds the store; it does this now. What it does by itself meanwhile is not counted.",
+    );
     let request =
         SyncRequest { full: arguments.full, yes: arguments.yes, approve_creates, by: super::person(None) };
     Ok(daemon.sync(&request).await?)
