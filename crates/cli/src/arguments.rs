@@ -62,6 +62,11 @@ pub enum Command {
     /// Look at what could not be understood or accepted, and try it again.
     #[command(subcommand)]
     Quarantine(QuarantineCommand),
+    /// Compare what the systems show with what is believed, change nothing, and say what would repair the differences.
+    Reconcile(ReconcileArguments),
+    /// Look at what ran: on whose word, how it ended, and what it did.
+    #[command(subcommand)]
+    Runs(RunsCommand),
     /// Verify or rebuild from the history.
     #[command(subcommand)]
     History(HistoryCommand),
@@ -232,6 +237,9 @@ pub struct TimelineArguments {
     /// Only the last so many events.
     #[arg(long, value_name = "N")]
     pub last: Option<u64>,
+    /// Name with each event its run, its policy and the event that caused it.
+    #[arg(long)]
+    pub full: bool,
 }
 
 /// Names one field of one record.
@@ -317,6 +325,80 @@ pub enum QuarantineCommand {
         /// Who asks for it; the login name by default.
         #[arg(long, value_name = "NAME")]
         by: Option<String>,
+    },
+}
+
+/// Arguments of `reconcile`.
+#[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct ReconcileArguments {
+    /// What to do with reconciliations that were made.
+    #[command(subcommand)]
+    pub command: Option<ReconcileCommand>,
+    /// Compare only this system.
+    #[arg(long, value_name = "SYSTEM")]
+    pub system: Option<String>,
+    /// Compare only this entity.
+    #[arg(long, value_name = "ENTITY")]
+    pub entity: Option<String>,
+    /// Conclude nothing of a copy that changed within this time, as in 90s, 5m or 1h; what differs is read again after it.
+    /// By default as long as each system may be late.
+    #[arg(long, value_name = "TIME", value_parser = milliseconds)]
+    pub settle: Option<u64>,
+    /// Keep the report in this file as JSON, with every difference. It contains values of your records.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+/// What to do with reconciliations that were made.
+#[derive(Subcommand, Debug)]
+pub enum ReconcileCommand {
+    /// List the reconciliations that are kept, the newest first.
+    List,
+    /// Show what one of them found.
+    Show {
+        /// The number of its run.
+        run: u64,
+    },
+    /// Repair what one of them found: the copies are read again and decided by the rules, like any other fact.
+    Repair {
+        /// The number of its run.
+        run: u64,
+        /// Only this field, this copy (SYSTEM:ID or our record id) or this recommended action.
+        #[arg(long, value_name = "FIELD|KEY|ACTION")]
+        only: Option<String>,
+    },
+}
+
+/// `90s`, `5m`, `1h` or `500ms` in milliseconds.
+fn milliseconds(text: &str) -> Result<u64, String> {
+    let digits = text.find(|char: char| !char.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let factor = match unit {
+        "ms" => Some(1),
+        "s" => Some(1_000),
+        "m" => Some(60_000),
+        "h" => Some(3_600_000),
+        _ => None,
+    };
+    let ms = number.parse::<u64>().ok().zip(factor).and_then(|(number, factor)| number.checked_mul(factor));
+    ms.filter(|ms| *ms <= 24 * 3_600_000)
+        .ok_or_else(|| "write a time of at most a day, as in 90s, 5m or 1h".to_owned())
+}
+
+/// What to do with runs.
+#[derive(Subcommand, Debug)]
+pub enum RunsCommand {
+    /// List the newest runs, the newest first.
+    List {
+        /// How many.
+        #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        last: u32,
+    },
+    /// Show what one run did: records, fields, writes by system, questions and what was set aside.
+    Show {
+        /// The run's number.
+        id: u64,
     },
 }
 

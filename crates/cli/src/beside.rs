@@ -62,7 +62,7 @@ pub async fn alone(config: &Config, output: &Output, why_alone: &str) -> Result<
 pub async fn decider(config: &Config, output: &Output) -> Result<Decider, Failure> {
     Ok(match holder(config, output).await? {
         Holder::Here(store) => {
-            Decider { decide: Box::new(compose::desk(config, store).await?), is_daemon: false }
+            Decider { decide: Box::new(compose::desk(config, store, None).await?), is_daemon: false }
         }
         #[cfg(unix)]
         Holder::Daemon(client) => Decider { decide: Box::new(client), is_daemon: true },

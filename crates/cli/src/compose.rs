@@ -5,7 +5,7 @@ use crate::config::{Config, StoreLocation, SystemConfig};
 use crate::failure::Failure;
 use crate::unopened::Unopened;
 use async_trait::async_trait;
-use avowal_core::data::ids::{EntityName, SystemName};
+use avowal_core::data::ids::{EntityName, RunId, SystemName};
 use avowal_core::policy::EntityPolicy;
 use avowal_engine::ports::connector::{Binding, Column, Connector, ConnectorError, Delivery, Installation};
 use avowal_engine::ports::store::{ControlStops as _, Store};
@@ -104,16 +104,17 @@ pub async fn scratch(config: &Config) -> Result<Scratch, Failure> {
     Ok(Scratch { store: Arc::new(store), installation, _folder: folder })
 }
 
-/// The engine over the store, with every system.
-pub async fn engine(config: &Config, store: Arc<dyn Store>) -> Result<Engine, Failure> {
+/// The engine over the store, with every system. Its events name the run.
+pub async fn engine(config: &Config, store: Arc<dyn Store>, run: Option<RunId>) -> Result<Engine, Failure> {
     let installation = store.installation().await?;
-    Ok(Engine::new(parts(config, store, &installation)))
+    Ok(Engine::new(EngineParts { run, ..parts(config, store, &installation) }))
 }
 
 /// An engine over the store, at which people decide.
-pub async fn desk(config: &Config, store: Arc<dyn Store>) -> Result<Desk, Failure> {
+pub async fn desk(config: &Config, store: Arc<dyn Store>, run: Option<RunId>) -> Result<Desk, Failure> {
     let installation = store.installation().await?;
-    Ok(Desk::new(parts(config, store, &installation)))
+    let parts = EngineParts { run, ..parts(config, store, &installation) };
+    Ok(Desk::new(parts, config.digest.clone()))
 }
 
 /// What an engine is made of. A system that cannot be opened answers with the reason, so that the others go on.
@@ -131,6 +132,7 @@ pub fn parts(config: &Config, store: Arc<dyn Store>, installation: &Installation
         systems: systems.collect(),
         policies: config.policies.clone(),
         settings: config.settings.clone(),
+        run: None,
         store,
     }
 }

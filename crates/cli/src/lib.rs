@@ -28,6 +28,7 @@ mod beside;
 mod clock;
 mod commands;
 mod compose;
+mod conduct;
 mod config;
 mod connectors;
 mod failure;

@@ -63,6 +63,7 @@ fn observation(system: &str, shown: CopyState) -> Observation {
         received_at: Timestamp::from_millis(0),
         place: Place::InLog,
         look: Look::First,
+        is_repair: false,
         lags: false,
     }
 }

@@ -107,6 +107,7 @@ pub fn observe(policy: &EntityPolicy, record: Record, observation: &Observation)
         source: Some(system.clone()),
         actor: observation.actor.clone(),
         policy: Some(policy.short_digest()),
+        run: None,
         correlation: observation.correlation.clone(),
         occurred_at: observation.occurred_at,
         received_at: observation.received_at,

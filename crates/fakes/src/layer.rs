@@ -1,7 +1,7 @@
 //! The one store that forwards: a test that changes what a store does writes down only what it changes.
 
 use async_trait::async_trait;
-use avowal_core::data::ids::{EntityName, RecordId, RemoteId, SystemName};
+use avowal_core::data::ids::{EntityName, RecordId, RemoteId, RunId, SystemName};
 use avowal_core::data::time::Timestamp;
 use avowal_core::history::IntegrationEvent;
 use avowal_core::record::{CopyKey, Record};
@@ -10,9 +10,10 @@ use avowal_engine::ports::connector::Installation;
 use avowal_engine::ports::lanes::{Claim, Lane};
 use avowal_engine::ports::store::{
     Commit, CommitChanges, CommitOutcome, ControlStops, Counts, CursorName, Due, DueIntent, KeepLags,
-    Located, OpenCounts, OpenReview, PlannedCreates, PlannedDeletes, Position, QuarantineItem, ReadHistory,
-    ReadOverview, ReadRecords, ScheduleWork, ShareStore, SharedStore, Signal, Stop, StopCause, Store,
-    StoreError, WaitingIntent,
+    KeepReconciliations, KeepRuns, Located, NewRun, OpenCounts, OpenReview, PlannedCreates, PlannedDeletes,
+    Position, QuarantineItem, ReadHistory, ReadOverview, ReadRecords, Reconciliation,
+    ReconciliationDifference, Run, RunCounts, RunEnd, ScheduleWork, ShareStore, SharedStore, Signal, Stop,
+    StopCause, Store, StoreError, WaitingIntent,
 };
 use std::collections::BTreeMap;
 use std::ops::Deref;
@@ -264,5 +265,71 @@ impl<L: StoreLayer> KeepLags for Layered<L> {
 
     async fn keep_lag(&self, system: &SystemName, ms: u64) -> Result<(), StoreError> {
         self.0.below().keep_lag(system, ms).await
+    }
+}
+
+#[async_trait]
+impl<L: StoreLayer> KeepRuns for Layered<L> {
+    async fn begin_run(&self, run: &NewRun) -> Result<RunId, StoreError> {
+        self.0.below().begin_run(run).await
+    }
+
+    async fn note_run(&self, run: RunId, counts: &RunCounts, at: Timestamp) -> Result<(), StoreError> {
+        self.0.below().note_run(run, counts, at).await
+    }
+
+    async fn end_run(
+        &self,
+        run: RunId,
+        end: RunEnd,
+        counts: &RunCounts,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.0.below().end_run(run, end, counts, at).await
+    }
+
+    async fn runs(&self, before: Option<RunId>, limit: usize) -> Result<Vec<Run>, StoreError> {
+        self.0.below().runs(before, limit).await
+    }
+
+    async fn find_run(&self, run: RunId) -> Result<Option<Run>, StoreError> {
+        self.0.below().find_run(run).await
+    }
+
+    async fn run_events(
+        &self,
+        run: RunId,
+        after: Option<(RecordId, u64)>,
+        limit: usize,
+    ) -> Result<Vec<IntegrationEvent>, StoreError> {
+        self.0.below().run_events(run, after, limit).await
+    }
+}
+
+#[async_trait]
+impl<L: StoreLayer> KeepReconciliations for Layered<L> {
+    async fn keep_reconciliation(
+        &self,
+        report: &Reconciliation,
+        differences: &[ReconciliationDifference],
+    ) -> Result<(), StoreError> {
+        self.0.below().keep_reconciliation(report, differences).await
+    }
+
+    async fn reconciliations(&self, limit: usize) -> Result<Vec<Reconciliation>, StoreError> {
+        self.0.below().reconciliations(limit).await
+    }
+
+    async fn reconciliation(&self, run: RunId) -> Result<Option<Reconciliation>, StoreError> {
+        self.0.below().reconciliation(run).await
+    }
+
+    async fn differences(
+        &self,
+        run: RunId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<ReconciliationDifference>, StoreError> {
+        self.0.below().differences(run, after, limit).await
     }
 }

@@ -356,6 +356,7 @@ fn engine(
         settings.guards.deletes_approved.extend(systems.keys().cloned());
     }
     Engine::new(EngineParts {
+        run: None,
         store: memory.clone(),
         clock: clock.clone(),
         systems: systems.iter().map(port).collect(),

@@ -206,6 +206,7 @@ impl Counting<'_> {
             | Body::DuplicateDropped { .. }
             | Body::StaleDropped { .. }
             | Body::StaleSuspected { .. }
+            | Body::ReconciliationApplied { .. }
             | Body::DriftDetected { .. }
             | Body::PolicyChanged { .. }
             | Body::Released { .. } => {}

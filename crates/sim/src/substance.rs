@@ -122,6 +122,10 @@ fn body(body: &Body) -> String {
         Body::StaleSuspected { system, channel, fields, why: _ } => {
             format!("suspected {system} {} {}", road(*channel), values(fields))
         }
+        Body::ReconciliationApplied { system, actions, .. } => {
+            let each = actions.iter().map(|(subject, action)| format!("{subject} {}", action.as_str()));
+            format!("reconciled {system} {}", each.collect::<Vec<_>>().join(" "))
+        }
         Body::DriftDetected { system, fields } => format!("drift {system} {}", names(fields)),
         Body::PolicyChanged { from, to } => format!("policy {from:?} {to}"),
         Body::Released { system } => format!("released {system}"),

@@ -180,6 +180,7 @@ impl World {
             (SystemName::new(&system.name), SystemPort { connector, poll_ms: 5_000, rate, lag_ms: None })
         };
         let engine = Arc::new(Engine::new(EngineParts {
+            run: None,
             store: Arc::new(Layered(store)),
             clock: Arc::new(WorkerClock::new(self.clock.clone(), self.wall_offset_ms)),
             systems: self.systems.iter().zip(&self.scenario.systems).map(port).collect(),

@@ -9,6 +9,8 @@ pub mod concurrent;
 pub mod conflicts;
 pub mod generate;
 pub mod lags;
+pub mod reconciliations;
+pub mod runs;
 pub mod sample;
 pub mod schedule;
 pub mod states;
@@ -43,6 +45,8 @@ macro_rules! store_suite {
                 shares_divide_what_is_due, sole_keys_have_no_other_carrier, one_of_many_begins_wins,
                 old_deliveries_are_forgotten;
             lags: the_longest_lag_is_kept;
+            reconciliations: reconciliations_are_kept_and_forgotten;
+            runs: runs_are_kept_and_end_once, events_are_found_by_their_run, quiet_runs_are_forgotten;
             stops: stops_stand_until_lifted, the_last_lifting_is_kept, installation_stays;
             concurrent: many_writers_all_durable, one_of_many_competing_commits_wins, readers_see_whole_commits;
         }

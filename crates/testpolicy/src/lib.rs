@@ -7,7 +7,7 @@ use avowal_core::policy::mapping::{Empty, Nulls};
 use avowal_core::policy::spec::{
     ColumnDetail, ColumnSpec, DeleteSpec, EntitySpec, FieldSpec, MappingSpec, MatchKeySpec, PolicyError,
 };
-use avowal_core::policy::{EntityPolicy, NoKey, SystemTraits};
+use avowal_core::policy::{EntityPolicy, NoKey, Repair, SystemTraits};
 use serde::Deserialize;
 use serde_json::Value as Json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,6 +25,8 @@ pub struct Rules {
     pub match_on: Vec<MatchKeySpec>,
     /// What becomes of a record without any of them.
     pub no_key: NoKey,
+    /// What a repair may do.
+    pub repair: Repair,
     /// The rule of deletes.
     pub deletes: DeleteSpec,
     /// Each system's traits and mapping.
@@ -88,6 +90,7 @@ impl Rules {
             EntitySpec {
                 match_on: self.match_on,
                 no_key: self.no_key,
+                repair: self.repair,
                 fields: self.fields,
                 deletes: self.deletes,
                 systems,

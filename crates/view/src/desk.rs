@@ -10,8 +10,9 @@ use crate::stop::{
 };
 use async_trait::async_trait;
 use avowal_core::data::ids::SystemName;
+use avowal_core::explain::short_text;
 use avowal_engine::ports::clock::Clock;
-use avowal_engine::ports::store::{Stop, StopCause, Store};
+use avowal_engine::ports::store::{NewRun, RunEnd, RunKind, Stop, StopCause, Store};
 use avowal_engine::{Engine, EngineError, EngineParts, SyncOptions, SyncReport, Unwatched};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -50,6 +51,7 @@ pub trait Decide: Send + Sync {
 /// Where people ask and decide, over an engine and its store.
 pub struct Desk {
     engine: Arc<Engine>,
+    configuration: String,
     policies: Policies,
     systems: Vec<AskedSystem>,
     clock: Arc<dyn Clock>,
@@ -58,14 +60,15 @@ pub struct Desk {
 }
 
 impl Desk {
-    /// A desk with an engine of these parts.
-    pub fn new(parts: EngineParts) -> Self {
+    /// A desk with an engine of these parts, under the configuration of this short digest.
+    pub fn new(parts: EngineParts, configuration: String) -> Self {
         let asked = parts.systems.iter().map(|(name, port)| AskedSystem {
             name: name.clone(),
             lag_ms: port.lag_ms,
             connector: Some(port.connector.clone()),
         });
         Self {
+            configuration,
             policies: parts.policies.clone(),
             systems: asked.collect(),
             clock: parts.clock.clone(),
@@ -142,6 +145,13 @@ impl Desk {
         self.engine.store().as_ref()
     }
 
+    /// Begins a run of what a person does here; what the engine does by itself names its own.
+    async fn begin(&self, kind: RunKind, by: &str, why: String) -> Result<Engine, Refusal> {
+        let configuration = self.configuration.clone();
+        let run = NewRun { kind, by: by.to_owned(), why, configuration, began_at: self.clock.now() };
+        Ok(self.engine.begin_run(&run).await?)
+    }
+
     /// Lifts the stop of a system that is itself again, or that a person takes for itself.
     async fn answer_identity(&self, system: &SystemName, restored: bool, by: &str) -> Result<(), Refusal> {
         if restored {
@@ -166,7 +176,11 @@ impl Decide for Desk {
         let reader = self.reader(&silent);
         let view = reader.review(review).await?;
         let (answer, remark) = reader.meaning(&view, &request.answer)?;
-        let record = self.engine.decide_review(review, answer, &request.by, request.note.clone()).await?;
+        let why = format!("review resolve {}", short_text(review));
+        let engine = self.begin(RunKind::Decision, &request.by, why).await?;
+        let decided = engine.decide_review(review, answer, &request.by, request.note.clone()).await;
+        engine.end_run(if decided.is_ok() { RunEnd::Done } else { RunEnd::Failed }).await?;
+        let record = decided?;
         Ok(Resolved { by: request.by.clone(), record, remark, review: review.to_owned() })
     }
 
@@ -179,17 +193,27 @@ impl Decide for Desk {
             None => reader.quarantine().await?,
         };
         let mut done = Replayed::default();
+        if items.is_empty() {
+            return Ok(done);
+        }
+        let why =
+            item.map_or_else(|| "quarantine replay --all".to_owned(), |id| format!("quarantine replay {id}"));
+        let engine = self.begin(RunKind::Replay, &request.by, why).await?;
         for item in &items {
-            match self.engine.replay(item, &request.by).await {
+            match engine.replay(item, &request.by).await {
                 Ok(()) => done.replayed.push(item.id),
                 Err(EngineError::Usage(reason)) => done.refused.push(RefusedReplay { id: item.id, reason }),
                 Err(
                     error @ (EngineError::Store(_)
                     | EngineError::System { .. }
                     | EngineError::Contended { .. }),
-                ) => return Err(error.into()),
+                ) => {
+                    engine.end_run(RunEnd::Failed).await?;
+                    return Err(error.into());
+                }
             }
         }
+        engine.end_run(if done.refused.is_empty() { RunEnd::Done } else { RunEnd::Failed }).await?;
         Ok(done)
     }
 

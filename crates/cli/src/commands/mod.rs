@@ -10,8 +10,10 @@ mod init;
 mod pause;
 mod plan;
 mod quarantine;
+mod reconcile;
 mod review;
 mod run;
+mod runs;
 mod schema;
 mod show;
 mod simulate;
@@ -48,6 +50,8 @@ pub async fn run(arguments: &Arguments, domain: &DomainRules, output: &Output) -
         Command::Why(why) => why::run(&config()?, why, output).await,
         Command::Review(review) => review::run(&config()?, review, output).await,
         Command::Quarantine(quarantine) => quarantine::run(&config()?, quarantine, output).await,
+        Command::Reconcile(reconcile) => reconcile::run(&config()?, reconcile, output).await,
+        Command::Runs(runs) => runs::run(&config()?, runs, output).await,
         Command::History(history) => history::run(&config()?, history, output).await,
     }
 }

@@ -2,11 +2,13 @@
 
 use crate::beside;
 use crate::compose::{self, EngineInbox};
+use crate::conduct::Conduct;
 use crate::config::Config;
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
 use crate::watch::Watch;
 use avowal_engine::Engine;
+use avowal_engine::ports::store::RunKind;
 use avowal_server::listen;
 use avowal_server::webhook::router;
 #[cfg(unix)]
@@ -20,7 +22,12 @@ use tokio::task::JoinHandle;
 pub async fn run(config: &Config, output: &Output) -> Result<Exit, Failure> {
     let why = "a SQLite store has one worker, and commands work beside it";
     let store = beside::alone(config, output, why).await?;
-    let desk = Arc::new(compose::desk(config, store).await?);
+    let conduct = Conduct { config, kind: RunKind::Run, by: super::person(None) };
+    conduct.at_desk(store, async move |desk| serve(config, desk, output).await).await
+}
+
+/// The service, until a signal comes.
+async fn serve(config: &Config, desk: Arc<Desk>, output: &Output) -> Result<Exit, Failure> {
     let engine = desk.engine().clone();
     let (stop, stopped) = watch::channel(false);
     let listener = listen(config, &engine, stopped.clone(), output).await?;
@@ -32,7 +39,7 @@ pub async fn run(config: &Config, output: &Output) -> Result<Exit, Failure> {
         let _ = stop.send(true);
     });
     let progress = Arc::new(Watch::new());
-    let ended = engine.run(stopped, progress.clone()).await;
+    let ended = engine.clone().run(stopped, progress.clone()).await;
     progress.finish();
     signal.abort();
     for listener in listener.into_iter().chain(local) {

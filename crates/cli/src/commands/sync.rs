@@ -3,7 +3,7 @@
 use crate::arguments::SyncArguments;
 use crate::beside::{self, Holder};
 use crate::clock::now;
-use crate::compose;
+use crate::conduct::Conduct;
 use crate::config::Config;
 use crate::failure::{Exit, Failure};
 use crate::output::{Mark, Output, all_counted, counted};
@@ -12,7 +12,7 @@ use crate::watch::Watch;
 use avowal_core::data::ids::SystemName;
 use avowal_core::explain::short_text;
 use avowal_engine::ports::connector::Finding;
-use avowal_engine::ports::store::StopCause;
+use avowal_engine::ports::store::{RunKind, StopCause};
 use avowal_engine::{FirstWrite, FirstWrites, SyncOptions, SyncReport, SystemReport};
 #[cfg(unix)]
 use avowal_server::client::Client;
@@ -50,11 +50,16 @@ pub async fn run(mut config: Config, arguments: &SyncArguments, output: &Output)
     for system in &approved {
         approve_creates(store.as_ref(), system, &super::person(None), now()).await?;
     }
-    let engine = compose::engine(&config, store).await?;
-    let watch = Watch::new();
-    let report = engine.sync(SyncOptions { full: arguments.full }, &watch).await;
-    watch.finish();
-    tell(&report?, output)
+    let conduct = Conduct { config: &config, kind: RunKind::Sync, by: super::person(None) };
+    let full = arguments.full;
+    conduct
+        .work(store, async move |engine| {
+            let watch = Watch::new();
+            let report = engine.sync(SyncOptions { full }, &watch).await;
+            watch.finish();
+            tell(&report?, output)
+        })
+        .await
 }
 
 fn tell(report: &SyncReport, output: &Output) -> Result<Exit, Failure> {

@@ -5,7 +5,7 @@ use crate::compose;
 use crate::config::Config;
 use crate::failure::{Exit, Failure};
 use crate::output::{Mark, Output};
-use avowal_core::explain::event_line;
+use avowal_core::explain::{event_line, event_origin};
 use avowal_core::history::IntegrationEvent;
 use avowal_view::Reader;
 
@@ -16,7 +16,7 @@ pub async fn run(config: &Config, arguments: &TimelineArguments, output: &Output
     let reader = Reader { store: store.as_ref(), policies: &config.policies, remark: &remark };
     let (entity, key) = (&arguments.record.entity, &arguments.record.key);
     let (record, from) = reader.timeline_begin(entity, key, arguments.last).await?;
-    let mut printer = Printer { output, day: String::new(), first: true };
+    let mut printer = Printer { output, full: arguments.full, day: String::new(), first: true };
     printer.begin();
     let mut next = Some(from);
     while let Some(from) = next {
@@ -30,6 +30,7 @@ pub async fn run(config: &Config, arguments: &TimelineArguments, output: &Output
 
 struct Printer<'a> {
     output: &'a Output,
+    full: bool,
     day: String,
     first: bool,
 }
@@ -54,7 +55,8 @@ impl Printer<'_> {
                 self.output.line(self.output.mark(Mark::Strong, &day));
                 self.day = day;
             }
-            self.output.line(event_line(event));
+            let origin = if self.full { event_origin(event) } else { String::new() };
+            self.output.line(format!("{}{origin}", event_line(event)));
         }
         self.first = false;
         Ok(())

@@ -10,7 +10,7 @@ use crate::{beside, compose};
 pub async fn run(config: &Config, arguments: &UninstallArguments, output: &Output) -> Result<Exit, Failure> {
     let system = super::pause::known(config, &arguments.system)?;
     let why = "it would install everything again. Stop it, and run this command then";
-    let engine = compose::engine(config, beside::alone(config, output, why).await?).await?;
+    let engine = compose::engine(config, beside::alone(config, output, why).await?, None).await?;
     let removed = engine.uninstall(&system).await?;
     if output.is_json() {
         output.json(&removed)?;

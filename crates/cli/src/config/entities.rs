@@ -10,7 +10,7 @@ use avowal_core::policy::mapping::{Empty, Nulls};
 use avowal_core::policy::spec::{
     ColumnSpec, DeleteSpec, EntitySpec, FieldSpec, MappingSpec, MatchKeySpec, OneOrMany, PolicyError,
 };
-use avowal_core::policy::{EntityPolicy, NoKey, SystemTraits};
+use avowal_core::policy::{EntityPolicy, NoKey, Repair, SystemTraits};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -36,6 +36,11 @@ pub(super) struct EntityKeys {
     #[serde(default)]
     #[schemars(with = "NoKey", example = &"create")]
     no_key: IgnoredAny,
+    /// What a repair may do about differences that a reconciliation has found: `auto` (what the rules say, as for any other
+    /// change), `review` (a person decides) or `never` (they are reported and stay). A field may say otherwise.
+    #[serde(default)]
+    #[schemars(with = "Repair", example = &"review")]
+    repair: IgnoredAny,
     /// The canonical fields by name, with one rule each.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, FieldSpec>")]
@@ -139,6 +144,10 @@ impl Reading<'_> {
             Some(entry) => decode::value::<NoKey>(&entry.node, entry.at, self.report),
             None => Some(NoKey::default()),
         };
+        let repair = match table.get("repair") {
+            Some(entry) => decode::value::<Repair>(&entry.node, entry.at, self.report),
+            None => Some(Repair::default()),
+        };
         let mut mappings = BTreeMap::new();
         for (name, entry, table) in self.tables(table, "systems") {
             let system = SystemName::new(name);
@@ -150,6 +159,7 @@ impl Reading<'_> {
         Some(EntitySpec {
             match_on: table.get("match_on").map(|entry| self.match_on(&entry.node)).unwrap_or_default(),
             no_key: no_key?,
+            repair: repair?,
             fields: self.fields(table),
             deletes: deletes?,
             systems: mappings,

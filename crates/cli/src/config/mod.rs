@@ -6,6 +6,7 @@
 
 mod connector;
 mod decode;
+mod digest;
 mod entities;
 #[cfg(test)]
 mod fuzz_config;
@@ -61,6 +62,8 @@ pub struct Config {
     pub listen: Option<SocketAddr>,
     /// The engine's bounds and delays.
     pub settings: Settings,
+    /// The short digest of the whole file, without secrets.
+    pub digest: String,
 }
 
 /// Reads and checks the file. Everything that is wrong is reported together, as far as it can be told. Its rules may name
@@ -157,6 +160,7 @@ fn build(text: &str, path: &Path, domain: &DomainRules, report: &Report<'_>) -> 
         policies: policies?,
         listen: listen?,
         settings: settings?,
+        digest: digest::digest(&root),
     })
 }
 

@@ -99,6 +99,11 @@ fn a_review_is_answered_beside_a_running_daemon() {
     let why = bench.ends_with(0, &["why", "customer", "app:1", "name"]);
     assert!(why.contains("Bo"), "{why}");
     bench.ends_with(2, &["review", "resolve", &id, "--keep"]);
+    // The daemon's own run goes on; what Bo did is a run beside it, with an end.
+    let runs = bench.json(&["runs", "list"]);
+    let of_bo =
+        runs.as_array().unwrap().iter().find(|run| run["by"] == "Bo").unwrap_or_else(|| panic!("{runs}"));
+    assert_eq!((&of_bo["kind"], &of_bo["end"]), (&"decision".into(), &"done".into()), "{runs}");
 
     assert_eq!(daemon.terminate(), 0);
     assert!(!bench.path("avowal.db.sock").exists(), "the socket goes with its daemon");

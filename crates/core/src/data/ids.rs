@@ -80,6 +80,30 @@ name! {
     RemoteId
 }
 
+/// The number of one run: higher than those of all runs that began before in the same store. Survives for the life of
+/// the store.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RunId(u64);
+
+impl RunId {
+    /// Wraps a number.
+    pub fn new(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// The number, as people type it.
+    pub fn number(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
 impl SystemName {
     /// The name under which a person's decisions mint dots. No system may be configured with it.
     pub const OPERATOR: &'static str = "operator";

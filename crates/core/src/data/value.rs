@@ -356,7 +356,7 @@ impl<'de> Deserialize<'de> for Value {
 ///
 /// For fields with `#[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "…")]`. Without it
 /// `Some(Value::Null)` would be read back as `None`, and a stored history would not verify.
-pub(crate) fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+pub fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
     Value::deserialize(deserializer).map(Some)
 }
 

@@ -54,6 +54,10 @@ pub(crate) fn emit(
             then == OnRefused::Revert
         }
         Judgement::Conflict { resolution } => conflict(chronicle, origin, field, seen, resolution, evidence),
+        Judgement::Ask { reason } => {
+            ask(chronicle, origin, field, &seen.to, reason);
+            false
+        }
         Judgement::ClosesReview => {
             close_agreed_review(chronicle, origin, field, &seen.to, evidence);
             false

@@ -10,7 +10,7 @@ use crate::history::FieldRelation;
 use crate::policy::OnRefused;
 use crate::policy::domain::FieldChange;
 use crate::policy::mapping::Nulls;
-use crate::policy::{EntityPolicy, FieldOwnershipPolicy, Owner};
+use crate::policy::{EntityPolicy, FieldOwnershipPolicy, Owner, Repair};
 use crate::record::Record;
 use crate::record::observation::Observation;
 use crate::record::reason::{BeliefRule, Refusal, ReviewReason};
@@ -45,6 +45,11 @@ pub enum Judgement {
         /// How the conflict is resolved.
         resolution: ConflictResolutionResult,
     },
+    /// A person decides, whatever the rules say.
+    Ask {
+        /// Why.
+        reason: ReviewReason,
+    },
     /// The field has an open review.
     Contested,
     /// All copies agree on a valid value, so the open review closes.
@@ -74,6 +79,18 @@ pub fn judge(
     }
     if relation == FieldRelation::Agreement {
         return Judgement::Agree;
+    }
+    // A field of which nothing was believed is no difference yet: what a new copy brings is taken in as ever.
+    if observation.is_repair && relation != FieldRelation::First {
+        match field.repair {
+            Repair::Auto => {}
+            // What may never be repaired is not handed in; if it were, nothing of it would be decided without a person.
+            Repair::Review | Repair::Never => {
+                return Judgement::Ask {
+                    reason: ReviewReason::RepairAsks { system: observation.system.clone() },
+                };
+            }
+        }
     }
     if found.to.is_null()
         && let Some(judgement) = null(policy, record, observation, found, field)

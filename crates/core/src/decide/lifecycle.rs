@@ -8,7 +8,8 @@ use crate::decide::sight::Sight;
 use crate::history::chronicle::Chronicle;
 use crate::history::{Basis, Body, Classification, Evidence, FieldRelation, LinkReason, ReviewAnswer};
 use crate::policy::OnRefused;
-use crate::policy::{EditAgainstDelete, EntityPolicy, Owner};
+use crate::policy::{EditAgainstDelete, EntityPolicy, Owner, Repair};
+use crate::record::observation::Observation;
 use crate::record::reason::{ClosingReason, DeleteRule, Refusal, RestoreRule, ReviewReason};
 use crate::record::{Copy, Record, Review, Side, Subject};
 use std::collections::{BTreeMap, BTreeSet};
@@ -47,6 +48,8 @@ pub(crate) struct Departure {
     class: Classification,
     relation: FieldRelation,
     unseen: Vec<FieldName>,
+    /// Whether it was taken in to repair what a reconciliation has found.
+    is_repair: bool,
 }
 
 impl Departure {
@@ -75,7 +78,7 @@ impl Departure {
             order: observation.order.clone(),
             version: None,
         };
-        Self { dot, observed, class, relation, unseen }
+        Self { dot, observed, class, relation, unseen, is_repair: observation.is_repair }
     }
 
     /// Records it, and what the rule of deletes says to it.
@@ -90,7 +93,11 @@ impl Departure {
         chronicle.set_cause(Some(seq));
         drop_intent(chronicle, system);
         if chronicle.record().deleted.is_none() {
-            judge_delete(policy, chronicle, system, &self.dot, self.relation, &self.unseen);
+            if self.is_repair && policy.repair != Repair::Auto {
+                ask(chronicle, system, &self.dot, ReviewReason::RepairAsks { system: system.clone() });
+            } else {
+                judge_delete(policy, chronicle, system, &self.dot, self.relation, &self.unseen);
+            }
         }
         self.class
     }
@@ -233,15 +240,27 @@ pub(crate) enum Existence {
 pub(crate) fn existence(
     policy: &EntityPolicy,
     record: &Record,
-    system: &SystemName,
+    observation: &Observation,
     revived: bool,
 ) -> Existence {
+    let system = &observation.system;
     if record.deleted.is_none() {
         let answers = revived && record.existence_contested();
         return if answers {
             Existence::Answered { reason: ClosingReason::CopyExistsAgain { system: system.clone() } }
         } else {
             Existence::Lives
+        };
+    }
+    if observation.is_repair {
+        // What was deleted on purpose is not brought back by a repair: a person may do that.
+        return match policy.deletes.edit_against_delete {
+            EditAgainstDelete::DeleteWins => {
+                Existence::StaysDeleted { reason: Refusal::DeleteWins { system: system.clone() } }
+            }
+            EditAgainstDelete::Review | EditAgainstDelete::EditWins => {
+                Existence::Asked { reason: ReviewReason::EditAgainstDelete { system: system.clone() } }
+            }
         };
     }
     if revived && may_delete(policy, system) {
@@ -279,7 +298,7 @@ impl Existence {
                 | Judgement::Contested
                 | Judgement::ClosesReview => true,
                 Judgement::Conflict { resolution } => !resolution.is_for_a_person(),
-                Judgement::Refuse { .. } => false,
+                Judgement::Refuse { .. } | Judgement::Ask { .. } => false,
             },
         }
     }

@@ -13,6 +13,7 @@ pub mod lifecycle;
 pub mod own_write;
 mod place;
 mod record;
+pub mod repair;
 pub mod resolve;
 pub mod review;
 pub mod sight;

@@ -208,7 +208,7 @@ impl Change {
         let dot = (says_something || revived).then(|| record.vector.next(&observation.system));
         let copy_vector = dot.as_ref().map_or_else(|| copy.seen.clone(), |dot| copy.seen.with(dot));
         let class = classification(&judged);
-        let existence = existence(policy, record, &observation.system, revived);
+        let existence = existence(policy, record, observation, revived);
         let rebase = |Judged { field, seen, judgement, .. }: &Judged| {
             let base = if existence.lets_count(judgement) {
                 rebased(record, field, seen, judgement, dot.as_ref())
@@ -297,9 +297,11 @@ fn rebased(
         Judgement::Accept { .. } | Judgement::ClosesReview => dot.cloned(),
         Judgement::Arrived { dot } => Some(dot.clone()),
         Judgement::Agree => record.fields.get(field).map(|belief| belief.dot.clone()),
-        Judgement::Nothing | Judgement::Refuse { .. } | Judgement::Conflict { .. } | Judgement::Contested => {
-            seen.base.clone()
-        }
+        Judgement::Nothing
+        | Judgement::Refuse { .. }
+        | Judgement::Conflict { .. }
+        | Judgement::Ask { .. }
+        | Judgement::Contested => seen.base.clone(),
     }
 }
 

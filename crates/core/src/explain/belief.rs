@@ -3,7 +3,7 @@
 use super::reasons::{evidence_words, failure_words, refusal_words, review_words, rule_words};
 use super::rules::field_sentence;
 use super::short::{reason as clean, short_value};
-use crate::data::ids::{EntityName, FieldName, RecordId, SystemName};
+use crate::data::ids::{EntityName, FieldName, RecordId, RunId, SystemName};
 use crate::data::time::Timestamp;
 use crate::data::value::Value;
 use crate::data::version::{Dot, VersionVector};
@@ -46,6 +46,12 @@ pub struct Why {
     pub occurred_at: Option<Timestamp>,
     /// The event that recorded it.
     pub believed_by: String,
+    /// The run that made that event, if one did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run: Option<RunId>,
+    /// The reconciliation that found the difference from which the value came, if one did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reconciliation: Option<Reconciled>,
     /// Who did it, where a name is known. Nobody alone, where it was merged.
     pub actor: Option<String>,
     /// Whether the value was merged from several changes, so that no single system or person said it.
@@ -61,6 +67,17 @@ pub struct Why {
     pub not_understood: BTreeMap<SystemName, String>,
     /// Whether the record is deleted.
     pub deleted: bool,
+}
+
+/// A reconciliation by which a value changed.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Reconciled {
+    /// The run that found the difference.
+    pub found_by: RunId,
+    /// The system that differed.
+    pub system: SystemName,
+    /// The event that names the repair.
+    pub event: String,
 }
 
 /// A value that did not prevail against the belief.
@@ -173,6 +190,8 @@ pub fn why(
         since: belief.since,
         occurred_at: belief.occurred_at,
         believed_by: format!("{}-{}", record.id, belief.seq),
+        run: event.and_then(|event| event.run),
+        reconciliation: event.and_then(|event| reconciled(events, event, field)),
         actor: event.filter(|event| !is_merge(event)).and_then(|event| event.actor.clone()),
         is_merged: event.is_some_and(is_merge),
         losers: losers(events, field, belief),
@@ -180,6 +199,20 @@ pub fn why(
         review: record.review_of(field).cloned(),
         not_understood: not_understood(record, field),
         deleted: record.deleted.is_some(),
+    })
+}
+
+/// The repair by which an event came about: it has the same cause and names the field.
+fn reconciled(
+    events: &[IntegrationEvent],
+    event: &IntegrationEvent,
+    field: &FieldName,
+) -> Option<Reconciled> {
+    let cause = event.cause?;
+    events.iter().filter(|other| other.cause == Some(cause)).find_map(|other| {
+        let Body::ReconciliationApplied { system, found_by, actions } = &other.body else { return None };
+        let names = actions.contains_key(&Subject::Field(field.clone()));
+        names.then(|| Reconciled { found_by: *found_by, system: system.clone(), event: other.id() })
     })
 }
 
@@ -229,6 +262,9 @@ impl Why {
             lines.push("The record is deleted; this is its last value.".to_owned());
         }
         lines.push(self.origin());
+        lines.extend(self.reconciliation.as_ref().map(|Reconciled { found_by, system, event }| {
+            format!("Changed by reconciliation: run {found_by} found {system} to differ, and event {event} repaired it.")
+        }));
         lines.extend(self.decided.as_ref().map(|words| format!("Decided: {}.", clean(words))));
         lines.push(format!("Rule: {}", self.rule));
         lines.push(self.policy_line());
@@ -260,14 +296,15 @@ impl Why {
             Some(at) => format!("; {} says it happened at {at}", self.dot.system),
             None => String::new(),
         };
+        let run = self.run.map(|run| format!(", in run {run}")).unwrap_or_default();
         if self.is_merged {
             return format!(
-                "Believed since {}, merged from several changes, the last of them change {} of {}, event {}{occurred}.",
+                "Believed since {}, merged from several changes, the last of them change {} of {}, event {}{run}{occurred}.",
                 self.since, self.dot.n, self.dot.system, self.believed_by
             );
         }
         format!(
-            "Believed since {}, by change {} of {}{actor}, event {}{occurred}.",
+            "Believed since {}, by change {} of {}{actor}, event {}{run}{occurred}.",
             self.since, self.dot.n, self.dot.system, self.believed_by
         )
     }

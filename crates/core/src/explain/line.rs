@@ -5,12 +5,12 @@ use super::reasons::{
     rule_words, subject_words,
 };
 use super::short::{reason as clean, short_text, short_value, spoken};
-use crate::data::ids::{FieldName, RemoteId, SystemName};
+use crate::data::ids::{FieldName, RemoteId, RunId, SystemName};
 use crate::data::value::Value;
 use crate::data::version::{Dot, VersionVector};
 use crate::history::{
     Body, Classification, ConfirmedBy, Evidence, Failure, FieldRelation, FieldSeen, FieldStored,
-    IntegrationEvent, LinkReason, Loser, ReviewAnswer, Strength,
+    IntegrationEvent, LinkReason, Loser, RecommendedAction, ReviewAnswer, Strength,
 };
 use crate::policy::OnRefused;
 use crate::record::intent::{Operation, OutgoingField};
@@ -22,6 +22,17 @@ use std::collections::BTreeMap;
 /// The event on one line with its time of recording: `10:08:03 - crm correction scheduled: email = "…"`.
 pub fn event_line(event: &IntegrationEvent) -> String {
     format!("{} - {}", event.recorded_at.clock(), event_words(event))
+}
+
+/// What an event came from, to stand behind its line: ` [run 42, policy 797169e970f6, caused by 3]`; empty if nothing is known.
+pub fn event_origin(event: &IntegrationEvent) -> String {
+    let known = [
+        event.run.map(|run| format!("run {run}")),
+        event.policy.as_ref().map(|policy| format!("policy {}", short_text(policy))),
+        event.cause.map(|cause| format!("caused by {cause}")),
+    ];
+    let known: Vec<String> = known.into_iter().flatten().collect();
+    if known.is_empty() { String::new() } else { format!(" [{}]", known.join(", ")) }
 }
 
 /// The event in words, without its time. Never contains a line break or a control character.
@@ -102,6 +113,7 @@ pub fn event_words(event: &IntegrationEvent) -> String {
             let what = format!("{} looks like an older state{}", road(system, *channel), old(fields));
             format!("{what}, because {why}: the copy is read before it is believed")
         }
+        Body::ReconciliationApplied { system, found_by, actions } => reconciled(system, *found_by, actions),
         Body::DriftDetected { system, fields } if fields.is_empty() => {
             format!("{system} listing shows that the copy is gone: no change feed had reported it")
         }
@@ -351,4 +363,24 @@ fn of_actor(event: &IntegrationEvent) -> String {
 
 fn list(fields: &[FieldName]) -> String {
     spoken(fields.iter().map(FieldName::as_str), "and")
+}
+
+/// What a repair did about what a reconciliation had found.
+fn reconciled(
+    system: &SystemName,
+    found_by: RunId,
+    actions: &BTreeMap<Subject, RecommendedAction>,
+) -> String {
+    let done = actions.iter().map(|(subject, action)| {
+        let about = subject_words(subject);
+        match action {
+            RecommendedAction::Ignore => format!("{about} left as it is"),
+            RecommendedAction::UpdateExternal => format!("{about} is written back to {system}"),
+            RecommendedAction::UpdateLocal => format!("{about} is believed as {system} shows it"),
+            RecommendedAction::ManualReview => format!("{about} waits for a person"),
+        }
+    });
+    let done: Vec<String> = done.collect();
+    let done = if done.is_empty() { "nothing had to change any more".to_owned() } else { done.join(", ") };
+    format!("reconciliation applied: run {found_by} found {system} to differ; {done}")
 }

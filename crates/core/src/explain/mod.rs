@@ -9,6 +9,7 @@
 mod belief;
 mod line;
 mod reasons;
+mod repair;
 mod rules;
 mod short;
 mod view;
@@ -20,12 +21,15 @@ mod rule_tests;
 #[cfg(test)]
 mod tests;
 
-pub use belief::{Propagation, PropagationStatus, SetAside, Why, not_understood, not_understood_line, why};
-pub use line::{event_line, event_words};
+pub use belief::{
+    Propagation, PropagationStatus, Reconciled, SetAside, Why, not_understood, not_understood_line, why,
+};
+pub use line::{event_line, event_origin, event_words};
 pub use reasons::{
     basis_words, closing_words, delete_words, evidence_words, failure_words, refusal_words, restore_words,
     review_words, rule_words, subject_words,
 };
+pub use repair::action_words;
 pub use rules::{delete_sentence, field_sentence, match_sentence, policy_sentences};
 pub use short::{SHORT_CHARS_MAX, short_text, short_value};
 pub use view::{ContentState, CopyView, FieldCopy, FieldView, RecordView, record_view};

@@ -131,6 +131,7 @@ fn refusals_and_reviews_have_a_wire_form_and_words() {
         ReviewReason::NoOwnerOfDeletes { system: crm() },
         ReviewReason::DeleteAgainstEdit { system: crm(), unseen: unseen() },
         ReviewReason::EditAgainstDelete { system: crm() },
+        ReviewReason::RepairAsks { system: crm() },
     ];
     lines.extend(reviews.iter().map(|code| told(code, &review_words(code, &existence))));
     let closings = [
@@ -160,6 +161,7 @@ fn refusals_and_reviews_have_a_wire_form_and_words() {
     {"no_owner_of_deletes":{"system":"crm"}} | crm deleted its copy, and no owner of deletes is declared
     {"delete_against_edit":{"system":"crm","unseen":["email","phone","status"]}} | crm deleted its copy without having seen the latest email, phone and status
     {"edit_against_delete":{"system":"crm"}} | crm changed a record that was deleted elsewhere
+    {"repair_asks":{"system":"crm"}} | reconciliation found that crm differs, and its repair is left to a person (repair = "review")
     {"copies_agree":{"value":"x"}} | all copies hold "x"
     "copies_hold_belief" | all copies hold what is believed
     {"copy_exists_again":{"system":"crm"}} | the copy in crm exists again

@@ -188,6 +188,11 @@ pub fn review_words(reason: &ReviewReason, subject: &Subject) -> String {
         ReviewReason::EditAgainstDelete { system } => {
             format!("{system} changed a record that was deleted elsewhere")
         }
+        ReviewReason::RepairAsks { system } => {
+            format!(
+                "reconciliation found that {system} differs, and its repair is left to a person (repair = \"review\")"
+            )
+        }
     }
 }
 

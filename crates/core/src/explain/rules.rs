@@ -3,7 +3,9 @@
 use super::short::spoken;
 use crate::data::ids::{FieldName, SystemName};
 use crate::policy::OnRefused;
-use crate::policy::{EditAgainstDelete, EntityPolicy, FieldOwnershipPolicy, Normalize, Owner, Strategy};
+use crate::policy::{
+    EditAgainstDelete, EntityPolicy, FieldOwnershipPolicy, Normalize, Owner, Repair, Strategy,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One sentence for each field, in order of name.
@@ -23,6 +25,7 @@ pub fn field_sentence(policy: &EntityPolicy, field: &FieldName) -> Option<String
     parts.extend(rule.transitions.as_ref().map(transitions));
     parts.extend(rule.validator.as_ref().map(|validator| format!("{validator} must accept it")));
     parts.extend(spelling(rule.normalize));
+    parts.extend(repaired(rule.repair).map(str::to_owned));
     if can_refuse(policy, field, rule) {
         parts.push(refused(rule.on_refused).to_owned());
     }
@@ -221,4 +224,13 @@ fn holders<'a>(policy: &'a EntityPolicy, field: &FieldName) -> Vec<&'a SystemNam
 
 fn names(systems: &[&SystemName], last: &str) -> String {
     spoken(systems.iter().map(|system| system.as_str()), last)
+}
+
+/// How far a repair goes, where it does not do what the rules say.
+fn repaired(repair: Repair) -> Option<&'static str> {
+    match repair {
+        Repair::Auto => None,
+        Repair::Review => Some("what a reconciliation finds to differ is repaired by a person's answer only"),
+        Repair::Never => Some("what a reconciliation finds to differ is reported and never repaired"),
+    }
 }

@@ -2,13 +2,13 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use crate::data::ids::{FieldName, SystemName};
+use crate::data::ids::{FieldName, RunId, SystemName};
 use crate::data::time::Timestamp;
 use crate::data::value::{Digest, Value};
 use crate::data::version::{Causality, Dot, VersionVector};
 use crate::history::{
     Basis, Body, Classification, ConfirmedBy, Doubt, Evidence, Failure, FieldRelation, FieldSeen,
-    FieldStored, IntegrationEvent, LinkReason, Loser, ReviewAnswer,
+    FieldStored, IntegrationEvent, LinkReason, Loser, RecommendedAction, ReviewAnswer,
 };
 use crate::policy::OnRefused;
 use crate::policy::mapping::{Empty, Nulls};
@@ -54,6 +54,7 @@ fn mapping(fields: &[&str]) -> MappingSpec {
 pub(super) fn policy_with(change: impl FnOnce(&mut EntitySpec)) -> EntityPolicy {
     let mut spec = EntitySpec {
         no_key: crate::policy::NoKey::default(),
+        repair: crate::policy::Repair::default(),
         match_on: vec![MatchKeySpec::Field("email".into())],
         fields: BTreeMap::from([
             (
@@ -119,6 +120,7 @@ fn event(seq: u64, minute: i64, body: Body) -> IntegrationEvent {
         vector: vector(12, 6),
         evidence: None,
         policy: Some(policy().short_digest()),
+        run: None,
         correlation: None,
         cause: None,
         occurred_at: None,
@@ -331,6 +333,14 @@ fn every_other_event_has_its_line() {
             fields: old,
             why: Doubt::ValueReturned,
         },
+        Body::ReconciliationApplied {
+            system: "crm".into(),
+            found_by: RunId::new(42),
+            actions: BTreeMap::from([
+                (Subject::Existence, RecommendedAction::ManualReview),
+                (Subject::Field("email".into()), RecommendedAction::UpdateExternal),
+            ]),
+        },
         Body::DriftDetected { system: "crm".into(), fields: email() },
         Body::PolicyChanged { from: Some("aaaa".into()), to: "bbbb".into() },
         Body::Released { system: "crm".into() },
@@ -370,6 +380,7 @@ fn every_other_event_has_its_line() {
     crm change feed brought the same fact again: duplicate, dropped
     crm webhook brought an older state (email = "old@example.com"): stale, dropped
     crm webhook looks like an older state (email = "old@example.com"), because a value stood there before: the copy is read before it is believed
+    reconciliation applied: run 42 found crm to differ; the record's existence waits for a person, email is written back to crm
     crm listing differs in email and phone: no change feed had reported it
     policy aaaa replaced by bbbb
     refused write to crm released by ada, to be tried again

@@ -1,6 +1,6 @@
 //! What may happen to a record: the bodies of the events. They hold codes and values; `explain` makes the words.
 
-use crate::data::ids::{FieldName, RemoteId, SystemName};
+use crate::data::ids::{FieldName, RemoteId, RunId, SystemName};
 use crate::data::value::{Digest, Value};
 use crate::data::version::{Causality, Dot, VersionVector};
 use crate::history::Doubt;
@@ -196,6 +196,36 @@ pub enum ReviewAnswer {
         /// Why nobody had to decide.
         reason: ClosingReason,
     },
+}
+
+/// What is to be done about one difference between what is believed and what a system shows; the later one prevails where
+/// several apply.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RecommendedAction {
+    /// It stays as it is.
+    Ignore,
+    /// The system gets what is believed.
+    UpdateExternal,
+    /// What the system shows is believed from now on.
+    UpdateLocal,
+    /// A person decides.
+    ManualReview,
+}
+
+impl RecommendedAction {
+    /// Every action.
+    pub const ALL: [Self; 4] = [Self::Ignore, Self::UpdateExternal, Self::UpdateLocal, Self::ManualReview];
+
+    /// The name in JSON and on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            RecommendedAction::Ignore => "ignore",
+            RecommendedAction::UpdateExternal => "update_external",
+            RecommendedAction::UpdateLocal => "update_local",
+            RecommendedAction::ManualReview => "manual_review",
+        }
+    }
 }
 
 /// What happened. The tag is the event type of the wire form.
@@ -479,6 +509,15 @@ pub enum Body {
         /// Which fields.
         fields: Vec<FieldName>,
     },
+    /// A difference that a reconciliation had found was repaired, by what the events before this one decided.
+    ReconciliationApplied {
+        /// In which system it was found.
+        system: SystemName,
+        /// The run that found it.
+        found_by: RunId,
+        /// What was done, by what it is about.
+        actions: BTreeMap<Subject, RecommendedAction>,
+    },
     /// Another policy decides from here on.
     PolicyChanged {
         /// The digest before.
@@ -521,6 +560,7 @@ impl Body {
             Body::DuplicateDropped { .. } => "duplicate_dropped",
             Body::StaleDropped { .. } => "stale_dropped",
             Body::StaleSuspected { .. } => "stale_suspected",
+            Body::ReconciliationApplied { .. } => "reconciliation_applied",
             Body::DriftDetected { .. } => "drift_detected",
             Body::PolicyChanged { .. } => "policy_changed",
             Body::Released { .. } => "released",

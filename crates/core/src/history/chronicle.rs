@@ -81,6 +81,7 @@ impl Chronicle {
             vector: VersionVector::new(),
             evidence: draft.evidence,
             policy: self.context.policy.clone(),
+            run: self.context.run,
             correlation: self.context.correlation.clone(),
             cause: self.cause,
             occurred_at: self.context.occurred_at,

@@ -2,7 +2,7 @@
 
 use super::body::Body;
 use super::evidence::Evidence;
-use crate::data::ids::{EntityName, RecordId, SystemName};
+use crate::data::ids::{EntityName, RecordId, RunId, SystemName};
 use crate::data::time::Timestamp;
 use crate::data::value::Digest;
 use crate::data::version::VersionVector;
@@ -17,6 +17,8 @@ pub struct Context {
     pub actor: Option<String>,
     /// The short digest of the policy that decided.
     pub policy: Option<String>,
+    /// The run that makes the events; `None` for an engine that works without one.
+    pub run: Option<RunId>,
     /// The idempotency key, delivery id or operation id that ties the events to a call.
     pub correlation: Option<String>,
     /// When it happened, as the source reports.
@@ -72,6 +74,9 @@ pub struct IntegrationEvent {
     /// The short digest of the policy that decided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<String>,
+    /// The run that made it; absent where it was made outside of any run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<RunId>,
     /// The idempotency key or delivery id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub correlation: Option<String>,

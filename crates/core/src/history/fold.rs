@@ -124,6 +124,7 @@ pub(crate) fn apply_body(record: &mut Record, event: &IntegrationEvent) {
         | Body::Quarantined { .. }
         | Body::DuplicateDropped { .. }
         | Body::StaleDropped { .. }
+        | Body::ReconciliationApplied { .. }
         | Body::DriftDetected { .. }
         | Body::PolicyChanged { .. } => {}
     }

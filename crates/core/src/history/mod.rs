@@ -17,7 +17,7 @@ mod seal;
 
 pub use body::{
     Body, Classification, ConfirmedBy, Failure, FieldRelation, FieldSeen, FieldStored, LinkReason, Loser,
-    ReviewAnswer,
+    RecommendedAction, ReviewAnswer,
 };
 pub use chain::{ChainVerifier, HistoryError};
 pub use doubt::Doubt;

@@ -36,6 +36,7 @@ impl Sealer {
             vector,
             evidence,
             policy,
+            run,
             correlation,
             cause,
             occurred_at,
@@ -59,6 +60,7 @@ impl Sealer {
         self.member("received_at", received_at)?;
         self.member("record", record)?;
         self.member("recorded_at", recorded_at)?;
+        self.optional("run", run)?;
         self.member("seq", seq)?;
         self.optional("source", source)?;
         self.member("type", body.kind())?;

@@ -56,6 +56,7 @@ impl EntitySpec {
             match_on,
             no_key: self.no_key,
             deletes,
+            repair: self.repair,
             digest,
         })
     }
@@ -136,6 +137,7 @@ impl Check<'_> {
             transitions,
             validator,
             normalize,
+            repair: spec.repair.unwrap_or(self.spec.repair),
         })
     }
 

@@ -28,6 +28,8 @@ pub struct EntityPolicy {
     pub no_key: NoKey,
     /// The rule of deletes.
     pub deletes: DeletePolicy,
+    /// What a repair may do about copies that are missing, where a field does not say otherwise about its own.
+    pub repair: Repair,
     /// The digest of everything above, stored with every decision.
     pub digest: Digest,
 }
@@ -86,6 +88,8 @@ pub struct FieldOwnershipPolicy {
     pub validator: Option<RegisteredValidator>,
     /// Spelling differences that are ignored.
     pub normalize: Normalize,
+    /// What a repair may do about a difference.
+    pub repair: Repair,
 }
 
 /// Who may change a field.
@@ -182,6 +186,27 @@ impl Normalize {
             return (lower != text).then_some(lower);
         }
         (trimmed.len() != text.len()).then(|| trimmed.to_owned())
+    }
+}
+
+/// What a repair may do about a difference that a reconciliation has found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Repair {
+    /// What the rules say, as for any other change.
+    #[default]
+    Auto,
+    /// A person decides, whatever the rules say.
+    Review,
+    /// Nothing: the difference is reported and stays.
+    Never,
+}
+
+impl Repair {
+    /// Whether it is the default.
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
     }
 }
 

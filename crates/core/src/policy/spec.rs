@@ -3,7 +3,7 @@
 use crate::data::ids::{EntityName, FieldName, SystemName};
 use crate::data::value::{Digest, write_canonical_json};
 use crate::policy::mapping::{Empty, Nulls};
-use crate::policy::{EditAgainstDelete, FieldOwnershipPolicy, NoKey, OnRefused, SystemTraits};
+use crate::policy::{EditAgainstDelete, FieldOwnershipPolicy, NoKey, OnRefused, Repair, SystemTraits};
 #[cfg(feature = "schema")]
 use crate::policy::{Strategy, StrategyKey};
 use serde::{Deserialize, Serialize};
@@ -18,6 +18,9 @@ pub struct EntitySpec {
     /// What becomes of a record without any of these keys.
     #[serde(skip_serializing_if = "NoKey::is_default")]
     pub no_key: NoKey,
+    /// What a repair may do about differences that a reconciliation has found, where a field does not say otherwise.
+    #[serde(skip_serializing_if = "Repair::is_default")]
+    pub repair: Repair,
     /// The fields.
     pub fields: BTreeMap<FieldName, FieldSpec>,
     /// The rule of deletes.
@@ -119,6 +122,11 @@ pub struct FieldSpec {
     #[cfg_attr(feature = "schema", schemars(example = &"billed_name"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub validator: Option<String>,
+    /// What a repair may do about a difference in this field that a reconciliation has found: `auto` (what the rules say),
+    /// `review` (a person decides) or `never` (it is reported and stays). The default is that of the entity.
+    #[cfg_attr(feature = "schema", schemars(example = &"review"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repair: Option<Repair>,
     /// Spelling that is no difference: `trim` (space around the text), `lowercase` (upper and lower case).
     #[cfg_attr(feature = "schema", schemars(extend("examples" = [["trim", "lowercase"]]), extend("items" = { "type": "string", "enum": ["trim", "lowercase"] })))]
     pub normalize: Vec<String>,

@@ -196,6 +196,8 @@ pub struct Observation {
     pub place: Place,
     /// Whether it is a first look at the copy, a second, or the final one.
     pub look: Look,
+    /// Whether it is taken in to repair what a reconciliation has found, as far as the rules let a repair go.
+    pub is_repair: bool,
     /// Whether the system's reads may be so late that this is what stood there before the copy's last change.
     pub lags: bool,
 }
@@ -226,6 +228,7 @@ impl Observation {
             received_at,
             place: Place::TooEarly,
             look: Look::First,
+            is_repair: false,
             lags: false,
         }
     }

@@ -277,6 +277,11 @@ pub enum ReviewReason {
         /// Who edited.
         system: SystemName,
     },
+    /// `repair = "review"`: a reconciliation found a difference.
+    RepairAsks {
+        /// Whose copy differs.
+        system: SystemName,
+    },
 }
 
 /// Why a review closed without a person's answer.

@@ -6,10 +6,11 @@
 #![allow(clippy::disallowed_methods, reason = "the stored histories are files beside the tests")]
 
 use crate::world::{World, gone, shows};
+use avowal_core::data::ids::RunId;
 use avowal_core::history::fold::fold;
-use avowal_core::history::{Body, ChainVerifier, Failure, IntegrationEvent, ReviewAnswer};
+use avowal_core::history::{Body, ChainVerifier, Failure, IntegrationEvent, RecommendedAction, ReviewAnswer};
 use avowal_core::record::reason::FailureReason;
-use avowal_core::record::{Misread, Record};
+use avowal_core::record::{Misread, Record, Subject};
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -77,6 +78,11 @@ fn story() -> World {
             Misread { found: "\"many\"".to_owned(), expected: "an integer".to_owned(), hint: String::new() };
         chronicle.push(Body::FieldSetAside { system: "crm".into(), field: "pay".into(), misread });
         chronicle.push(Body::FieldUnderstood { system: "crm".into(), field: "pay".into() });
+        chronicle.push(Body::ReconciliationApplied {
+            system: "crm".into(),
+            found_by: RunId::new(42),
+            actions: [(Subject::Field("email".into()), RecommendedAction::UpdateExternal)].into(),
+        });
         chronicle.push(Body::DriftDetected { system: "crm".into(), fields: vec!["email".into()] });
         chronicle.push(Body::PolicyChanged { from: Some("aa".into()), to: "bb".into() });
     });
@@ -106,7 +112,7 @@ fn a_history_of_version_1_reads_verifies_and_folds() {
     let history_text = std::fs::read_to_string(&history_path).unwrap();
     let history: Vec<IntegrationEvent> = serde_json::from_str(&history_text).unwrap();
     let kinds: BTreeSet<&str> = history.iter().map(|event| event.body.kind()).collect();
-    assert_eq!(kinds.len(), 25, "an event of every type: {kinds:?}");
+    assert_eq!(kinds.len(), 26, "an event of every type: {kinds:?}");
     let mut verifier = ChainVerifier::new("r1".into());
     history.iter().for_each(|event| verifier.push(event).unwrap());
     let state = fold("r1".into(), "customer".into(), &history);

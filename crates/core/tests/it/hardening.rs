@@ -1,6 +1,7 @@
 //! What the stored forms must survive: nulls, doubles, and bytes that changed after they were written.
 
 use crate::world::{World, line, shows};
+use avowal_core::data::ids::RunId;
 use avowal_core::data::time::Timestamp;
 use avowal_core::history::{ChainVerifier, HistoryError, IntegrationEvent};
 use serde_json::json;
@@ -108,6 +109,25 @@ fn a_missing_a_doubled_and_a_cut_event_are_found() {
     .seal();
     verifier.push(&forged).unwrap();
     assert!(matches!(verifier.finish(2, world.history[1].hash), Err(HistoryError::Chain { seq: 2, .. })));
+}
+
+#[test]
+fn the_run_of_an_event_is_part_of_what_its_hash_holds() {
+    let mut world = World::new(&json!({
+        "systems": {"app": {"local": true}, "crm": {}},
+        "fields": {"email": {"type": "string", "owner": "app"}},
+        "match_on": ["email"],
+    }));
+    world.run = Some(RunId::new(42));
+    world.see(shows("app", &json!({"email": "ann@x.org"})));
+    let event = &world.history[0];
+    assert_eq!(serde_json::to_value(event).unwrap()["run"], 42);
+    let read: avowal_core::history::IntegrationEvent =
+        serde_json::from_value(serde_json::to_value(event).unwrap()).unwrap();
+    ChainVerifier::new(world.record.id.clone()).push(&read).unwrap();
+    let other = avowal_core::history::IntegrationEvent { run: Some(RunId::new(43)), ..read };
+    let forged = ChainVerifier::new(world.record.id.clone()).push(&other).unwrap_err();
+    assert_eq!(forged, HistoryError::Changed { record: world.record.id.clone(), seq: 1 });
 }
 
 #[test]

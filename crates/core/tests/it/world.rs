@@ -1,6 +1,6 @@
 //! A small world: one record, some systems, and every step checked against the laws of the fold and the chain.
 
-use avowal_core::data::ids::{FieldName, RemoteId, SystemName};
+use avowal_core::data::ids::{FieldName, RemoteId, RunId, SystemName};
 use avowal_core::data::time::Timestamp;
 use avowal_core::data::value::Value;
 use avowal_core::decide::lifecycle::link;
@@ -76,6 +76,7 @@ fn look(system: &str, shown: CopyState) -> Look {
         received_at: Timestamp::from_millis(START_MS),
         place: Place::Quiescent,
         look: Sighting::First,
+        is_repair: false,
         lags: false,
     })
 }
@@ -169,6 +170,8 @@ pub struct World {
     links: BTreeMap<SystemName, u32>,
     verifier: ChainVerifier,
     now_ms: i64,
+    /// The run that the events name.
+    pub run: Option<RunId>,
 }
 
 impl World {
@@ -189,6 +192,7 @@ impl World {
             links: BTreeMap::new(),
             verifier: ChainVerifier::new("r1".into()),
             now_ms: START_MS,
+            run: None,
         }
     }
 
@@ -371,6 +375,7 @@ impl World {
     pub fn context(&self) -> Context {
         Context {
             policy: Some(self.policy.short_digest()),
+            run: self.run,
             received_at: Timestamp::from_millis(self.now_ms),
             ..Context::default()
         }
@@ -491,9 +496,10 @@ pub fn line(event: &IntegrationEvent) -> String {
         Body::DuplicateDropped { system, .. } => format!("duplicate {system}"),
         Body::StaleDropped { system, fields, .. } => format!("stale {system} {}", text(fields)),
         Body::StaleSuspected { system, fields, .. } => format!("suspect {system} {}", text(fields)),
-        Body::DriftDetected { .. } | Body::PolicyChanged { .. } | Body::Released { .. } => {
-            event.body.kind().to_owned()
-        }
+        Body::ReconciliationApplied { .. }
+        | Body::DriftDetected { .. }
+        | Body::PolicyChanged { .. }
+        | Body::Released { .. } => event.body.kind().to_owned(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::ports::connector::Change;
 use crate::ports::store::{CursorMove, DedupeKey};
-use avowal_core::data::ids::{EntityName, SystemName};
+use avowal_core::data::ids::{EntityName, RunId, SystemName};
 use avowal_core::data::time::Timestamp;
 use avowal_core::record::CopyKey;
 use avowal_core::record::observation::Channel;
@@ -30,6 +30,12 @@ pub struct Batch {
     pub attempts: u32,
     /// Whether a difference found here is drift, because no feed had reported it.
     pub drift: bool,
+    /// The run that found the differences which this batch repairs, where it does.
+    pub repairs: Option<RunId>,
+    /// Whether a person has said that the rows are the copies that they were, although they carry another key.
+    pub trusts_ids: bool,
+    /// The run that asked for them, where it is another one than the engine's.
+    pub run: Option<RunId>,
     /// When they reached us.
     pub received_at: Timestamp,
     /// When the system was asked. What it shows is at most a read lag older than that.
@@ -63,6 +69,9 @@ impl Batch {
             confirmed: false,
             attempts: 0,
             drift: false,
+            repairs: None,
+            trusts_ids: false,
+            run: None,
             received_at,
             asked_at: received_at,
         }

@@ -87,6 +87,7 @@ impl<'a> CommitDraft<'a> {
             source: Some(batch.system.clone()),
             actor: change.and_then(|change| change.actor.clone()),
             policy: self.parts.policies.get(entity).map(|policy| policy.short_digest()),
+            run: batch.run.or(self.parts.run),
             correlation: change
                 .and_then(|change| change.correlation.clone())
                 .or_else(|| batch.dedupe.as_ref().map(|dedupe| dedupe.key.clone())),

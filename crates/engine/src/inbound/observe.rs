@@ -13,11 +13,12 @@ use crate::parts::assembly::Parts;
 use crate::parts::error::EngineError;
 use crate::parts::translate::Aside;
 use crate::ports::store::{Located, SignalReason};
-use avowal_core::data::ids::RecordId;
+use avowal_core::data::ids::{RecordId, RunId, SystemName};
 use avowal_core::decide::decide;
 use avowal_core::decide::diff::diff;
 use avowal_core::decide::identity::{has_no_key, waits_for_key};
 use avowal_core::decide::lifecycle::unlink;
+use avowal_core::decide::repair::actions_of;
 use avowal_core::history::chronicle::Chronicle;
 use avowal_core::history::{Body, Doubt};
 use avowal_core::policy::translate::Understood;
@@ -227,7 +228,11 @@ fn observe(
     }
     let in_flight = chronicle.record().intents.get(&batch.system).filter(|intent| intent.is_open());
     let in_flight = in_flight.map(|intent| intent.key.clone());
+    let before = chronicle.events().len();
     let decision = decide(&fact.policy, chronicle, &observation);
+    if let Some(found_by) = batch.repairs.filter(|_| decision.doubt().is_none()) {
+        note_repair(chronicle, &batch.system, found_by, before);
+    }
     let left = chronicle.record().intents.get(&batch.system).map(|intent| &intent.key);
     if let Some(shown) = in_flight.as_ref().filter(|key| left != Some(*key)) {
         parts.note_shown(&batch.system, shown);
@@ -271,6 +276,7 @@ fn observation(
         received_at: batch.received_at,
         place: Place::of(is_in_log(parts, batch, fact), change.order.as_ref(), quiescent),
         look: Look::of(batch.confirmed, quiescent),
+        is_repair: batch.repairs.is_some(),
         lags: false,
     }
 }
@@ -321,4 +327,14 @@ fn note_drift(chronicle: &mut Chronicle, observation: &Observation) {
     if !fields.is_empty() || gone {
         chronicle.push(Body::DriftDetected { system: observation.system.clone(), fields });
     }
+}
+
+/// Records what a decision has done about what a reconciliation had found, unless it had nothing left to do.
+fn note_repair(chronicle: &mut Chronicle, system: &SystemName, found_by: RunId, before: usize) {
+    let decided = &chronicle.events()[before..];
+    let cause = decided.iter().find(|event| matches!(event.body, Body::Observed { .. }));
+    let Some(cause) = cause.map(|event| event.seq) else { return };
+    let actions = actions_of(decided, system);
+    chronicle.set_cause(Some(cause));
+    chronicle.push(Body::ReconciliationApplied { system: system.clone(), found_by, actions });
 }

@@ -66,8 +66,8 @@ pub(crate) fn sameness(
 fn sameness_of_living(draft: &CommitDraft<'_>, fact: &Fact<'_>, copy: &Copy) -> Sameness {
     let (parts, batch) = (draft.parts, draft.batch);
     let is_listed_anew = batch.cursors.iter().any(|step| step.name.kind == CursorKind::Listing);
-    if !parts.systems.has_log(&batch.system, &fact.entity) || is_in_log(parts, batch, fact) || is_listed_anew
-    {
+    let is_told = is_in_log(parts, batch, fact) || is_listed_anew || batch.trusts_ids;
+    if !parts.systems.has_log(&batch.system, &fact.entity) || is_told {
         return Sameness::Same;
     }
     let is_ahead = match (&fact.change.order, &copy.order) {

@@ -4,7 +4,6 @@ use crate::parts::assembly::Parts;
 use crate::parts::error::EngineError;
 use crate::ports::store::{Commit, CommitOutcome};
 use avowal_core::data::ids::EntityName;
-use avowal_core::history::Context;
 use avowal_core::history::chronicle::Chronicle;
 use avowal_core::outgoing::plan::plan;
 
@@ -22,8 +21,7 @@ pub(crate) async fn sweep(parts: &Parts, entity: &EntityName) -> Result<u64, Eng
         let mut commit = Commit::default();
         let mut events = 0;
         for record in records.into_iter().filter(|record| record.entity == *entity) {
-            let context =
-                Context { policy: Some(rules.short_digest()), received_at: now, ..Context::default() };
+            let context = parts.own_context(rules.short_digest(), now);
             let mut chronicle = Chronicle::new(record, context, now);
             plan(&rules, &mut chronicle, None);
             if !chronicle.is_quiet() {
@@ -32,7 +30,7 @@ pub(crate) async fn sweep(parts: &Parts, entity: &EntityName) -> Result<u64, Eng
             }
         }
         if !commit.is_empty() {
-            match parts.store.commit(commit).await? {
+            match parts.commit_plainly(commit).await? {
                 CommitOutcome::Committed | CommitOutcome::Duplicate { .. } => planned += events,
                 // One of the records was decided about meanwhile, so the page is read again.
                 CommitOutcome::Conflict { .. } | CommitOutcome::Unknown { .. } => continue,

@@ -468,6 +468,7 @@ impl EndedWrite<'_> {
             received_at: self.target.parts.clock.now(),
             place: Place::of(self.has_log && channel == Channel::Receipt, copy.order.as_ref(), quiescent),
             look: Look::of(true, quiescent),
+            is_repair: false,
             lags: channel != Channel::Receipt && self.may_lag(),
         }
     }

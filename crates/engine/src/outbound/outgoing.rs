@@ -94,6 +94,7 @@ impl OutgoingWrite {
             source: None,
             actor: None,
             policy: policy.map(|policy| policy.short_digest()),
+            run: target.parts.run,
             correlation: Some(self.write.key.clone()),
             occurred_at: None,
             received_at: target.parts.clock.now(),

@@ -9,8 +9,8 @@ use crate::parts::error::EngineError;
 use crate::parts::waiting::Waiting;
 use crate::ports::store::{Commit, DueIntent};
 use avowal_core::data::ids::{FieldName, RecordId};
+use avowal_core::history::Failure;
 use avowal_core::history::chronicle::Chronicle;
-use avowal_core::history::{Context, Failure};
 use avowal_core::outgoing::confirm::fail;
 use avowal_core::outgoing::plan::{is_still_wanted, plan, plan_without};
 use avowal_core::policy::EntityPolicy;
@@ -137,7 +137,7 @@ async fn plan_creates_without(
     let mut commit = Commit::default();
     for (record, left_out) in circles {
         let now = parts.clock.now();
-        let context = Context { policy: Some(policy.short_digest()), received_at: now, ..Context::default() };
+        let context = parts.own_context(policy.short_digest(), now);
         let mut chronicle = Chronicle::new(record, context, now);
         plan_without(&mut chronicle, system, &left_out);
         done.events += chronicle.events().len() as u64;
@@ -165,7 +165,7 @@ async fn plan_anew(
     for record in outdated {
         let Some(key) = record.intents.get(system).map(|intent| intent.key.clone()) else { continue };
         let now = parts.clock.now();
-        let context = Context { policy: Some(policy.short_digest()), received_at: now, ..Context::default() };
+        let context = parts.own_context(policy.short_digest(), now);
         let mut chronicle = Chronicle::new(record, context, now);
         fail(&mut chronicle, system, &key, Failure::Retry, FailureReason::Outdated);
         plan(&rules, &mut chronicle, None);

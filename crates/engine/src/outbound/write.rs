@@ -57,7 +57,7 @@ pub(crate) async fn mark_sent(
         let probe = records.iter().find(|record| !record.events.is_empty());
         let probe = probe.map(|record| (record.state.id.clone(), record.state.head));
         let events = records.iter().map(|record| record.events.len() as u64).sum::<u64>();
-        let stored = match parts.store.commit(Commit { records, delays, ..Commit::default() }).await? {
+        let stored = match parts.commit_plainly(Commit { records, delays, ..Commit::default() }).await? {
             CommitOutcome::Committed => true,
             CommitOutcome::Unknown { reason } => {
                 tracing::warn!(%system, %reason, "the outcome of a commit is unknown; reading the store again");

@@ -12,6 +12,7 @@ use crate::parts::match_keys::match_keys;
 use crate::parts::quarantined::QuarantinedCopies;
 use crate::parts::readiness::Readiness;
 use crate::parts::recent_writes::RecentWrites;
+use crate::parts::runs::Runs;
 use crate::parts::sent_writes::SentWrites;
 use crate::parts::settings::Settings;
 use crate::parts::systems::{SystemPort, Systems};
@@ -19,8 +20,9 @@ use crate::parts::waiting::WaitingWrites;
 use crate::ports::clock::Clock;
 use crate::ports::connector::{Change, Connector};
 use crate::ports::store::{BATCH_RECORDS_MAX, Commit, CommitOutcome, IntentDelay, RecordCommit, Store};
-use avowal_core::data::ids::{EntityName, RemoteId, SystemName};
+use avowal_core::data::ids::{EntityName, RemoteId, RunId, SystemName};
 use avowal_core::data::time::Timestamp;
+use avowal_core::history::Context;
 use avowal_core::history::chronicle::Chronicle;
 use avowal_core::policy::EntityPolicy;
 use avowal_core::record::intent::{Intent, IntentStatus};
@@ -40,6 +42,8 @@ pub struct EngineParts {
     pub policies: BTreeMap<EntityName, Arc<EntityPolicy>>,
     /// The bounds and delays.
     pub settings: Settings,
+    /// The run that its events name; `None` for an engine that works without one.
+    pub run: Option<RunId>,
 }
 
 /// The parts as the engine uses them, with what it remembers between two steps. What is remembered here is lost at a
@@ -50,6 +54,10 @@ pub(crate) struct Parts {
     pub(crate) systems: Systems,
     pub(crate) policies: BTreeMap<EntityName, Arc<EntityPolicy>>,
     pub(crate) settings: Settings,
+    /// The run that events name unless they are made in another one.
+    pub(crate) run: Option<RunId>,
+    /// How far the runs of this process have come.
+    pub(crate) runs: Runs,
     /// When these parts were put together.
     pub(crate) began_at: Timestamp,
     /// Which record a new copy belongs to is decided by one task at a time for each entity. Otherwise two tasks would
@@ -87,10 +95,12 @@ const LAG_MARGIN: u64 = 2;
 impl Parts {
     /// Puts the parts together.
     pub(crate) fn new(given: EngineParts) -> Self {
-        let EngineParts { store, clock, systems, policies, mut settings } = given;
+        let EngineParts { store, clock, systems, policies, mut settings, run } = given;
         settings.batch_records_max = settings.batch_records_max.clamp(1, BATCH_RECORDS_MAX);
         Self {
             systems: Systems::new(systems, &policies),
+            run,
+            runs: Runs::new(store.clone(), run, clock.now()),
             began_at: clock.now(),
             identity: policies.keys().map(|name| (name.clone(), tokio::sync::Mutex::default())).collect(),
             readiness: Readiness::new(store.clone()),
@@ -259,7 +269,7 @@ impl Parts {
         self.awaited.add(&copies);
         commit.quarantine_settled.extend(self.quarantined.settled_by(&commit.records));
         self.quarantined.note_writes(&commit);
-        let outcome = self.store.commit(commit).await;
+        let outcome = self.commit_plainly(commit).await;
         match &outcome {
             // The commit may have failed. Copies without a stored signal are forgotten when the system has none left.
             Ok(CommitOutcome::Committed | CommitOutcome::Unknown { .. }) => {}
@@ -267,7 +277,23 @@ impl Parts {
                 self.awaited.remove(copies.iter());
             }
         }
-        Ok(outcome?)
+        outcome
+    }
+
+    /// Makes a commit durable that brings no signals and ends no writes, and counts its events to their runs.
+    pub(crate) async fn commit_plainly(&self, commit: Commit) -> Result<CommitOutcome, EngineError> {
+        let made = Runs::made_by(&commit.records);
+        let outcome = self.store.commit(commit).await?;
+        if outcome == CommitOutcome::Committed {
+            self.runs.count(made);
+        }
+        self.runs.give_sign_of_life(self.clock.now()).await;
+        Ok(outcome)
+    }
+
+    /// The metadata of events that no system's fact made, but a plan of ours.
+    pub(crate) fn own_context(&self, policy: String, now: Timestamp) -> Context {
+        Context { policy: Some(policy), run: self.run, received_at: now, ..Context::default() }
     }
 
     /// The delays of the record's waiting writes, over now: something else may have to be written instead.

@@ -23,6 +23,7 @@ pub(crate) mod progress;
 pub(crate) mod quarantined;
 pub(crate) mod readiness;
 pub(crate) mod recent_writes;
+pub(crate) mod runs;
 pub(crate) mod sent_writes;
 pub(crate) mod settings;
 pub(crate) mod stops;

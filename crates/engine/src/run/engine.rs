@@ -7,14 +7,15 @@ use crate::parts::assembly::{EngineParts, Parts};
 use crate::parts::error::EngineError;
 use crate::parts::progress::{Progress, SyncReport};
 use crate::ports::connector::{Connector, Delivery};
-use crate::ports::store::{QuarantineItem, Store};
+use crate::ports::store::{NewRun, QuarantineItem, Reconciliation, RunEnd, Store};
+use crate::reconcile::{ReconcileOptions, RepairOptions, RepairReport, reconcile, repair};
 use crate::run::adopt::{adopt, recognise, uninstall};
 use crate::run::attend::turn;
 use crate::run::people::Person;
 use crate::run::prepare::prepare;
 use crate::run::runner;
 use crate::run::sync::{SyncOptions, sync, sync_prepared};
-use avowal_core::data::ids::{EntityName, RecordId, SystemName};
+use avowal_core::data::ids::{EntityName, RecordId, RunId, SystemName};
 use avowal_core::history::ReviewAnswer;
 use avowal_core::policy::EntityPolicy;
 use std::sync::Arc;
@@ -23,12 +24,35 @@ use tokio::sync::watch;
 /// Runs the cycle: ingest, decide, record, dispatch, confirm.
 pub struct Engine {
     parts: Arc<Parts>,
+    /// The run in which its callers act.
+    run: Option<RunId>,
 }
 
 impl Engine {
     /// Puts the parts together.
     pub fn new(parts: EngineParts) -> Self {
-        Self { parts: Arc::new(Parts::new(parts)) }
+        let run = parts.run;
+        Self { parts: Arc::new(Parts::new(parts)), run }
+    }
+
+    /// Begins a run of its own, and answers this engine as whoever acts in it sees it: what a person does through it, and
+    /// what is handed to [`Self::ingest`], names the new run. What the engine does by itself goes on to name its own.
+    pub async fn begin_run(&self, new: &NewRun) -> Result<Self, EngineError> {
+        let run = self.parts.store.begin_run(new).await?;
+        self.parts.runs.enter(run);
+        Ok(Self { parts: self.parts.clone(), run: Some(run) })
+    }
+
+    /// The run in which callers of this engine act.
+    pub fn run_id(&self) -> Option<RunId> {
+        self.run
+    }
+
+    /// Keeps how the run of this engine ended, and what it made. Does nothing without one.
+    pub async fn end_run(&self, end: RunEnd) -> Result<(), EngineError> {
+        let Some(run) = self.run else { return Ok(()) };
+        let counts = self.parts.runs.leave(run);
+        Ok(self.parts.store.end_run(run, end, &counts, self.parts.clock.now()).await?)
     }
 
     /// The store, for reading.
@@ -88,7 +112,8 @@ impl Engine {
     }
 
     /// Takes a batch in. Either everything of it is durable afterwards, or nothing.
-    pub async fn ingest(&self, batch: Batch) -> Result<Ingested, EngineError> {
+    pub async fn ingest(&self, mut batch: Batch) -> Result<Ingested, EngineError> {
+        batch.run = batch.run.or(self.run);
         ingest(&self.parts, &batch).await
     }
 
@@ -105,7 +130,7 @@ impl Engine {
         by: &str,
         note: Option<String>,
     ) -> Result<RecordId, EngineError> {
-        Person { parts: &self.parts, by }.decide_review(review, answer, note).await
+        Person { parts: &self.parts, by, run: self.run }.decide_review(review, answer, note).await
     }
 
     /// Takes a system for the one that we know although its identity has changed ([`StopCause::Identity`]): everything is
@@ -126,8 +151,33 @@ impl Engine {
         uninstall(&self.parts, system).await
     }
 
+    /// Compares the systems with the store, keeps what is found under the run of this engine, and changes nothing else. It
+    /// may be done beside a process that writes.
+    pub async fn reconcile(
+        &self,
+        options: &ReconcileOptions,
+        progress: &dyn Progress,
+    ) -> Result<Reconciliation, EngineError> {
+        let Some(run) = self.run else {
+            return Err(EngineError::Usage(
+                "a reconciliation is kept under a run; begin one first".to_owned(),
+            ));
+        };
+        reconcile(&self.parts, run, options, progress).await
+    }
+
+    /// Repairs what a reconciliation has found, as far as the rules let a repair go, and sends what follows.
+    pub async fn repair(
+        &self,
+        options: &RepairOptions,
+        progress: &dyn Progress,
+    ) -> Result<RepairReport, EngineError> {
+        prepare(&self.parts).await?;
+        repair(&self.parts, self.run, options, progress).await
+    }
+
     /// Tries a quarantined item again: an incoming copy is read anew, a refused write may be planned anew.
     pub async fn replay(&self, item: &QuarantineItem, by: &str) -> Result<(), EngineError> {
-        Person { parts: &self.parts, by }.replay(item).await
+        Person { parts: &self.parts, by, run: self.run }.replay(item).await
     }
 }

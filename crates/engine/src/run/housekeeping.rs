@@ -1,4 +1,4 @@
-//! Forgetting the ids of old deliveries, now and then while the daemon runs.
+//! What is done now and then while the daemon runs: the ids of old deliveries are forgotten, and its run shows that it lives.
 
 use crate::parts::assembly::Parts;
 use crate::parts::error::EngineError;
@@ -34,6 +34,22 @@ async fn forget_deliveries(parts: &Parts) -> Result<(), EngineError> {
         if parts.store.prune(before, FORGET_MAX).await? < FORGET_MAX as u64 {
             break;
         }
+    }
+    Ok(())
+}
+
+/// How often a daemon shows that it lives, in milliseconds.
+const SIGN_OF_LIFE_MS: u64 = 60_000;
+
+/// Shows now and then that the runs of this process go on, until told to stop: a daemon may have nothing to commit for
+/// hours.
+pub(crate) async fn show_life(parts: &Parts, mut stop: watch::Receiver<bool>) -> Result<(), EngineError> {
+    while !*stop.borrow() {
+        tokio::select! {
+            () = parts.clock.sleep(SIGN_OF_LIFE_MS) => {}
+            _ = stop.changed() => {}
+        }
+        parts.runs.give_sign_of_life(parts.clock.now()).await;
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 //! Never in here: a decision about a record.
 //! Begin with `engine.rs`, then `sync.rs`; `runner.rs` is the only place that spawns.
 
+mod account;
 pub(crate) mod adopt;
 mod attend;
 pub(crate) mod engine;
@@ -12,6 +13,7 @@ pub(crate) mod prepare;
 pub(crate) mod runner;
 pub(crate) mod sync;
 
+pub use account::{RunAccount, SystemAccount, TouchedRecord, account_of};
 pub use engine::Engine;
 pub use people::OPEN_ITEMS_MAX;
 pub use prepare::OWN_ENTITY;

@@ -5,7 +5,7 @@ use crate::parts::error::EngineError;
 use crate::ports::store::{
     Commit, CommitOutcome, IntentDelay, NewSignal, QuarantineItem, SignalReason, WaitingIntent,
 };
-use avowal_core::data::ids::{RecordId, SystemName};
+use avowal_core::data::ids::{RecordId, RunId, SystemName};
 use avowal_core::decide::review::answer_review;
 use avowal_core::history::chronicle::Chronicle;
 use avowal_core::history::{Body, Context, Failure, ReviewAnswer};
@@ -27,6 +27,8 @@ pub(crate) struct Person<'a> {
     pub(crate) parts: &'a Parts,
     /// The name that the history shows.
     pub(crate) by: &'a str,
+    /// The run in which they act.
+    pub(crate) run: Option<RunId>,
 }
 
 /// Whether a commit has taken effect.
@@ -176,7 +178,7 @@ impl Person<'_> {
     async fn commit(&self, chronicle: Chronicle, extra: Commit) -> Result<Stored, EngineError> {
         let with_intents: Vec<SystemName> = chronicle.record().intents.keys().cloned().collect();
         let commit = Commit { records: vec![self.parts.record_commit(chronicle)], ..extra };
-        match self.parts.store.commit(commit).await? {
+        match self.parts.commit_plainly(commit).await? {
             CommitOutcome::Committed => {
                 with_intents.iter().for_each(|system| self.parts.systems.wake(system));
                 Ok(Stored::Yes)
@@ -193,6 +195,7 @@ impl Person<'_> {
             source: Some(SystemName::operator()),
             actor: Some(self.by.to_owned()),
             policy: Some(policy),
+            run: self.run,
             correlation: None,
             occurred_at: Some(now),
             received_at: now,

@@ -9,7 +9,7 @@ use crate::ports::store::{Commit, CommitOutcome, SignalReason};
 use avowal_core::data::ids::{EntityName, RecordId};
 use avowal_core::data::time::Timestamp;
 use avowal_core::history::chronicle::Chronicle;
-use avowal_core::history::{Body, Context, IntegrationEvent};
+use avowal_core::history::{Body, IntegrationEvent};
 use avowal_core::policy::EntityPolicy;
 use avowal_core::record::Record;
 
@@ -55,12 +55,12 @@ async fn note_policy(parts: &Parts, policy: &EntityPolicy) -> Result<(), EngineE
         return Ok(());
     }
     let now = parts.clock.now();
-    let context = Context { policy: Some(policy.short_digest()), received_at: now, ..Context::default() };
+    let context = parts.own_context(policy.short_digest(), now);
     let record = stored.unwrap_or_else(|| Record::new(stream, EntityName::new(OWN_ENTITY)));
     let mut chronicle = Chronicle::new(record, context, now);
     chronicle.push(Body::PolicyChanged { from, to });
     let commit = Commit { records: vec![parts.record_commit(chronicle)], ..Commit::default() };
-    match parts.store.commit(commit).await? {
+    match parts.commit_plainly(commit).await? {
         // A conflict means that another process has recorded it.
         CommitOutcome::Committed
         | CommitOutcome::Conflict { .. }

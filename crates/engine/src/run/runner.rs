@@ -1,10 +1,10 @@
-//! Runs the daemon: one task a system and one for housekeeping. The only place that spawns.
+//! Runs the daemon: one task a system and two for what is done now and then. The only place that spawns.
 
 use crate::parts::assembly::Parts;
 use crate::parts::error::EngineError;
 use crate::parts::progress::Progress;
 use crate::run::attend::Attendant;
-use crate::run::housekeeping::keep_house;
+use crate::run::housekeeping::{keep_house, show_life};
 use crate::run::prepare::prepare;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -23,6 +23,8 @@ pub(crate) async fn run(
     }
     let (house, stopped) = (parts.clone(), stop.clone());
     tasks.spawn(async move { keep_house(&house, stopped).await });
+    let (alive, stopped) = (parts.clone(), stop.clone());
+    tasks.spawn(async move { show_life(&alive, stopped).await });
     let mut first_error = None;
     loop {
         tokio::select! {

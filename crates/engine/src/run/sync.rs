@@ -158,6 +158,7 @@ impl Run<'_> {
     /// One round over all systems. Answers whether anything happened.
     async fn round(&mut self) -> Result<bool, EngineError> {
         let mut busy = false;
+        self.parts.runs.give_sign_of_life(self.parts.clock.now()).await;
         for system in self.usable() {
             match self.pull_system(&system).await {
                 Ok(more) => busy |= more,

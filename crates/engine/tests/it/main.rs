@@ -21,6 +21,7 @@ mod plans;
 mod quarantine;
 mod quiet;
 mod random;
+mod reconcile;
 mod stops;
 mod webhooks;
 mod world;

@@ -106,6 +106,7 @@ impl World {
             lag_ms: None,
         };
         EngineParts {
+            run: None,
             store,
             clock: self.clock.clone(),
             systems: self.systems.iter().map(|(name, fake)| (name.clone(), port(name, fake))).collect(),

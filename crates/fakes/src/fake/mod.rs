@@ -220,7 +220,17 @@ impl FakeSystem {
     /// Somebody removes a row without the system's change log noticing.
     pub fn delete_silently(&self, entity: &str, id: &RemoteId) {
         let now = self.now_ms();
-        self.state().rows.forget(&EntityName::new(entity), id, now);
+        self.state().rows.alter(&EntityName::new(entity), id, None, now);
+    }
+
+    /// Somebody changes a row, or makes one under this id, without the system's change log noticing.
+    pub fn edit_silently(&self, entity: &str, id: &RemoteId, fields: Fields) {
+        let now = self.now_ms();
+        let entity = EntityName::new(entity);
+        let mut state = self.state();
+        let mut row = state.rows.now(&entity, id).unwrap_or_default();
+        row.extend(fields);
+        state.rows.alter(&entity, id, Some(row), now);
     }
 
     /// What stands there now with its change log, as a backup keeps it.

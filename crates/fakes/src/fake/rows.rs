@@ -80,10 +80,10 @@ impl Rows {
         self.versions(entity, id).push(version);
     }
 
-    /// Removes a row without a line in the log.
-    pub(super) fn forget(&mut self, entity: &EntityName, id: &RemoteId, at_ms: i64) {
+    /// Changes, makes or removes a row without a line in the log.
+    pub(super) fn alter(&mut self, entity: &EntityName, id: &RemoteId, fields: Option<Fields>, at_ms: i64) {
         let seq = self.seq;
-        self.versions(entity, id).push(Version { seq, at_ms, fields: None, key: None });
+        self.versions(entity, id).push(Version { seq, at_ms, fields, key: None });
     }
 
     fn versions(&mut self, entity: &EntityName, id: &RemoteId) -> &mut Vec<Version> {

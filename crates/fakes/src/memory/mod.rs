@@ -6,7 +6,7 @@
 mod tables;
 
 use async_trait::async_trait;
-use avowal_core::data::ids::{EntityName, RecordId, SystemName};
+use avowal_core::data::ids::{EntityName, RecordId, RunId, SystemName};
 use avowal_core::data::time::Timestamp;
 use avowal_core::history::IntegrationEvent;
 use avowal_core::record::{CopyKey, Record};
@@ -15,9 +15,11 @@ use avowal_engine::ports::connector::Installation;
 use avowal_engine::ports::lanes::{Claim, Lane, LocalLanes};
 use avowal_engine::ports::store::{
     BATCH_RECORDS_MAX, Commit, CommitChanges, CommitOutcome, ControlStops, Counts, CursorName, Due,
-    DueIntent, KeepLags, Located, OpenCounts, OpenReview, PlannedCreates, PlannedDeletes, Position,
-    QuarantineItem, ReadHistory, ReadOverview, ReadRecords, RecordCommit, ScheduleWork, ShareStore,
-    SharedStore, Signal, Stop, StopCause, StoreError, WaitingIntent,
+    DueIntent, KeepLags, KeepReconciliations, KeepRuns, Located, NewRun, OpenCounts, OpenReview,
+    PlannedCreates, PlannedDeletes, Position, QUIET_RUNS_KEPT, QuarantineItem, RECONCILIATIONS_KEPT,
+    ReadHistory, ReadOverview, ReadRecords, Reconciliation, ReconciliationDifference, RecordCommit, Run,
+    RunCounts, RunEnd, ScheduleWork, ShareStore, SharedStore, Signal, Stop, StopCause, StoreError,
+    WaitingIntent,
 };
 use std::collections::BTreeMap;
 use std::collections::VecDeque;
@@ -384,6 +386,98 @@ impl KeepLags for MemoryStore {
         let known = lags.entry(system.clone()).or_default();
         *known = ms.max(*known);
         Ok(())
+    }
+}
+
+#[async_trait]
+impl KeepRuns for MemoryStore {
+    async fn begin_run(&self, run: &NewRun) -> Result<RunId, StoreError> {
+        let runs = &mut self.tables().runs;
+        let id = RunId::new(runs.keys().next_back().map_or(0, |last| last.number()) + 1);
+        runs.insert(id, Run::begun(id, run));
+        let is_old = |run: &Run| run.id.number() + QUIET_RUNS_KEPT <= id.number();
+        runs.retain(|_, run| run.counts.events > 0 || run.end.is_none() || !is_old(run));
+        Ok(id)
+    }
+
+    async fn note_run(&self, run: RunId, counts: &RunCounts, at: Timestamp) -> Result<(), StoreError> {
+        if let Some(run) = self.tables().runs.get_mut(&run).filter(|run| run.end.is_none()) {
+            (run.counts, run.seen_at) = (*counts, at);
+        }
+        Ok(())
+    }
+
+    async fn end_run(
+        &self,
+        run: RunId,
+        end: RunEnd,
+        counts: &RunCounts,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        if let Some(run) = self.tables().runs.get_mut(&run).filter(|run| run.end.is_none()) {
+            (run.counts, run.seen_at, run.ended_at, run.end) = (*counts, at, Some(at), Some(end));
+        }
+        Ok(())
+    }
+
+    async fn runs(&self, before: Option<RunId>, limit: usize) -> Result<Vec<Run>, StoreError> {
+        let tables = self.tables();
+        let to = before.map_or(Bound::Unbounded, Bound::Excluded);
+        let runs = tables.runs.range((Bound::Unbounded, to)).rev();
+        Ok(runs.take(limit).map(|(_, run)| run.clone()).collect())
+    }
+
+    async fn find_run(&self, run: RunId) -> Result<Option<Run>, StoreError> {
+        Ok(self.tables().runs.get(&run).cloned())
+    }
+
+    async fn run_events(
+        &self,
+        run: RunId,
+        after: Option<(RecordId, u64)>,
+        limit: usize,
+    ) -> Result<Vec<IntegrationEvent>, StoreError> {
+        let tables = self.tables();
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let events = tables.events.range((from, Bound::Unbounded)).map(|(_, event)| event);
+        Ok(events.filter(|event| event.run == Some(run)).take(limit).cloned().collect())
+    }
+}
+
+#[async_trait]
+impl KeepReconciliations for MemoryStore {
+    async fn keep_reconciliation(
+        &self,
+        report: &Reconciliation,
+        differences: &[ReconciliationDifference],
+    ) -> Result<(), StoreError> {
+        let kept = &mut self.tables().reconciliations;
+        kept.insert(report.run, (report.clone(), differences.to_vec()));
+        while kept.len() as u64 > RECONCILIATIONS_KEPT {
+            kept.pop_first();
+        }
+        Ok(())
+    }
+
+    async fn reconciliations(&self, limit: usize) -> Result<Vec<Reconciliation>, StoreError> {
+        let tables = self.tables();
+        Ok(tables.reconciliations.values().rev().take(limit).map(|(report, _)| report.clone()).collect())
+    }
+
+    async fn reconciliation(&self, run: RunId) -> Result<Option<Reconciliation>, StoreError> {
+        Ok(self.tables().reconciliations.get(&run).map(|(report, _)| report.clone()))
+    }
+
+    async fn differences(
+        &self,
+        run: RunId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<ReconciliationDifference>, StoreError> {
+        let tables = self.tables();
+        let kept = tables.reconciliations.get(&run).map(|(_, differences)| differences.as_slice());
+        let later = kept.unwrap_or_default().iter().filter(|difference| difference.number > after);
+        Ok(later.take(limit).cloned().collect())
     }
 }
 

@@ -1,6 +1,6 @@
 //! The tables behind the memory store, and the rules of a commit.
 
-use avowal_core::data::ids::{EntityName, RecordId, RemoteId, SystemName};
+use avowal_core::data::ids::{EntityName, RecordId, RemoteId, RunId, SystemName};
 use avowal_core::data::time::Timestamp;
 use avowal_core::history::IntegrationEvent;
 use avowal_core::record::intent::{Intent, Operation};
@@ -8,7 +8,8 @@ use avowal_core::record::{CopyKey, Record};
 use avowal_engine::OWN_ENTITY;
 use avowal_engine::ports::store::{
     Commit, CommitOutcome, Counts, CursorName, Located, MatchKey, NewQuarantineItem, PlannedCreates,
-    PlannedDeletes, Position, QuarantineItem, RecordCommit, Signal, Stop, WaitingIntent,
+    PlannedDeletes, Position, QuarantineItem, Reconciliation, ReconciliationDifference, RecordCommit, Run,
+    Signal, Stop, WaitingIntent,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,6 +22,8 @@ pub(super) struct Tables {
     /// When a stop of each cause was lifted last.
     pub(super) lifted: BTreeMap<(SystemName, &'static str), Timestamp>,
     pub(super) lags: BTreeMap<SystemName, u64>,
+    pub(super) runs: BTreeMap<RunId, Run>,
+    pub(super) reconciliations: BTreeMap<RunId, (Reconciliation, Vec<ReconciliationDifference>)>,
     pub(super) records: BTreeMap<RecordId, Record>,
     pub(super) events: BTreeMap<(RecordId, u64), IntegrationEvent>,
     pub(super) links: BTreeMap<Link, RecordId>,

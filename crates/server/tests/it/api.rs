@@ -55,16 +55,20 @@ impl Office {
             let port = SystemPort { connector: fake.clone(), poll_ms: 1_000, rate: None, lag_ms: Some(500) };
             (name.clone(), port)
         });
-        let desk = Arc::new(Desk::new(EngineParts {
-            store: Arc::new(MemoryStore::new()),
-            clock,
-            systems: ports.collect(),
-            policies: [(rules.entity.clone(), Arc::new(rules))].into(),
-            settings: Settings {
-                first_writes: FirstWrites::Agreed { by: "Ada".to_owned() },
-                ..Settings::default()
+        let desk = Arc::new(Desk::new(
+            EngineParts {
+                store: Arc::new(MemoryStore::new()),
+                clock,
+                systems: ports.collect(),
+                policies: [(rules.entity.clone(), Arc::new(rules))].into(),
+                settings: Settings {
+                    first_writes: FirstWrites::Agreed { by: "Ada".to_owned() },
+                    ..Settings::default()
+                },
+                run: None,
             },
-        }));
+            "0123456789ab".to_owned(),
+        ));
         let office = Self { folder: tempfile::tempdir().unwrap(), desk, systems };
         office.add("app", json!({"email": "a@x.org", "name": "Ann"}));
         office.sync().await;

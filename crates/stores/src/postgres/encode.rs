@@ -127,6 +127,7 @@ pub(super) struct EventRow {
     pub(super) recorded_at: i64,
     pub(super) prev: Vec<u8>,
     pub(super) hash: Vec<u8>,
+    pub(super) run: Option<i64>,
 }
 
 impl PreparedCommit {
@@ -274,6 +275,7 @@ impl EventRow {
             recorded_at: event.recorded_at.millis(),
             prev: column::digest(&event.prev),
             hash: column::digest(&event.hash),
+            run: event.run.map(|run| column::number(run.number())).transpose()?,
         })
     }
 }

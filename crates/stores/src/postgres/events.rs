@@ -6,14 +6,14 @@ use super::encode::{EventRow, PreparedCommit, bucket_of};
 use super::error::Fault;
 use super::statements::{Step, columns};
 use crate::codec;
-use avowal_core::data::ids::{EntityName, RecordId, SystemName};
+use avowal_core::data::ids::{EntityName, RecordId, RunId, SystemName};
 use avowal_core::data::time::Timestamp;
 use avowal_core::history::IntegrationEvent;
 use tokio_postgres::Row;
 
 const OF_RECORD: &str =
     "SELECT record_id, seq, entity, type, source, actor, payload, vector, evidence, policy,
-        correlation, cause, occurred_at, received_at, recorded_at, prev, hash
+        correlation, cause, occurred_at, received_at, recorded_at, prev, hash, run
     FROM events WHERE bucket = $1 AND record_id = $2 AND seq >= $3 ORDER BY seq LIMIT $4";
 
 /// Which records come next, and how many events each has.
@@ -21,17 +21,21 @@ const STREAMS: &str = "SELECT id, seq FROM records WHERE id >= $1 ORDER BY id LI
 
 const OF_RECORDS: &str =
     "SELECT e.record_id, e.seq, e.entity, e.type, e.source, e.actor, e.payload, e.vector, e.evidence,
-        e.policy, e.correlation, e.cause, e.occurred_at, e.received_at, e.recorded_at, e.prev, e.hash
+        e.policy, e.correlation, e.cause, e.occurred_at, e.received_at, e.recorded_at, e.prev, e.hash, e.run
     FROM unnest($1::smallint[], $2::text[], $3::bigint[]) AS k (bucket, record_id, after)
     CROSS JOIN LATERAL (SELECT * FROM events e WHERE e.bucket = k.bucket AND e.record_id = k.record_id
         AND e.seq > k.after ORDER BY e.seq LIMIT $4) AS e
     ORDER BY e.record_id, e.seq LIMIT $4";
 
+const OF_RUN: &str = "SELECT record_id, seq, entity, type, source, actor, payload, vector, evidence, policy,
+        correlation, cause, occurred_at, received_at, recorded_at, prev, hash, run
+    FROM events WHERE run = $1 AND (record_id, seq) > ($2, $3) ORDER BY record_id, seq LIMIT $4";
+
 const ADD_EVENTS: &str = "INSERT INTO events (bucket, record_id, seq, entity, type, source, actor, payload, vector,
-        evidence, policy, correlation, cause, occurred_at, received_at, recorded_at, prev, hash)
+        evidence, policy, correlation, cause, occurred_at, received_at, recorded_at, prev, hash, run)
     SELECT * FROM unnest($1::smallint[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[],
         $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::bigint[], $14::bigint[], $15::bigint[],
-        $16::bigint[], $17::bytea[], $18::bytea[])
+        $16::bigint[], $17::bytea[], $18::bytea[], $19::bigint[])
     ON CONFLICT DO NOTHING";
 
 const COUNT_EVENTS: &str = "INSERT INTO tallies AS t (slot, events) VALUES ($1, $2)
@@ -89,6 +93,20 @@ pub(super) async fn scan(
     Ok(events)
 }
 
+/// Up to `limit` events that a run made, by record and sequence, after the given place.
+pub(super) async fn of_run(
+    link: &Link,
+    run: RunId,
+    after: Option<&(RecordId, u64)>,
+    limit: usize,
+) -> Result<Vec<IntegrationEvent>, Fault> {
+    let (record, seq) = after.map_or(("", 0), |(record, seq)| (record.as_str(), *seq));
+    let (run, seq) =
+        (i64::try_from(run.number()).unwrap_or(i64::MAX), i64::try_from(seq).unwrap_or(i64::MAX));
+    let rows = link.query(OF_RUN, &[&run, &record, &seq, &column::limit(limit)]).await?;
+    rows.iter().map(event).collect()
+}
+
 /// The first streams that together hold as many events as are wanted.
 fn prefix(streams: &[(String, u64, u64)], wanted: usize) -> &[(String, u64, u64)] {
     let mut held: u64 = 0;
@@ -123,6 +141,8 @@ fn event(row: &Row) -> Result<IntegrationEvent, Fault> {
     let payload: String = row.try_get(6)?;
     let evidence: Option<String> = row.try_get(8)?;
     let cause: Option<i64> = row.try_get(11)?;
+    let run: Option<i64> = row.try_get(17)?;
+    let run = run.map(|run| column::from_number(run, || place("run"))).transpose()?;
     Ok(IntegrationEvent {
         entity: EntityName::from(row.try_get::<_, String>(2)?),
         seq: column::from_number(seq, || place("seq"))?,
@@ -133,6 +153,7 @@ fn event(row: &Row) -> Result<IntegrationEvent, Fault> {
         evidence: evidence.as_deref().map(|json| codec::from_json(json, || place("evidence"))).transpose()?,
         policy: text(9)?,
         correlation: text(10)?,
+        run: run.map(RunId::new),
         cause: cause.map(|cause| column::from_number(cause, || place("cause"))).transpose()?,
         occurred_at: row.try_get::<_, Option<i64>>(12)?.map(Timestamp::from_millis),
         received_at: Timestamp::from_millis(row.try_get(13)?),
@@ -167,6 +188,7 @@ pub(super) fn write(commits: &[&PreparedCommit], slot: i16, steps: &mut Vec<Step
         recorded_at: i64 = |row: &&EventRow| row.recorded_at,
         prevs: Vec<u8> = |row: &&EventRow| row.prev.clone(),
         hashes: Vec<u8> = |row: &&EventRow| row.hash.clone(),
+        runs: Option<i64> = |row: &&EventRow| row.run,
     );
     steps.push(Step::exact(ADD_EVENTS, params, rows.len()));
     let number = i64::try_from(rows.len()).unwrap_or(i64::MAX);

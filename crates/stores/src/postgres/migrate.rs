@@ -18,6 +18,12 @@ const MIGRATIONS: &[Migration] = &[
     Migration { number: 1, name: "initial", sql: include_str!("migrations/0001_initial.sql") },
     Migration { number: 2, name: "stops", sql: include_str!("migrations/0002_stops.sql") },
     Migration { number: 3, name: "lags", sql: include_str!("migrations/0003_lags.sql") },
+    Migration { number: 4, name: "runs", sql: include_str!("migrations/0004_runs.sql") },
+    Migration {
+        number: 5,
+        name: "reconciliations",
+        sql: include_str!("migrations/0005_reconciliations.sql"),
+    },
 ];
 
 /// Taken while tables are made or changed: "Avow" in ASCII. Nowhere else is a lock of this kind used.

@@ -28,8 +28,10 @@ mod match_keys;
 mod migrate;
 mod quarantine;
 mod readers;
+mod reconciliations;
 mod records;
 mod reviews;
+mod runs;
 mod signals;
 mod statements;
 mod stops;
@@ -38,7 +40,7 @@ mod workers;
 mod writer;
 
 use async_trait::async_trait;
-use avowal_core::data::ids::{EntityName, RecordId, SystemName};
+use avowal_core::data::ids::{EntityName, RecordId, RunId, SystemName};
 use avowal_core::data::time::Timestamp;
 use avowal_core::history::IntegrationEvent;
 use avowal_core::record::{CopyKey, Record};
@@ -47,8 +49,9 @@ use avowal_engine::ports::connector::Installation;
 use avowal_engine::ports::lanes::{Claim, Lane};
 use avowal_engine::ports::store::{
     BATCH_RECORDS_MAX, Commit, CommitChanges, CommitOutcome, ControlStops, Counts, CursorName, Due,
-    DueIntent, KeepLags, Located, OpenCounts, OpenReview, PlannedCreates, PlannedDeletes, Position,
-    QuarantineItem, ReadHistory, ReadOverview, ReadRecords, RecordCommit, ScheduleWork, ShareStore,
+    DueIntent, KeepLags, KeepReconciliations, KeepRuns, Located, NewRun, OpenCounts, OpenReview,
+    PlannedCreates, PlannedDeletes, Position, QuarantineItem, ReadHistory, ReadOverview, ReadRecords,
+    Reconciliation, ReconciliationDifference, RecordCommit, Run, RunCounts, RunEnd, ScheduleWork, ShareStore,
     SharedStore, Signal, Stop, StopCause, StoreError, WaitingIntent,
 };
 use claim::Claims;
@@ -376,5 +379,75 @@ impl KeepLags for PostgresStore {
     async fn keep_lag(&self, system: &SystemName, ms: u64) -> Result<(), StoreError> {
         self.refuse_if_read_only()?;
         read!(self, link => lags::keep(link, system, ms))
+    }
+}
+
+#[async_trait]
+impl KeepRuns for PostgresStore {
+    async fn begin_run(&self, run: &NewRun) -> Result<RunId, StoreError> {
+        self.refuse_if_read_only()?;
+        read!(self, link => runs::begin(link, run))
+    }
+
+    async fn note_run(&self, run: RunId, counts: &RunCounts, at: Timestamp) -> Result<(), StoreError> {
+        self.refuse_if_read_only()?;
+        read!(self, link => runs::note(link, run, counts, at))
+    }
+
+    async fn end_run(
+        &self,
+        run: RunId,
+        end: RunEnd,
+        counts: &RunCounts,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.refuse_if_read_only()?;
+        read!(self, link => runs::end(link, run, end, counts, at))
+    }
+
+    async fn runs(&self, before: Option<RunId>, limit: usize) -> Result<Vec<Run>, StoreError> {
+        read!(self, link => runs::before(link, before, limit))
+    }
+
+    async fn find_run(&self, run: RunId) -> Result<Option<Run>, StoreError> {
+        read!(self, link => runs::find(link, run))
+    }
+
+    async fn run_events(
+        &self,
+        run: RunId,
+        after: Option<(RecordId, u64)>,
+        limit: usize,
+    ) -> Result<Vec<IntegrationEvent>, StoreError> {
+        read!(self, link => events::of_run(link, run, after.as_ref(), limit))
+    }
+}
+
+#[async_trait]
+impl KeepReconciliations for PostgresStore {
+    async fn keep_reconciliation(
+        &self,
+        report: &Reconciliation,
+        differences: &[ReconciliationDifference],
+    ) -> Result<(), StoreError> {
+        self.refuse_if_read_only()?;
+        read!(self, link => reconciliations::keep(link, report, differences))
+    }
+
+    async fn reconciliations(&self, limit: usize) -> Result<Vec<Reconciliation>, StoreError> {
+        read!(self, link => reconciliations::newest(link, limit))
+    }
+
+    async fn reconciliation(&self, run: RunId) -> Result<Option<Reconciliation>, StoreError> {
+        read!(self, link => reconciliations::find(link, run))
+    }
+
+    async fn differences(
+        &self,
+        run: RunId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<ReconciliationDifference>, StoreError> {
+        read!(self, link => reconciliations::differences(link, run, after, limit))
     }
 }

@@ -4,12 +4,12 @@ use super::column;
 use super::encode::EventTexts;
 use super::error::{Fault, Refusal, is_taken};
 use crate::codec;
-use avowal_core::data::ids::{EntityName, RecordId, SystemName};
+use avowal_core::data::ids::{EntityName, RecordId, RunId, SystemName};
 use avowal_core::history::IntegrationEvent;
 use rusqlite::{Connection, params};
 
 const SELECT: &str = "SELECT record_id, seq, entity, type, source, actor, payload, vector, evidence, policy, correlation, \
-     cause, occurred_at, received_at, recorded_at, prev, hash FROM events";
+     cause, occurred_at, received_at, recorded_at, prev, hash, run FROM events";
 
 /// Appends one event. Its place must be free: two writers cannot continue one stream.
 pub(super) fn append(
@@ -19,8 +19,8 @@ pub(super) fn append(
 ) -> Result<(), Refusal> {
     let mut insert = connection.prepare_cached(
         "INSERT INTO events (record_id, seq, entity, type, source, actor, payload, vector, evidence, policy,
-             correlation, cause, occurred_at, received_at, recorded_at, prev, hash)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
+             correlation, cause, occurred_at, received_at, recorded_at, prev, hash, run)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
     )?;
     let values = params![
         event.record.as_str(),
@@ -40,6 +40,7 @@ pub(super) fn append(
         texts.recorded_at,
         texts.prev,
         texts.hash,
+        event.run.map(|run| column::to_column(run.number())).transpose()?,
     ];
     match insert.execute(values) {
         Ok(_) => Ok(()),
@@ -79,6 +80,23 @@ pub(super) fn scan(
     rows.map(|row| row?.into_event()).collect()
 }
 
+/// Up to `limit` events that a run made, by record and sequence, after the given place.
+pub(super) fn of_run(
+    connection: &Connection,
+    run: RunId,
+    after: Option<&(RecordId, u64)>,
+    limit: usize,
+) -> Result<Vec<IntegrationEvent>, Fault> {
+    let mut select = connection.prepare_cached(&format!(
+        "{SELECT} WHERE run = ?1 AND (record_id, seq) > (?2, ?3) ORDER BY record_id, seq LIMIT ?4"
+    ))?;
+    let (record, seq) = after.map_or(("", 0), |(record, seq)| (record.as_str(), *seq));
+    let seq = i64::try_from(seq).unwrap_or(i64::MAX);
+    let run = i64::try_from(run.number()).unwrap_or(i64::MAX);
+    let rows = select.query_map(params![run, record, seq, column::limit(limit)], Row::read)?;
+    rows.map(|row| row?.into_event()).collect()
+}
+
 /// Visits the events of a record from which reviews are derived, in order.
 pub(super) fn each_noted(
     connection: &Connection,
@@ -112,6 +130,7 @@ struct Row {
     recorded_at: String,
     prev: String,
     hash: String,
+    run: Option<i64>,
 }
 
 impl Row {
@@ -134,6 +153,7 @@ impl Row {
             recorded_at: row.get(14)?,
             prev: row.get(15)?,
             hash: row.get(16)?,
+            run: row.get(17)?,
         })
     }
 
@@ -143,7 +163,9 @@ impl Row {
             self.evidence.as_deref().map(|json| column::from_json(json, || place("evidence"))).transpose()?;
         let occurred_at =
             self.occurred_at.as_deref().map(|at| column::parsed(at, || place("occurred_at"))).transpose()?;
+        let run = self.run.map(|run| column::from_column(run, || place("run"))).transpose()?;
         Ok(IntegrationEvent {
+            run: run.map(RunId::new),
             seq: column::from_column(self.seq, || place("seq"))?,
             body: codec::body(&self.kind, &self.payload, || place("payload"))?,
             vector: column::from_json(&self.vector, || place("vector"))?,

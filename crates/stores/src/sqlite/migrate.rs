@@ -19,6 +19,12 @@ const MIGRATIONS: &[Migration] = &[
     Migration { number: 1, name: "initial", sql: include_str!("migrations/0001_initial.sql") },
     Migration { number: 2, name: "stops", sql: include_str!("migrations/0002_stops.sql") },
     Migration { number: 3, name: "lags", sql: include_str!("migrations/0003_lags.sql") },
+    Migration { number: 4, name: "runs", sql: include_str!("migrations/0004_runs.sql") },
+    Migration {
+        number: 5,
+        name: "reconciliations",
+        sql: include_str!("migrations/0005_reconciliations.sql"),
+    },
 ];
 
 /// Marks the file as ours: "Avow" in ASCII.
@@ -201,5 +207,24 @@ mod tests {
         bring_up(&mut connection, path, &[FIRST, SECOND]).unwrap();
         let why = bring_up(&mut connection, path, &[FIRST]).unwrap_err().to_string();
         assert!(why.contains("newer version of avowal (migration 2)"), "{why}");
+    }
+
+    /// A store of before runs is brought up to date: its events name none, and its views still work.
+    #[test]
+    fn a_store_from_before_runs_keeps_its_history() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        let path = Path::new("file.db");
+        bring_up(&mut connection, path, &MIGRATIONS[..3]).unwrap();
+        connection
+            .execute(
+                "INSERT INTO events (record_id, seq, entity, type, payload, vector, received_at, recorded_at, prev, hash)
+                 VALUES ('r1', 1, 'customer', 'released', '{\"system\":\"crm\"}', '{}', ?1, ?1, ?2, ?2)",
+                params!["2026-01-01T00:00:00.000Z", Digest::ZERO.to_string()],
+            )
+            .unwrap();
+        migrate(&mut connection, path).unwrap();
+        let events = super::super::events::scan(&connection, None, 10).unwrap();
+        assert_eq!(events.iter().map(|event| (event.seq, event.run)).collect::<Vec<_>>(), [(1, None)]);
+        assert!(check(&connection, path).is_ok());
     }
 }

@@ -25,14 +25,16 @@ mod migrate;
 mod quarantine;
 mod readers;
 mod recent;
+mod reconciliations;
 mod records;
 mod reviews;
+mod runs;
 mod signals;
 mod stops;
 mod writer;
 
 use async_trait::async_trait;
-use avowal_core::data::ids::{EntityName, RecordId, RemoteId, SystemName};
+use avowal_core::data::ids::{EntityName, RecordId, RemoteId, RunId, SystemName};
 use avowal_core::data::time::Timestamp;
 use avowal_core::history::IntegrationEvent;
 use avowal_core::record::{CopyKey, Record};
@@ -41,9 +43,10 @@ use avowal_engine::ports::connector::Installation;
 use avowal_engine::ports::lanes::{Claim, Lane, LocalLanes};
 use avowal_engine::ports::store::{
     BATCH_RECORDS_MAX, Commit, CommitChanges, CommitOutcome, ControlStops, Counts, CursorName, Due,
-    DueIntent, KeepLags, Located, OpenCounts, OpenReview, PlannedCreates, PlannedDeletes, Position,
-    QuarantineItem, ReadHistory, ReadOverview, ReadRecords, ScheduleWork, ShareStore, SharedStore, Signal,
-    Stop, StopCause, StoreError, WaitingIntent,
+    DueIntent, KeepLags, KeepReconciliations, KeepRuns, Located, NewRun, OpenCounts, OpenReview,
+    PlannedCreates, PlannedDeletes, Position, QuarantineItem, ReadHistory, ReadOverview, ReadRecords,
+    Reconciliation, ReconciliationDifference, Run, RunCounts, RunEnd, ScheduleWork, ShareStore, SharedStore,
+    Signal, Stop, StopCause, StoreError, WaitingIntent,
 };
 use encode::Encoded;
 use lock::WriteLock;
@@ -76,6 +79,7 @@ impl SqliteStore {
         let lock = WriteLock::take(path)?;
         let mut connection = connection::open_writer(path)?;
         migrate::migrate(&mut connection, path)?;
+        runs::close_killed(&connection).map_err(|fault| fault.into_store_error(path))?;
         let recent = Arc::new(Recent::default());
         let writer = Writer::start(connection, path, recent.clone())?;
         let readers = Readers::open(path)?;
@@ -407,10 +411,80 @@ impl KeepLags for SqliteStore {
     }
 }
 
+#[async_trait]
+impl KeepRuns for SqliteStore {
+    async fn begin_run(&self, run: &NewRun) -> Result<RunId, StoreError> {
+        let (path, run) = (self.path.clone(), run.clone());
+        beside(move || runs::begin(&path, &run)).await
+    }
+
+    async fn note_run(&self, run: RunId, counts: &RunCounts, at: Timestamp) -> Result<(), StoreError> {
+        let (path, counts) = (self.path.clone(), *counts);
+        beside(move || runs::note(&path, run, &counts, at)).await
+    }
+
+    async fn end_run(
+        &self,
+        run: RunId,
+        end: RunEnd,
+        counts: &RunCounts,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let (path, counts) = (self.path.clone(), *counts);
+        beside(move || runs::end(&path, run, end, &counts, at)).await
+    }
+
+    async fn runs(&self, before: Option<RunId>, limit: usize) -> Result<Vec<Run>, StoreError> {
+        self.readers.read(move |connection| runs::before(connection, before, limit)).await
+    }
+
+    async fn find_run(&self, run: RunId) -> Result<Option<Run>, StoreError> {
+        self.readers.read(move |connection| runs::find(connection, run)).await
+    }
+
+    async fn run_events(
+        &self,
+        run: RunId,
+        after: Option<(RecordId, u64)>,
+        limit: usize,
+    ) -> Result<Vec<IntegrationEvent>, StoreError> {
+        self.readers.read(move |connection| events::of_run(connection, run, after.as_ref(), limit)).await
+    }
+}
+
+#[async_trait]
+impl KeepReconciliations for SqliteStore {
+    async fn keep_reconciliation(
+        &self,
+        report: &Reconciliation,
+        differences: &[ReconciliationDifference],
+    ) -> Result<(), StoreError> {
+        let (path, report, differences) = (self.path.clone(), report.clone(), differences.to_vec());
+        beside(move || reconciliations::keep(&path, &report, &differences)).await
+    }
+
+    async fn reconciliations(&self, limit: usize) -> Result<Vec<Reconciliation>, StoreError> {
+        self.readers.read(move |connection| reconciliations::newest(connection, limit)).await
+    }
+
+    async fn reconciliation(&self, run: RunId) -> Result<Option<Reconciliation>, StoreError> {
+        self.readers.read(move |connection| reconciliations::find(connection, run)).await
+    }
+
+    async fn differences(
+        &self,
+        run: RunId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<ReconciliationDifference>, StoreError> {
+        self.readers.read(move |connection| reconciliations::differences(connection, run, after, limit)).await
+    }
+}
+
 /// Does something with the file on a thread of its own.
-async fn beside(
-    change: impl FnOnce() -> Result<bool, StoreError> + Send + 'static,
-) -> Result<bool, StoreError> {
+async fn beside<T: Send + 'static>(
+    change: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
     let done = tokio::task::spawn_blocking(change).await;
     done.unwrap_or_else(|error| Err(StoreError::Unavailable(format!("the change was broken off: {error}"))))
 }

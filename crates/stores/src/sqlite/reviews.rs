@@ -53,6 +53,7 @@ pub(super) fn note(connection: &Connection, event: &IntegrationEvent) -> Result<
         | Body::DuplicateDropped { .. }
         | Body::StaleDropped { .. }
         | Body::StaleSuspected { .. }
+        | Body::ReconciliationApplied { .. }
         | Body::DriftDetected { .. }
         | Body::PolicyChanged { .. }
         | Body::Released { .. } => Ok(()),

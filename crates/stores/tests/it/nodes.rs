@@ -37,6 +37,7 @@ impl Nodes {
                 lag_ms: None,
             };
             engines.push(Arc::new(Engine::new(EngineParts {
+                run: None,
                 store,
                 clock: clock.clone(),
                 systems: systems.iter().map(|(name, fake)| (name.clone(), port(fake))).collect(),

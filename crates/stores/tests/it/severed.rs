@@ -242,6 +242,7 @@ async fn engine_ends_well_on_a_store_that_breaks() {
             lag_ms: None,
         };
         Engine::new(EngineParts {
+            run: None,
             store: store.clone(),
             clock: clock.clone(),
             systems: systems.iter().map(|(name, fake)| (name.clone(), port(fake))).collect(),

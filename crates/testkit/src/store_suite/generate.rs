@@ -3,18 +3,18 @@
 mod reasons;
 
 use super::sample::Stream;
-use avowal_core::data::ids::{FieldName, SystemName};
+use avowal_core::data::ids::{FieldName, RunId, SystemName};
 use avowal_core::data::time::Timestamp;
 use avowal_core::data::value::{Digest, Value};
 use avowal_core::data::version::{Causality, Dot, VersionVector};
 use avowal_core::history::{
     Body, Classification, ConfirmedBy, Doubt, Evidence, Failure, FieldRelation, FieldSeen, FieldStored,
-    IntegrationEvent, LinkReason, Loser, ReviewAnswer, Strength,
+    IntegrationEvent, LinkReason, Loser, RecommendedAction, ReviewAnswer, Strength,
 };
 use avowal_core::policy::OnRefused;
 use avowal_core::record::intent::{Intent, IntentStatus, Operation, OutgoingField};
 use avowal_core::record::observation::{Channel, OrderToken};
-use avowal_core::record::{Belief, Copy, Held, Misread, Record, Review, Shadow, Side, Tombstone};
+use avowal_core::record::{Belief, Copy, Held, Misread, Record, Review, Shadow, Side, Subject, Tombstone};
 use std::collections::BTreeMap;
 
 /// A reproducible source of variety (SplitMix64).
@@ -238,6 +238,7 @@ impl Random {
                     .maybe(|random| Evidence { strength: random.pick(&strengths), by: random.basis() }),
                 policy: self.maybe(Self::text),
                 correlation: self.maybe(Self::text),
+                run: self.maybe(|random| RunId::new(random.below(1 << 40))),
                 cause: self.maybe(|random| random.below(1 << 50)),
                 occurred_at: self.maybe(Self::time),
                 received_at: self.time(),
@@ -450,6 +451,16 @@ impl Random {
 
     fn bodies_of_the_house(&mut self) -> Vec<Body> {
         vec![
+            Body::ReconciliationApplied {
+                system: self.system(),
+                found_by: RunId::new(self.below(1 << 40)),
+                actions: (self.some(3, |random| {
+                    let field = Subject::Field(random.field());
+                    (field, random.pick(&RecommendedAction::ALL))
+                }))
+                .into_iter()
+                .collect(),
+            },
             Body::DriftDetected { system: self.system(), fields: self.some(3, Self::field) },
             Body::PolicyChanged { from: self.maybe(Self::text), to: self.text() },
         ]

@@ -1,6 +1,6 @@
 //! Small, valid material for the cases: a record with its stream, built step by step.
 
-use avowal_core::data::ids::{RecordId, SystemName};
+use avowal_core::data::ids::{RecordId, RunId, SystemName};
 use avowal_core::data::time::Timestamp;
 use avowal_core::data::value::Value;
 use avowal_core::data::version::Dot;
@@ -22,6 +22,8 @@ pub fn at(seconds: i64) -> Timestamp {
 pub struct Stream {
     /// The state after all events so far. Cases may change it freely before `step`.
     pub state: Record,
+    /// The run that the next events name.
+    pub run: Option<RunId>,
     committed_seq: u64,
     events: Vec<IntegrationEvent>,
 }
@@ -30,7 +32,7 @@ impl Stream {
     /// A customer without history.
     pub fn new(id: &str) -> Self {
         let state = Record::new(RecordId::from(id), "customer".into());
-        Self { state, committed_seq: 0, events: Vec::new() }
+        Self { state, run: None, committed_seq: 0, events: Vec::new() }
     }
 
     /// A customer with one linked copy that says its email.
@@ -107,6 +109,7 @@ impl Stream {
             vector: self.state.vector.clone(),
             evidence: None,
             policy: None,
+            run: self.run,
             correlation: None,
             cause: None,
             occurred_at: None,

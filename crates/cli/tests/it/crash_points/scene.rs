@@ -160,6 +160,7 @@ impl Scene {
             ..Settings::default()
         };
         let engine = Engine::new(EngineParts {
+            run: None,
             store: Arc::new(Layered(PointedStore { inner: store.clone(), points: points.clone() })),
             clock: Arc::new(RealClock),
             systems: SYSTEMS.into_iter().map(port).collect(),

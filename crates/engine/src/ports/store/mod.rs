@@ -10,7 +10,9 @@ mod error;
 mod lag;
 mod quarantine;
 mod read;
+mod reconciliation;
 mod review;
+mod run;
 mod schedule;
 mod shared;
 mod signal;
@@ -25,7 +27,12 @@ pub use error::StoreError;
 pub use lag::KeepLags;
 pub use quarantine::{NewQuarantineItem, QuarantineItem};
 pub use read::{Located, ReadHistory, ReadOverview, ReadRecords};
+pub use reconciliation::{
+    EntitySnapshot, FieldAgreement, KeepReconciliations, RECONCILIATIONS_KEPT, Reconciliation,
+    ReconciliationDifference, ReconciliationSummary, UnsettledCopy,
+};
 pub use review::OpenReview;
+pub use run::{KeepRuns, NewRun, QUIET_RUNS_KEPT, RUN_SILENT_MS, Run, RunCounts, RunEnd, RunKind};
 pub use schedule::{Due, DueIntent, IntentDelay, ScheduleWork, WaitingIntent};
 pub use shared::{ShareStore, SharedStore};
 pub use signal::{NewSignal, Signal, SignalReason};
@@ -47,7 +54,16 @@ pub use stop::{ControlStops, Direction, Stop, StopCause};
 /// The engine guarantees: events of a record continue its stored stream (dense sequence, chained hashes), the
 /// state is their fold, and no batch is larger than [`BATCH_RECORDS_MAX`].
 pub trait Store:
-    ReadRecords + ReadHistory + ReadOverview + CommitChanges + ScheduleWork + ShareStore + ControlStops + KeepLags
+    ReadRecords
+    + ReadHistory
+    + ReadOverview
+    + CommitChanges
+    + ScheduleWork
+    + ShareStore
+    + ControlStops
+    + KeepLags
+    + KeepRuns
+    + KeepReconciliations
 {
 }
 
@@ -60,6 +76,8 @@ impl<S> Store for S where
         + ShareStore
         + ControlStops
         + KeepLags
+        + KeepRuns
+        + KeepReconciliations
         + ?Sized
 {
 }

@@ -108,6 +108,7 @@ impl Random {
                 value: self.value(2),
                 refusal: self.refusal(),
             },
+            ReviewReason::RepairAsks { system: self.system() },
             ReviewReason::NoOwnerOfDeletes { system: self.system() },
             ReviewReason::DeleteAgainstEdit { system: self.system(), unseen: self.names() },
             ReviewReason::EditAgainstDelete { system: self.system() },

@@ -1,0 +1,140 @@
+//! Reconciliation on real tables, as people and scripts meet it: triggers that were off, a migration that went wrong, a
+//! copy that was restored, and a repair that is told.
+
+use crate::bench::{Bench, two_files_of_customers};
+
+const RULES: &str = r#"
+[entities.customer]
+match_on = ["email"]
+deletes = { owner = "app", on_refused = "revert" }
+[entities.customer.fields]
+email = { type = "string", owner = "app", strategy = "owner_wins" }
+name = { type = "string", owner = "app", strategy = "owner_wins" }
+"#;
+
+/// A hundred customers of the app, synced into the CRM.
+fn synced() -> Bench {
+    let bench = Bench::of_customers(&two_files_of_customers(RULES));
+    bench.sql(
+        "app",
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100)
+         INSERT INTO customers (email, name) SELECT i || '@x.example', 'N' || i FROM n",
+    );
+    bench.ends_with(0, &["sync"]);
+    bench
+}
+
+/// Runs statements in the CRM while its triggers are off.
+fn unnoticed(bench: &Bench, sql: &str) {
+    let crm = bench.open("crm");
+    let triggers: Vec<(String, String)> = crm
+        .prepare("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'")
+        .unwrap()
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    assert!(!triggers.is_empty());
+    triggers.iter().for_each(|(name, _)| crm.execute_batch(&format!("DROP TRIGGER \"{name}\"")).unwrap());
+    crm.execute_batch(sql).unwrap();
+    triggers.iter().for_each(|(_, sql)| crm.execute_batch(sql).unwrap());
+}
+
+fn contacts(bench: &Bench, condition: &str) -> i64 {
+    let sql = format!("SELECT count(*) FROM contacts WHERE {condition}");
+    bench.open("crm").query_row(&sql, [], |row| row.get(0)).unwrap()
+}
+
+#[test]
+fn an_hour_without_triggers_is_found_told_and_repaired() {
+    let bench = synced();
+    let said = bench.ends_with(0, &["reconcile"]);
+    assert!(said.contains("all agree"), "{said}");
+    assert!(said.contains("crm: customer: agrees: 100 copies shown, 100 held"), "{said}");
+    unnoticed(&bench, "UPDATE contacts SET name = 'Drift' WHERE id = 3; DELETE FROM contacts WHERE id = 6");
+    let said = bench.ends_with(0, &["sync"]);
+    assert!(said.contains("0 writes confirmed"), "no feed has reported it: {said}");
+    let said = bench.ends_with(4, &["reconcile", "--settle", "100ms", "--out", "report.json"]);
+    assert!(said.contains("2 differences (2 update_external)"), "{said}");
+    assert!(said.contains("name: 1 of 99 differ"), "{said}");
+    assert!(said.contains("believed \"N3\", crm shows \"Drift\"; owner app; update_external"), "{said}");
+    assert!(said.contains("avowal why customer "), "{said}");
+    assert_eq!(contacts(&bench, "name = 'Drift'"), 1, "it changes nothing by itself");
+
+    let kept: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(bench.path("report.json")).unwrap()).unwrap();
+    let run = kept["run"].to_string();
+    assert_eq!(kept["found"].as_array().unwrap().len(), 2);
+    assert_eq!(kept["found"][1]["recommended_action"], "update_external");
+    assert_eq!(kept["found"][1]["field_name"], "name");
+    assert_eq!(kept["summaries"][0]["matches"], true);
+    assert_eq!(bench.json(&["reconcile", "show", &run])["found"], kept["found"]);
+    let said = bench.ends_with(0, &["reconcile", "list"]);
+    assert!(said.starts_with(&format!("{run}  ")), "{said}");
+
+    let said = bench.ends_with(0, &["reconcile", "repair", &run]);
+    assert!(said.contains("2 copies handed in") && said.contains("2 writes confirmed"), "{said}");
+    assert_eq!((contacts(&bench, "name = 'Drift'"), contacts(&bench, "1")), (0, 100));
+    let told = bench.ends_with(0, &["timeline", "customer", "crm:3"]);
+    assert!(
+        told.contains(&format!(
+            "reconciliation applied: run {run} found crm to differ; name is written back to crm"
+        )),
+        "{told}"
+    );
+    let shown = bench.ends_with(0, &["runs", "list"]);
+    assert!(shown.lines().next().unwrap().contains("repair by ada: done"), "{shown}");
+    let said = bench.ends_with(2, &["reconcile", "repair", "99"]);
+    assert!(said.contains("avowal reconcile list"), "{said}");
+    let said = bench.ends_with(0, &["sync"]);
+    assert!(said.contains("0 writes confirmed"), "{said}");
+    bench.ends_with(0, &["reconcile", "--settle", "0s"]);
+    bench.ends_with(0, &["history", "verify"]);
+}
+
+#[test]
+fn a_tenth_of_the_rows_changed_by_a_migration_is_counted_by_field() {
+    let bench = synced();
+    unnoticed(&bench, "UPDATE contacts SET name = upper(name) || '!' WHERE id % 10 = 0");
+    let report = {
+        let ended = bench.avowal(&["reconcile", "--settle", "100ms", "--system", "crm", "--json"]);
+        assert_eq!(ended.code, 4, "{}", ended.err);
+        serde_json::from_str::<serde_json::Value>(&ended.out).unwrap()
+    };
+    assert_eq!(report["summaries"].as_array().unwrap().len(), 1);
+    let fields = &report["summaries"][0]["fields"]["name"];
+    assert_eq!((&fields["compared"], &fields["differing"]), (&100.into(), &10.into()));
+    let run = report["run"].to_string();
+    bench.ends_with(0, &["reconcile", "repair", &run, "--only", "update_external"]);
+    assert_eq!(contacts(&bench, "name LIKE '%!'"), 0);
+    bench.ends_with(0, &["reconcile", "--settle", "0s"]);
+}
+
+#[test]
+fn a_copy_that_was_restored_is_recognised_and_not_taken_for_drift() {
+    let bench = synced();
+    bench.sql("crm", "PRAGMA wal_checkpoint(TRUNCATE)");
+    std::fs::copy(bench.path("crm.db"), bench.path("yesterday.db")).unwrap();
+    bench.sql("app", "UPDATE customers SET name = 'New ' || name");
+    bench.ends_with(0, &["sync"]);
+    for suffix in ["-wal", "-shm"] {
+        let _ = std::fs::remove_file(bench.path(&format!("crm.db{suffix}")));
+    }
+    std::fs::copy(bench.path("yesterday.db"), bench.path("crm.db")).unwrap();
+    let said = bench.avowal(&["reconcile", "--settle", "100ms"]);
+    assert!(matches!(said.code, 1 | 3), "{}: {}{}", said.code, said.out, said.err);
+    assert!(said.out.contains("crm: customer: nothing is concluded"), "{}", said.out);
+    assert_eq!(contacts(&bench, "name LIKE 'New %'"), 0, "nothing was written");
+}
+
+#[test]
+fn a_comparison_works_beside_a_daemon() {
+    let bench = synced();
+    let _daemon = bench.daemon();
+    crate::bench::wait_until("the daemon has begun its run", || {
+        bench.ends_with(0, &["runs", "list"]).contains("run by ada: goes on")
+    });
+    unnoticed(&bench, "UPDATE contacts SET name = 'Drift' WHERE id = 3");
+    let said = bench.ends_with(4, &["reconcile", "--settle", "100ms"]);
+    assert!(said.contains("1 difference (1 update_external)"), "{said}");
+}
