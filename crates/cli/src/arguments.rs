@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -370,20 +371,9 @@ pub enum ReconcileCommand {
     },
 }
 
-/// `90s`, `5m`, `1h` or `500ms` in milliseconds.
+/// A length of time in milliseconds.
 fn milliseconds(text: &str) -> Result<u64, String> {
-    let digits = text.find(|char: char| !char.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let factor = match unit {
-        "ms" => Some(1),
-        "s" => Some(1_000),
-        "m" => Some(60_000),
-        "h" => Some(3_600_000),
-        _ => None,
-    };
-    let ms = number.parse::<u64>().ok().zip(factor).and_then(|(number, factor)| number.checked_mul(factor));
-    ms.filter(|ms| *ms <= 24 * 3_600_000)
-        .ok_or_else(|| "write a time of at most a day, as in 90s, 5m or 1h".to_owned())
+    duration::milliseconds(text).ok_or_else(|| duration::FORM.to_owned())
 }
 
 /// What to do with runs.

@@ -31,6 +31,7 @@ mod compose;
 mod conduct;
 mod config;
 mod connectors;
+mod duration;
 mod failure;
 mod history;
 mod output;

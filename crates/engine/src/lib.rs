@@ -16,8 +16,8 @@ mod run;
 pub use inbound::{Batch, DeliveryOutcome, Ingested, rows_without_key};
 pub use parts::{
     EngineError, EngineParts, FirstWrite, FirstWrites, Guards, MovedOn, NamedCopy, PlanToKeep, PlannedWrite,
-    Progress, Settings, Step, SyncReport, SystemPort, SystemReport, Undelivered, UndeliveredState, Unwatched,
-    WriteRate, match_keys,
+    Progress, ReconcileSchedule, Settings, Step, SyncReport, SystemPort, SystemReport, Undelivered,
+    UndeliveredState, Unwatched, WriteRate, match_keys,
 };
 pub use plan::{
     Calls, Duplicates, EntityWrites, Example, FieldWrites, LinkedBy, MatchReport, OpenQuestion, Plan,

@@ -33,7 +33,7 @@ pub async fn run(config: &Config, arguments: &ReconcileArguments, output: &Outpu
         Some(ReconcileCommand::List) => list(config, output).await,
         Some(ReconcileCommand::Show { run }) => show(config, RunId::new(*run), output).await,
         Some(ReconcileCommand::Repair { run, only }) => {
-            let options = RepairOptions { found_by: RunId::new(*run), only: only.clone(), only_auto: false };
+            let options = RepairOptions { found_by: RunId::new(*run), only: only.clone() };
             repair(config, options, output).await
         }
     }

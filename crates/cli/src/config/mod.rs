@@ -34,7 +34,7 @@ use reference::References;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-use settings::{GuardKeys, ListenKeys, SettingsKeys};
+use settings::{GuardKeys, ListenKeys, ReconcileKeys, SettingsKeys};
 use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::net::SocketAddr;
@@ -128,6 +128,9 @@ struct Sections {
     /// Limits that hold writes until a person approves them.
     #[schemars(with = "Option<GuardKeys>")]
     guards: IgnoredAny,
+    /// How the service reconciles by itself.
+    #[schemars(with = "Option<ReconcileKeys>")]
+    reconcile: IgnoredAny,
 }
 
 /// One reading of a configuration.
@@ -147,6 +150,8 @@ fn build(text: &str, path: &Path, domain: &DomainRules, report: &Report<'_>) -> 
     let mut systems = reading.systems();
     let policies = reading.entities(&mut systems);
     let settings = reading.settings();
+    let digest = digest::digest(&root);
+    let reconcile = reading.reconcile(&digest);
     let listen = reading.listen(&systems);
     let (store, socket) = store?;
     let socket = socket.unwrap_or_else(|| match &store {
@@ -159,8 +164,8 @@ fn build(text: &str, path: &Path, domain: &DomainRules, report: &Report<'_>) -> 
         systems: systems::finish(systems),
         policies: policies?,
         listen: listen?,
-        settings: settings?,
-        digest: digest::digest(&root),
+        settings: Settings { reconcile: reconcile?, ..settings? },
+        digest,
     })
 }
 

@@ -1,11 +1,12 @@
-//! `[settings]`, `[guards]` and `[listen]`: bounds, delays, and where webhooks are taken.
+//! `[settings]`, `[guards]`, `[reconcile]` and `[listen]`: bounds, delays, the schedule, and where webhooks are taken.
 
 use super::Reading;
 use super::decode;
 use super::node::Table;
 use super::systems::Systems;
+use crate::duration;
 use avowal_engine::ports::store::BATCH_RECORDS_MAX;
-use avowal_engine::{Guards, Settings};
+use avowal_engine::{Guards, ReconcileSchedule, Settings};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::net::SocketAddr;
@@ -108,6 +109,33 @@ impl Default for GuardKeys {
     }
 }
 
+/// How `avowal run` reconciles by itself; without this section it does not.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "reconcile")]
+pub(super) struct ReconcileKeys {
+    /// How often, as in `6h`. Of several workers one reconciles at a time, up to a tenth of this later.
+    #[schemars(example = &"6h")]
+    every: String,
+    /// How long after a change of a copy nothing is concluded about it, as in `5m`. The default is how late the system may
+    /// be.
+    #[serde(default)]
+    #[schemars(example = &"5m")]
+    settle: Option<String>,
+    /// Whether what is found is repaired as well, as far as `repair` of each entity and field lets it go; otherwise it is
+    /// only reported.
+    #[serde(default = "yes")]
+    #[schemars(example = false)]
+    repair: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// The shortest interval of a schedule, in milliseconds.
+const EVERY_MS_MIN: u64 = 1_000;
+
 /// Where webhooks come in; `127.0.0.1:8787` without this section. Nothing listens unless a system has a `webhook`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -119,6 +147,27 @@ pub(super) struct ListenKeys {
 }
 
 impl Reading<'_> {
+    /// The schedule of reconciliations: nothing where there is none, `None` where it is wrong.
+    pub(super) fn reconcile(&self, configuration: &str) -> Option<Option<ReconcileSchedule>> {
+        let Some((table, at)) = self.section("reconcile") else { return Some(None) };
+        let keys: ReconcileKeys = decode::table(table, at, self.report)?;
+        let time = |key: &str, text: &str, least: u64| {
+            let read = duration::milliseconds(text).filter(|ms| *ms >= least);
+            if read.is_none() {
+                let at = table.get(key).map_or(at, |entry| entry.node.at);
+                self.report.add(at, format!("{text:?} is no length of time that fits here"), duration::FORM);
+            }
+            read
+        };
+        let every_ms = time("every", &keys.every, EVERY_MS_MIN)?;
+        let settle_ms = match &keys.settle {
+            Some(text) => Some(time("settle", text, 0)?),
+            None => None,
+        };
+        let configuration = configuration.to_owned();
+        Some(Some(ReconcileSchedule { every_ms, settle_ms, repair: keys.repair, configuration }))
+    }
+
     pub(super) fn settings(&self) -> Option<Settings> {
         let defaults = Settings::default();
         let guards = self.guards(&defaults.guards);

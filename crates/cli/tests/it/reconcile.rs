@@ -138,3 +138,24 @@ fn a_comparison_works_beside_a_daemon() {
     let said = bench.ends_with(4, &["reconcile", "--settle", "100ms"]);
     assert!(said.contains("1 difference (1 update_external)"), "{said}");
 }
+
+#[test]
+fn a_service_reconciles_on_its_schedule_and_repairs_what_the_rules_let_it() {
+    let scheduled =
+        format!("{}\n[reconcile]\nevery = \"1s\"\nsettle = \"100ms\"\n", two_files_of_customers(RULES));
+    let bench = Bench::of_customers(&scheduled);
+    bench.sql("app", "INSERT INTO customers (email, name) VALUES ('a@x.example', 'Ann')");
+    bench.ends_with(0, &["sync"]);
+    unnoticed(&bench, "UPDATE contacts SET name = 'Drift' WHERE id = 1");
+    let daemon = bench.daemon();
+    crate::bench::wait_until("the drift is repaired", || contacts(&bench, "name = 'Ann'") == 1);
+    let runs = bench.ends_with(0, &["runs", "list"]);
+    assert!(runs.contains("reconcile by schedule: done, and something waits"), "{runs}");
+    assert!(runs.contains("repair by schedule: "), "{runs}");
+    drop(daemon);
+    let said = bench.ends_with(0, &["timeline", "customer", "crm:1"]);
+    assert!(said.contains("reconciliation applied"), "{said}");
+    bench.write("avowal.toml", &scheduled.replace("\"1s\"", "\"soon\""));
+    let said = bench.ends_with(2, &["status"]);
+    assert!(said.contains("\"soon\" is no length of time") && said.contains("as in 90s"), "{said}");
+}

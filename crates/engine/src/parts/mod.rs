@@ -40,6 +40,6 @@ pub use match_keys::match_keys;
 pub use moved_on::MovedOn;
 pub use planned::{NamedCopy, PlanToKeep, PlannedWrite};
 pub use progress::{Progress, Step, SyncReport, SystemReport, Unwatched};
-pub use settings::{FirstWrites, Guards, Settings};
+pub use settings::{FirstWrites, Guards, ReconcileSchedule, Settings};
 pub use systems::SystemPort;
 pub use undelivered::{Undelivered, UndeliveredState};

@@ -27,6 +27,21 @@ pub struct Settings {
     pub guards: Guards,
     /// What a person has said about the first write into a system that holds something.
     pub first_writes: FirstWrites,
+    /// How often a service reconciles; not at all without.
+    pub reconcile: Option<ReconcileSchedule>,
+}
+
+/// How a service reconciles by itself.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ReconcileSchedule {
+    /// How often, in milliseconds.
+    pub every_ms: u64,
+    /// How long after a change nothing is concluded, in milliseconds; how late each system may be by default.
+    pub settle_ms: Option<u64>,
+    /// Whether what is found is repaired too, as far as the rules let a repair go.
+    pub repair: bool,
+    /// The short digest of the whole configuration, for its runs.
+    pub configuration: String,
 }
 
 /// What a person has said about the first write into each system that holds something and was never written to.
@@ -99,6 +114,7 @@ impl Default for Settings {
             deliveries_kept_days: 30,
             guards: Guards::default(),
             first_writes: FirstWrites::default(),
+            reconcile: None,
         }
     }
 }

@@ -31,13 +31,15 @@ pub enum Lane {
         /// Which share.
         share: Share,
     },
+    /// Reconciling on a schedule.
+    Reconcile,
 }
 
 impl Lane {
     /// Whether it is a share of work that can be divided among any number of workers.
     pub fn is_divided(&self) -> bool {
         match self {
-            Lane::Feed { .. } => false,
+            Lane::Feed { .. } | Lane::Reconcile => false,
             Lane::Deliver { .. } | Lane::Read { .. } => true,
         }
     }
@@ -46,6 +48,7 @@ impl Lane {
 impl fmt::Display for Lane {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Lane::Reconcile => f.write_str("reconcile"),
             Lane::Feed { system, entity } => write!(f, "feed/{system}/{entity}"),
             Lane::Deliver { system, share } => write!(f, "deliver/{system}/{}", share.number()),
             Lane::Read { system, share } => write!(f, "read/{system}/{}", share.number()),
@@ -94,7 +97,7 @@ impl Claim {
     /// The shares of its lanes, whatever kind of work they are for.
     pub fn shares(&self) -> Shares {
         let share = |lane: &Lane| match lane {
-            Lane::Feed { .. } => None,
+            Lane::Feed { .. } | Lane::Reconcile => None,
             Lane::Deliver { share, .. } | Lane::Read { share, .. } => Some(*share),
         };
         self.lanes.iter().filter_map(share).collect()

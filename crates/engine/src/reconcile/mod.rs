@@ -14,5 +14,5 @@ mod unread_feed;
 
 pub use compare::ReconcileOptions;
 pub(crate) use compare::reconcile;
-pub(crate) use repair::repair;
 pub use repair::{RepairOptions, RepairReport};
+pub(crate) use repair::{hand_in, repair};

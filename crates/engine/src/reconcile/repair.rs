@@ -42,8 +42,6 @@ pub struct RepairOptions {
     pub found_by: RunId,
     /// Only what this names: a field, an action, or a copy by its id or its record's.
     pub only: Option<String>,
-    /// Only what is declared `auto`, because nobody has asked for it.
-    pub only_auto: bool,
 }
 
 /// What a repair did.
@@ -55,7 +53,7 @@ pub struct RepairReport {
     pub wanted: u64,
     /// Of these, those that the rules leave as they are (`ignore`).
     pub left: u64,
-    /// Of these, those that are never repaired (`repair = "never"`), or not without a person (a schedule).
+    /// Of these, those that are never repaired (`repair = "never"`).
     pub not_allowed: u64,
     /// Copies that were left alone because they carry another key than they had, so that they may be other things; the first
     /// of them.
@@ -81,8 +79,20 @@ pub struct RepairReport {
 /// The subjects of each copy that are repaired.
 type Wanted = BTreeMap<(SystemName, EntityName), BTreeMap<RemoteId, BTreeSet<Subject>>>;
 
-/// Repairs the differences of one report, in the given run.
+/// Repairs the differences of one report, in the given run, and sends what follows.
 pub(crate) async fn repair(
+    parts: &Parts,
+    run: Option<RunId>,
+    options: &RepairOptions,
+    progress: &dyn Progress,
+) -> Result<RepairReport, EngineError> {
+    let mut report = hand_in(parts, run, options, progress).await?;
+    send(parts, progress, &mut report).await?;
+    Ok(report)
+}
+
+/// Hands the differing copies of one report in, as facts of the given run. What follows is sent like any other write.
+pub(crate) async fn hand_in(
     parts: &Parts,
     run: Option<RunId>,
     options: &RepairOptions,
@@ -109,7 +119,6 @@ pub(crate) async fn repair(
             Err(error) => return Err(error),
         }
     }
-    send(parts, progress, &mut report).await?;
     let asked = run.map(|run| parts.runs.counts(run).reviews_opened).unwrap_or_default();
     report.questions = asked.saturating_sub(asked_before);
     Ok(report)
@@ -140,8 +149,7 @@ async fn wanted(
         for difference in page.into_iter().filter(|one| is_asked_for(one, options.only.as_deref())) {
             report.wanted += 1;
             let may = match repair_now(parts, &difference) {
-                Repair::Auto => true,
-                Repair::Review => !options.only_auto,
+                Repair::Auto | Repair::Review => true,
                 Repair::Never => false,
             };
             if !may {

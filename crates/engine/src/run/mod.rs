@@ -11,6 +11,7 @@ pub(crate) mod housekeeping;
 pub(crate) mod people;
 pub(crate) mod prepare;
 pub(crate) mod runner;
+pub(crate) mod scheduled;
 pub(crate) mod sync;
 
 pub use account::{RunAccount, SystemAccount, TouchedRecord, account_of};

@@ -1,4 +1,4 @@
-//! Runs the daemon: one task a system and two for what is done now and then. The only place that spawns.
+//! Runs the daemon: one task a system and a few for what is done now and then. The only place that spawns.
 
 use crate::parts::assembly::Parts;
 use crate::parts::error::EngineError;
@@ -6,6 +6,7 @@ use crate::parts::progress::Progress;
 use crate::run::attend::Attendant;
 use crate::run::housekeeping::{keep_house, show_life};
 use crate::run::prepare::prepare;
+use crate::run::scheduled::reconcile_now_and_then;
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -25,6 +26,10 @@ pub(crate) async fn run(
     tasks.spawn(async move { keep_house(&house, stopped).await });
     let (alive, stopped) = (parts.clone(), stop.clone());
     tasks.spawn(async move { show_life(&alive, stopped).await });
+    if let Some(schedule) = parts.settings.reconcile.clone() {
+        let (parts, stopped, progress) = (parts.clone(), stop.clone(), progress.clone());
+        tasks.spawn(async move { reconcile_now_and_then(&parts, &schedule, stopped, &*progress).await });
+    }
     let mut first_error = None;
     loop {
         tokio::select! {

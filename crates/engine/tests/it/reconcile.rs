@@ -38,7 +38,7 @@ async fn reconcile(world: &World) -> (Reconciliation, Vec<ReconciliationDifferen
 }
 
 async fn repair(world: &World, report: &Reconciliation, only: Option<&str>) -> RepairReport {
-    let options = RepairOptions { found_by: report.run, only: only.map(str::to_owned), only_auto: false };
+    let options = RepairOptions { found_by: report.run, only: only.map(str::to_owned) };
     begun(world, RunKind::Repair).await.repair(&options, &Unwatched).await.unwrap()
 }
 
