@@ -14,6 +14,7 @@ use avowal_engine::{DeliveryOutcome, Engine, EngineParts, Switched, SystemPort, 
 use avowal_server::webhook::{DeliveryAnswer, Inbox, Now, WebhookEndpoint};
 use avowal_stores::postgres::PostgresStore;
 use avowal_stores::sqlite::SqliteStore;
+use avowal_view::Desk;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tempfile::TempDir;
@@ -108,6 +109,13 @@ pub async fn scratch(config: &Config) -> Result<Scratch, Failure> {
 pub async fn engine(config: &Config, store: Arc<dyn Store>, run: Option<RunId>) -> Result<Engine, Failure> {
     let installation = store.installation().await?;
     Ok(Engine::new(EngineParts { run, ..parts(config, store, &installation) }))
+}
+
+/// An engine over the store, at which people decide.
+pub async fn desk(config: &Config, store: Arc<dyn Store>, run: Option<RunId>) -> Result<Desk, Failure> {
+    let installation = store.installation().await?;
+    let parts = EngineParts { run, ..parts(config, store, &installation) };
+    Ok(Desk::new(parts, config.digest.clone()))
 }
 
 /// What an engine is made of. A system that cannot be opened answers with the reason, so that the others go on.

@@ -6,6 +6,7 @@ use crate::config::Config;
 use crate::failure::{Exit, Failure};
 use avowal_engine::Engine;
 use avowal_engine::ports::store::{NewRun, RunEnd, RunKind, Store};
+use avowal_view::Desk;
 use std::sync::Arc;
 
 /// The longest text of a command line that is kept, in characters.
@@ -28,9 +29,19 @@ impl Conduct<'_> {
         store: Arc<dyn Store>,
         work: impl AsyncFnOnce(Arc<Engine>) -> Result<Exit, Failure>,
     ) -> Result<Exit, Failure> {
+        self.at_desk(store, async move |desk| work(desk.engine().clone()).await).await
+    }
+
+    /// As [`Self::work`], at a desk over the engine.
+    pub async fn at_desk(
+        self,
+        store: Arc<dyn Store>,
+        work: impl AsyncFnOnce(Arc<Desk>) -> Result<Exit, Failure>,
+    ) -> Result<Exit, Failure> {
         let run = store.begin_run(&self.new_run()).await?;
-        let engine = Arc::new(compose::engine(self.config, store, Some(run)).await?);
-        let ended = work(engine.clone()).await;
+        let desk = Arc::new(compose::desk(self.config, store, Some(run)).await?);
+        let engine = desk.engine().clone();
+        let ended = work(desk).await;
         let end = match &ended {
             Ok(exit) => of_exit(*exit),
             Err(failure) => of_exit(failure.exit()),

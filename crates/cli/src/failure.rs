@@ -2,8 +2,9 @@
 
 use crate::config::Problems;
 use avowal_engine::EngineError;
-use avowal_engine::ports::connector::{ConnectorError, ConnectorErrorKind};
+use avowal_engine::ports::connector::ConnectorError;
 use avowal_engine::ports::store::StoreError;
+use avowal_view::{Refusal, RefusalKind};
 use std::process::ExitCode;
 
 /// How a command ended.
@@ -73,19 +74,6 @@ impl Failure {
         Self::Usage(message.into())
     }
 
-    /// A system could not be used, in these words.
-    fn of_system(error: &ConnectorError, message: String) -> Self {
-        match error.kind {
-            ConnectorErrorKind::Unauthorised => Self::Refused(message),
-            ConnectorErrorKind::IdentityChanged => Self::Held(message),
-            ConnectorErrorKind::Unreachable
-            | ConnectorErrorKind::RateLimited { .. }
-            | ConnectorErrorKind::SchemaDrift
-            | ConnectorErrorKind::CursorExpired
-            | ConnectorErrorKind::Protocol => Self::Failed(message),
-        }
-    }
-
     /// How the command ends because of it.
     pub fn exit(&self) -> Exit {
         match self {
@@ -103,6 +91,21 @@ impl From<Problems> for Failure {
     }
 }
 
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        match refusal.kind {
+            RefusalKind::UnknownName | RefusalKind::Usage => Self::Usage(refusal.message),
+            RefusalKind::Held => Self::Held(refusal.message),
+            RefusalKind::CredentialsRefused => Self::Refused(refusal.message),
+            RefusalKind::NothingThere
+            | RefusalKind::Ambiguous
+            | RefusalKind::Busy
+            | RefusalKind::SystemFailed
+            | RefusalKind::StoreFailed => Self::Failed(refusal.message),
+        }
+    }
+}
+
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         Self::Failed(error.to_string())
@@ -111,18 +114,12 @@ impl From<StoreError> for Failure {
 
 impl From<ConnectorError> for Failure {
     fn from(error: ConnectorError) -> Self {
-        Self::of_system(&error, error.to_string())
+        Refusal::of_system(&error, error.to_string()).into()
     }
 }
 
 impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Self {
-        match error {
-            EngineError::Usage(message) => Self::Usage(message),
-            EngineError::System { system, error } => Self::of_system(&error, format!("{system}: {error}")),
-            error @ (EngineError::Store(_) | EngineError::Contended { .. }) => {
-                Self::Failed(error.to_string())
-            }
-        }
+        Refusal::from(error).into()
     }
 }

@@ -24,6 +24,7 @@
 //! ```
 
 mod arguments;
+mod beside;
 mod clock;
 mod commands;
 mod compose;
@@ -33,7 +34,6 @@ mod connectors;
 mod duration;
 mod failure;
 mod history;
-mod key;
 mod output;
 mod undelivered;
 mod unopened;

@@ -4,9 +4,6 @@ use crate::output::{Mark, Output, counted};
 use avowal_engine::ports::store::WaitingIntent;
 use avowal_engine::{Undelivered, UndeliveredState};
 
-/// The most writes that a command looks through.
-pub const LOOKED_AT_MAX: usize = 100_000;
-
 /// Prints one line for each cause.
 pub fn print(undelivered: &[Undelivered], output: &Output) {
     for Undelivered { system, state, cause, count, example } in undelivered {

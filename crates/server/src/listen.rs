@@ -17,7 +17,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 /// How long the headers of a request may take to arrive.
@@ -63,10 +64,27 @@ pub async fn bind(address: SocketAddr, endpoints: &[WebhookEndpoint]) -> Result<
     TcpListener::bind(address).await.map_err(|source| BindError::Address { address, source })
 }
 
+/// Where connections come from.
+pub trait Connections: Send {
+    /// What a connection is read from and written to.
+    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+
+    /// The next connection.
+    fn next(&self) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+}
+
+impl Connections for TcpListener {
+    type Stream = TcpStream;
+
+    async fn next(&self) -> io::Result<TcpStream> {
+        self.accept().await.map(|(stream, _)| stream)
+    }
+}
+
 /// Serves until `shutdown` resolves; requests under way may finish, new connections are not taken any more. Beyond
 /// `connections_max` a new connection takes the place of the one that has dawdled longest.
 pub async fn serve(
-    listener: TcpListener,
+    listener: impl Connections,
     router: Router,
     connections_max: usize,
     shutdown: impl Future<Output = ()> + Send,
@@ -80,9 +98,9 @@ pub async fn serve(
         let accepted = tokio::select! {
             biased;
             () = &mut shutdown => break,
-            accepted = listener.accept() => accepted,
+            accepted = listener.next() => accepted,
         };
-        let (Ok((stream, _)), Some(place)) = (accepted, crowd.enter()) else {
+        let (Ok(stream), Some(place)) = (accepted, crowd.enter()) else {
             tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };

@@ -1,11 +1,11 @@
 //! `avowal history verify` and `avowal history rebuild`.
 
 use crate::arguments::HistoryCommand;
-use crate::compose;
 use crate::config::Config;
 use crate::failure::{Exit, Failure};
 use crate::history::{Fault, Stream, Walk};
 use crate::output::{Mark, Output, counted};
+use crate::{beside, compose};
 use avowal_core::history::HistoryError;
 use avowal_engine::match_keys;
 use avowal_engine::ports::store::{CommitChanges, Store};
@@ -47,7 +47,9 @@ pub async fn run(config: &Config, command: &HistoryCommand, output: &Output) -> 
             rebuild(config, compose::open_to_read(config).await?, false).await?
         }
         HistoryCommand::Rebuild { write: true } => {
-            rebuild(config, compose::open_to_write(config).await?, true).await?
+            let why =
+                "it would go on with the states as they were. Stop it, run this command, then start it again";
+            rebuild(config, beside::alone(config, output, why).await?, true).await?
         }
     };
     if output.is_json() {

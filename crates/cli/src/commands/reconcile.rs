@@ -1,12 +1,12 @@
 //! `avowal reconcile`: compares the systems with what is believed, and repairs what differs when somebody says so.
 
 use crate::arguments::{ReconcileArguments, ReconcileCommand};
-use crate::compose;
 use crate::conduct::Conduct;
 use crate::config::Config;
 use crate::failure::{Exit, Failure};
 use crate::output::{Mark, Output, counted};
 use crate::watch::Watch;
+use crate::{beside, compose};
 use avowal_core::data::ids::RunId;
 use avowal_core::data::value::Value;
 use avowal_core::explain::{short_text, short_value};
@@ -51,12 +51,9 @@ struct Whole {
 /// Compares, also while a daemon runs.
 async fn compare(config: &Config, arguments: &ReconcileArguments, output: &Output) -> Result<Exit, Failure> {
     let system = arguments.system.as_deref().map(|name| super::pause::known(config, name)).transpose()?;
-    let entity = arguments.entity.as_deref().map(|name| crate::key::policy(config, name)).transpose()?;
-    let options = ReconcileOptions {
-        system,
-        entity: entity.map(|policy| policy.entity.clone()),
-        settle_ms: arguments.settle,
-    };
+    let entity =
+        arguments.entity.as_deref().map(|name| super::plan::known_entity(config, name)).transpose()?;
+    let options = ReconcileOptions { system, entity, settle_ms: arguments.settle };
     let store = compose::open_to_control(config).await?;
     let conduct = Conduct { config, kind: RunKind::Reconcile, by: super::person(None) };
     conduct
@@ -101,7 +98,8 @@ async fn show(config: &Config, run: RunId, output: &Output) -> Result<Exit, Fail
 }
 
 async fn repair(config: &Config, options: RepairOptions, output: &Output) -> Result<Exit, Failure> {
-    let store = compose::open_to_write(config).await?;
+    let why = "a repair needs it for itself. Stop it, run this command, then start it again";
+    let store = beside::alone(config, output, why).await?;
     let conduct = Conduct { config, kind: RunKind::Repair, by: super::person(None) };
     conduct
         .work(store, async move |engine| {

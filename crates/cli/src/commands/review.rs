@@ -1,19 +1,14 @@
 //! `avowal review`: the questions that wait for a person, and their answers.
 
 use crate::arguments::{AnswerArguments, ResolveArguments, ReviewCommand};
-use crate::conduct::Conduct;
 use crate::config::Config;
 use crate::failure::{Exit, Failure};
 use crate::output::{Mark, Output};
-use crate::{compose, key};
-use avowal_core::data::ids::SystemName;
-use avowal_core::explain::{field_sentence, review_words, short_text, short_value};
-use avowal_core::history::ReviewAnswer;
-use avowal_core::policy::{EntityPolicy, Owner};
-use avowal_core::record::reason::ReviewReason;
-use avowal_core::record::{Record, Side, Subject};
-use avowal_engine::OPEN_ITEMS_MAX;
-use avowal_engine::ports::store::{OpenReview, ReadOverview, RunKind, Store};
+use crate::{beside, compose};
+use avowal_core::Value;
+use avowal_core::explain::{review_words, short_text, short_value};
+use avowal_core::record::{Side, Subject};
+use avowal_view::{Answer, AnswerRequest, OpenReview, Reader, ReviewView};
 
 /// Runs the sub-command.
 pub async fn run(config: &Config, command: &ReviewCommand, output: &Output) -> Result<Exit, Failure> {
@@ -25,7 +20,10 @@ pub async fn run(config: &Config, command: &ReviewCommand, output: &Output) -> R
 }
 
 async fn list(config: &Config, output: &Output) -> Result<Exit, Failure> {
-    let reviews = compose::open_to_read(config).await?.open_reviews(OPEN_ITEMS_MAX).await?;
+    let store = compose::open_to_read(config).await?;
+    let remark = |text: String| output.remark(text);
+    let reader = Reader { store: store.as_ref(), policies: &config.policies, remark: &remark };
+    let reviews = reader.reviews().await?;
     if output.is_json() {
         output.json(&reviews)?;
         return Ok(Exit::Done);
@@ -41,12 +39,15 @@ async fn list(config: &Config, output: &Output) -> Result<Exit, Failure> {
 
 async fn show(config: &Config, id: &str, output: &Output) -> Result<Exit, Failure> {
     let store = compose::open_to_read(config).await?;
-    let open = find(store.as_ref(), id).await?;
+    let remark = |text: String| output.remark(text);
+    let reader = Reader { store: store.as_ref(), policies: &config.policies, remark: &remark };
+    let view = reader.review(id).await?;
     if output.is_json() {
-        output.json(&open)?;
+        output.json(&view)?;
         return Ok(Exit::Done);
     }
-    output.line(line(&open, output));
+    let open = &view.open;
+    output.line(line(open, output));
     output.line(format!("Opened at {}.", open.review.opened_at));
     if let Some(side) = &open.review.believed {
         output.line(format!("Believed: {}", side_words(side)));
@@ -54,129 +55,54 @@ async fn show(config: &Config, id: &str, output: &Output) -> Result<Exit, Failur
     for (system, side) in &open.review.proposed {
         output.line(format!("{system} shows: {}", side_words(side)));
     }
-    let policy = config.policies.get(&open.entity);
-    let rule = policy.zip(open.subject.field()).and_then(|(policy, field)| field_sentence(policy, field));
-    if let Some(rule) = rule {
+    if let Some(rule) = &view.rule {
         output.line(format!("Rule: {rule}"));
     }
-    let record = record_of(store.as_ref(), &open).await?;
-    let answers = answers(&open, record.as_ref(), policy.map(AsRef::as_ref));
-    output.line(format!("Answer with `avowal review resolve {id}` and one of {answers}."));
+    output.line(format!("Answer with `avowal review resolve {id}` and one of {}.", answers(&view)));
     Ok(Exit::Done)
 }
 
 async fn resolve(config: &Config, arguments: &ResolveArguments, output: &Output) -> Result<Exit, Failure> {
-    let store = compose::open_to_write(config).await?;
-    let open = find(store.as_ref(), &arguments.id).await?;
-    let answer = answer(config, &open, &arguments.answer)?;
-    let answer = match (answer, &open.subject) {
-        (ReviewAnswer::Keep, Subject::Existence) => keep(store.as_ref(), &open, output).await?,
-        (answer, _) => answer,
+    let decider = beside::decider(config, output).await?;
+    let request = AnswerRequest {
+        answer: answer(&arguments.answer),
+        by: super::person(arguments.by.as_deref()),
+        note: arguments.note.clone(),
     };
-    let by = super::person(arguments.by.as_deref());
-    let conduct = Conduct { config, kind: RunKind::Decision, by: by.clone() };
-    conduct
-        .work(store, async move |engine| {
-            let record = engine.decide_review(&arguments.id, answer, &by, arguments.note.clone()).await?;
-            if output.is_json() {
-                output.json(&serde_json::json!({ "review": arguments.id, "record": record, "by": by }))?;
-            } else {
-                output.line(format!(
-                    "{} decided by {by}. The next `avowal sync` carries it out.",
-                    arguments.id
-                ));
-            }
-            Ok(Exit::Done)
-        })
-        .await
+    let resolved = decider.decide.resolve(&arguments.id, &request).await?;
+    if let Some(remark) = &resolved.remark {
+        output.remark(remark);
+    }
+    if output.is_json() {
+        output.json(&resolved)?;
+        return Ok(Exit::Done);
+    }
+    let who = if decider.is_daemon { "The running daemon" } else { "The next `avowal sync`" };
+    output.line(format!("{} decided by {}. {who} carries it out.", resolved.review, resolved.by));
+    Ok(Exit::Done)
 }
 
-async fn record_of(store: &dyn Store, open: &OpenReview) -> Result<Option<Record>, Failure> {
-    Ok(store.load(std::slice::from_ref(&open.record)).await?.pop().flatten())
-}
-
-/// What `--keep` means where the record's existence is the question: as it is believed now.
-async fn keep(store: &dyn Store, open: &OpenReview, output: &Output) -> Result<ReviewAnswer, Failure> {
-    let is_deleted = record_of(store, open).await?.is_some_and(|record| record.deleted.is_some());
-    let (words, answer) = match is_deleted {
-        true => {
-            ("the record counts as deleted, so it is kept deleted (as --delete says)", ReviewAnswer::Delete)
-        }
-        false => (
-            "the record counts as existing, so the record is kept (as --restore says)",
-            ReviewAnswer::Restore,
-        ),
-    };
-    output.remark(format!("--keep: {words}"));
-    Ok(answer)
-}
-
-/// The systems whose value may be taken: their copy exists and holds one that is understood, and they may change the
-/// field, or the question is whether they may.
-fn may_decide<'a>(
-    open: &'a OpenReview,
-    record: Option<&Record>,
-    policy: Option<&EntityPolicy>,
-) -> Vec<&'a SystemName> {
-    let Some(field) = open.subject.field() else { return Vec::new() };
-    let holds = |system: &SystemName| {
-        let copy = record.and_then(|record| record.live_copy(system));
-        copy.is_some_and(|copy| copy.fields.contains_key(field) && !copy.aside.contains_key(field))
-    };
-    let asks_for_it = matches!(open.review.reason, ReviewReason::Refused(_));
-    let may = |system: &SystemName| {
-        let rule = policy.and_then(|policy| policy.field(field));
-        asks_for_it
-            || rule.is_none_or(|rule| match &rule.owner {
-                Owner::Shared => true,
-                Owner::System(owner) => owner == system || rule.proposals.contains(system),
-            })
-    };
-    open.review.proposed.keys().filter(|system| holds(system) && may(system)).collect()
-}
-
-async fn find(store: &dyn ReadOverview, id: &str) -> Result<OpenReview, Failure> {
-    let open = store.open_reviews(OPEN_ITEMS_MAX).await?;
-    open.into_iter().find(|open| open.review.id == id).ok_or_else(|| {
-        let id = short_text(id);
-        Failure::usage(format!("no open review is called {id:?}. `avowal review list` shows them"))
-    })
-}
-
-fn answer(config: &Config, open: &OpenReview, arguments: &AnswerArguments) -> Result<ReviewAnswer, Failure> {
+fn answer(arguments: &AnswerArguments) -> Answer {
     if let Some(system) = &arguments.take {
-        if !config.systems.contains_key(system.as_str()) {
-            let known: Vec<&str> = open.review.proposed.keys().map(|name| name.as_str()).collect();
-            let text = format!("no system is called {system:?}. Those that differ: {}", known.join(", "));
-            return Err(Failure::usage(text));
-        }
-        return Ok(ReviewAnswer::Take { system: system.as_str().into() });
+        return Answer::Take(system.as_str().into());
     }
     if let Some(text) = &arguments.set {
-        let Some(field) = open.subject.field() else {
-            return Err(Failure::usage(
-                "the question is whether the record shall exist: use --delete or --restore",
-            ));
-        };
-        let policy = key::policy(config, open.entity.as_str())?;
-        return Ok(ReviewAnswer::Set { value: key::value_of(policy, field, text)? });
+        return Answer::Set(Value::text(text));
     }
     // clap lets exactly one of the five through.
-    Ok(match (arguments.delete, arguments.restore) {
-        (true, _) => ReviewAnswer::Delete,
-        (_, true) => ReviewAnswer::Restore,
-        (false, false) => ReviewAnswer::Keep,
-    })
+    match (arguments.delete, arguments.restore) {
+        (true, _) => Answer::Delete,
+        (_, true) => Answer::Restore,
+        (false, false) => Answer::Keep,
+    }
 }
 
-fn answers(open: &OpenReview, record: Option<&Record>, policy: Option<&EntityPolicy>) -> String {
-    if open.subject == Subject::Existence {
-        let is_deleted = record.is_some_and(|record| record.deleted.is_some());
-        let keep = if is_deleted { "keeps it deleted" } else { "keeps the record" };
+fn answers(view: &ReviewView) -> String {
+    if view.open.subject == Subject::Existence {
+        let keep = if view.is_deleted { "keeps it deleted" } else { "keeps the record" };
         return format!("--delete, --restore, --keep ({keep})");
     }
-    let mut answers: Vec<String> =
-        may_decide(open, record, policy).into_iter().map(|system| format!("--take {system}")).collect();
+    let mut answers: Vec<String> = view.may_take.iter().map(|system| format!("--take {system}")).collect();
     answers.extend(["--keep".to_owned(), "--set VALUE".to_owned()]);
     answers.join(", ")
 }

@@ -1,18 +1,18 @@
 //! `avowal show`: one record, what is believed, and what stands in each system.
 
 use crate::arguments::RecordArguments;
+use crate::compose;
 use crate::config::Config;
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
-use crate::{compose, key};
-use avowal_core::explain::record_view;
+use avowal_view::Reader;
 
 /// Prints the record.
 pub async fn run(config: &Config, arguments: &RecordArguments, output: &Output) -> Result<Exit, Failure> {
-    let policy = key::policy(config, &arguments.entity)?;
     let store = compose::open_to_read(config).await?;
-    let record = key::find(store.as_ref(), policy, &arguments.key, output).await?;
-    let view = record_view(policy, &record);
+    let remark = |text: String| output.remark(text);
+    let reader = Reader { store: store.as_ref(), policies: &config.policies, remark: &remark };
+    let view = reader.record(&arguments.entity, &arguments.key).await?;
     if output.is_json() {
         output.json(&view)?;
     } else {

@@ -1,18 +1,25 @@
 //! `avowal sync`: until quiet, then exit.
 
 use crate::arguments::SyncArguments;
-use crate::commands::pause::{Approved, told};
-use crate::compose;
+use crate::beside::{self, Holder};
+use crate::clock::now;
 use crate::conduct::Conduct;
 use crate::config::Config;
 use crate::failure::{Exit, Failure};
 use crate::output::{Mark, Output, all_counted, counted};
 use crate::undelivered;
 use crate::watch::Watch;
+use avowal_core::data::ids::SystemName;
 use avowal_core::explain::short_text;
 use avowal_engine::ports::connector::Finding;
-use avowal_engine::ports::store::{RunKind, StopCause, Store};
+use avowal_engine::ports::store::{RunKind, StopCause};
 use avowal_engine::{FirstWrite, FirstWrites, SyncOptions, SyncReport, SystemReport};
+#[cfg(unix)]
+use avowal_server::client::Client;
+#[cfg(unix)]
+use avowal_view::SyncRequest;
+use avowal_view::{Approved, approve, told};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What is said of a system with which nothing was done.
@@ -27,8 +34,18 @@ pub async fn run(mut config: Config, arguments: &SyncArguments, output: &Output)
         let plan = Arc::new(super::plan::to_keep(&config, path)?);
         config.settings.first_writes = FirstWrites::Planned { by: super::person(None), plan };
     }
-    let store = compose::open_to_write(&config).await?;
-    approve(&config, arguments, store.as_ref()).await?;
+    let approved = approved(&config, arguments)?;
+    let store = match beside::holder(&config, output).await? {
+        Holder::Here(store) => store,
+        #[cfg(unix)]
+        Holder::Daemon(daemon) => {
+            let report = by_daemon(&daemon, arguments, approved, output).await?;
+            return tell(&report, output);
+        }
+    };
+    for (system, approved) in &approved {
+        approve(store.as_ref(), system, *approved, &super::person(None), now()).await?;
+    }
     let conduct = Conduct { config: &config, kind: RunKind::Sync, by: super::person(None) };
     let full = arguments.full;
     conduct
@@ -36,32 +53,55 @@ pub async fn run(mut config: Config, arguments: &SyncArguments, output: &Output)
             let watch = Watch::new();
             let report = engine.sync(SyncOptions { full }, &watch).await;
             watch.finish();
-            let report = report?;
-            if output.is_json() {
-                output.json(&report)?;
-            } else {
-                print(&report, output);
-            }
-            Ok(exit(&report))
+            tell(&report?, output)
         })
         .await
 }
 
-/// Keeps what a person lets go.
-async fn approve(config: &Config, arguments: &SyncArguments, store: &dyn Store) -> Result<(), Failure> {
-    let by = super::person(None);
-    let kinds = [
-        (&arguments.approve_creates, Approved { creates: true, ..Approved::default() }),
-        (&arguments.approve_deletes, Approved { deletes: true, ..Approved::default() }),
-        (&arguments.approve_changes, Approved { changes: true, ..Approved::default() }),
-    ];
-    for (names, approved) in kinds {
-        for name in names {
-            let system = super::pause::known(config, name)?;
-            super::pause::approve(store, &system, approved, &by).await?;
-        }
+/// What a person lets go, by system.
+fn approved(config: &Config, arguments: &SyncArguments) -> Result<BTreeMap<SystemName, Approved>, Failure> {
+    let mut approved: BTreeMap<SystemName, Approved> = BTreeMap::new();
+    for name in &arguments.approve_creates {
+        approved.entry(super::pause::known(config, name)?).or_default().creates = true;
     }
-    Ok(())
+    for name in &arguments.approve_deletes {
+        approved.entry(super::pause::known(config, name)?).or_default().deletes = true;
+    }
+    for name in &arguments.approve_changes {
+        approved.entry(super::pause::known(config, name)?).or_default().changes = true;
+    }
+    Ok(approved)
+}
+
+fn tell(report: &SyncReport, output: &Output) -> Result<Exit, Failure> {
+    if output.is_json() {
+        output.json(report)?;
+    } else {
+        print(report, output);
+    }
+    Ok(exit(report))
+}
+
+/// Has the daemon that holds the store do it, beside what it does anyhow.
+#[cfg(unix)]
+async fn by_daemon(
+    daemon: &Client,
+    arguments: &SyncArguments,
+    approved: BTreeMap<SystemName, Approved>,
+    output: &Output,
+) -> Result<SyncReport, Failure> {
+    let refused = |why: &str| {
+        let cure = "Stop `avowal run`, run this command, then start it again";
+        Failure::failed(format!("`avowal run` is running and holds the store; {why}. {cure}"))
+    };
+    if arguments.plan.is_some() {
+        return Err(refused("it writes by itself, so nothing would be held to the plan"));
+    }
+    output.remark(
+        "`avowal run` is running and holds the store; it does this now. What it does by itself meanwhile is not counted.",
+    );
+    let request = SyncRequest { full: arguments.full, yes: arguments.yes, approved, by: super::person(None) };
+    Ok(daemon.sync(&request).await?)
 }
 
 /// What a person must act on first decides: credentials, then what is held, then what failed, then what waits.

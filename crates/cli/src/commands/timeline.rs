@@ -1,29 +1,28 @@
 //! `avowal timeline`: the history of one record, one line for each event.
 
 use crate::arguments::TimelineArguments;
+use crate::compose;
 use crate::config::Config;
 use crate::failure::{Exit, Failure};
 use crate::output::{Mark, Output};
-use crate::{compose, key};
 use avowal_core::explain::{event_line, event_origin};
 use avowal_core::history::IntegrationEvent;
-
-/// How many events are read at once.
-const PAGE_EVENTS: usize = 1000;
+use avowal_view::Reader;
 
 /// Prints the events page by page, so that no history is too long. JSON is an array of events in wire form v1.
 pub async fn run(config: &Config, arguments: &TimelineArguments, output: &Output) -> Result<Exit, Failure> {
-    let policy = key::policy(config, &arguments.record.entity)?;
     let store = compose::open_to_read(config).await?;
-    let record = key::find(store.as_ref(), policy, &arguments.record.key, output).await?;
+    let remark = |text: String| output.remark(text);
+    let reader = Reader { store: store.as_ref(), policies: &config.policies, remark: &remark };
+    let (entity, key) = (&arguments.record.entity, &arguments.record.key);
+    let (record, from) = reader.timeline_begin(entity, key, arguments.last).await?;
     let mut printer = Printer { output, full: arguments.full, day: String::new(), first: true };
     printer.begin();
-    let mut from_seq = arguments.last.map_or(1, |last| record.seq.saturating_sub(last) + 1);
-    loop {
-        let page = store.events(&record.id, from_seq, PAGE_EVENTS).await?;
-        let Some(last) = page.last() else { break };
-        from_seq = last.seq + 1;
-        page.iter().try_for_each(|event| printer.event(event))?;
+    let mut next = Some(from);
+    while let Some(from) = next {
+        let page = reader.timeline(record.clone(), from, None).await?;
+        page.events.iter().try_for_each(|event| printer.event(event))?;
+        next = page.next;
     }
     printer.end();
     Ok(Exit::Done)

@@ -57,7 +57,7 @@ fn fuzz() -> ProptestConfig {
 /// Reads a text as the command does.
 fn read(text: &str) -> Result<(), Problems> {
     let report = Report::new(text);
-    let config = build(text, Path::new("/nowhere"), &DomainRules::new(), &report);
+    let config = build(text, Path::new("/nowhere/avowal.toml"), &DomainRules::new(), &report);
     match (report.finish(Path::new("avowal.toml")), config) {
         (None, Some(_)) => Ok(()),
         (Some(problems), _) => Err(problems),

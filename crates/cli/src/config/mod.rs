@@ -52,6 +52,8 @@ const NAME_CHARS_MAX: usize = 64;
 pub struct Config {
     /// Where the history and the states live.
     pub store: StoreLocation,
+    /// Where a daemon is asked by commands beside it.
+    pub socket: PathBuf,
     /// The systems by name.
     pub systems: BTreeMap<SystemName, SystemConfig>,
     /// The rules by entity.
@@ -68,9 +70,8 @@ pub struct Config {
 /// what is registered in `domain`.
 pub fn load(path: &Path, domain: &DomainRules) -> Result<Config, Problems> {
     let text = read(path)?;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let report = Report::new(&text);
-    let config = build(&text, folder, domain, &report);
+    let config = build(&text, path, domain, &report);
     match (report.finish(path), config) {
         (None, Some(config)) => Ok(config),
         (Some(problems), _) => Err(problems),
@@ -140,7 +141,8 @@ pub struct Reading<'a> {
     report: &'a Report<'a>,
 }
 
-fn build(text: &str, folder: &Path, domain: &DomainRules, report: &Report<'_>) -> Option<Config> {
+fn build(text: &str, path: &Path, domain: &DomainRules, report: &Report<'_>) -> Option<Config> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let root = node::parse(text, &References::new(folder), report)?;
     let reading = Reading { root: &root, folder, domain, report };
     decode::refuse_unknown(root.table()?, keys_of::<Sections>(), report);
@@ -151,14 +153,27 @@ fn build(text: &str, folder: &Path, domain: &DomainRules, report: &Report<'_>) -
     let digest = digest::digest(&root);
     let reconcile = reading.reconcile(&digest);
     let listen = reading.listen(&systems);
+    let (store, socket) = store?;
+    let socket = socket.unwrap_or_else(|| match &store {
+        StoreLocation::Sqlite(file) => beside(file),
+        StoreLocation::Postgres(_) => beside(path),
+    });
     Some(Config {
-        store: store?,
+        store,
+        socket,
         systems: systems::finish(systems),
         policies: policies?,
         listen: listen?,
         settings: Settings { reconcile: reconcile?, ..settings? },
         digest,
     })
+}
+
+/// The socket beside a file.
+fn beside(file: &Path) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(".sock");
+    name.into()
 }
 
 impl Reading<'_> {

@@ -66,6 +66,11 @@ pub(super) struct StoreKeys {
     /// `avowal run` share. It may hold a password, so keep it in the environment.
     #[schemars(extend("examples" = ["sqlite:avowal.db", "env:STORE_URL"]))]
     url: String,
+    /// Where `avowal run` answers the commands of people beside it: a socket that only its user may open. Without it
+    /// `.sock` is added to the name of the store's file, or to that of the configuration if the store is in Postgres. At most
+    /// 103 bytes, with its folders.
+    #[schemars(example = &"/run/avowal/avowal.sock")]
+    socket: Option<String>,
 }
 
 /// The keys that every system has. Fields with an underscore are read elsewhere: the policies need them even if
@@ -225,21 +230,23 @@ pub fn finish(systems: Systems) -> BTreeMap<SystemName, SystemConfig> {
 }
 
 impl Reading<'_> {
-    pub(super) fn store(&self) -> Option<StoreLocation> {
+    /// Where the store is, and where a daemon is asked if that is written.
+    pub(super) fn store(&self) -> Option<(StoreLocation, Option<PathBuf>)> {
         let Some((table, at)) = self.section("store") else {
             self.report.add(0, "there is no [store]", "Write [store] with `url = \"sqlite:avowal.db\"`");
             return None;
         };
         let place: StoreKeys = decode::table(table, at, self.report)?;
+        let socket = place.socket.map(|socket| self.path(&socket));
         if is_postgres(&place.url) {
-            return Some(StoreLocation::Postgres(place.url));
+            return Some((StoreLocation::Postgres(place.url), socket));
         }
         if !place.url.is_empty() && !place.url.starts_with("sqlite:") {
             let cure = "Write `sqlite:PATH` for one process, or `postgres://user@host/database` for several";
             self.at_url(table, "this is no place for a store", cure);
             return None;
         }
-        self.sqlite_path(table, &place.url).map(StoreLocation::Sqlite)
+        Some((StoreLocation::Sqlite(self.sqlite_path(table, &place.url)?), socket))
     }
 
     /// The systems by name. At most one is local.

@@ -103,6 +103,12 @@ impl Bench {
         Daemon(daemon.unwrap())
     }
 
+    /// Starts `avowal run` in the folder, with what it says in a file.
+    pub fn daemon_that_logs(&self, log: &str) -> Daemon {
+        let log = std::fs::File::create(self.path(log)).unwrap();
+        Daemon(self.command(&["run"]).stdout(Stdio::null()).stderr(log).spawn().unwrap())
+    }
+
     /// Runs `avowal` in the folder.
     pub fn avowal(&self, arguments: &[&str]) -> Ended {
         self.avowal_with(arguments, &[])
@@ -144,8 +150,17 @@ fn ended(output: &Output) -> Ended {
     }
 }
 
-/// A daemon, stopped at the end.
+/// A daemon, killed at the end.
 pub struct Daemon(Child);
+
+impl Daemon {
+    /// Ends it with SIGTERM and answers its exit code.
+    pub fn terminate(mut self) -> i32 {
+        let id = self.0.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        self.0.wait().unwrap().code().unwrap_or(-1)
+    }
+}
 
 impl Drop for Daemon {
     fn drop(&mut self) {

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod bench;
+#[cfg(unix)]
+mod beside;
 mod configuration;
 mod crash_points;
 mod domain_rules;

@@ -147,6 +147,11 @@ fn link_matched<'a>(
     let system = &draft.batch.system;
     let chronicle = draft.chronicles.get_mut(&record)?;
     if let Some(other) = chronicle.record().live_copy(system) {
+        if other.is_found_by(&fact.copy.remote_id) {
+            // The links were asked before the record was loaded, and its create was confirmed in between.
+            draft.linked.insert(fact.copy.clone(), record.clone());
+            return Some(record);
+        }
         if !draft.is_last_look {
             draft.second_copies.push(fact.change);
             return None;

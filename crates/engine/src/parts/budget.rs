@@ -5,14 +5,14 @@ use crate::ports::store::{EffectCount, SLOT_MS, Store};
 use avowal_core::data::ids::SystemName;
 use avowal_core::data::time::Timestamp;
 use avowal_core::outgoing::effects::Effect;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 const HOUR_MS: i64 = 60 * 60 * 1000;
 const DAY_MS: i64 = 24 * HOUR_MS;
 
 /// How much of its write budget a system has used up.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct BudgetUse {
     /// Which system.
     pub system: SystemName,

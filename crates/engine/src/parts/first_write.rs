@@ -8,14 +8,14 @@ use crate::parts::settings::FirstWrites;
 use crate::ports::store::{Direction, Stop, StopCause};
 use avowal_core::data::ids::SystemName;
 use avowal_core::record::intent::IntentStatus;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// Who lifts a stop that nothing waits behind.
 const NOBODY_HAD_TO: &str = "avowal";
 
 /// Writes that wait for the first word of a person.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct FirstWrite {
     /// To which system.
     pub system: SystemName,

@@ -3,7 +3,7 @@
 use crate::parts::assembly::Parts;
 use crate::parts::settings::FirstWrites;
 use avowal_core::data::ids::{RecordId, SystemName};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Up to this many are few, whatever share of the plan they are.
@@ -13,7 +13,7 @@ const FEW: u64 = 5;
 const NAMED_MAX: usize = 20;
 
 /// Records whose writes to one system were held, because they are not what was planned.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct MovedOn {
     /// How many.
     pub records: u64,

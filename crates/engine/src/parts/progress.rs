@@ -7,7 +7,7 @@ use crate::parts::undelivered::Undelivered;
 use crate::ports::connector::Finding;
 use crate::ports::store::{Stop, StopCause};
 use avowal_core::data::ids::{EntityName, SystemName};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// One step of a run, as reported to those who watch it.
@@ -73,7 +73,7 @@ impl Progress for Unwatched {
 }
 
 /// What a run did.
-#[derive(Clone, PartialEq, Debug, Default, Serialize)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct SyncReport {
     /// Per system.
     pub systems: BTreeMap<SystemName, SystemReport>,
@@ -102,7 +102,7 @@ pub struct SyncReport {
 }
 
 /// What a run did with one system.
-#[derive(Clone, PartialEq, Debug, Default, Serialize)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct SystemReport {
     /// Copies read in listings.
     pub listed: u64,

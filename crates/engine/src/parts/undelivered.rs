@@ -3,14 +3,14 @@
 use crate::parts::error::EngineError;
 use crate::ports::store::{QuarantineItem, Store, WaitingIntent};
 use avowal_core::data::ids::{RecordId, SystemName};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The most writes that are looked through.
 const LOOKED_AT_MAX: usize = 100_000;
 
 /// Writes to one system that are not delivered for one cause.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Undelivered {
     /// To which system.
     pub system: SystemName,
@@ -25,7 +25,7 @@ pub struct Undelivered {
 }
 
 /// What becomes of a write that is not delivered.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum UndeliveredState {
     /// It is tried again.

@@ -9,7 +9,7 @@ use avowal_core::data::time::Timestamp;
 use avowal_core::data::value::{Digest, Value};
 use avowal_core::record::intent::Operation;
 use avowal_core::record::observation::OrderToken;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -320,7 +320,7 @@ pub struct Delivery {
 }
 
 /// Something that `check` found, or that hampers a system now.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Finding {
     /// Whether the system can be used all the same.
     pub severity: Severity,
@@ -346,7 +346,7 @@ impl Finding {
 }
 
 /// How much a finding matters.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// The system works as mapped; this is worth knowing.

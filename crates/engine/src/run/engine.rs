@@ -14,7 +14,7 @@ use crate::run::attend::turn;
 use crate::run::people::Person;
 use crate::run::prepare::prepare;
 use crate::run::runner;
-use crate::run::sync::{SyncOptions, sync};
+use crate::run::sync::{SyncOptions, sync, sync_prepared};
 use avowal_core::data::ids::{EntityName, RecordId, RunId, SystemName};
 use avowal_core::history::ReviewAnswer;
 use avowal_core::policy::EntityPolicy;
@@ -84,6 +84,15 @@ impl Engine {
         progress: &dyn Progress,
     ) -> Result<SyncReport, EngineError> {
         sync(&self.parts, options, progress).await
+    }
+
+    /// As [`Engine::sync`], while [`Engine::run`] goes on: what the service is doing just now is left to it, and awaited.
+    pub async fn sync_beside_run(
+        &self,
+        options: SyncOptions,
+        progress: &dyn Progress,
+    ) -> Result<SyncReport, EngineError> {
+        sync_prepared(&self.parts, options, progress).await
     }
 
     /// Runs until `stop` says so: feeds are followed as they report changes or as often as declared, intents are sent

@@ -110,6 +110,7 @@ impl Person<'_> {
             CommitOutcome::Committed | CommitOutcome::Unknown { .. } => {}
             CommitOutcome::Conflict { .. } | CommitOutcome::Duplicate { .. } => {}
         }
+        self.parts.systems.wake(&copy.system);
         self.parts.quarantined.note(Vec::new(), &[copy]);
         Ok(())
     }

@@ -20,7 +20,7 @@ use crate::ports::connector::ConnectorErrorKind;
 use crate::ports::store::{Direction, Stop};
 use crate::run::attend::next_wait_ms;
 use crate::run::prepare::prepare;
-use avowal_core::data::ids::{RecordId, SystemName};
+use avowal_core::data::ids::{EntityName, RecordId, SystemName};
 use avowal_core::data::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -47,6 +47,15 @@ pub(crate) async fn sync(
     progress: &dyn Progress,
 ) -> Result<SyncReport, EngineError> {
     prepare(parts).await?;
+    sync_prepared(parts, options, progress).await
+}
+
+/// As [`sync`], where the parts have learned what is durable already and may be in use by a service.
+pub(crate) async fn sync_prepared(
+    parts: &Parts,
+    options: SyncOptions,
+    progress: &dyn Progress,
+) -> Result<SyncReport, EngineError> {
     hasten_all(parts).await?;
     parts.listings().forget_all();
     let mut run = Run {
@@ -105,26 +114,51 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Lists every system that has been listed before, all of them at once.
+    /// Lists every system that has been listed before, all of them at once. What another worker reads just now is awaited:
+    /// it may not be listing everything.
     async fn list_everything(&mut self) -> Result<(), EngineError> {
-        let names = self.usable();
+        let (parts, usable) = (self.parts, self.usable());
+        let entities = |system: &SystemName| (system.clone(), parts.systems.entities(system).to_vec());
+        let mut left: BTreeMap<SystemName, Vec<EntityName>> = usable.iter().map(entities).collect();
+        let (mut waited_ms, mut pause_ms) = (0, WAIT_MS_MIN);
+        loop {
+            left = self.list_systems(&left).await?;
+            if left.is_empty() || waited_ms >= parts.settings.patience_ms {
+                break;
+            }
+            self.progress.tell(Step::Waiting { ms: pause_ms });
+            parts.clock.sleep(pause_ms).await;
+            waited_ms += pause_ms;
+            pause_ms = pause_ms.saturating_mul(2).min(WAIT_MS_MAX);
+        }
+        for system in left.into_keys() {
+            let problem = "another process reads it; run `avowal sync --full` again".to_owned();
+            self.report.system(&system).problem = Some(problem);
+        }
+        Ok(())
+    }
+
+    /// Lists these entities of these systems. Answers what another worker was reading.
+    async fn list_systems(
+        &mut self,
+        wanted: &BTreeMap<SystemName, Vec<EntityName>>,
+    ) -> Result<BTreeMap<SystemName, Vec<EntityName>>, EngineError> {
         let (parts, progress) = (self.parts, self.progress);
-        let listings = names.iter().map(|system| list_system(parts, system, progress));
+        let listings = wanted.iter().map(|(system, entities)| list_system(parts, system, entities, progress));
         let listed = futures::future::join_all(listings).await;
-        for (system, listing) in names.iter().zip(listed) {
+        let mut elsewhere = BTreeMap::new();
+        for (system, listing) in wanted.keys().zip(listed) {
             let total = self.report.system(system);
             total.listed += listing.report.listed;
             total.read += listing.report.read;
-            if listing.pulled.elsewhere {
-                // The worker that reads it meanwhile may not be listing everything, so this is reported.
-                total.problem = Some("another process reads it; run `avowal sync --full` again".to_owned());
-            }
             self.count(Pulled { elsewhere: false, ..listing.pulled });
-            if let Err(error) = listing.result {
-                self.give_up(system, error).await?;
+            match listing.result {
+                Ok(()) if listing.elsewhere.is_empty() => {}
+                Ok(()) => drop(elsewhere.insert(system.clone(), listing.elsewhere)),
+                Err(error) => self.give_up(system, error).await?,
             }
         }
-        Ok(())
+        Ok(elsewhere)
     }
 
     /// One round over all systems. Answers whether anything happened.
@@ -351,19 +385,28 @@ impl Run<'_> {
 struct FullListing {
     report: SystemReport,
     pulled: Pulled,
+    /// The entities that another worker was reading.
+    elsewhere: Vec<EntityName>,
     result: Result<(), EngineError>,
 }
 
-/// Lists every entity of a system that has been listed before.
-async fn list_system(parts: &Parts, system: &SystemName, progress: &dyn Progress) -> FullListing {
+/// Lists those of a system's entities that have been listed before.
+async fn list_system(
+    parts: &Parts,
+    system: &SystemName,
+    entities: &[EntityName],
+    progress: &dyn Progress,
+) -> FullListing {
     let mut report = SystemReport::default();
     let mut all = Pulled::default();
+    let mut elsewhere = Vec::new();
     let mut result = Ok(());
-    for entity in parts.systems.entities(system) {
+    for entity in entities {
         let pull = Pull { parts, system, entity, report: &mut report, progress };
         // The feed first: it tells whether the system is still the one that we know.
         let pulled = match parts.readiness.is_listed(system, entity).await {
             Ok(true) => match pull.up_to_date().await {
+                Ok(followed) if followed.elsewhere => Ok(followed),
                 Ok(followed) => {
                     all.join(followed);
                     Pull { parts, system, entity, report: &mut report, progress }.full_listing().await
@@ -374,9 +417,14 @@ async fn list_system(parts: &Parts, system: &SystemName, progress: &dyn Progress
             Err(error) => Err(error),
         };
         match pulled {
-            Ok(pulled) => all.join(pulled),
+            Ok(pulled) => {
+                if pulled.elsewhere {
+                    elsewhere.push(entity.clone());
+                }
+                all.join(pulled);
+            }
             Err(error) => result = result.and(Err(error)),
         }
     }
-    FullListing { report, pulled: all, result }
+    FullListing { report, pulled: all, elsewhere, result }
 }

@@ -2,12 +2,12 @@
 
 use crate::bumpy::BumpyStore;
 use crate::world::{World, raw};
-use avowal_core::data::ids::RemoteId;
+use avowal_core::data::ids::{RemoteId, SystemName};
 use avowal_core::data::value::Value;
 use avowal_core::record::intent::{Intent, IntentStatus};
 use avowal_engine::ports::connector::{ConnectorError, ConnectorErrorKind, Write};
 use avowal_engine::ports::store::{ReadRecords, StoreError};
-use avowal_engine::{EngineError, WriteRate};
+use avowal_engine::{EngineError, SyncOptions, Unwatched, WriteRate};
 use avowal_testkit::fake::{Call, Fate, Fault, Kind, Profile, Put, Witness};
 use avowal_testkit::memory::CommitFault;
 use futures::FutureExt as _;
@@ -354,4 +354,43 @@ async fn a_feed_that_fails_between_pages_keeps_what_has_come() {
     );
     world.sync().await;
     check_many_pages(&world, "after the failure").await;
+}
+
+/// Something under way.
+type Task<'a> = std::pin::Pin<Box<dyn Future<Output = ()> + 'a>>;
+
+/// A copy that we make is shown while its create is being confirmed. Whatever comes first, it is the record's own copy.
+#[tokio::test]
+async fn a_copy_that_is_shown_while_its_create_is_confirmed_is_no_second_one() {
+    for writing in 4..20 {
+        for reading in (0..32).step_by(2) {
+            let world = linked(Profile::log(), 1).await;
+            let service = world.engine();
+            service.prepare().await.unwrap();
+            world.add("app", json!({"email": "new@x.org", "name": "Bea"}));
+            let [app, crm] = ["app", "crm"].map(SystemName::new);
+            while service.turn(&app, &Unwatched).await.unwrap() {}
+            let mut writer: Task<'_> =
+                Box::pin(async { assert!(service.turn(&crm, &Unwatched).await.is_ok()) });
+            let mut reader: Task<'_> = Box::pin(async {
+                drop(service.sync_beside_run(SyncOptions::default(), &Unwatched).await.unwrap())
+            });
+            let mut context = std::task::Context::from_waker(futures::task::noop_waker_ref());
+            let mut step = |task: &mut Task<'_>, most: u32| {
+                (0..most).any(|_| task.as_mut().poll(&mut context).is_ready())
+            };
+            let mut is_written = step(&mut writer, writing);
+            let is_read = step(&mut reader, reading);
+            // As far as it comes while the other one stands still.
+            is_written = is_written || step(&mut writer, 60);
+            match (is_written, is_read) {
+                (true, true) => {}
+                (true, false) => reader.await,
+                (false, true) => writer.await,
+                (false, false) => drop(futures::join!(writer, reader)),
+            }
+            assert_eq!(world.quarantine().await, Vec::new(), "{writing} steps, then {reading}");
+            assert_eq!(world.counts(), [2, 2]);
+        }
+    }
 }

@@ -3,10 +3,12 @@
 use crate::world::{CUSTOMER, World, unreachable, value};
 use avowal_core::data::ids::RemoteId;
 use avowal_core::data::value::Value;
+use avowal_engine::{Engine, SyncOptions, Unwatched};
 use avowal_testkit::fake::{Fault, Profile};
 use avowal_testkit::memory::CommitFault;
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
+use std::pin::Pin;
 
 /// A small generator of its own, so that a seed replays for ever.
 struct Dice(u64);
@@ -27,7 +29,9 @@ const SYSTEMS: [&str; 3] = ["app", "billing", "crm"];
 /// What people last said of each stage in the system that owns it.
 type Stages = BTreeMap<RemoteId, Json>;
 
-async fn day(world: &World, dice: &mut Dice, stages: &mut Stages) {
+/// Some edits with trouble between them, and runs: each of a new engine, or all of a service's with somebody who asks it for
+/// a sync.
+async fn day(world: &World, dice: &mut Dice, stages: &mut Stages, service: Option<&Engine>) {
     for _ in 0..1 + dice.roll(6) {
         let system = SYSTEMS[dice.roll(3) as usize];
         let fake = world.system(system);
@@ -57,25 +61,56 @@ async fn day(world: &World, dice: &mut Dice, stages: &mut Stages) {
         }
         for delivery in fake.take_deliveries() {
             if dice.roll(3) > 0 {
-                world.engine().receive_delivery(&system.into(), &delivery).await;
+                let by_itself = world.engine();
+                service.unwrap_or(&by_itself).receive_delivery(&system.into(), &delivery).await;
             }
         }
-        match dice.roll(4) {
-            0 => {}
-            1 => {
+        match (dice.roll(4), service) {
+            (0, _) => {}
+            (_, Some(service)) => side_by_side(service, dice).await,
+            (1, None) => {
                 let polls = dice.roll(150) as usize;
                 poll_some(world, polls).await;
             }
-            _ => drop(world.try_sync().await),
+            (_, None) => drop(world.try_sync().await),
         }
         world.check_laws().await;
         world.clock.advance(dice.roll(3_000) as i64);
     }
 }
 
+/// A service's turns at each system, and a sync that is asked of it meanwhile, step by step in an order by chance.
+async fn side_by_side(service: &Engine, dice: &mut Dice) {
+    let mut tasks: Vec<Pin<Box<dyn Future<Output = ()> + '_>>> = Vec::new();
+    for system in SYSTEMS {
+        let turns = 1 + dice.roll(4);
+        tasks.push(Box::pin(async move {
+            for _ in 0..turns {
+                drop(service.turn(&system.into(), &Unwatched).await);
+            }
+        }));
+    }
+    let options = SyncOptions { full: dice.roll(4) == 0 };
+    tasks.push(Box::pin(async move { drop(service.sync_beside_run(options, &Unwatched).await) }));
+    let mut context = std::task::Context::from_waker(futures::task::noop_waker_ref());
+    for step in 0_u64.. {
+        if tasks.is_empty() {
+            return;
+        }
+        let at = dice.roll(tasks.len() as u64) as usize;
+        if tasks[at].as_mut().poll(&mut context).is_ready() {
+            drop(tasks.swap_remove(at));
+        }
+        if step % 16 == 0 {
+            // What a test may poll at a stretch is bounded.
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
 async fn poll_some(world: &World, polls: usize) {
     let engine = world.engine();
-    let mut run = Box::pin(engine.sync(avowal_engine::SyncOptions::default(), &avowal_engine::Unwatched));
+    let mut run = Box::pin(engine.sync(SyncOptions::default(), &Unwatched));
     let mut context = std::task::Context::from_waker(futures::task::noop_waker_ref());
     for _ in 0..polls {
         if run.as_mut().poll(&mut context).is_ready() {
@@ -129,7 +164,7 @@ fn seeds() -> std::ops::Range<u64> {
 }
 
 /// Faults and edits have stopped.
-async fn heal(world: &World) {
+async fn heal(world: &World, service: Option<&Engine>) {
     world.store.heal();
     for system in SYSTEMS {
         let fake = world.system(system);
@@ -139,23 +174,54 @@ async fn heal(world: &World) {
     }
     for _ in 0..4 {
         world.clock.advance(120_000);
-        world.full_sync().await;
+        match service {
+            Some(service) => {
+                service.sync_beside_run(SyncOptions { full: true }, &Unwatched).await.unwrap();
+            }
+            None => drop(world.full_sync().await),
+        }
     }
 }
 
 #[tokio::test]
 async fn after_any_days_and_any_trouble_comes_agreement() {
+    agreement_comes(Runs::OneByOne).await;
+}
+
+#[tokio::test]
+async fn a_sync_that_is_asked_of_a_running_service_harms_nothing() {
+    agreement_comes(Runs::BesideAService).await;
+}
+
+/// Who works in a story.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Runs {
+    /// One engine after the other.
+    OneByOne,
+    /// One engine for the whole story, which somebody asks for a sync now and then.
+    BesideAService,
+}
+
+async fn agreement_comes(runs: Runs) {
     for seed in seeds() {
         let mut dice = Dice(seed);
         let profiles = [Profile::log(), Profile::cas(), Profile::correlated(), Profile::signal_only()];
         let mut pick = || profiles[dice.roll(4) as usize].clone();
-        let world = World::of([("app", Profile::log()), ("billing", pick()), ("crm", pick())]);
+        let mut world = World::of([("app", Profile::log()), ("billing", pick()), ("crm", pick())]);
+        if runs == Runs::BesideAService {
+            // A service that lives through the whole story remembers each delete of it.
+            world.settings.guards.deletes_approved = SYSTEMS.map(Into::into).into();
+        }
         println!("seed {seed}: AVOWAL_SEEDS={seed}..{} replays it", seed + 1);
         let mut stages = Stages::new();
-        for _ in 0..4 {
-            day(&world, &mut dice, &mut stages).await;
+        let service = (runs == Runs::BesideAService).then(|| world.engine());
+        if let Some(service) = &service {
+            service.prepare().await.unwrap();
         }
-        heal(&world).await;
+        for _ in 0..4 {
+            day(&world, &mut dice, &mut stages, service.as_deref()).await;
+        }
+        heal(&world, service.as_deref()).await;
         world.check_laws().await;
         let items = world.quarantine().await;
         let doubles = items.iter().filter(|item| item.reason.contains("a second copy")).count();

@@ -1,6 +1,8 @@
-//! The webhook listener, over real sockets.
+//! The webhook listener and the API, over real sockets.
 #![allow(clippy::unwrap_used)]
 
+#[cfg(unix)]
+mod api;
 mod crm;
 mod fuzz_signature;
 mod listen;

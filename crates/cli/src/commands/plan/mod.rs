@@ -64,7 +64,7 @@ fn options(config: &Config, arguments: &PlanArguments) -> Result<PlanOptions, Fa
     })
 }
 
-fn known_entity(config: &Config, name: &str) -> Result<EntityName, Failure> {
+pub(super) fn known_entity(config: &Config, name: &str) -> Result<EntityName, Failure> {
     match config.policies.get_key_value(name) {
         Some((entity, _)) => Ok(entity.clone()),
         None => {

@@ -3,8 +3,19 @@
 use std::path::{Path, PathBuf};
 
 /// The crates in the order in which data goes through them; others come after these.
-const ORDER: [&str; 10] =
-    ["core", "engine", "stores", "connectors", "server", "cli", "fakes", "forecast", "sim", "testkit"];
+const ORDER: [&str; 11] = [
+    "core",
+    "engine",
+    "stores",
+    "connectors",
+    "view",
+    "server",
+    "cli",
+    "fakes",
+    "forecast",
+    "sim",
+    "testkit",
+];
 
 /// What stands above the list.
 const HEAD: &str = "# Code map

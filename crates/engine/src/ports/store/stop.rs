@@ -5,7 +5,7 @@ use crate::ports::store::StoreError;
 use async_trait::async_trait;
 use avowal_core::data::ids::SystemName;
 use avowal_core::data::time::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// Setting, reading and lifting stops, and who we are to the systems.
@@ -42,7 +42,7 @@ pub trait ControlStops: Send + Sync {
 }
 
 /// One direction of one system that is stopped.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Stop {
     /// Which system.
     pub system: SystemName,
@@ -59,7 +59,7 @@ pub struct Stop {
 }
 
 /// The direction that a stop stops.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Direction {
     /// What the system shows is not taken in; its webhooks are kept as signals, its feed keeps its place. What it answers
@@ -70,7 +70,7 @@ pub enum Direction {
 }
 
 /// What kind of reason a stop has.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StopCause {
     /// A person paused it.
