@@ -230,7 +230,7 @@ fn print_summary(summary: &ReconciliationSummary, output: &Output) {
     let place = format!("{}: {}", summary.system, summary.entity_type);
     if let Some(why) = &summary.incomplete {
         let not = output.mark(Mark::Bad, "nothing is concluded");
-        output.line(format!("{place}: {not}: {}", short_text(why)));
+        output.line(format!("{place}: {not}: {}", short_reason(why)));
         return;
     }
     let (local, external) = (summary.local_record_count, summary.external_record_count);
@@ -288,6 +288,7 @@ fn print_repair(report: &RepairReport, run: Option<RunId>, output: &Output) {
         (report.left, "left as the rules say (ignore)"),
         (report.not_allowed, "never repaired (repair = \"never\")"),
         (report.reported, "reported by the change feed by now; the next `avowal sync` takes them in"),
+        (report.in_doubt, "in doubt, because a late read may explain it; the next `avowal sync` reads again"),
         (report.questions, "asked of a person: `avowal review list`"),
         (report.failed, "attempts to write not confirmed; the next `avowal sync` tries again"),
     ] {
@@ -321,7 +322,9 @@ fn exit_of_repair(report: &RepairReport) -> Exit {
         Exit::Failed
     } else if !report.held.is_empty() {
         Exit::Held
-    } else if report.failed + report.questions + report.reported > 0 || !report.doubtful.is_empty() {
+    } else if report.failed + report.questions + report.reported + report.in_doubt > 0
+        || !report.doubtful.is_empty()
+    {
         Exit::Waiting
     } else {
         Exit::Done

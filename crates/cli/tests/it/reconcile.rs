@@ -2,6 +2,7 @@
 //! copy that was restored, and a repair that is told.
 
 use crate::bench::{Bench, two_files_of_customers};
+use avowal_testkit::postgres::PrivatePostgres;
 
 const RULES: &str = r#"
 [entities.customer]
@@ -158,4 +159,42 @@ fn a_service_reconciles_on_its_schedule_and_repairs_what_the_rules_let_it() {
     bench.write("avowal.toml", &scheduled.replace("\"1s\"", "\"soon\""));
     let said = bench.ends_with(2, &["status"]);
     assert!(said.contains("\"soon\" is no length of time") && said.contains("as in 90s"), "{said}");
+}
+
+#[test]
+fn on_postgres_what_happened_without_triggers_is_found_and_repaired() {
+    let server = PrivatePostgres::start().unwrap();
+    let (store, crm) = (server.create_database("store").unwrap(), server.create_database("crm").unwrap());
+    let rules = two_files_of_customers(RULES).replace("sqlite:avowal.db", &store).replace(
+        "connector = \"sqlite\"\nurl = \"sqlite:crm.db\"",
+        &format!("connector = \"postgres\"\nurl = \"{crm}\"\nlag_ms = 100"),
+    );
+    let bench = Bench::of_customers(&rules);
+    server.psql("crm", "CREATE TABLE contacts (id serial PRIMARY KEY, email text, name text)").unwrap();
+    bench.sql(
+        "app",
+        "INSERT INTO customers (email, name) VALUES ('a@x.example', 'Ann'), ('b@x.example', 'Bob')",
+    );
+    bench.ends_with(0, &["sync"]);
+    // Whoever may alter the table can get around the triggers, and put them back as they were.
+    let unnoticed = "CREATE TEMP TABLE before AS SELECT tgname, tgenabled FROM pg_trigger \
+             WHERE tgrelid = 'contacts'::regclass AND NOT tgisinternal; \
+         ALTER TABLE contacts DISABLE TRIGGER USER; \
+         UPDATE contacts SET name = 'Drift' WHERE email = 'a@x.example'; \
+         DELETE FROM contacts WHERE email = 'b@x.example'; \
+         DO $$ DECLARE t record; BEGIN FOR t IN SELECT * FROM before LOOP \
+             EXECUTE format('ALTER TABLE contacts ENABLE %s TRIGGER %I', \
+                 CASE t.tgenabled WHEN 'A' THEN 'ALWAYS' WHEN 'R' THEN 'REPLICA' ELSE '' END, t.tgname); \
+         END LOOP; END $$";
+    server.psql("crm", unnoticed).unwrap();
+    let said = bench.ends_with(4, &["reconcile", "--settle", "100ms"]);
+    assert!(said.contains("2 differences (2 update_external)"), "{said}");
+    let run = bench.json(&["reconcile", "list"])[0]["run"].to_string();
+    let said = bench.ends_with(0, &["reconcile", "repair", &run]);
+    assert!(said.contains("2 writes confirmed"), "{said}");
+    let names = server.psql("crm", "SELECT string_agg(name, ',' ORDER BY email) FROM contacts").unwrap();
+    assert!(names.contains("Ann,Bob"), "{names}");
+    let said = bench.ends_with(0, &["runs", "list"]);
+    assert!(said.contains("repair by ada: done"), "{said}");
+    bench.ends_with(0, &["history", "verify"]);
 }

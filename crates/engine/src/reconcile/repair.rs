@@ -60,6 +60,8 @@ pub struct RepairReport {
     pub doubtful: Vec<String>,
     /// Copies that the change feed reports by now, so that the next `sync` takes them in.
     pub reported: u64,
+    /// Copies that are in doubt, because the system's lag may explain what they show: the next `sync` reads them again.
+    pub in_doubt: u64,
     /// Questions that were opened for a person.
     pub questions: u64,
     /// Copies that were read and handed in.
@@ -88,6 +90,7 @@ pub(crate) async fn repair(
 ) -> Result<RepairReport, EngineError> {
     let mut report = hand_in(parts, run, options, progress).await?;
     send(parts, progress, &mut report).await?;
+    report.in_doubt = parts.store.open_counts().await?.signals;
     Ok(report)
 }
 
