@@ -183,6 +183,22 @@ async fn heal(world: &World, service: Option<&Engine>) {
     }
 }
 
+/// A system that has held copies and shows none may only seem empty, so a create of unknown outcome stays set aside there. A
+/// person looks, and has it made. Answers whether there was one.
+async fn say_what_was_not_done(world: &World, service: Option<&Engine>) -> bool {
+    let own = world.engine();
+    let engine = service.unwrap_or(&own);
+    let mut any = false;
+    for item in world.quarantine().await {
+        let is_unknown = item.reason.contains("the outcome stays unknown");
+        if is_unknown && world.system(item.system.as_str()).rows(CUSTOMER).is_empty() {
+            engine.replay(&item, "op").await.unwrap();
+            any = true;
+        }
+    }
+    any
+}
+
 #[tokio::test]
 async fn after_any_days_and_any_trouble_comes_agreement() {
     agreement_comes(Runs::OneByOne).await;
@@ -223,6 +239,9 @@ async fn agreement_comes(runs: Runs) {
         }
         heal(&world, service.as_deref()).await;
         world.check_laws().await;
+        if say_what_was_not_done(&world, service.as_deref()).await {
+            heal(&world, service.as_deref()).await;
+        }
         let items = world.quarantine().await;
         let doubles = items.iter().filter(|item| item.reason.contains("a second copy")).count();
         assert_eq!(items.len(), doubles, "{items:?}");

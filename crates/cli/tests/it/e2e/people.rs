@@ -108,7 +108,7 @@ fn deletes_and_copies_made_again() {
     // PocketBase does not show deletes in its changes; a full listing finds them.
     let id = world.crm_ids().remove("c00003").unwrap();
     world.pocketbase.delete("customers", &[id]).unwrap();
-    assert_eq!(world.json(&["sync", "--full"])["held"], json!([]));
+    assert_eq!(world.json(&["sync", "--full"])["stops"], json!([]));
     world.sync();
     world.assert_all(&rows);
 
