@@ -101,6 +101,15 @@ impl EndedWrite<'_> {
 
     /// Confirms the intent. Answers whether the copy holds what was sent.
     pub(crate) fn confirm(&mut self, id: &RemoteId, how: LinkReason, by: ConfirmedBy) -> bool {
+        self.confirm_with(id, how, by, true)
+    }
+
+    /// Confirms the intent and leaves out what a read has shown, for that came later.
+    pub(crate) fn confirm_unshown(&mut self, id: &RemoteId, by: ConfirmedBy) -> bool {
+        self.confirm_with(id, LinkReason::Created, by, false)
+    }
+
+    fn confirm_with(&mut self, id: &RemoteId, how: LinkReason, by: ConfirmedBy, with_copy: bool) -> bool {
         let key = self.item.write.key.as_str();
         if self.intent().is_none_or(|intent| intent.key != key) {
             // An echo has confirmed it in the meantime.
@@ -109,12 +118,13 @@ impl EndedWrite<'_> {
         if self.item.write.operation == Operation::Create && self.linked_copy() != Some(id) {
             self.link(id, how);
         }
-        let copy = self.ending.copy();
+        let copy = self.ending.copy().filter(|_| with_copy);
+        let shown = self.shown.filter(|_| with_copy);
         let nothing = Canonical::new();
         let receipt = Receipt {
             system: self.target.system,
             key,
-            after: self.shown.map_or(&nothing, |row| &row.fields),
+            after: shown.map_or(&nothing, |row| &row.fields),
             order: copy.and_then(|copy| copy.order.clone()),
             version: copy.and_then(|copy| copy.version.clone()),
             by,

@@ -78,6 +78,9 @@ fn confirmed(write: &mut EndedWrite<'_>, id: &RemoteId, was_read: bool) -> Count
         false => (ConfirmedBy::Receipt, Channel::Receipt),
     };
     let untaken = write.untaken();
+    if !untaken.is_empty() && was_read && write.has_log {
+        return left_to_the_log(write, id, by);
+    }
     if !untaken.is_empty() {
         return untaken_fields(write, untaken, channel);
     }
@@ -91,6 +94,14 @@ fn confirmed(write: &mut EndedWrite<'_>, id: &RemoteId, was_read: bool) -> Count
     if write.ending.wants_read(write.item.write.operation) {
         write.ask_for_second_look(id, SignalReason::UnseenWrite);
     }
+    Counted::written_if(is_written)
+}
+
+/// The system says that it has done the write, and a read made since shows what stood there before. Somebody may have put it
+/// back meanwhile: the log tells, in order.
+fn left_to_the_log(write: &mut EndedWrite<'_>, id: &RemoteId, by: ConfirmedBy) -> Counted {
+    let is_written = write.confirm_unshown(id, by);
+    write.plan();
     Counted::written_if(is_written)
 }
 

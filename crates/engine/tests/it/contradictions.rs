@@ -2,6 +2,7 @@
 //! is taken and not kept, credentials that may read and not write.
 
 use crate::world::{CUSTOMER, World};
+use avowal_core::record::intent::Operation;
 use avowal_engine::ports::clock::Clock as _;
 use avowal_engine::ports::store::ReadOverview;
 use avowal_testkit::fake::{Fault, Profile};
@@ -101,4 +102,29 @@ async fn refused_credentials_end_the_writes_of_a_run_at_once() {
         assert_eq!(world.system("crm").rows(CUSTOMER).len(), 5, "{name}");
         world.check_in_sync().await;
     }
+}
+
+/// The answer was lost, and before the write is repeated somebody puts back what stood there. The repetition is answered
+/// like the first attempt, and a read shows the old value: that is the person's, and no refusal.
+#[tokio::test]
+async fn what_somebody_puts_back_before_a_repetition_is_no_refusal() {
+    let mut world = World::linked(Profile::log()).await;
+    world.settings.patience_ms = 0;
+    let before = world.get("crm", "a@x.org", "phone");
+    world.system("crm").set_feed_stuck(true);
+    world.system("crm").fail_operation(Operation::Update, [Fault::TimeoutAfter]);
+    world.edit("app", "a@x.org", json!({"phone": "22"}));
+    world.sync().await;
+    assert_eq!(world.get("crm", "a@x.org", "phone"), json!("22"));
+    world.edit("crm", "a@x.org", json!({"phone": before}));
+    world.clock.advance(60_000);
+    world.sync().await;
+    world.system("crm").set_feed_stuck(false);
+    for _ in 0..3 {
+        world.clock.advance(60_000);
+        world.sync().await;
+    }
+    assert_eq!(world.quarantine().await, [], "{}", world.story());
+    assert_eq!(world.everywhere("a@x.org", "phone"), [before.clone(), before], "{}", world.story());
+    world.check_in_sync().await;
 }
