@@ -169,13 +169,8 @@ impl EndedWrite<'_> {
             self.fail(Failure::Waits, reason);
         }
         let delay = self.delay_by(after_ms, reason);
-        let waiting = Waiting {
-            key: self.item.write.key.clone(),
-            delay: delay.clone(),
-            confirmed_before: (helped_by == HelpedBy::AnotherWrite).then_some(self.confirmed_before),
-            is_hastened: false,
-            has_progressed: false,
-        };
+        let confirmed_before = (helped_by == HelpedBy::AnotherWrite).then_some(self.confirmed_before);
+        let waiting = Waiting::new(self.item.write.key.clone(), delay.clone(), confirmed_before);
         self.commit.delays.push(delay);
         match self.target.parts.waiting().wait(waiting) {
             true => Waited::WithProgress,
@@ -318,13 +313,8 @@ impl EndedWrite<'_> {
     pub(crate) fn be_helped_by_another_write(&mut self) {
         let scheduled = self.commit.delays.iter().rfind(|delay| delay.record == self.item.record);
         let Some(delay) = scheduled.cloned() else { return };
-        self.target.parts.waiting().wait(Waiting {
-            key: self.item.write.key.clone(),
-            delay,
-            confirmed_before: Some(self.confirmed_before),
-            is_hastened: false,
-            has_progressed: false,
-        });
+        let key = self.item.write.key.clone();
+        self.target.parts.waiting().wait(Waiting::new(key, delay, Some(self.confirmed_before)));
     }
 
     /// Schedules the next attempt, after `after_ms` or after the usual delay.
@@ -456,10 +446,10 @@ impl EndedWrite<'_> {
         changed_at.is_some_and(|at| target.parts.may_lag(target.system, at, *asked_at))
     }
 
-    /// Whether a copy that is not there may only not be there yet: what made or changed it lately may be done later than it
-    /// was said. A log tells the order, so its system cannot lag.
+    /// Whether the copy that is to be deleted, and is not there, may only not be there yet: what made or changed it lately
+    /// may be done later than it was said. A log tells the order, so its system cannot lag.
     pub(crate) fn may_come_yet(&self) -> bool {
-        !self.has_log && self.may_lag()
+        self.item.write.operation == Operation::Delete && !self.has_log && self.may_lag()
     }
 
     fn observation(&self, copy: &Change, shown: CopyState, channel: Channel, quiescent: bool) -> Observation {

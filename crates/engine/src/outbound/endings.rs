@@ -169,7 +169,7 @@ fn read_back(write: &mut EndedWrite<'_>, copy: &Change) -> Counted {
         write.remain_unknown(None, &FailureReason::CopyUnreadable);
         return Counted::Failed;
     }
-    if is_gone && write.item.write.operation == Operation::Delete && write.may_come_yet() {
+    if is_gone && write.may_come_yet() {
         write.remain_unknown(None, &FailureReason::NotShownYet);
         return Counted::Failed;
     }
@@ -215,11 +215,11 @@ fn conflict(write: &mut EndedWrite<'_>, reason: &FailureReason) -> Counted {
 /// The copy does not exist, as the system answered. An update had no effect; a delete finds its work done, unless the copy
 /// may only not be there yet. That the copy is gone is judged like any observation.
 fn missing(write: &mut EndedWrite<'_>) -> Counted {
-    let is_delete = write.item.write.operation == Operation::Delete;
-    if is_delete && write.may_come_yet() {
+    if write.may_come_yet() {
         write.remain_unknown(None, &FailureReason::NotShownYet);
         return Counted::Failed;
     }
+    let is_delete = write.item.write.operation == Operation::Delete;
     if !is_delete {
         write.fail(Failure::Missing, &FailureReason::CopyMissing);
     }

@@ -35,8 +35,6 @@ pub(crate) struct OutgoingWrite {
     pub(crate) failures: u32,
     /// The status in the record's state.
     pub(crate) status: IntentStatus,
-    /// Whether its last try provably had no effect, so that the next one leaves no event.
-    pub(crate) is_waiting: bool,
     /// Whether its last try has ended, and its next one was scheduled: nobody left while it was under way.
     pub(crate) is_scheduled: bool,
     pub(crate) write: Write,
@@ -56,7 +54,7 @@ pub(crate) struct OutgoingWrite {
     pub(crate) attempt: u32,
     /// Whether the system has changed the record since the intent was planned.
     pub(crate) is_overtaken: bool,
-    /// Whether something else is to be written by now.
+    /// Whether an earlier attempt may have had an effect and something else is to be written by now.
     pub(crate) is_outdated: bool,
 }
 
@@ -68,7 +66,6 @@ impl OutgoingWrite {
             record: record.id.clone(),
             failures: due.failures,
             status: intent.status,
-            is_waiting: due.is_waiting(intent),
             is_scheduled: due.is_delayed,
             write,
             written_content: WrittenContent {
@@ -86,13 +83,19 @@ impl OutgoingWrite {
             seq: record.seq,
             attempt: intent.attempt,
             is_overtaken: record.vector.get(system) > intent.vector.get(system),
-            is_outdated: policy.is_some_and(|policy| !is_still_wanted(policy, record, system)),
+            is_outdated: intent.status.is_open()
+                && policy.is_some_and(|policy| !is_still_wanted(policy, record, system)),
         }
     }
 
     /// Whether an earlier attempt may have had an effect.
     pub(crate) fn is_open(&self) -> bool {
-        self.status.is_open() && !self.is_waiting
+        self.status.is_open() && !self.is_waiting()
+    }
+
+    /// Whether its last try provably had no effect, so that the next one leaves no event.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.status == IntentStatus::Waiting && self.is_scheduled
     }
 
     /// The metadata of the events of this write.

@@ -229,7 +229,7 @@ pub(crate) async fn put_off_intents(
         delays.push(delay.clone());
         let mut known = turn.parts.waiting();
         let confirmed_before = waits_for_write.then(|| known.confirmed(turn.system));
-        known.wait(Waiting { key, delay, confirmed_before, is_hastened: false, has_progressed: false });
+        known.wait(Waiting::new(key, delay, confirmed_before));
         done.put_off.push(record);
     }
     // If the delays are not stored, the intents are only looked at again sooner.

@@ -109,7 +109,7 @@ async fn marks(target: Target<'_>, items: &[OutgoingWrite]) -> Result<Marks, Eng
         });
         let Some(attempt) = intent.map(|intent| intent.attempt) else { continue };
         let mut chronicle = Chronicle::new(record, item.context(target), parts.clock.now());
-        if item.is_waiting {
+        if item.is_waiting() {
             marks.attempts.insert(at, attempt);
             marks.delays.push(target.turn.mark_of_try(&item.record, item.failures));
         } else if send(&mut chronicle, system) {

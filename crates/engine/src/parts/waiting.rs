@@ -33,6 +33,13 @@ pub(crate) struct Waiting {
     pub(crate) has_progressed: bool,
 }
 
+impl Waiting {
+    /// A write of this key that was just put off. Another write may help it if it says how many had been confirmed.
+    pub(crate) fn new(key: String, delay: IntentDelay, confirmed_before: Option<u64>) -> Self {
+        Self { key, delay, confirmed_before, is_hastened: false, has_progressed: false }
+    }
+}
+
 impl WaitingWrites {
     /// How many writes to a system have been confirmed since this process began.
     pub(crate) fn confirmed(&self, system: &SystemName) -> u64 {
