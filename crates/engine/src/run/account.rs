@@ -1,6 +1,6 @@
 //! What one run did, told from the events that it made.
 
-use crate::ports::store::{KeepRuns, Run, RunCounts, StoreError};
+use crate::ports::store::{KeepRuns, Run, RunCounts, RunFigure, StoreError};
 use crate::run::prepare::OWN_ENTITY;
 use avowal_core::data::ids::{EntityName, FieldName, RecordId, RunId, SystemName};
 use avowal_core::history::{Body, IntegrationEvent};
@@ -96,46 +96,21 @@ impl RunAccount {
             let fields = self.fields.entry(event.entity.clone()).or_default();
             *fields.entry(field.clone()).or_default() += 1;
         }
-        let Some(system) = system_of(&event.body) else { return };
-        let mut counts = RunCounts::default();
-        counts.count(event);
-        let account = self.systems.entry(system.clone()).or_default();
-        account.observations += counts.observations;
-        account.writes_confirmed += counts.writes_confirmed;
-        account.writes_failed += counts.writes_failed;
-        account.set_aside += counts.set_aside;
+        if let Some((figure, Some(system))) = RunFigure::of(&event.body) {
+            self.systems.entry(system.clone()).or_default().count(figure);
+        }
     }
 }
 
-/// The system of an event that counts to one.
-fn system_of(body: &Body) -> Option<&SystemName> {
-    match body {
-        Body::Observed { system, .. }
-        | Body::IntentConfirmed { system, .. }
-        | Body::IntentFailed { system, .. }
-        | Body::FieldSetAside { system, .. }
-        | Body::Quarantined { system, .. } => Some(system),
-        Body::Linked { .. }
-        | Body::Unlinked { .. }
-        | Body::FieldChanged { .. }
-        | Body::ConflictDetected { .. }
-        | Body::ConflictResolved { .. }
-        | Body::ManualReviewRequested { .. }
-        | Body::ReviewDecided { .. }
-        | Body::Refused { .. }
-        | Body::FieldUnderstood { .. }
-        | Body::Deleted { .. }
-        | Body::Restored { .. }
-        | Body::IntentPlanned { .. }
-        | Body::IntentWithdrawn { .. }
-        | Body::IntentSent { .. }
-        | Body::EchoRecognised { .. }
-        | Body::DuplicateDropped { .. }
-        | Body::StaleDropped { .. }
-        | Body::StaleSuspected { .. }
-        | Body::ReconciliationApplied { .. }
-        | Body::DriftDetected { .. }
-        | Body::PolicyChanged { .. }
-        | Body::Released { .. } => None,
+impl SystemAccount {
+    fn count(&mut self, figure: RunFigure) {
+        *match figure {
+            RunFigure::Observation => &mut self.observations,
+            RunFigure::WriteConfirmed => &mut self.writes_confirmed,
+            RunFigure::WriteFailed => &mut self.writes_failed,
+            RunFigure::SetAside => &mut self.set_aside,
+            // They are about no system of their own.
+            RunFigure::FieldChanged | RunFigure::ReviewOpened => return,
+        } += 1;
     }
 }

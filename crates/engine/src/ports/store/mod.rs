@@ -34,7 +34,7 @@ pub use reconciliation::{
     ReconciliationDifference, ReconciliationSummary, UnsettledCopy,
 };
 pub use review::OpenReview;
-pub use run::{KeepRuns, NewRun, QUIET_RUNS_KEPT, RUN_SILENT_MS, Run, RunCounts, RunEnd, RunKind};
+pub use run::{KeepRuns, NewRun, QUIET_RUNS_KEPT, RUN_SILENT_MS, Run, RunCounts, RunEnd, RunFigure, RunKind};
 pub use schedule::{Due, DueIntent, IntentDelay, ScheduleWork, WaitingIntent};
 pub use shared::{ShareStore, SharedStore};
 pub use signal::{NewSignal, Signal, SignalReason};

@@ -2,7 +2,7 @@
 
 use crate::ports::store::StoreError;
 use async_trait::async_trait;
-use avowal_core::data::ids::{RecordId, RunId};
+use avowal_core::data::ids::{RecordId, RunId, SystemName};
 use avowal_core::data::time::Timestamp;
 use avowal_core::history::{Body, IntegrationEvent};
 use serde::{Deserialize, Serialize};
@@ -201,17 +201,35 @@ pub struct RunCounts {
     pub set_aside: u64,
 }
 
-impl RunCounts {
-    /// Counts one event.
-    pub fn count(&mut self, event: &IntegrationEvent) {
-        self.events += 1;
-        let figure = match &event.body {
-            Body::Observed { .. } => &mut self.observations,
-            Body::FieldChanged { .. } => &mut self.fields_changed,
-            Body::IntentConfirmed { .. } => &mut self.writes_confirmed,
-            Body::IntentFailed { .. } => &mut self.writes_failed,
-            Body::ManualReviewRequested { .. } => &mut self.reviews_opened,
-            Body::Quarantined { .. } | Body::FieldSetAside { .. } => &mut self.set_aside,
+/// What of a run an event counts to, beside the number of events.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RunFigure {
+    /// An observation that told something.
+    Observation,
+    /// A belief that changed.
+    FieldChanged,
+    /// A write that was confirmed.
+    WriteConfirmed,
+    /// An attempt to write that failed.
+    WriteFailed,
+    /// A review that was opened.
+    ReviewOpened,
+    /// A write or a field that was set aside.
+    SetAside,
+}
+
+impl RunFigure {
+    /// To what an event counts, with the system that it is about where that is one.
+    pub fn of(body: &Body) -> Option<(Self, Option<&SystemName>)> {
+        Some(match body {
+            Body::Observed { system, .. } => (Self::Observation, Some(system)),
+            Body::FieldChanged { .. } => (Self::FieldChanged, None),
+            Body::IntentConfirmed { system, .. } => (Self::WriteConfirmed, Some(system)),
+            Body::IntentFailed { system, .. } => (Self::WriteFailed, Some(system)),
+            Body::ManualReviewRequested { .. } => (Self::ReviewOpened, None),
+            Body::Quarantined { system, .. } | Body::FieldSetAside { system, .. } => {
+                (Self::SetAside, Some(system))
+            }
             Body::Linked { .. }
             | Body::Unlinked { .. }
             | Body::ConflictDetected { .. }
@@ -231,9 +249,24 @@ impl RunCounts {
             | Body::ReconciliationApplied { .. }
             | Body::DriftDetected { .. }
             | Body::PolicyChanged { .. }
-            | Body::Released { .. } => return,
-        };
-        *figure += 1;
+            | Body::Released { .. } => return None,
+        })
+    }
+}
+
+impl RunCounts {
+    /// Counts one event.
+    pub fn count(&mut self, event: &IntegrationEvent) {
+        self.events += 1;
+        let Some((figure, _)) = RunFigure::of(&event.body) else { return };
+        *match figure {
+            RunFigure::Observation => &mut self.observations,
+            RunFigure::FieldChanged => &mut self.fields_changed,
+            RunFigure::WriteConfirmed => &mut self.writes_confirmed,
+            RunFigure::WriteFailed => &mut self.writes_failed,
+            RunFigure::ReviewOpened => &mut self.reviews_opened,
+            RunFigure::SetAside => &mut self.set_aside,
+        } += 1;
     }
 
     /// Adds the figures of another count.
