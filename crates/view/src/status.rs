@@ -6,7 +6,7 @@ use crate::refusal::Refusal;
 use avowal_core::data::ids::SystemName;
 use avowal_core::data::time::Timestamp;
 use avowal_engine::ports::connector::{Connector, Finding};
-use avowal_engine::ports::store::{Counts, Stop, StopCause, Store};
+use avowal_engine::ports::store::{Counts, Stop, Store};
 use avowal_engine::{BudgetUse, Guards, Undelivered};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -66,7 +66,7 @@ pub async fn status(
     now: Timestamp,
 ) -> Result<Status, Refusal> {
     let stops = store.stops().await?;
-    let is_asked = !stops.iter().any(|stop| stop.cause == StopCause::Everything);
+    let is_asked = !Stop::is_everything_among(&stops);
     let notices = if is_asked { notices(systems).await } else { BTreeMap::new() };
     let items = store.quarantined(NAMED_MAX).await?;
     let waiting = store.waiting_intents(LOOKED_AT_MAX).await?;

@@ -7,7 +7,7 @@ use crate::failure::{Exit, Failure};
 use crate::output::Output;
 use crate::{beside, compose};
 use avowal_core::data::ids::SystemName;
-use avowal_engine::ports::store::{Direction, Stop, StopCause};
+use avowal_engine::ports::store::{Direction, Stop};
 use avowal_view::{Approved, PauseRequest, ResumeRequest, told};
 
 /// Stops a system in one direction or both.
@@ -46,7 +46,7 @@ fn tell_all(stops: &[Stop], output: &Output) -> Result<(), Failure> {
     if output.is_json() {
         return output.json(&stops);
     }
-    if !stops.iter().any(|stop| stop.cause == StopCause::Everything) {
+    if !Stop::is_everything_among(stops) {
         output.line("Everything goes on that no other stop holds.");
     }
     for stop in told(stops) {

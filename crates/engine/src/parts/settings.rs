@@ -82,7 +82,7 @@ pub struct Guards {
     pub deletes_max: u64,
     /// More than this share of the system's copies are held, 0 to 1; a few deletes pass, but never all copies at once.
     pub deletes_max_share: f64,
-    /// The systems in which a person has allowed any number of deletes for this run.
+    /// The systems in which any number of deletes goes without a word, as in a forecast. People approve them in the store.
     pub deletes_approved: BTreeSet<SystemName>,
     /// More creates of one entity are held that would make copies again which the system held before.
     pub creates_again_max: u64,

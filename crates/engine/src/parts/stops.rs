@@ -19,8 +19,7 @@ pub(crate) async fn is_stopped(
 
 /// Whether a person has stopped everything.
 pub(crate) async fn is_everything_stopped(parts: &Parts) -> Result<bool, EngineError> {
-    let stops = parts.store.stops().await?;
-    Ok(stops.iter().any(|stop| stop.cause == StopCause::Everything))
+    Ok(Stop::is_everything_among(&parts.store.stops().await?))
 }
 
 /// Whether a stop holds everything in its direction, for this run: a first write may have been answered.

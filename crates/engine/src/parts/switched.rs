@@ -5,7 +5,7 @@ use crate::ports::connector::{
     Capabilities, Change, Connector, ConnectorError, ConnectorErrorKind, Delivery, Fields, Finding, Page,
     Write, WriteOutcome,
 };
-use crate::ports::store::{Cursor, StopCause, Store};
+use crate::ports::store::{Cursor, Stop, Store};
 use async_trait::async_trait;
 use avowal_core::data::ids::{EntityName, RemoteId};
 use futures::future::{Either, select};
@@ -32,8 +32,7 @@ impl Switched {
 
     /// Whether everything is stopped. Where the store cannot say it, nothing is broken off: the engine asks it too.
     async fn is_thrown(&self) -> bool {
-        let stops = self.store.stops().await.unwrap_or_default();
-        stops.iter().any(|stop| stop.cause == StopCause::Everything)
+        Stop::is_everything_among(&self.store.stops().await.unwrap_or_default())
     }
 
     /// Resolves soon after everything is stopped.

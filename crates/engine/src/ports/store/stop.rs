@@ -182,6 +182,11 @@ impl Stop {
         self.system == *system || self.cause == StopCause::Everything
     }
 
+    /// Whether everything is stopped by one of these.
+    pub fn is_everything_among(stops: &[Stop]) -> bool {
+        stops.iter().any(|stop| stop.cause == StopCause::Everything)
+    }
+
     /// Whether a guard has set it.
     pub fn is_by_guard(&self) -> bool {
         match self.cause {
