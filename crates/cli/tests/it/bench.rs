@@ -68,6 +68,16 @@ impl Bench {
         bench
     }
 
+    /// Two files of customers under these rules: an app with Ann and Bob, and a CRM with nobody.
+    pub fn of_ann_and_bob(rules: &str) -> Self {
+        let bench = Self::of_customers(&two_files_of_customers(rules));
+        bench.sql(
+            "app",
+            "INSERT INTO customers (email, name) VALUES ('a@x.example', 'Ann'), ('b@x.example', 'Bob')",
+        );
+        bench
+    }
+
     /// A folder with this configuration.
     pub fn with(configuration: &str) -> Self {
         let bench = Self::new();

@@ -1,6 +1,6 @@
 //! The first write into a table that holds rows waits for a word, as people and scripts meet it.
 
-use crate::bench::{Bench, two_files_of_customers, wait_until};
+use crate::bench::{Bench, wait_until};
 
 const RULES: &str = r#"
 [entities.customer]
@@ -13,12 +13,7 @@ name = { type = "string", owner = "shared", strategy = "latest_valid_change", pr
 
 /// An app with two customers and a CRM with none.
 fn fresh() -> Bench {
-    let bench = Bench::of_customers(&two_files_of_customers(RULES));
-    bench.sql(
-        "app",
-        "INSERT INTO customers (email, name) VALUES ('a@x.example', 'Ann'), ('b@x.example', 'Bob')",
-    );
-    bench
+    Bench::of_ann_and_bob(RULES)
 }
 
 /// As [`fresh`], and the CRM knows one of them under another name.

@@ -1,6 +1,6 @@
 //! Runs, as people and scripts meet them: who ran what, how it ended, and what it did.
 
-use crate::bench::{Bench, two_files_of_customers, wait_until};
+use crate::bench::{Bench, wait_until};
 
 const RULES: &str = r#"
 [entities.customer]
@@ -13,11 +13,7 @@ name = { type = "string", owner = "shared", strategy = "manual_review" }
 
 /// An app with two customers and a CRM with none, synced once.
 fn synced() -> Bench {
-    let bench = Bench::of_customers(&two_files_of_customers(RULES));
-    bench.sql(
-        "app",
-        "INSERT INTO customers (email, name) VALUES ('a@x.example', 'Ann'), ('b@x.example', 'Bob')",
-    );
+    let bench = Bench::of_ann_and_bob(RULES);
     bench.ends_with(0, &["sync"]);
     bench
 }

@@ -1,22 +1,14 @@
 //! Guards: healthy work passes, and a mistake that spreads is stopped before its first write, durably.
 
-use crate::world::{CUSTOMER, World, raw, unreachable, value};
-use async_trait::async_trait;
-use avowal_core::data::ids::{EntityName, RemoteId, SystemName};
-use avowal_core::record::intent::Operation;
+use crate::world::{CUSTOMER, World, raw, unreachable};
+use avowal_core::data::ids::SystemName;
+use avowal_engine::SyncReport;
 use avowal_engine::ports::clock::Clock as _;
-use avowal_engine::ports::connector::{
-    Capabilities, Change, Connector, ConnectorError, Delivery, Expected, Fields, Finding, Page, Write,
-    WriteOutcome,
-};
-use avowal_engine::ports::store::{ControlStops, Cursor, Direction, ReadOverview, Stop, StopCause};
-use avowal_engine::{Engine, Switched, SyncOptions, SyncReport, Unwatched, WriteRate};
-use avowal_testkit::fake::{Fault, Profile};
+use avowal_engine::ports::store::{ControlStops, Direction, ReadOverview, Stop, StopCause};
+use avowal_testkit::fake::Profile;
 use serde_json::{Value as Json, json};
-use std::future::pending;
-use std::sync::Arc;
 
-const ROWS: usize = 40;
+pub const ROWS: usize = 40;
 
 /// Customers with a match key, three fields of texts, and what changes everywhere in healthy work; and orders.
 fn rules() -> Json {
@@ -35,11 +27,11 @@ fn rules() -> Json {
     })
 }
 
-fn email(n: usize) -> String {
+pub fn email(n: usize) -> String {
     format!("{n}@x.org")
 }
 
-fn row(n: usize) -> Json {
+pub fn row(n: usize) -> Json {
     json!({
         "email": email(n), "name": format!("Ann {n}"), "phone": format!("+1 {n}"), "status": (["active", "trial", "gone"][n % 3]),
         "price": format!("{}.5", 10 + n), "billed": "2026-03-31", "visits": n
@@ -51,7 +43,7 @@ fn empty(crm: Profile) -> World {
 }
 
 /// Both systems hold the same customers, and the day of the first link is over.
-async fn linked(crm: Profile) -> World {
+pub async fn linked(crm: Profile) -> World {
     let world = empty(crm);
     for n in 0..ROWS {
         world.add("app", row(n));
@@ -321,252 +313,6 @@ async fn what_a_system_changed_itself_and_is_put_back_is_no_mistake_of_ours() {
     assert_eq!(world.sync().await.stops, []);
     assert_eq!(world.get("crm", &email(0), "status"), json!("active"));
     world.check_in_sync().await;
-}
-
-/// Every write counts, whatever becomes of it, in whichever run it goes out.
-#[tokio::test]
-async fn a_write_budget_lets_so_many_go_within_an_hour_and_a_day() {
-    let mut world = linked(Profile::cas()).await;
-    world.settings.guards.writes_per_hour = Some(10);
-    world.settings.guards.writes_per_day = Some(25);
-    for n in ROWS..ROWS + 30 {
-        world.add("app", row(n));
-    }
-    let report = world.sync().await;
-    assert_eq!((world.counts(), report.intents_open), (vec![ROWS + 30, ROWS + 10], 20));
-    assert!(!report.is_held() && report.has_something_waiting());
-    let [used] = report.used_up.as_slice() else { panic!("{report:?}") };
-    assert!(
-        used.to_string()
-            .starts_with("crm: 10 of 10 writes within an hour and 10 of 25 writes within a day; the next"),
-        "{used}"
-    );
-    // Another process counts on.
-    assert_eq!(world.sync().await.written(), 0);
-    world.clock.advance(30 * 60 * 1000);
-    assert_eq!(world.sync().await.written(), 0);
-    world.clock.advance(32 * 60 * 1000);
-    assert_eq!(world.sync().await.written(), 10);
-    world.clock.advance(62 * 60 * 1000);
-    let report = world.sync().await;
-    assert_eq!((report.written(), world.counts()[1]), (5, ROWS + 25), "the day is used up");
-    world.clock.advance(62 * 60 * 1000);
-    assert_eq!(world.sync().await.written(), 0);
-    world.clock.advance(24 * 60 * 60 * 1000);
-    let report = world.sync().await;
-    assert_eq!((world.counts()[1], report.used_up), (ROWS + 30, vec![]));
-    world.check_in_sync().await;
-}
-
-#[tokio::test]
-async fn what_the_rate_does_not_let_go_is_not_counted_against_the_budget() {
-    let mut world = linked(Profile::cas()).await;
-    world.settings.guards.writes_per_hour = Some(10);
-    world.rates.insert("crm".into(), WriteRate { per_second: 2, burst: 2 });
-    for n in ROWS..ROWS + 20 {
-        world.add("app", row(n));
-    }
-    assert_eq!(world.sync().await.written(), 10);
-}
-
-#[tokio::test]
-async fn two_processes_together_keep_to_one_budget() {
-    let mut world = linked(Profile::cas()).await;
-    world.settings.guards.writes_per_hour = Some(10);
-    world.settings.batch_records_max = 4;
-    for n in ROWS..ROWS + 30 {
-        world.add("app", row(n));
-    }
-    let (one, other) = (world.engine(), world.engine());
-    let sync = |engine: Arc<Engine>| async move { engine.sync(SyncOptions::default(), &Unwatched).await };
-    let (one, other) = futures::join!(sync(one), sync(other));
-    assert!(one.is_ok() && other.is_ok(), "{one:?} {other:?}");
-    assert!(world.counts()[1] <= ROWS + 10, "{:?}", world.counts());
-    world.clock.advance(62 * 60 * 1000);
-    world.sync().await;
-    assert!(world.counts()[1] <= ROWS + 20 && world.counts()[1] > ROWS + 10, "{:?}", world.counts());
-}
-
-#[tokio::test]
-async fn the_first_writes_of_a_run_are_confirmed_before_the_others_go() {
-    for (name, crm) in Profile::all() {
-        let mut world = linked(crm).await;
-        world.settings.guards.canary = 3;
-        for n in ROWS..ROWS + 20 {
-            world.add("app", row(n));
-        }
-        let at = world.system("crm").written_at().len();
-        world.sync().await;
-        assert_eq!(world.counts()[1], ROWS + 20, "{name}");
-        assert_eq!(world.system("crm").written_at().len() - at, 20, "{name}");
-        world.check_in_sync().await;
-    }
-}
-
-#[tokio::test]
-async fn while_the_first_writes_are_not_confirmed_the_others_do_not_go() {
-    let mut world = linked(Profile::cas()).await;
-    world.settings.guards.canary = 3;
-    world.settings.patience_ms = 0;
-    for n in ROWS..ROWS + 20 {
-        world.add("app", row(n));
-    }
-    world.system("crm").fail_operation(Operation::Create, vec![Fault::TimeoutBefore; 3]);
-    let report = world.sync().await;
-    assert_eq!((report.written(), report.intents_open, world.counts()[1]), (0, 20, ROWS));
-    world.settings.patience_ms = 20_000;
-    for _ in 0..3 {
-        world.clock.advance(60_000);
-        world.sync().await;
-    }
-    assert_eq!(world.counts()[1], ROWS + 20, "{}", world.story());
-    world.check_in_sync().await;
-}
-
-#[tokio::test]
-async fn where_the_first_writes_are_refused_the_others_do_not_go() {
-    let mut world = linked(Profile::cas()).await;
-    world.settings.guards.canary = 3;
-    world.system("crm").refuse("status", value(&json!("x")));
-    for n in 0..20 {
-        world.edit("app", &email(n), json!({"status": "x"}));
-    }
-    let sent = world.system("crm").written_at().len();
-    let report = world.sync().await;
-    let [stop] = report.stops.as_slice() else { panic!("{report:?}") };
-    assert_eq!(stop.cause, StopCause::Canary);
-    assert!(stop.to_string().contains("3 of the first 3 writes of the run could not be written"), "{stop}");
-    assert_eq!(world.system("crm").written_at().len() - sent, 3);
-    assert_eq!(report.quarantine_open, 3);
-    world.system("crm").refuse_nothing();
-    world.store.lift_stop(stop, "Ada", world.clock.now()).await.unwrap();
-    world.sync().await;
-    assert_eq!(world.get("crm", &email(19), "status"), json!("x"));
-}
-
-#[tokio::test]
-async fn where_everything_is_stopped_no_system_is_asked_anything() {
-    for (name, crm) in Profile::all() {
-        let world = linked(crm).await;
-        let stops = Direction::ALL.map(|direction| Stop {
-            system: Stop::EVERY_SYSTEM.into(),
-            direction,
-            cause: StopCause::Everything,
-            by: Some("Ada".to_owned()),
-            note: None,
-            since: world.clock.now(),
-        });
-        for stop in &stops {
-            world.store.set_stop(stop).await.unwrap();
-        }
-        world.add("app", row(ROWS));
-        let calls = || ["app", "crm"].map(|system| format!("{:?}", world.system(system).calls()));
-        let before = calls();
-        for delivery in world.system("crm").take_deliveries() {
-            world.engine().receive_delivery(&"crm".into(), &delivery).await;
-        }
-        for full in [false, true] {
-            let report = if full { world.full_sync().await } else { world.sync().await };
-            assert!(report.is_held() && report.is_complete(), "{name}: {report:?}");
-        }
-        assert_eq!(calls(), before, "{name}");
-        for stop in &stops {
-            world.store.lift_stop(stop, "Ada", world.clock.now()).await.unwrap();
-        }
-        world.sync().await;
-        assert_eq!(world.counts(), [ROWS + 1, ROWS + 1], "{name}");
-        world.check_in_sync().await;
-    }
-}
-
-/// A system that takes a write and does not answer before the clock has gone on.
-#[tokio::test]
-async fn what_is_under_way_is_broken_off_when_everything_is_stopped() {
-    let world = linked(Profile::cas()).await;
-    let inner: Arc<dyn Connector> = Arc::new(Silent);
-    let switched = Switched::new(inner, world.store.clone(), world.clock.clone());
-    let entity = CUSTOMER.into();
-    let write = Write {
-        key: "k".to_owned(),
-        operation: Operation::Update,
-        id: Some("1".into()),
-        fields: raw(&json!({"name": "Bea"})),
-        version: None,
-        expected: Expected::anything(),
-        lookup: Vec::new(),
-    };
-    let writes = [write];
-    let throw = async {
-        let stop = Stop {
-            system: Stop::EVERY_SYSTEM.into(),
-            direction: Direction::Out,
-            cause: StopCause::Everything,
-            by: None,
-            note: None,
-            since: world.clock.now(),
-        };
-        world.store.set_stop(&stop).await.unwrap();
-        world.clock.now()
-    };
-    let (outcomes, thrown_at) = futures::join!(switched.write(&entity, &writes), throw);
-    assert!(matches!(outcomes[0], WriteOutcome::Unknown { .. }), "{outcomes:?}");
-    assert!(world.clock.now().millis() - thrown_at.millis() <= 1_000);
-    // What comes later is not even begun.
-    let outcomes = switched.write(&entity, &writes).await;
-    assert!(matches!(outcomes[0], WriteOutcome::Retry { .. }), "{outcomes:?}");
-    assert!(
-        switched.read(&entity, &["1".into()]).await.unwrap_err().to_string().contains("avowal resume --all")
-    );
-}
-
-/// A system that never answers.
-struct Silent;
-
-#[async_trait]
-impl Connector for Silent {
-    fn capabilities(&self, _: &EntityName) -> Capabilities {
-        Profile::cas().capabilities
-    }
-
-    async fn check(&self) -> Result<Vec<Finding>, ConnectorError> {
-        pending().await
-    }
-
-    async fn install(&self) -> Result<Vec<String>, ConnectorError> {
-        pending().await
-    }
-
-    async fn uninstall(&self) -> Result<Vec<String>, ConnectorError> {
-        pending().await
-    }
-
-    async fn feed_position(&self, _: &EntityName) -> Result<Cursor, ConnectorError> {
-        pending().await
-    }
-
-    async fn list(&self, _: &EntityName, _: Option<&Cursor>, _: usize) -> Result<Page, ConnectorError> {
-        pending().await
-    }
-
-    async fn changes(&self, _: &EntityName, _: &Cursor, _: usize) -> Result<Page, ConnectorError> {
-        pending().await
-    }
-
-    async fn read(&self, _: &EntityName, _: &[RemoteId]) -> Result<Vec<Change>, ConnectorError> {
-        pending().await
-    }
-
-    async fn find(&self, _: &EntityName, _: &Fields) -> Result<Vec<Change>, ConnectorError> {
-        pending().await
-    }
-
-    async fn write(&self, _: &EntityName, _: &[Write]) -> Vec<WriteOutcome> {
-        pending().await
-    }
-
-    fn decode(&self, _: &Delivery) -> Result<Vec<(EntityName, Change)>, ConnectorError> {
-        Ok(Vec::new())
-    }
 }
 
 /// An automation of the CRM puts its own value back each time. Each run of the engine is another process.

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod abreast;
+mod budgets;
 mod bumpy;
 mod commits;
 mod conflicts;
@@ -24,5 +25,6 @@ mod quiet;
 mod random;
 mod reconcile;
 mod stops;
+mod switch;
 mod webhooks;
 mod world;
